@@ -147,9 +147,7 @@ class _Evaluator:
             case ast.IfExp(test=test, body=body, orelse=orelse):
                 return self.value(body if self.value(test) else orelse)
             case ast.BoolOp(op=op, values=values):
-                stop = isinstance(
-                    op, ast.Or
-                )  # 'or' ends at the first true value, 'and' at the first false one
+                stop = isinstance(op, ast.Or)  # 'or' ends at the first true value, 'and' at the first false one
                 for operand in values[:-1]:
                     if bool(found := self.value(operand)) == stop:
                         return found
@@ -166,9 +164,7 @@ class _Evaluator:
         value = self.value(left)
         for op, node in zip(ops, comparators, strict=True):
             if type(op) not in _COMPARE:
-                raise self.refusal(
-                    f"the comparison '{type(op).__name__}' is not allowed", "use == != < <= > >="
-                )
+                raise self.refusal(f"the comparison '{type(op).__name__}' is not allowed", "use == != < <= > >=")
             other = self.value(node)
             if not self.apply(_COMPARE[type(op)], value, other):
                 return False

@@ -1,0 +1,196 @@
+"""Mapping constraints of one architecture node, as Timeloop v0.4's front end reads them.
+
+Source of the semantics: timeloopfe ``v4/constraints.py`` and ``processors/constraint_macro.py``, and Timeloop
+``src/mapping/constraints.cpp``. A permutation is a *prefix*, innermost loop first; the dimensions it leaves out
+stay free (outside the prefix). ``split`` counts positions of the permutation that are mapped along X.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tqhw.errors import TqhwError, unknown
+from tqhw.spec.yamlio import Map, as_map
+
+_FACTOR = re.compile(r"\s*([A-Za-z_]\w*?)\s*(<=|>=|=)\s*(\d+)\s*$")
+_ENGINE_FACTOR = re.compile(r"\s*([A-Za-z]+)\s*=?\s*(\d+)\s*$")
+
+
+@dataclass(frozen=True)
+class LoopConstraint:
+    """Constraints on the temporal or the spatial loops of a level.
+
+    ``factors``, ``at_most``, ``at_least``: dimension -> bound; a factor of 0 means the whole problem dimension.
+    ``others_one``: dimensions without a factor get factor 1 (``factors_only``).
+    ``not_over``: data spaces whose dimensions get factor 1 (``no_iteration_over_dataspaces``).
+    """
+
+    factors: Mapping[str, int] = field(default_factory=dict)
+    at_most: Mapping[str, int] = field(default_factory=dict)
+    at_least: Mapping[str, int] = field(default_factory=dict)
+    permutation: tuple[str, ...] = ()
+    suffix: tuple[str, ...] = ()
+    split: int | None = None
+    others_one: bool = False
+    not_over: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Constraints:
+    """Constraints of a node. ``keep``/``bypass`` name data spaces; ``"*"`` stands for all of them.
+
+    ``bypass_all_but``/``keep_all_but`` settle every data space they do not list (``keep_only``/``bypass_only``,
+    and the branches of a ``!Parallel``); None leaves the rest free. ``min_utilization``: least share of the
+    compute units that a mapping must use.
+    """
+
+    keep: tuple[str, ...] = ()
+    bypass: tuple[str, ...] = ()
+    bypass_all_but: tuple[str, ...] | None = None
+    keep_all_but: tuple[str, ...] | None = None
+    temporal: LoopConstraint = LoopConstraint()
+    spatial: LoopConstraint = LoopConstraint()
+    min_utilization: float = 0.0
+
+    def kept(self, data_spaces: Iterable[str], place: str) -> dict[str, bool | None]:
+        """True (kept), False (bypassed) or None (free) for every data space of a problem."""
+        names = tuple(data_spaces)
+        for name in (*self.keep, *self.bypass, *(self.bypass_all_but or ()), *(self.keep_all_but or ())):
+            if name != "*" and name not in names:
+                raise unknown("data space", name, names, place)
+        result: dict[str, bool | None] = {}
+        for name in names:
+            keep = name in self.keep or "*" in self.keep
+            bypass = name in self.bypass or "*" in self.bypass
+            if keep and bypass:
+                raise TqhwError(f"{name} is both kept and bypassed", place=place, lever="remove one of the two")
+            if not keep and not bypass:
+                bypass = self.bypass_all_but is not None and name not in self.bypass_all_but
+                keep = self.keep_all_but is not None and name not in self.keep_all_but
+            result[name] = True if keep else False if bypass else None
+        return result
+
+
+def parse_factors(value: Any, place: str) -> dict[str, dict[str, int]]:
+    """``[C=4, M<=2]`` or ``"C=4,M<=2"`` or the engine's ``"C4 M2"`` as {"=": {...}, "<=": {...}, ">=": {...}}."""
+    items = value if isinstance(value, list) else re.split(r"[,\s]+(?=[A-Za-z])", str(value or "").strip())
+    result: dict[str, dict[str, int]] = {"=": {}, "<=": {}, ">=": {}}
+    for item in items:
+        text = str(item).strip().rstrip(",")
+        if not text:
+            continue
+        match = _FACTOR.match(text)
+        engine = None if match else _ENGINE_FACTOR.match(text)
+        if match:
+            name, operator, number = match.groups()
+        elif engine:
+            name, operator, number = engine[1], "=", engine[2]
+        else:
+            raise TqhwError(f"factor '{text}' is not of the form C=4, C<=4 or C>=4", place=place)
+        if name in result[operator]:
+            raise TqhwError(f"the factor of {name} is given twice", place=place, lever="keep one")
+        result[operator][name] = int(number)
+    return result
+
+
+def parse_permutation(value: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(innermost dimensions, outermost dimensions after a ``_``) of a list, ``"C,M"`` or ``"CM"``."""
+    if value is None:
+        return (), ()
+    if isinstance(value, str):
+        value = [part.strip() for part in value.split(",")] if "," in value else list(value.replace(" ", ""))
+    names = [str(v) for v in value]
+    if "_" not in names:
+        return tuple(names), ()
+    at = names.index("_")
+    return tuple(names[:at]), tuple(names[at + 1 :])
+
+
+_LOOP_KEYS = {
+    "factors",
+    "permutation",
+    "split",
+    "factors_only",
+    "no_iteration_over_dataspaces",
+    "default_max_factor",
+    "default_min_factor",
+    "type",
+    "target",
+}
+_DATASPACE_KEYS = ("keep", "bypass", "keep_only", "bypass_only", "type", "target")
+_NOT_MODELLED = {
+    "no_reuse",
+    "no_link_transfer",
+    "rmw_first_update",
+    "no_coalesce",
+    "remainders",
+    "maximize_dims",
+    "maximize_dims_capacity",
+    "must_iterate_over_dataspaces",
+    "no_temporal_reuse",
+    "no_multicast_no_reduction",
+}
+
+
+def _refuse_unknown(entry: Map, known: Iterable[str]) -> None:
+    for key, value in entry.items():
+        if key in known or value in (None, [], {}):
+            continue
+        if key in _NOT_MODELLED:
+            raise TqhwError(f"'{key}' is not modelled", place=entry.place(), lever="remove it")
+        raise unknown("constraint", key, known, entry.place())
+
+
+def _loops(value: Any, place: str) -> LoopConstraint:
+    if value in (None, {}, []):
+        return LoopConstraint()
+    entry = as_map(value, place, "a loop constraint")
+    _refuse_unknown(entry, _LOOP_KEYS)
+    factors = parse_factors(entry.get("factors"), entry.place("factors"))
+    only = parse_factors(entry.get("factors_only"), entry.place("factors_only"))
+    prefix, suffix = parse_permutation(entry.get("permutation"))
+    for key in ("default_max_factor", "default_min_factor"):
+        if entry.get(key) is not None:
+            raise TqhwError(f"'{key}' is not modelled", place=entry.place(), lever="list the factors instead")
+    split = entry.get("split")
+    if split is not None and (isinstance(split, bool) or not isinstance(split, int) or split < 0):
+        raise TqhwError(f"split '{split}' must be a whole number of at least 0", place=entry.place("split"))
+    return LoopConstraint(
+        factors={**factors["="], **only["="]},
+        at_most={**factors["<="], **only["<="]},
+        at_least={**factors[">="], **only[">="]},
+        permutation=prefix,
+        suffix=suffix,
+        split=split,
+        others_one=entry.get("factors_only") is not None,
+        not_over=tuple(entry.get("no_iteration_over_dataspaces") or ()),
+    )
+
+
+def parse_constraints(value: Any, place: str) -> Constraints:
+    """The ``constraints`` of a node."""
+    if value in (None, {}):
+        return Constraints()
+    entry = as_map(value, place, "constraints")
+    _refuse_unknown(entry, ("dataspace", "temporal", "spatial", "utilization"))
+    spaces = Map()
+    if entry.get("dataspace"):
+        spaces = as_map(entry["dataspace"], entry.place("dataspace"), "a dataspace constraint")
+        _refuse_unknown(spaces, _DATASPACE_KEYS)
+    keep_only, bypass_only = spaces.get("keep_only"), spaces.get("bypass_only")
+    utilization = entry.get("utilization")
+    minimum = utilization.get("min", 0.0) if isinstance(utilization, Map) else (utilization or 0.0)
+    if isinstance(minimum, bool) or not isinstance(minimum, int | float) or not 0 <= minimum <= 1:
+        raise TqhwError(f"utilization '{minimum}' must lie between 0 and 1", place=entry.place("utilization"))
+    return Constraints(
+        keep=(*(spaces.get("keep") or ()), *(keep_only or ())),
+        bypass=(*(spaces.get("bypass") or ()), *(bypass_only or ())),
+        bypass_all_but=None if keep_only is None else tuple(keep_only),
+        keep_all_but=None if bypass_only is None else tuple(bypass_only),
+        temporal=_loops(entry.get("temporal"), entry.place("temporal")),
+        spatial=_loops(entry.get("spatial"), entry.place("spatial")),
+        min_utilization=float(minimum),
+    )

@@ -1,0 +1,255 @@
+"""From the architecture tree to the flat list of levels that Timeloop's engine sees.
+
+Source: Timeloop v0.4, front end ``v4/arch.py`` and engine ``src/model/buffer.cpp``. A node with a fan-out
+inserts a pseudo level ``inter_<name>_spatial`` that keeps nothing and carries the fan-out's spatial loops.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tqhw.errors import TqhwError
+from tqhw.spec.architecture import Architecture, Component, Container, Hierarchical, Node, Nothing, Parallel
+from tqhw.spec.constraints import Constraints
+
+_REFUSED = {  # attributes that would change Timeloop's counts and that the engine does not model
+    "allow_overbooking": (False,),
+    "reduction_supported": (True,),
+    "has_power_gating": (False,),
+    "network_fill_latency": (0,),
+    "network_drain_latency": (0,),
+    "min_utilization": (0,),
+    "per_dataspace_bandwidth_consumption_scale": ({},),
+    "metadata_datawidth": (0,),
+    "metadata_storage_width": (0,),
+    "compression_supported": (False,),
+    "decompression_supported": (False,),
+    "concordant_compressed_tile_traversal": (False,),
+    "power_gated_at": (),
+}
+
+
+@dataclass(frozen=True)
+class Level:
+    """A storage level, or the pseudo level of a fan-out.
+
+    Sizes in words, bandwidths in words per cycle and instance; None means unlimited. The mesh is the number of
+    columns and rows of instances of this level; the fan-out is towards the next inner level.
+    """
+
+    name: str
+    kind: str  # "storage" or "fanout"
+    meshX: int
+    meshY: int
+    fanoutX: int = 1
+    fanoutY: int = 1
+    word_bits: int = 1
+    block_size: int = 1
+    cluster_size: int = 1
+    size: int | None = None
+    effective_size: int | None = None
+    multiple_buffering: float = 1.0
+    read_bandwidth: float | None = None
+    write_bandwidth: float | None = None
+    shared_bandwidth: float | None = None
+    constraints: Constraints = Constraints()
+    component: Component | None = None
+
+    @property
+    def instances(self) -> int:
+        return self.meshX * self.meshY
+
+    @property
+    def fanout(self) -> int:
+        return self.fanoutX * self.fanoutY
+
+    @property
+    def node(self) -> str:
+        """The architecture node that this level belongs to (a fan-out's container)."""
+        return self.name.removeprefix("inter_").removesuffix("_spatial") if self.kind == "fanout" else self.name
+
+
+@dataclass(frozen=True)
+class Compute:
+    """The multiply-accumulate units."""
+
+    name: str
+    meshX: int
+    meshY: int
+    component: Component
+
+    @property
+    def instances(self) -> int:
+        return self.meshX * self.meshY
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Levels, innermost first, and the compute units below them."""
+
+    name: str
+    levels: tuple[Level, ...]
+    compute: Compute
+
+    @property
+    def level_names(self) -> tuple[str, ...]:
+        return tuple(level.name for level in self.levels)
+
+    def instances(self, name: str) -> int:
+        """How many instances of a level or of the compute unit exist."""
+        if name == self.compute.name:
+            return self.compute.instances
+        return next(level.instances for level in self.levels if level.name == name)
+
+
+def flatten(architecture: Architecture) -> Hardware:
+    """The flat hardware of an architecture tree.
+
+    Raises TqhwError for a tree without storage, two data spaces kept in two branches, a width that is no
+    multiple of the word, or an attribute that the engine does not model.
+    """
+    levels: list[Level] = []  # outermost first while walking
+    compute: Compute | None = None
+    mesh_x = mesh_y = 1
+
+    def place(node: Container, constraints: Constraints) -> None:
+        nonlocal mesh_x, mesh_y, compute
+        if compute is not None:
+            raise TqhwError(
+                f"'{node.name}' stands below the compute component '{compute.name}'",
+                place=node.place,
+                lever="put the compute component last",
+            )
+        if node.spatial.fanout > 1:
+            levels.append(
+                Level(
+                    f"inter_{node.name}_spatial",
+                    "fanout",
+                    mesh_x,
+                    mesh_y,
+                    node.spatial.meshX,
+                    node.spatial.meshY,
+                    constraints=Constraints(bypass=("*",), spatial=constraints.spatial),
+                )
+            )
+            mesh_x, mesh_y = mesh_x * node.spatial.meshX, mesh_y * node.spatial.meshY
+        if isinstance(node, Component):
+            if node.is_compute:
+                compute = Compute(node.name, mesh_x, mesh_y, node)
+            else:
+                levels.append(_storage(node, mesh_x, mesh_y, constraints))
+
+    def walk(nodes: tuple[Node, ...], branch_keeps: tuple[str, ...] | None) -> None:
+        for node in nodes:
+            if isinstance(node, Hierarchical):
+                walk(node.nodes, branch_keeps)
+            elif isinstance(node, Parallel):
+                for branch, keeps in zip(node.nodes, _branches(node), strict=True):
+                    walk((branch,), keeps)
+            elif not isinstance(node, Nothing):
+                constraints = node.constraints
+                if branch_keeps is not None and constraints.bypass_all_but is None:
+                    # timeloopfe dataspace2branch.py: a branch bypasses what it does not keep.
+                    constraints = replace(constraints, bypass_all_but=branch_keeps)
+                place(node, constraints)
+
+    walk(architecture.nodes, None)
+    where = architecture.source or architecture.name
+    if compute is None:
+        raise TqhwError("the architecture has no compute component", place=where, lever="add one of class compute")
+    if not any(level.kind == "storage" for level in levels):
+        raise TqhwError("the architecture has no storage component", place=where, lever="add one, e.g. a DRAM")
+    return Hardware(architecture.name, tuple(reversed(levels)), compute)
+
+
+def _kept(node: Node) -> tuple[str, ...]:
+    if isinstance(node, Parallel | Hierarchical):
+        return tuple(dict.fromkeys(name for child in node.nodes for name in _kept(child)))
+    return tuple(dict.fromkeys(node.constraints.keep))
+
+
+def _branches(parallel: Parallel) -> list[tuple[str, ...]]:
+    keeps = [_kept(branch) for branch in parallel.nodes]
+    for i, one in enumerate(keeps):
+        for other in keeps[i + 1 :]:
+            if shared := set(one) & set(other):
+                raise TqhwError(
+                    f"{', '.join(sorted(shared))} kept in two branches of a !Parallel",
+                    place=parallel.place,
+                    lever="keep every data space in exactly one branch",
+                )
+    return keeps
+
+
+def _storage(node: Component, mesh_x: int, mesh_y: int, constraints: Constraints) -> Level:
+    get = node.attributes.get
+    for key, harmless in _REFUSED.items():
+        value = get(key)
+        if value is not None and value not in harmless:
+            raise TqhwError(f"{node.name}: '{key}: {value}' is not modelled", place=node.place, lever="remove it")
+    word_bits = _whole(node, "datawidth", get("datawidth", get("word_bits", 8)))
+    cluster_size = _whole(node, "cluster_size", get("cluster_size", 1))
+    block_size = _whole(node, "block_size", get("block_size", 1))
+    width = get("width")
+    if width is not None:
+        width = _whole(node, "width", width)
+        if width % (cluster_size * word_bits):
+            raise TqhwError(
+                f"{node.name}: width {width} is no multiple of cluster_size * datawidth = {cluster_size * word_bits}",
+                place=node.place,
+                lever="give `block_size` (words per access) instead of `width`, the rest of the row is padding",
+            )
+        given, block_size = get("block_size"), width // (cluster_size * word_bits)
+        if given is not None and given != block_size:
+            raise TqhwError(
+                f"{node.name}: block_size {given} is not width / (cluster_size * datawidth) = {block_size}",
+                place=node.place,
+                lever="give only one of `width` and `block_size`",
+            )
+    size = _size(node, word_bits, block_size)
+    buffering = _positive(node, "multiple_buffering", get("multiple_buffering", 1))
+
+    def bandwidth(key: str) -> float | None:
+        return None if get(key) is None else _positive(node, key, get(key))
+
+    return Level(
+        name=node.name,
+        kind="storage",
+        meshX=mesh_x,
+        meshY=mesh_y,
+        word_bits=word_bits,
+        block_size=block_size,
+        cluster_size=cluster_size,
+        size=size,
+        effective_size=None if size is None else math.floor(size / buffering),
+        multiple_buffering=buffering,
+        read_bandwidth=bandwidth("read_bandwidth"),
+        write_bandwidth=bandwidth("write_bandwidth"),
+        shared_bandwidth=bandwidth("shared_bandwidth"),
+        constraints=constraints,
+        component=node,
+    )
+
+
+def _size(node: Component, word_bits: int, block_size: int) -> int | None:
+    given = [key for key in ("entries", "depth", "sizeKB") if node.attributes.get(key) is not None]
+    if len(given) > 1:
+        raise TqhwError(f"{node.name}: {' and '.join(given)} are both given", place=node.place, lever="keep one")
+    if not given:
+        return None
+    number = _whole(node, given[0], node.attributes[given[0]])
+    return {"entries": number, "depth": number * block_size, "sizeKB": number * 1024 * 8 // word_bits}[given[0]]
+
+
+def _whole(node: Component, key: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value) or value < 1:
+        raise TqhwError(f"{node.name}: {key} '{value}' must be a whole number of at least 1", place=node.place)
+    return int(value)
+
+
+def _positive(node: Component, key: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0 or math.isinf(value):
+        raise TqhwError(f"{node.name}: {key} '{value}' must be a number above 0", place=node.place)
+    return float(value)

@@ -1,0 +1,166 @@
+"""Mappings: which level keeps what, and the temporal and spatial loops of every level.
+
+Both of Timeloop's dialects load: the engine's (``map.yaml``: ``type: datatype``, ``C4 M2``, ``CMRS``, pseudo levels
+``inter_PE_spatial``) and the front end's (``type: dataspace``, ``[C=4, M=2]``, lists, containers by their name).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as MappingABC
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tqhw.errors import TqhwError, unknown
+from tqhw.spec import yamlio
+from tqhw.spec.constraints import parse_factors, parse_permutation
+from tqhw.spec.yamlio import Map, as_map
+
+
+@dataclass(frozen=True)
+class Loops:
+    """Loops of one level: a factor per dimension (absent: 1), and their order, innermost first.
+
+    ``split``, spatial loops only: positions of the permutation below it are mapped along X, the others along Y;
+    None means all along X.
+    """
+
+    factors: MappingABC[str, int] = field(default_factory=dict)
+    permutation: tuple[str, ...] = ()
+    split: int | None = None
+
+
+@dataclass(frozen=True)
+class LevelMapping:
+    """One level: the data spaces it keeps and bypasses (named in neither: kept), its loops."""
+
+    target: str
+    keep: tuple[str, ...] = ()
+    bypass: tuple[str, ...] = ()
+    temporal: Loops = Loops()
+    spatial: Loops | None = None
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """A mapping, a level each. The order of the levels carries no meaning."""
+
+    levels: tuple[LevelMapping, ...]
+
+    def level(self, target: str) -> LevelMapping:
+        """The part of a level; a level that the mapping does not name keeps everything and has no loops."""
+        return next((level for level in self.levels if level.target == target), LevelMapping(target))
+
+
+_KEYS = {
+    "datatype": ("target", "type", "keep", "bypass"),
+    "temporal": ("target", "type", "factors", "permutation"),
+    "spatial": ("target", "type", "factors", "permutation", "split"),
+}
+_SYNONYMS = {"dataspace": "datatype", "bypass": "datatype"}
+
+
+def parse_mapping(document: Any, source: str = "mapping") -> Mapping:
+    """A list of directives, or a document ``{mapping: [...]}``."""
+    if isinstance(document, MappingABC):
+        if "mapping" not in document:
+            raise TqhwError(
+                "there is no 'mapping' in the file", place=source, lever="add `mapping:` and its directives"
+            )
+        document = document["mapping"]
+    if not isinstance(document, list) or not document:
+        raise TqhwError("a mapping must be a list of at least one directive", place=source)
+    levels: dict[str, dict[str, Any]] = {}
+    for number, item in enumerate(document):
+        place = f"{source}: directive {number + 1}"
+        entry = as_map(item if isinstance(item, Map) else _map(item), place, "a directive")
+        place = entry.place() if entry.source else place
+        kind = _SYNONYMS.get(str(entry.get("type")), str(entry.get("type")))
+        if kind not in _KEYS:
+            raise unknown("directive type", str(entry.get("type")), _KEYS, place)
+        for key in entry:
+            if key not in _KEYS[kind]:
+                raise unknown("key", key, _KEYS[kind], place)
+        target = str(entry.get("target") or "")
+        if not target:
+            raise TqhwError("the directive has no target", place=place, lever="add `target:` with a level's name")
+        parts = levels.setdefault(target, {})
+        if kind in parts:
+            raise TqhwError(f"two {kind} directives for '{target}'", place=place, lever="keep one")
+        parts[kind] = _names(entry, place) if kind == "datatype" else _loops(entry, kind, place)
+    return Mapping(
+        tuple(
+            LevelMapping(
+                target,
+                keep=parts.get("datatype", ((), ()))[0],
+                bypass=parts.get("datatype", ((), ()))[1],
+                temporal=parts.get("temporal", Loops()),
+                spatial=parts.get("spatial"),
+            )
+            for target, parts in levels.items()
+        )
+    )
+
+
+def _map(value: Any) -> Any:
+    return Map(value) if isinstance(value, dict) else value
+
+
+def _names(entry: Map, place: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    keep, bypass = (tuple(str(v) for v in entry.get(key) or ()) for key in ("keep", "bypass"))
+    if both := set(keep) & set(bypass):
+        raise TqhwError(f"{', '.join(sorted(both))} both kept and bypassed", place=place, lever="remove one")
+    return keep, bypass
+
+
+def _loops(entry: Map, kind: str, place: str) -> Loops:
+    factors = parse_factors(entry.get("factors"), place)
+    if factors["<="] or factors[">="]:
+        raise TqhwError("a mapping has exact factors", place=place, lever="write C=4, not C<=4")
+    for name, factor in factors["="].items():
+        if factor < 1:
+            raise TqhwError(f"factor {name}={factor} must be at least 1", place=place)
+    permutation, suffix = parse_permutation(entry.get("permutation"))
+    permutation = (*permutation, *suffix)
+    if len(set(permutation)) != len(permutation):
+        raise TqhwError(f"permutation {''.join(permutation)} names a dimension twice", place=place)
+    split = entry.get("split")
+    if split is not None and (isinstance(split, bool) or not isinstance(split, int) or split < 0):
+        raise TqhwError(f"split '{split}' must be a whole number of at least 0", place=place)
+    return Loops(factors["="], permutation, split)
+
+
+def load_mapping(path: str | Path) -> Mapping:
+    """The mapping in a YAML file (either dialect)."""
+    return parse_mapping(yamlio.load(path), str(path))
+
+
+def directives(mapping: Mapping, dimensions: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The mapping in the engine's dialect: what the reference cases and Timeloop's ``map.yaml`` hold."""
+
+    def loops(target: str, kind: str, found: Loops) -> dict[str, Any]:
+        order = (*found.permutation, *(d for d in dimensions if d not in found.permutation))
+        single = all(len(d) == 1 for d in dimensions)
+        entry: dict[str, Any] = {
+            "target": target,
+            "type": kind,
+            "factors": " ".join(f"{d}{found.factors.get(d, 1)}" for d in dimensions),
+            "permutation": "".join(order) if single else ",".join(order),
+        }
+        if kind == "spatial":
+            entry["split"] = len(dimensions) if found.split is None else found.split
+        return entry
+
+    result: list[dict[str, Any]] = [
+        {"target": m.target, "type": "datatype", "keep": list(m.keep), "bypass": list(m.bypass)} for m in mapping.levels
+    ]
+    for m in mapping.levels:
+        result.append(loops(m.target, "temporal", m.temporal))
+        if m.spatial is not None:
+            result.append(loops(m.target, "spatial", m.spatial))
+    return result
+
+
+def dump_mapping(mapping: Mapping, dimensions: tuple[str, ...]) -> str:
+    """The mapping as YAML that Timeloop's C++ programs and :func:`load_mapping` read."""
+    return yamlio.dump({"mapping": directives(mapping, dimensions)})

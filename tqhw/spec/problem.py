@@ -1,0 +1,235 @@
+"""Problems: a loop nest's dimensions, and how its data spaces project onto them (Timeloop v0.4 ``problem``)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping as MappingABC
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tqhw.errors import TqhwError, unknown
+from tqhw.spec import yamlio
+from tqhw.spec.yamlio import Map, as_map
+
+
+@dataclass(frozen=True)
+class Term:
+    """coefficient * dimension; no coefficient means 1."""
+
+    dimension: str
+    coefficient: str | None = None
+
+
+@dataclass(frozen=True)
+class DataSpace:
+    """A tensor: each rank (coordinate) is a sum of terms."""
+
+    name: str
+    projection: tuple[tuple[Term, ...], ...]
+    read_write: bool = False
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """The problem dimensions that this data space is relevant to, in order of first appearance."""
+        return tuple(dict.fromkeys(term.dimension for rank in self.projection for term in rank))
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What kind of problem: dimensions, coefficients with their defaults, data spaces."""
+
+    name: str
+    dimensions: tuple[str, ...]
+    coefficients: MappingABC[str, int]
+    data_spaces: tuple[DataSpace, ...]
+
+    @property
+    def data_space_names(self) -> tuple[str, ...]:
+        return tuple(d.name for d in self.data_spaces)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A shape with the bound of every dimension and the value of every coefficient."""
+
+    shape: Shape
+    name: str
+    bounds: MappingABC[str, int]
+    coefficients: MappingABC[str, int]
+
+    @property
+    def computes(self) -> int:
+        """Multiply-accumulates: the product of all bounds."""
+        return math.prod(self.bounds.values())
+
+    def extents(self, data_space: DataSpace) -> tuple[int, ...]:
+        """Words along every rank of the whole tensor (holes of strides and dilations included)."""
+        return tuple(
+            1 + sum(self.coefficient(term) * (self.bounds[term.dimension] - 1) for term in rank)
+            for rank in data_space.projection
+        )
+
+    def tensor_words(self, data_space: DataSpace) -> int:
+        """Words of the whole tensor's box, as Timeloop counts them."""
+        return math.prod(self.extents(data_space))
+
+    def coefficient(self, term: Term) -> int:
+        return 1 if term.coefficient is None else self.coefficients[term.coefficient]
+
+
+def _shape(name: str, dims: str, coefficients: MappingABC[str, int], **spaces: str) -> Shape:
+    data_spaces = tuple(
+        DataSpace(
+            space,
+            tuple(tuple(Term(*term.split("*")) for term in rank.split("+")) for rank in projection.split()),
+            read_write=space == "Outputs",
+        )
+        for space, projection in spaces.items()
+    )
+    return Shape(name, tuple(dims.split()), dict(coefficients), data_spaces)
+
+
+# The shapes of the reference data; W belongs to R and P, H to S and Q. C and M are per group.
+CONV2D = _shape(
+    "conv2d",
+    "C M R S N P Q G",
+    {"Wstride": 1, "Hstride": 1, "Wdilation": 1, "Hdilation": 1},
+    Weights="C M R S G",
+    Inputs="N C R*Wdilation+P*Wstride S*Hdilation+Q*Hstride G",
+    Outputs="N M Q P G",
+)
+MATMUL = _shape("matmul", "M K N", {}, Weights="K N", Inputs="M K", Outputs="M N")
+BMM = _shape("bmm", "B M K N", {}, Weights="B K N", Inputs="B M K", Outputs="B M N")
+SHAPES: MappingABC[str, Shape] = {s.name: s for s in (CONV2D, MATMUL, BMM)}
+
+
+def parse_shape(value: Any, place: str) -> Shape:
+    """A Timeloop ``shape`` mapping; ``value`` may also be the name of a packaged shape."""
+    if isinstance(value, str):
+        if value not in SHAPES:
+            raise unknown("problem shape", value, SHAPES, place)
+        return SHAPES[value]
+    shape = as_map(value, place, "a problem shape")
+    _check_keys(shape, ("name", "version", "dimensions", "coefficients", "data_spaces"))
+    dimensions = tuple(str(d) for d in _need(shape, "dimensions"))
+    if not dimensions or len(set(dimensions)) != len(dimensions):
+        raise TqhwError(f"dimensions {list(dimensions)} must be named, each once", place=shape.place("dimensions"))
+    coefficients: dict[str, int] = {}
+    for item in shape.get("coefficients") or []:
+        entry = as_map(item, shape.place("coefficients"), "a coefficient")
+        coefficients[str(_need(entry, "name"))] = _positive(entry.get("default", 1), entry.place("default"))
+    data_spaces = tuple(_data_space(item, shape, dimensions, coefficients) for item in _need(shape, "data_spaces"))
+    if len({d.name for d in data_spaces}) != len(data_spaces) or not data_spaces:
+        raise TqhwError("data spaces must be named, each once", place=shape.place("data_spaces"))
+    if sum(d.read_write for d in data_spaces) != 1:
+        raise TqhwError(
+            "exactly one data space must be `read_write: true`",
+            place=shape.place("data_spaces"),
+            lever="mark the output",
+        )
+    return Shape(str(shape.get("name", "problem")), dimensions, coefficients, data_spaces)
+
+
+def _data_space(value: Any, shape: Map, dimensions: tuple[str, ...], coefficients: MappingABC[str, int]) -> DataSpace:
+    entry = as_map(value, shape.place("data_spaces"), "a data space")
+    _check_keys(entry, ("name", "projection", "read_write"))
+    name = str(_need(entry, "name"))
+    place = entry.place(f"projection of {name}")
+    ranks = []
+    for rank in _need(entry, "projection"):
+        # A rank is a list of terms [[P, Wstride], [R]]; a bare name is one term.
+        terms = [[rank]] if isinstance(rank, str) else rank
+        parsed = []
+        for term in terms:
+            parts = [str(part) for part in ([term] if isinstance(term, str) else term)]
+            if len(parts) not in (1, 2):
+                raise TqhwError(f"term {parts} must be [dimension] or [dimension, coefficient]", place=place)
+            if parts[0] not in dimensions:
+                raise unknown("dimension", parts[0], dimensions, place)
+            if len(parts) == 2 and parts[1] not in coefficients:
+                raise unknown("coefficient", parts[1], coefficients, place)
+            parsed.append(Term(*parts))
+        ranks.append(tuple(parsed))
+    if not ranks or not all(ranks):
+        raise TqhwError("a data space needs at least one rank, and every rank a term", place=place)
+    return DataSpace(name, tuple(ranks), bool(entry.get("read_write", False)))
+
+
+def make_problem(
+    shape: Shape, instance: MappingABC[str, Any], name: str = "problem", place: str = "instance"
+) -> Problem:
+    """A problem from a shape and Timeloop's ``instance`` (bounds and coefficients in one mapping)."""
+    fillers = {"H", "W", "densities"} - set(shape.dimensions)  # Timeloop's front end writes these; nobody reads them
+    known = (*shape.dimensions, *shape.coefficients)
+    for key in instance:
+        if key not in known and key not in fillers:
+            raise unknown("dimension or coefficient", key, known, place)
+    bounds = {}
+    for dimension in shape.dimensions:
+        if dimension not in instance:
+            raise TqhwError(f"dimension {dimension} has no bound", place=place, lever=f"add `{dimension}: ...`")
+        bounds[dimension] = _positive(instance[dimension], f"{place}: {dimension}")
+    values = {c: _positive(instance.get(c, default), f"{place}: {c}") for c, default in shape.coefficients.items()}
+    return Problem(shape, name, bounds, values)
+
+
+def parse_problem(document: Any, source: str, name: str | None = None) -> Problem:
+    """A Timeloop v0.4 document ``{problem: {shape, instance}}`` (the ``problem`` key may be left out)."""
+    top = as_map(document, source, "a problem file")
+    body = as_map(top["problem"], top.place("problem"), "problem") if "problem" in top else top
+    _check_keys(body, ("version", "shape", "instance", "name"))
+    shape = parse_shape(_need(body, "shape"), body.place("shape"))
+    instance = as_map(_need(body, "instance"), body.place("instance"), "instance")
+    return make_problem(shape, instance, str(body.get("name", name or shape.name)), instance.place("instance"))
+
+
+def load_problem(path: str | Path) -> Problem:
+    """The problem in a YAML file. Raises TqhwError for anything that Timeloop could not take."""
+    return parse_problem(yamlio.load(path), str(path), Path(path).stem)
+
+
+def dump_problem(problem: Problem) -> str:
+    """The problem as Timeloop v0.4 YAML; :func:`load_problem` reads it back unchanged."""
+    shape = problem.shape
+    body = {
+        "problem": {
+            "version": "0.4",
+            "shape": {
+                "name": shape.name,
+                "dimensions": list(shape.dimensions),
+                "coefficients": [{"name": n, "default": v} for n, v in shape.coefficients.items()],
+                "data_spaces": [
+                    {
+                        "name": d.name,
+                        "projection": [
+                            [[t.dimension, *([t.coefficient] if t.coefficient else [])] for t in rank]
+                            for rank in d.projection
+                        ],
+                        **({"read_write": True} if d.read_write else {}),
+                    }
+                    for d in shape.data_spaces
+                ],
+            },
+            "instance": {**problem.bounds, **problem.coefficients},
+        }
+    }
+    return yamlio.dump(body)
+
+
+def _need(mapping: Map, key: str) -> Any:
+    if key not in mapping or mapping[key] is None:
+        raise TqhwError(f"'{key}' is missing", place=mapping.place(), lever=f"add `{key}:`")
+    return mapping[key]
+
+
+def _check_keys(mapping: Map, known: tuple[str, ...]) -> None:
+    for key in mapping:
+        if key not in known:
+            raise unknown("key", key, known, mapping.place())
+
+
+def _positive(value: Any, place: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise TqhwError(f"'{value}' must be a whole number of at least 1", place=place)
+    return value

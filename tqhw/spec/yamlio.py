@@ -1,0 +1,227 @@
+"""Reading YAML that strangers wrote: Timeloop's tags, line numbers, and nothing that runs or explodes.
+
+The scalars follow YAML 1.2, as Timeloop's front end does: ``1e-9`` is a number, ``no`` and ``N`` are text.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tqhw.errors import TqhwError
+
+TAGS = ("!Container", "!Component", "!Parallel", "!Hierarchical", "!Nothing")
+MAX_NODES = 1_000_000  # after aliases are expanded; a billion laughs is refused, a real architecture has thousands
+
+
+class Map(dict[str, Any]):
+    """A YAML mapping that remembers its tag and the line it started at (1-based)."""
+
+    tag: str | None = None
+    line: int = 0
+    source: str = ""
+
+    def place(self, key: str | None = None) -> str:
+        """Where this mapping (or one of its keys) stands, for an error message."""
+        where = f"{self.source}:{self.line}"
+        return f"{where}: {key}" if key else where
+
+
+class _Loader(yaml.SafeLoader):
+    source = "<text>"
+
+
+# YAML 1.2's core schema instead of 1.1's: no sexagesimals, dates or yes/no; exponents need no dot.
+_Loader.yaml_implicit_resolvers = {}
+for _tag, _pattern, _first in (
+    ("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF"),
+    ("int", r"^[-+]?(?:[0-9]+|0x[0-9a-fA-F]+)$", "-+0123456789"),
+    ("float", r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$", "-+.0123456789"),
+    ("float", r"^[-+]?\.(?:inf|Inf|INF)$|^\.(?:nan|NaN|NAN)$", "-+."),
+    ("null", r"^(?:~|null|Null|NULL|)$", "~nN\0"),
+    ("merge", r"^<<$", "<"),
+):
+    _chars = [*_first.replace("\0", ""), *([""] if "\0" in _first else [])]
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), _chars)
+
+
+def _int(loader: _Loader, node: yaml.ScalarNode) -> int:
+    text = str(loader.construct_scalar(node))
+    return int(text, 16) if "x" in text.lower() else int(text)
+
+
+def _map(loader: _Loader, node: yaml.Node) -> Map:
+    result = Map()
+    result.line = node.start_mark.line + 1
+    result.source = loader.source
+    result.tag = node.tag if node.tag.startswith("!") else None
+    if isinstance(node, yaml.ScalarNode) and node.value == "":
+        return result  # `!Nothing` on its own
+    if not isinstance(node, yaml.MappingNode):
+        raise TqhwError(f"tag {node.tag} needs a mapping", place=result.place())
+    loader.flatten_mapping(node)
+    for key_node, value_node in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if not isinstance(key_node, yaml.ScalarNode):
+            raise TqhwError("a key must be a plain word", place=f"{loader.source}:{key_node.start_mark.line + 1}")
+        key = key if isinstance(key, str) else key_node.value
+        if key in result:
+            line = key_node.start_mark.line + 1
+            raise TqhwError(f"key '{key}' is given twice", place=f"{loader.source}:{line}", lever="keep one")
+        result[key] = loader.construct_object(value_node, deep=True)
+    return result
+
+
+_Loader.add_constructor("tag:yaml.org,2002:map", _map)
+_Loader.add_constructor("tag:yaml.org,2002:int", _int)
+for _name in TAGS:
+    _Loader.add_constructor(_name, _map)
+
+
+def _check_size(root: yaml.Node, source: str) -> None:
+    """Refuses aliases that contain themselves or multiply beyond MAX_NODES, before anything is built."""
+    sizes: dict[int, int] = {}
+    open_nodes: set[int] = set()
+
+    def size(node: yaml.Node) -> int:
+        key = id(node)
+        if key in sizes:
+            return sizes[key]
+        place = f"{source}:{node.start_mark.line + 1}"
+        if key in open_nodes:
+            raise TqhwError("an alias contains itself", place=place, lever="write the value out")
+        open_nodes.add(key)
+        total = 1
+        if isinstance(node, yaml.SequenceNode):
+            total += sum(size(child) for child in node.value)
+        elif isinstance(node, yaml.MappingNode):
+            total += sum(size(k) + size(v) for k, v in node.value)
+        open_nodes.discard(key)
+        if total > MAX_NODES:
+            raise TqhwError(f"aliases expand to more than {MAX_NODES} values", place=place, lever="write fewer aliases")
+        sizes[key] = total
+        return total
+
+    size(root)
+
+
+def parse(text: str, source: str = "<text>") -> Any:
+    """The document in ``text``: mappings become :class:`Map`. ``source`` names it in messages.
+
+    Raises TqhwError with line and column for text that is no YAML, is empty, has several documents, a tag other
+    than Timeloop's, a key twice, or aliases that explode.
+    """
+    try:
+        loader = _Loader(text)
+    except yaml.YAMLError as error:
+        raise TqhwError(f"not valid YAML: {' '.join(str(error).split())}", place=source) from None
+    loader.source = source
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            raise TqhwError("the file is empty", place=source, lever="it needs a YAML document")
+        _check_size(node, source)
+        return loader.construct_document(node)
+    except yaml.constructor.ConstructorError as error:
+        mark = error.problem_mark
+        line = mark.line + 1 if mark else 0
+        raise TqhwError(
+            f"{error.problem}", place=f"{source}:{line}", lever=f"the tags known here are {', '.join(TAGS)}"
+        ) from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        at = f"{source}:{mark.line + 1}:{mark.column + 1}" if mark else source
+        raise TqhwError(f"not valid YAML: {error.problem or error.context}", place=at) from None
+    except yaml.YAMLError as error:
+        raise TqhwError(f"not valid YAML: {' '.join(str(error).split())}", place=source) from None
+    except RecursionError:
+        raise TqhwError("the YAML is nested too deeply", place=source, lever="flatten it") from None
+    finally:
+        loader.dispose()
+
+
+def read_text(path: str | Path) -> str:
+    """The text of a file, or a TqhwError that says why it cannot be read."""
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise TqhwError("no such file", place=str(path)) from None
+    except UnicodeDecodeError:
+        raise TqhwError("not a text file in UTF-8", place=str(path)) from None
+    except OSError as error:
+        raise TqhwError(f"cannot be read: {error.strerror}", place=str(path)) from None
+
+
+def load(path: str | Path) -> Any:
+    """The YAML document in a file (see :func:`parse`)."""
+    return parse(read_text(path), str(path))
+
+
+def as_map(value: Any, place: str, what: str) -> Map:
+    """``value`` if it is a mapping, else a TqhwError that says what was expected at ``place``."""
+    if not isinstance(value, Map):
+        shown = "nothing" if value is None else f"'{str(value)[:60]}'"
+        raise TqhwError(f"{what} must be a mapping, found {shown}", place=place)
+    return value
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Writes a file whole or not at all: under a temporary name first, then renamed."""
+    target = Path(path)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    except OSError as error:
+        raise TqhwError(
+            f"cannot be written: {error.strerror}", place=str(target), lever="choose another place"
+        ) from None
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
+            stream.write(text)
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(target)
+    except OSError as error:
+        raise TqhwError(
+            f"cannot be written: {error.strerror}", place=str(target), lever="choose another place"
+        ) from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+class _Dumper(yaml.SafeDumper):
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _represent_map(dumper: _Dumper, value: Map) -> yaml.Node:
+    return dumper.represent_mapping(value.tag or "tag:yaml.org,2002:map", value.items(), flow_style=None)
+
+
+def _represent_str(dumper: _Dumper, value: str) -> yaml.Node:
+    # Quoted where YAML 1.1 readers (Timeloop's C++ side) would take it for something else.
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value)
+
+
+_Dumper.add_representer(Map, _represent_map)
+_Dumper.add_representer(str, _represent_str)
+_Dumper.add_representer(tuple, lambda d, v: d.represent_sequence("tag:yaml.org,2002:seq", list(v)))
+
+
+def tagged(tag: str | None, **items: Any) -> Map:
+    """A mapping with a tag, to be dumped."""
+    result = Map(items)
+    result.tag = tag
+    return result
+
+
+def dump(value: Any) -> str:
+    """``value`` as YAML, keys in their order, tags kept."""
+    return str(yaml.dump(value, Dumper=_Dumper, sort_keys=False, width=110, default_flow_style=None))
