@@ -1,0 +1,140 @@
+"""From a name to a model: the packaged networks, or any factory written ``package.module:factory``."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+from torch import nn
+
+from tqhw.errors import TqhwError, unknown
+from tqhw.models.mobilenet import mobilenet_v2
+from tqhw.models.resnet import resnet18, resnet50
+from tqhw.models.resnet20 import resnet20
+
+Factory = Callable[..., nn.Module]
+
+MODELS: dict[str, Factory] = {
+    "resnet20": resnet20,
+    "resnet18": resnet18,
+    "resnet50": resnet50,
+    "mobilenet_v2": mobilenet_v2,
+}
+
+IMAGENET_INPUT = (1, 3, 224, 224)
+_INPUTS = {"resnet20": (1, 3, 32, 32)}
+
+
+def default_input(name: str) -> tuple[int, ...]:
+    """The input shape that the network was published with; ``1,3,224,224`` for everything but ResNet-20."""
+    return _INPUTS.get(name, IMAGENET_INPUT)
+
+
+def build(name: str, **options: object) -> nn.Module:
+    """Builds ``resnet20``, ``resnet18``, ``resnet50`` or ``mobilenet_v2``, or calls a factory.
+
+    ``name`` with a colon is ``package.module:factory``; the module may stand in the current directory.
+    ``options`` are passed on as keyword arguments; those of the packaged networks (``num_classes``,
+    ``in_channels``, and ``expansion`` of ResNet-20) are whole numbers from 1 up.
+
+    Raises :class:`TqhwError` for a name or option that is not known, a module that cannot be imported, and a
+    factory that raises or returns something else than an ``nn.Module``.
+    """
+    if ":" in name:
+        with _importable_from_here():
+            return _call(_imported(name), name, options)
+    if name not in MODELS:
+        error = unknown("model", name, MODELS)
+        raise TqhwError(error.message, lever=f"{error.lever}, or package.module:factory")
+    for option, value in options.items():
+        _check_option(MODELS[name], name, option, value)
+    return _call(MODELS[name], name, options)
+
+
+def _check_option(factory: Factory, name: str, option: str, value: object) -> None:
+    known = list(inspect.signature(factory).parameters)
+    if option not in known:
+        raise unknown(f"option of model {name}", option, known)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise TqhwError(f"{option} is {value!r}, but must be a whole number from 1 up", place=f"model {name}")
+
+
+def _call(factory: Factory, name: str, options: dict[str, object]) -> nn.Module:
+    try:
+        model: object = factory(**options)
+    except TqhwError:
+        raise
+    except Exception as error:
+        raise TqhwError(f"the factory raised {_told(error)}", place=f"model {name}") from error
+    if not isinstance(model, nn.Module):
+        raise TqhwError(
+            f"the factory returned {_kind(model)}, not a torch.nn.Module",
+            place=f"model {name}",
+            lever="return the model itself, built and ready to run",
+        )
+    return model
+
+
+def _imported(name: str) -> Factory:
+    module_name, _, attribute = name.partition(":")
+    if not attribute or not all(part.isidentifier() for part in (*module_name.split("."), attribute)):
+        raise TqhwError("is not of the form package.module:factory", place=f"model {name}")
+    module = _module(module_name, name)
+    if not hasattr(module, attribute):
+        callables = [
+            key for key, value in vars(module).items() if callable(value) and not key.startswith("_")
+        ]
+        raise unknown("factory", attribute, callables, place=f"model {name}")
+    factory = getattr(module, attribute)
+    if not callable(factory):
+        raise TqhwError(
+            f"'{attribute}' is {_kind(factory)}, which cannot be called",
+            place=f"model {name}",
+            lever="name a function or class without required arguments that gives an nn.Module",
+        )
+    return factory  # type: ignore[no-any-return]
+
+
+def _module(module_name: str, name: str) -> ModuleType:
+    try:
+        return importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        # The module itself, or a package above it, is missing; a missing import inside it is its own failure.
+        if error.name is not None and f"{module_name}.".startswith(f"{error.name}."):
+            raise TqhwError(
+                f"there is no module '{module_name}'",
+                place=f"model {name}",
+                lever="run from the folder that holds it, install it, or set PYTHONPATH",
+            ) from error
+        raise TqhwError(f"importing '{module_name}' raised {_told(error)}", place=f"model {name}") from error
+    except Exception as error:
+        raise TqhwError(f"importing '{module_name}' raised {_told(error)}", place=f"model {name}") from error
+
+
+@contextmanager
+def _importable_from_here() -> Iterator[None]:
+    """Puts the current directory on the import path, which an installed console script does not have."""
+    here = str(Path.cwd())
+    if here in sys.path:
+        yield
+        return
+    sys.path.insert(0, here)
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        sys.path.remove(here)
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def _kind(value: object) -> str:
+    name = type(value).__name__
+    return "None" if value is None else f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
