@@ -32,6 +32,10 @@ class Map(dict[str, Any]):
         return f"{where}: {key}" if key else where
 
 
+class Quoted(str):
+    """A text that stood in quotes: Accelergy takes it as it is and evaluates every other one."""
+
+
 class _Loader(yaml.SafeLoader):
     source = "<text>"
 
@@ -64,20 +68,27 @@ def _map(loader: _Loader, node: yaml.Node) -> Map:
         return result  # `!Nothing` on its own
     if not isinstance(node, yaml.MappingNode):
         raise TqhwError(f"tag {node.tag} needs a mapping", place=result.place())
-    loader.flatten_mapping(node)
-    for key_node, value_node in node.value:
-        key = loader.construct_object(key_node, deep=True)
+    seen = set()
+    for key_node, _ in node.value:
+        place = f"{loader.source}:{key_node.start_mark.line + 1}"
         if not isinstance(key_node, yaml.ScalarNode):
-            raise TqhwError("a key must be a plain word", place=f"{loader.source}:{key_node.start_mark.line + 1}")
-        key = key if isinstance(key, str) else key_node.value
-        if key in result:
-            line = key_node.start_mark.line + 1
-            raise TqhwError(f"key '{key}' is given twice", place=f"{loader.source}:{line}", lever="keep one")
-        result[key] = loader.construct_object(value_node, deep=True)
+            raise TqhwError("a key must be a plain word", place=place)
+        if key_node.value in seen:
+            raise TqhwError(f"key '{key_node.value}' is given twice", place=place, lever="keep one")
+        seen.add(key_node.value)
+    loader.flatten_mapping(node)  # puts first what `<<` merges in, so that the mapping's own keys win
+    for key_node, value_node in node.value:
+        result[str(key_node.value)] = loader.construct_object(value_node, deep=True)
     return result
 
 
+def _text(loader: _Loader, node: yaml.ScalarNode) -> str:
+    text = str(loader.construct_scalar(node))
+    return Quoted(text) if node.style in ("'", '"') else text
+
+
 _Loader.add_constructor("tag:yaml.org,2002:map", _map)
+_Loader.add_constructor("tag:yaml.org,2002:str", _text)
 _Loader.add_constructor("tag:yaml.org,2002:int", _int)
 for _name in TAGS:
     _Loader.add_constructor(_name, _map)
@@ -212,6 +223,7 @@ def _represent_str(dumper: _Dumper, value: str) -> yaml.Node:
 
 _Dumper.add_representer(Map, _represent_map)
 _Dumper.add_representer(str, _represent_str)
+_Dumper.add_representer(Quoted, lambda d, v: d.represent_scalar("tag:yaml.org,2002:str", str(v), style='"'))
 _Dumper.add_representer(tuple, lambda d, v: d.represent_sequence("tag:yaml.org,2002:seq", list(v)))
 
 
