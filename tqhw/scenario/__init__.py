@@ -1,0 +1,1 @@
+"""Methods, states and schedules: from statistics per layer to energy, traffic and storage."""

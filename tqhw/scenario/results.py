@@ -1,0 +1,237 @@
+"""What an experiment found: the frozen tree behind results.json, the tables, the figures and the report.
+
+Every list is tidy (one observation per row). Nothing here depends on the clock except ``provenance``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tqhw.errors import TqhwError
+
+SCHEMA_VERSION = 1
+
+DRAM, GLB, ARRAY, QUANTIZER = "DRAM", "GLB", "MAC & spad", "Quantizer"
+COMPONENTS = (DRAM, GLB, ARRAY, QUANTIZER)
+"""Component groups in the order of the figures. The quantizer is the baseline's, an estimate (docs/scenarios.md)."""
+
+METHODS = ("truncquant", "any_precision", "multi_model", "fixed")
+STATES = ("initial_loading", "precision_switching", "steady")
+NORMALIZATION = "Normalization"
+"""The name, among the data spaces of the traffic, of the batch-norm parameters fetched at a switch."""
+
+
+@dataclass(frozen=True)
+class AccuracyRow:
+    """Top-1 in percent, None where it was not measured.
+
+    ``weights``: ``shifted`` (integer codes stored once, shifted right) or ``requantized`` (the real weights
+    quantized at ``bits``). ``verified``: the shifted integers are those of the quantizer, logits equal bit for bit.
+    """
+
+    scheme: str
+    bits: int
+    weights: str
+    top1: float | None
+    samples: int
+    verified: bool
+
+
+@dataclass(frozen=True)
+class EnergyRow:
+    """mJ of one state: the extra pass plus one inference. ``component``: one of :data:`COMPONENTS`."""
+
+    method: str
+    bits: int
+    state: str
+    component: str
+    energy_mj: float
+
+
+@dataclass(frozen=True)
+class TrafficRow:
+    """Bits that cross the DRAM's interface in one state; ``padding_bits`` of them carry nothing."""
+
+    method: str
+    bits: int
+    state: str
+    dataspace: str
+    dram_bits: int
+    padding_bits: int
+
+
+@dataclass(frozen=True)
+class StorageRow:
+    """What a method keeps in DRAM to serve all ``bits``. 1 MB = 10^6 bytes; the parts add up to ``megabytes``.
+
+    Parts: ``codes`` (weights that are quantized), ``scales``, ``batch_norm`` (one set per precision),
+    ``quantized_copy`` (any_precision with writeback), ``unquantized`` (other weights, biases).
+    """
+
+    method: str
+    bits: tuple[int, ...]
+    megabytes: float
+    parts: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class LayerEvaluation:
+    """One layer (once, not times its count) on one rendering of the architecture, best mapping."""
+
+    fetch_bits: int
+    weight_bits: int
+    spad_model: str | None
+    energy_pj: float
+    cycles: int
+    utilization: float
+    proved_optimal: bool
+    components: Mapping[str, float]
+    """pJ by component group."""
+    dram_bits: Mapping[str, int]
+    """Bits over the DRAM's interface by data space."""
+    files: str
+    """Folder of its architecture, ERT, ART and mappings, relative to the results."""
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """One distinct layer. ``name`` is its first occurrence, ``count`` how often it occurs.
+
+    ``bits``: the precision it always runs at; None where it follows the model's.
+    """
+
+    name: str
+    names: tuple[str, ...]
+    count: int
+    shape: str
+    instance: Mapping[str, int]
+    macs: int
+    weights: int
+    bits: int | None
+    evaluations: tuple[LayerEvaluation, ...]
+
+
+@dataclass(frozen=True)
+class AmortisedRow:
+    """Mean per inference when ``inferences`` run between two switches to ``bits``."""
+
+    method: str
+    bits: int
+    inferences: int
+    energy_mj: float
+    dram_bits: float
+
+
+@dataclass(frozen=True)
+class ScheduleRow:
+    """One step of the schedule: ``inferences`` at ``bits``, the switch included. ``cumulative_mj`` from step 1."""
+
+    method: str
+    step: int
+    bits: int
+    inferences: int
+    state: str
+    energy_mj: float
+    dram_bits: int
+    cumulative_mj: float
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """A headline: ``value`` = numerator / denominator, with what they are.
+
+    ``quantity``: ``dram_traffic``, ``dram_weight_traffic``, ``energy`` or ``storage``. ``paper`` is the paper's
+    number for the nearest claim, for comparison only. ``spad_model`` is None where it plays no role.
+    """
+
+    quantity: str
+    state: str | None
+    bits: int | None
+    spad_model: str | None
+    numerator: str
+    denominator: str
+    numerator_value: float
+    denominator_value: float
+    unit: str
+    value: float
+    paper: float | None
+    note: str
+
+
+@dataclass(frozen=True)
+class Results:
+    """All of it. ``experiment`` is the experiment file with every default written out."""
+
+    experiment: Mapping[str, Any]
+    accuracy: tuple[AccuracyRow, ...] = ()
+    energy: tuple[EnergyRow, ...] = ()
+    traffic: tuple[TrafficRow, ...] = ()
+    storage: tuple[StorageRow, ...] = ()
+    amortised: tuple[AmortisedRow, ...] = ()
+    schedule: tuple[ScheduleRow, ...] = ()
+    layers: tuple[LayerRow, ...] = ()
+    summary: tuple[Ratio, ...] = ()
+    notes: tuple[str, ...] = ()
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """The document of results.json."""
+        document: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
+        for name in self.__dataclass_fields__:
+            document[name] = _plain(getattr(self, name))
+        return document
+
+
+_ROWS: dict[str, type] = {
+    "accuracy": AccuracyRow,
+    "energy": EnergyRow,
+    "traffic": TrafficRow,
+    "storage": StorageRow,
+    "amortised": AmortisedRow,
+    "schedule": ScheduleRow,
+    "layers": LayerRow,
+    "summary": Ratio,
+}
+
+
+def from_json(document: Any, place: str = "results.json") -> Results:
+    """The results in a document that :meth:`Results.as_json` made.
+
+    Raises TqhwError for another schema version or a row that lacks or does not know a field.
+    """
+    if not isinstance(document, dict) or document.get("schema_version") != SCHEMA_VERSION:
+        found = document.get("schema_version") if isinstance(document, dict) else None
+        raise TqhwError(
+            f"schema_version is {found}, this tqhw reads {SCHEMA_VERSION}",
+            place=place,
+            lever="run the experiment again",
+        )
+    try:
+        rows = {name: tuple(_row(kind, item) for item in document[name]) for name, kind in _ROWS.items()}
+        return Results(
+            experiment=document["experiment"],
+            notes=tuple(document["notes"]),
+            provenance=document["provenance"],
+            **rows,
+        )
+    except (KeyError, TypeError) as error:
+        raise TqhwError(f"not a results file of tqhw: {error}", place=place, lever="run the experiment again") from None
+
+
+def _row(kind: type, item: Mapping[str, Any]) -> Any:
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in item.items()}
+    if kind is LayerRow:
+        values["evaluations"] = tuple(LayerEvaluation(**evaluation) for evaluation in values["evaluations"])
+    return kind(**values)
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "__dataclass_fields__"):
+        return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return value
