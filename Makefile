@@ -1,0 +1,35 @@
+# Two commands, each on a fresh clone with nothing set up:
+#   make run    environment, install, the main job (tables on the terminal, report folder)
+#   make test   environment, install, every check and test
+# Choose another interpreter with PYTHON=/path/to/python3.11, more test processes with WORKERS=8.
+
+VENV := .venv
+WORKERS ?= 2
+PYTHON ?= $(shell .ci/find-python 3.11 3.12 3.13)
+PIP := $(VENV)/bin/python -m pip install --disable-pip-version-check -c constraints.txt
+export WORKERS
+
+.PHONY: run test
+.DELETE_ON_ERROR:
+
+run: $(VENV)/.installed
+	$(VENV)/bin/python -m tqhw.run
+
+test: $(VENV)/.installed-dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/python -m pytest -n $(WORKERS)
+	.ci/torch-free
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "tqhw needs Python 3.11 or newer; none was found. Give one with PYTHON=..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(PIP) -e '.[dev,onnx]'
+	@touch $@
