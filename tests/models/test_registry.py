@@ -104,6 +104,4 @@ def test_unknown_option_offers_the_nearest() -> None:
 def test_options_are_whole_numbers_from_one_up(value: object) -> None:
     with pytest.raises(TqhwError) as caught:
         build("resnet20", expansion=value)
-    assert str(caught.value) == (
-        f"model resnet20: expansion is {value!r}, but must be a whole number from 1 up"
-    )
+    assert str(caught.value) == (f"model resnet20: expansion is {value!r}, but must be a whole number from 1 up")

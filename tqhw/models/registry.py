@@ -86,9 +86,7 @@ def _imported(name: str) -> Factory:
         raise TqhwError("is not of the form package.module:factory", place=f"model {name}")
     module = _module(module_name, name)
     if not hasattr(module, attribute):
-        callables = [
-            key for key, value in vars(module).items() if callable(value) and not key.startswith("_")
-        ]
+        callables = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         raise unknown("factory", attribute, callables, place=f"model {name}")
     factory = getattr(module, attribute)
     if not callable(factory):
