@@ -1,0 +1,49 @@
+"""Quantizers, quantized models and their integer codes. See docs/quantization.md for the definitions."""
+
+from tqhw.quant.bits import FULL, MAX_BITS, check_bits, check_precisions
+from tqhw.quant.codes import integer_codes, running_on_codes, shift_is_exact
+from tqhw.quant.convert import (
+    LayerBits,
+    QuantConfig,
+    QuantizedLayer,
+    convert,
+    is_quantized,
+    quantization_of,
+    quantized_layers,
+    revert,
+    set_bits,
+    shared_normalization,
+)
+from tqhw.quant.norm import SwitchableBatchNorm
+from tqhw.quant.schemes import SCHEMES, Scheme, scheme_named
+from tqhw.quant.tensor import Normalized, QuantizedTensor, normalize, quantize
+from tqhw.quant.weight import QuantizedWeight
+
+__all__ = [
+    "FULL",
+    "MAX_BITS",
+    "SCHEMES",
+    "LayerBits",
+    "Normalized",
+    "QuantConfig",
+    "QuantizedLayer",
+    "QuantizedTensor",
+    "QuantizedWeight",
+    "Scheme",
+    "SwitchableBatchNorm",
+    "check_bits",
+    "check_precisions",
+    "convert",
+    "integer_codes",
+    "is_quantized",
+    "normalize",
+    "quantization_of",
+    "quantize",
+    "quantized_layers",
+    "revert",
+    "running_on_codes",
+    "scheme_named",
+    "set_bits",
+    "shared_normalization",
+    "shift_is_exact",
+]

@@ -1,0 +1,72 @@
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from tests.quant.nets import images, tiny  # noqa: E402
+from tqhw.errors import TqhwError  # noqa: E402
+from tqhw.quant import (  # noqa: E402
+    QuantConfig,
+    convert,
+    integer_codes,
+    quantized_layers,
+    running_on_codes,
+    set_bits,
+    shift_is_exact,
+)
+
+PRECISIONS = (1, 2, 3, 8)
+
+
+def model_of(scheme="truncquant", **options):
+    options = {"first": None, "last": None, **options}
+    return convert(tiny(), QuantConfig(scheme, PRECISIONS, **options)).eval()
+
+
+@pytest.mark.parametrize("bits", PRECISIONS)
+def test_shifted_integers_give_the_logits_of_the_quantizer(bits):
+    model = model_of()
+    codes = integer_codes(model)
+    set_bits(model, bits)
+    expected = model(images())
+    for layer in quantized_layers(model):
+        layer.real_weight.data.fill_(float("nan"))
+    with running_on_codes(model, codes, bits):
+        assert torch.equal(model(images()), expected)
+    assert model(images()).isnan().all(), "only the codes were read"
+
+
+def test_the_shift_is_exact_for_truncquant_only():
+    for scheme, exact in (("truncquant", True), ("dorefa", False)):
+        model = model_of(scheme)
+        codes = integer_codes(model)
+        assert shift_is_exact(model, codes, 2) == exact
+        assert shift_is_exact(model, codes, 8)
+
+
+def test_one_wrong_code_is_noticed():
+    model = model_of()
+    codes = integer_codes(model)
+    codes["fc"].codes[0, 0] ^= 0x80
+    assert not shift_is_exact(model, codes, 2)
+
+
+def test_fixed_layers_keep_their_bits():
+    model = model_of(first=4)
+    codes = integer_codes(model)
+    assert [stored.bits for stored in codes.values()] == [4, 8, 8]
+    assert shift_is_exact(model, codes, 2)
+    with running_on_codes(model, codes, 2):
+        assert len(model.conv1.weight.unique()) > 4
+
+
+def test_missing_codes_and_plain_models_are_refused():
+    model = model_of()
+    with pytest.raises(TqhwError, match="no codes for layer 'conv1'"), running_on_codes(model, {}, 2):
+        pass
+    with pytest.raises(TqhwError, match="the model is not quantized"):
+        integer_codes(tiny())
+    with (
+        pytest.raises(TqhwError, match="the codes are stored at 2 bits"),
+        running_on_codes(model, integer_codes(model, 2), 8),
+    ):
+        model(images())

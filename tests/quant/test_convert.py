@@ -1,0 +1,172 @@
+import copy
+
+import pytest
+
+torch = pytest.importorskip("torch")
+from torch import nn  # noqa: E402
+
+from tests.quant.nets import images, tiny  # noqa: E402
+from tqhw.errors import TqhwError  # noqa: E402
+from tqhw.quant import (  # noqa: E402
+    QuantConfig,
+    convert,
+    is_quantized,
+    quantization_of,
+    quantized_layers,
+    revert,
+    set_bits,
+)
+
+EVERY_LAYER = QuantConfig(first=None, last=None)
+
+
+def names(model):
+    return [layer.name for layer in quantized_layers(model)]
+
+
+def kinds(model):
+    return [type(module) for module in model.modules()]
+
+
+def test_state_dict_keeps_its_names_and_weights():
+    plain = tiny()
+    before = {key: value.clone() for key, value in plain.state_dict().items()}
+    after = convert(plain, EVERY_LAYER).state_dict()
+    assert set(before) < set(after)
+    assert all(torch.equal(after[key], before[key]) for key in before)
+    assert all(".at." in key for key in set(after) - set(before))
+
+
+def test_pretrained_weights_load_into_a_converted_model():
+    model = convert(tiny(seed=0), EVERY_LAYER)
+    model.load_state_dict(tiny(seed=1).state_dict())
+    for layer in quantized_layers(model):
+        assert torch.equal(layer.real_weight, tiny(seed=1).get_submodule(layer.name).weight)
+
+
+def test_state_dict_loads_back():
+    model = convert(tiny(seed=0), EVERY_LAYER)
+    other = convert(tiny(seed=1), EVERY_LAYER)
+    other.load_state_dict(model.state_dict())
+    assert torch.equal(model.eval()(images()), other.eval()(images()))
+
+
+def test_revert_gives_the_model_back():
+    expected = tiny().eval()(images())
+    model = revert(convert(tiny(), EVERY_LAYER))
+    assert not is_quantized(model)
+    assert kinds(model) == kinds(tiny())
+    assert set(model.state_dict()) == set(tiny().state_dict())
+    assert torch.equal(model.eval()(images()), expected)
+
+
+def test_revert_keeps_the_norms_of_the_precision_in_use():
+    model = convert(tiny(), EVERY_LAYER)
+    model.bn1.at["2"].weight.data.fill_(7)
+    set_bits(model, 2)
+    assert revert(model).bn1.weight[0] == 7
+
+
+def test_a_converted_model_can_be_converted_again_after_revert_only():
+    model = convert(tiny(), EVERY_LAYER)
+    with pytest.raises(TqhwError, match=r"quantized already \(revert it first\)"):
+        convert(model, EVERY_LAYER)
+    assert quantization_of(convert(revert(model), QuantConfig("dorefa"))).scheme == "dorefa"
+
+
+def test_copies_are_independent():
+    model = convert(tiny(), EVERY_LAYER)
+    twin = copy.deepcopy(model)
+    set_bits(twin, 2)
+    assert quantized_layers(model)[0].quantizer.bits == 8
+    twin.load_state_dict(tiny(seed=1).state_dict())
+    assert torch.equal(model.state_dict()["conv1.weight"], tiny().conv1.weight)
+
+
+def test_first_and_last_layer_stay_full_unless_told_otherwise():
+    assert names(convert(tiny(), QuantConfig())) == ["conv2"]
+    assert names(convert(tiny(), EVERY_LAYER)) == ["conv1", "conv2", "fc"]
+
+
+def test_layers_can_be_fixed_or_full_by_pattern():
+    model = convert(tiny(), QuantConfig(first=8, last=None, layers={"conv2": "full", "f*": 4}))
+    assert {layer.name: layer.quantizer.bits for layer in quantized_layers(model)} == {"conv1": 8, "fc": 4}
+    with pytest.raises(TqhwError, match="bits of layer 'fc': 9 bits cannot be had"):
+        convert(tiny(), QuantConfig(layers={"fc": 9}))
+
+
+def test_switching_changes_every_layer_that_is_not_fixed():
+    model = convert(tiny(), QuantConfig(first=8, last=None))
+    set_bits(model, 2)
+    assert [layer.quantizer.bits for layer in quantized_layers(model)] == [8, 2, 2]
+    assert model.bn1.bits == 2
+    assert len(model.conv2.weight.unique()) == 4
+
+
+def test_a_refused_switch_changes_nothing():
+    model = convert(tiny(), EVERY_LAYER)
+    with pytest.raises(TqhwError, match="no batch norm for 5 bits"):
+        set_bits(model, 5)
+    with pytest.raises(TqhwError, match="'two' is not a whole number"):
+        set_bits(model, "two")
+    assert {layer.quantizer.bits for layer in quantized_layers(model)} == {8}
+    assert model.bn1.bits == 8
+
+
+def test_shared_norms_take_any_precision():
+    model = convert(tiny(), QuantConfig(norms="shared"))
+    set_bits(model, 5)
+    assert type(model.bn1) is nn.BatchNorm2d
+
+
+def test_a_scale_per_channel_lies_along_the_output_channels():
+    model = nn.Sequential(nn.Conv1d(2, 4, 3), nn.ConvTranspose2d(3, 5, 2), nn.Linear(6, 7))
+    convert(model, QuantConfig(first=None, last=None, granularity="channel", precisions=(2,)))
+    for layer, channels in zip(quantized_layers(model), (4, 5, 7), strict=True):
+        axis = layer.quantizer.channel_axis
+        assert layer.real_weight.shape[axis] == channels
+        for part in layer.module.weight.unbind(axis):
+            assert len(part.unique()) <= 4
+        assert len(layer.module.weight.unique()) > 4
+
+
+def test_attention_runs_on_quantized_projections():
+    block = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True)
+    convert(block, QuantConfig(first=None, last=None))
+    x = torch.randn(2, 5, 8)
+    eight = block(x)
+    set_bits(block, 2)
+    assert not torch.equal(block(x), eight)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (QuantConfig(precisions=()), "the list of precisions is empty"),
+        (QuantConfig(precisions=(0, 8)), "0 bits cannot be had"),
+        (QuantConfig(precisions=(2, 2)), "names a precision twice"),
+        (QuantConfig("trunquant"), "did you mean 'truncquant'"),
+        (QuantConfig(gradient="exakt"), "did you mean 'exact'"),
+        (QuantConfig(norms="switched"), "unknown norms 'switched'"),
+        (QuantConfig(granularity="row"), "unknown granularity 'row'"),
+        (QuantConfig(layers={"convv2": 4}), "unknown layer 'convv2' .did you mean 'conv2'"),
+        (QuantConfig(layers={"*": "full"}), "every one of the 3 layers is kept at full precision"),
+    ],
+)
+def test_bad_options_are_refused_and_leave_the_model_alone(config, message):
+    model = tiny()
+    with pytest.raises(TqhwError, match=message):
+        convert(model, config)
+    assert not is_quantized(model)
+    assert kinds(model) == kinds(tiny())
+
+
+def test_models_that_cannot_be_quantized_are_refused():
+    with pytest.raises(TqhwError, match="no convolution and no linear layer"):
+        convert(nn.Sequential(nn.ReLU()), QuantConfig())
+    broken = tiny()
+    broken.fc.weight.data[0, 0] = float("nan")
+    with pytest.raises(TqhwError, match=r"fc\.weight: 1 of 160 weights are NaN"):
+        convert(broken, QuantConfig())
+    with pytest.raises(TqhwError, match=r"the model is not quantized \(convert it first\)"):
+        set_bits(tiny(), 2)

@@ -1,0 +1,61 @@
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from tests.quant.nets import tiny  # noqa: E402
+from tqhw import quant  # noqa: E402
+from tqhw.quant import QuantConfig, convert, set_bits  # noqa: E402
+from tqhw.train import TrainConfig, digits, evaluate_requantized, evaluate_shifted, train  # noqa: E402
+
+PRECISIONS = (2, 4, 8)
+
+
+def trained(scheme):
+    model = convert(tiny(), QuantConfig(scheme, PRECISIONS, first=None, last=None))
+    return train(model, digits(), TrainConfig(epochs=3, batch_size=32, threads=1)).model
+
+
+def test_truncquant_is_verified_and_loses_nothing_to_the_shift():
+    model = trained("truncquant")
+    shifted = evaluate_shifted(model, digits(), PRECISIONS)
+    requantized = evaluate_requantized(model, digits(), PRECISIONS)
+    assert [a.top1 for a in shifted] == [a.top1 for a in requantized]
+    assert all(a.verified and a.samples == 450 and a.scheme == "truncquant" for a in shifted)
+    assert not any(a.verified for a in requantized)
+
+
+def test_ordinary_training_loses_to_the_shift_and_is_not_verified():
+    model = trained("dorefa")
+    at_two, at_eight = evaluate_shifted(model, digits(), (2, 8))
+    (anew,) = evaluate_requantized(model, digits(), (2,))
+    assert at_two.top1 < anew.top1 - 10
+    assert not at_two.verified
+    assert at_eight.verified, "nothing is shifted at the stored precision"
+
+
+def test_verified_needs_the_codes_of_every_layer(monkeypatch):
+    model = convert(tiny(), QuantConfig("truncquant", PRECISIONS, first=None, last=None))
+    true_codes = quant.integer_codes(model)
+    true_codes["conv2"].codes[0, 0, 0, 0] ^= 0x80
+    monkeypatch.setattr("tqhw.train.evaluate.integer_codes", lambda *_: true_codes)
+    assert [a.verified for a in evaluate_shifted(model, digits(), (2, 8))] == [False, False]
+
+
+def test_verified_needs_the_logits_bit_for_bit(monkeypatch):
+    model = convert(tiny(), QuantConfig("truncquant", PRECISIONS, first=None, last=None))
+    true_set = quant.set_bits
+    monkeypatch.setattr("tqhw.train.evaluate.set_bits", lambda m, bits: true_set(m, 8))
+    assert [a.verified for a in evaluate_shifted(model, digits(), (2, 8))] == [False, True]
+
+
+def test_a_model_stored_at_fewer_bits():
+    model = trained("truncquant")
+    (accuracy,) = evaluate_shifted(model, digits(), (2,), stored=4)
+    assert accuracy.verified
+
+
+def test_training_mode_is_given_back():
+    model = convert(tiny(), QuantConfig()).train()
+    evaluate_requantized(model, digits(), (2,))
+    assert model.training and model.conv2.training
+    set_bits(model, 8)

@@ -1,0 +1,60 @@
+"""A model as integers: the codes stored once, and the model run on them after a right shift."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from tqhw.errors import TqhwError
+from tqhw.quant.bits import MAX_BITS, check_bits
+from tqhw.quant.convert import quantization_of, quantized_layers, set_bits
+from tqhw.quant.tensor import QuantizedTensor, quantize
+
+
+def integer_codes(model: nn.Module, bits: int = MAX_BITS) -> dict[str, QuantizedTensor]:
+    """The codes of every quantized layer by its name, at ``bits`` bits or at those a layer is fixed to."""
+    check_bits(bits)
+    quantization_of(model)
+    codes = {}
+    for layer in quantized_layers(model):
+        q = layer.quantizer
+        at = q.bits if q.fixed else bits
+        codes[layer.name] = quantize(layer.real_weight.detach(), at, q.scheme.name, channel_axis=q.channel_axis)
+    return codes
+
+
+def shifted(codes: Mapping[str, QuantizedTensor], fixed: Mapping[str, int], bits: int) -> dict[str, QuantizedTensor]:
+    """Every layer's codes shifted right to ``bits``, those of ``fixed`` layers to their own bits."""
+    return {name: stored.truncate(fixed.get(name, bits)) for name, stored in codes.items()}
+
+
+def fixed_bits(model: nn.Module) -> dict[str, int]:
+    """The layers whose precision does not switch, with their bits."""
+    return {layer.name: layer.quantizer.bits for layer in quantized_layers(model) if layer.quantizer.fixed}
+
+
+@contextmanager
+def running_on_codes(model: nn.Module, codes: Mapping[str, QuantizedTensor], bits: int) -> Iterator[None]:
+    """Inside, ``model`` computes with ``codes`` shifted right to ``bits``; its real weights are not read."""
+    layers = quantized_layers(model)
+    absent = [layer.name for layer in layers if layer.name not in codes]
+    if absent:
+        raise TqhwError(f"there are no codes for layer '{absent[0]}'", place="codes")
+    set_bits(model, bits)
+    for layer in layers:
+        layer.quantizer.codes = codes[layer.name]
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.quantizer.codes = None
+
+
+def shift_is_exact(model: nn.Module, stored: Mapping[str, QuantizedTensor], bits: int) -> bool:
+    """Whether the shifted codes of every layer equal the codes its quantizer gives at ``bits``."""
+    fresh = integer_codes(model, bits)
+    after_shift = shifted(stored, fixed_bits(model), bits)
+    return all(torch.equal(after_shift[name].codes, fresh[name].codes) for name in fresh)

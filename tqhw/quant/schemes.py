@@ -1,0 +1,96 @@
+"""The quantizers: how a normalised weight u in [0, 1] becomes an integer code of n bits.
+
+Every scheme dequantizes code k to k / M_n with M_n = 2^n - 1; they differ in the code alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, Protocol
+
+import torch
+
+from tqhw.errors import TqhwError, unknown
+from tqhw.quant.bits import top_code
+
+
+class Scheme(Protocol):
+    """A quantizer of normalised weights and the gradients it may be trained with."""
+
+    name: str
+    truncatable: bool
+    """Whether a right shift of the codes gives this scheme's own codes at fewer bits."""
+    gradients: tuple[str, ...]
+    """The names of its straight-through factors, the default first."""
+
+    def codes(self, u: torch.Tensor, bits: int) -> torch.Tensor:
+        """Codes 0..M_n as whole numbers in the floating-point type of ``u`` (any shape)."""
+        ...
+
+    def factor(self, gradient: str, bits: int) -> float:
+        """What the gradient with respect to k / M_n is multiplied with to stand for the one of u."""
+        ...
+
+
+class TruncQuant:
+    """``floor((M_n + 1) u)``, clamped to M_n, which only u = 1 reaches (arXiv 2506.11431).
+
+    M_n + 1 is a power of two, so the product is exact in every floating-point type and
+    ``floor(2^8 u) >> (8 - n) == floor(2^n u)`` for every u: dropping low bits is quantizing anew.
+    """
+
+    name = "truncquant"
+    truncatable = True
+    gradients: tuple[str, ...] = ("paper", "plain", "exact")
+
+    def codes(self, u: torch.Tensor, bits: int) -> torch.Tensor:
+        return u.mul(1 << bits).floor_().clamp_(max=top_code(bits))
+
+    def factor(self, gradient: str, bits: int) -> float:
+        """``paper``: M/(M+1), the paper's; ``plain``: 1; ``exact``: (M+1)/M, the staircase's mean slope."""
+        top = top_code(bits)
+        return {"paper": top / (top + 1), "plain": 1.0, "exact": (top + 1) / top}[gradient]
+
+
+class DoReFa:
+    """``round(M_n u)``, the ordinary quantizer of DoReFa-Net and Any-Precision DNNs.
+
+    Its staircase has slope 1 on average, so the plain straight-through estimator is the exact one.
+    """
+
+    name = "dorefa"
+    truncatable = False
+    gradients: tuple[str, ...] = ("plain",)
+
+    def codes(self, u: torch.Tensor, bits: int) -> torch.Tensor:
+        return u.mul(top_code(bits)).round_()
+
+    def factor(self, gradient: str, bits: int) -> float:
+        return 1.0
+
+
+SCHEMES: Final[Mapping[str, Scheme]] = MappingProxyType({s.name: s for s in (TruncQuant(), DoReFa())})
+
+
+def scheme_named(name: str) -> Scheme:
+    """The scheme of that name; a TqhwError that offers the nearest known one otherwise."""
+    if name not in SCHEMES:
+        raise unknown("scheme", str(name), SCHEMES)
+    return SCHEMES[name]
+
+
+def gradient_named(scheme: Scheme, gradient: str | None) -> str:
+    """``gradient`` where the scheme has it, the scheme's default for None."""
+    if gradient is None:
+        return scheme.gradients[0]
+    every = {g for s in SCHEMES.values() for g in s.gradients}
+    if gradient not in every:
+        raise unknown("straight-through gradient", str(gradient), sorted(every))
+    if gradient not in scheme.gradients:
+        raise TqhwError(
+            f"scheme '{scheme.name}' has no straight-through gradient '{gradient}'",
+            place="gradient",
+            lever=f"use {' or '.join(scheme.gradients)}",
+        )
+    return gradient

@@ -1,0 +1,83 @@
+"""The weight of a quantized layer as a torch parametrization: fake-quantized in training, codes after it."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from torch import nn
+
+from tqhw.quant.bits import FULL
+from tqhw.quant.schemes import Scheme
+from tqhw.quant.tensor import Normalized, QuantizedTensor, normalize, to_real
+
+
+class _StraightThrough(torch.autograd.Function):
+    """Forward: the dequantized weight. Backward: its slope with the staircase taken for a straight line."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, weight: torch.Tensor, normalized: Normalized, scheme: Scheme, bits: int, factor: float
+    ) -> torch.Tensor:
+        ctx.save_for_backward(normalized.slope)
+        ctx.factor = factor
+        if bits == FULL:
+            real = normalized.u.mul(2).sub_(1).mul_(normalized.scale)
+        else:
+            real = to_real(scheme.codes(normalized.u, bits), bits, normalized.scale)
+        return real.to(weight.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, None, None, None, None]:
+        (slope,) = ctx.saved_tensors
+        (grad,) = grads
+        return (grad * slope).mul_(ctx.factor).to(grad.dtype), None, None, None, None
+
+
+class QuantizedWeight(nn.Module):
+    """Turns a layer's real weight into the weight it computes with, at ``bits`` bits.
+
+    ``bits`` is changed by :func:`tqhw.quant.set_bits`, unless ``fixed``. With ``codes`` set, the layer runs
+    on these integers shifted to ``bits``, and its real weight is not read.
+    """
+
+    def __init__(
+        self, scheme: Scheme, gradient: str, bits: int, fixed: bool = False, channel_axis: int | None = None
+    ) -> None:
+        super().__init__()
+        self.scheme = scheme
+        self.gradient = gradient
+        self.bits = bits
+        self.fixed = fixed
+        self.channel_axis = channel_axis
+        self.codes: QuantizedTensor | None = None
+        self.hold = False
+        self._held: Normalized | None = None
+
+    def forward(self, weight: torch.Tensor) -> torch.Tensor:
+        if self.codes is not None:
+            return self.codes.truncate(self.bits).dequantize()
+        factor = 1.0 if self.bits == FULL else self.scheme.factor(self.gradient, self.bits)
+        normalized = self._normalized(weight)
+        real = _StraightThrough.apply(weight, normalized, self.scheme, self.bits, factor)  # type: ignore[no-untyped-call]
+        return cast(torch.Tensor, real)
+
+    def right_inverse(self, weight: torch.Tensor) -> torch.Tensor:
+        """Assigning to the layer's weight assigns the real one."""
+        return weight
+
+    def release(self) -> None:
+        """Forgets what was held back for the other precisions of a training step."""
+        self.hold = False
+        self._held = None
+
+    def _normalized(self, weight: torch.Tensor) -> Normalized:
+        if not self.hold:
+            return normalize(weight, self.channel_axis)
+        if self._held is None:
+            self._held = normalize(weight, self.channel_axis)
+        return self._held
+
+    def extra_repr(self) -> str:
+        fixed = ", fixed" if self.fixed else ""
+        return f"{self.scheme.name}, bits={self.bits}{fixed}, gradient={self.gradient}"

@@ -1,0 +1,89 @@
+"""Accuracy by precision: on shifted integers, and by quantizing anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import nn
+
+from tqhw.quant import MAX_BITS, integer_codes, quantized_layers, running_on_codes, set_bits, shift_is_exact
+from tqhw.train.data import Data
+from tqhw.train.reproducible import reproducible
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Top-1 accuracy of one precision on the test set.
+
+    ``top1``: in percent. ``weights``: ``shifted`` (integer codes stored once, shifted right) or
+    ``requantized`` (the real weights quantized at ``bits``). ``verified``: the shifted codes of every layer
+    equal the codes of the quantizer at ``bits``, and the logits of the two are equal bit for bit; never true
+    of ``requantized``.
+    """
+
+    scheme: str
+    bits: int
+    top1: float
+    samples: int
+    verified: bool
+    weights: Literal["shifted", "requantized"]
+
+
+def evaluate_shifted(
+    model: nn.Module, data: Data, bits_list: Iterable[int], *, stored: int = MAX_BITS, batch_size: int = 256
+) -> list[Accuracy]:
+    """Stores the codes once at ``stored`` bits, shifts them to each of ``bits_list`` and measures.
+
+    For a scheme whose codes do not survive the shift this is the Quant-Trunc row of the paper's table.
+    """
+    codes = integer_codes(model, stored)
+    results = []
+    for bits in bits_list:
+        with running_on_codes(model, codes, bits):
+            shifted, labels = logits_of(model, data, batch_size)
+        set_bits(model, bits)
+        requantized, _ = logits_of(model, data, batch_size)
+        verified = shift_is_exact(model, codes, bits) and torch.equal(shifted, requantized)
+        results.append(_accuracy(model, bits, shifted, labels, verified, "shifted"))
+    return results
+
+
+def evaluate_requantized(
+    model: nn.Module, data: Data, bits_list: Iterable[int], *, batch_size: int = 256
+) -> list[Accuracy]:
+    """Quantizes the real weights at each of ``bits_list``: the Quant-Quant row of the paper's table."""
+    results = []
+    for bits in bits_list:
+        set_bits(model, bits)
+        logits, labels = logits_of(model, data, batch_size)
+        results.append(_accuracy(model, bits, logits, labels, False, "requantized"))
+    return results
+
+
+@torch.no_grad()
+def logits_of(model: nn.Module, data: Data, batch_size: int, threads: int = 2) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits (N, classes) and labels (N,) of the whole test set, the model in evaluation mode meanwhile."""
+    training = model.training
+    model.eval()
+    try:
+        with reproducible(0, threads):
+            pairs = [(model(images), labels) for images, labels in data.test_batches(batch_size)]
+    finally:
+        model.train(training)
+    return torch.cat([logits for logits, _ in pairs]), torch.cat([labels for _, labels in pairs])
+
+
+def _accuracy(
+    model: nn.Module,
+    bits: int,
+    logits: torch.Tensor,
+    labels: torch.Tensor,
+    verified: bool,
+    weights: Literal["shifted", "requantized"],
+) -> Accuracy:
+    right = int((logits.argmax(dim=1) == labels).sum())
+    scheme = quantized_layers(model)[0].quantizer.scheme.name
+    return Accuracy(scheme, bits, 100 * right / len(labels), len(labels), verified, weights)
