@@ -1,0 +1,259 @@
+"""The parameters of an architecture template: ``params.yaml`` says their types, defaults, ranges and meanings.
+
+That one file feeds the checking of what a user gives, the help text and the table in the documentation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tqhw.errors import TqhwError, unknown
+from tqhw.spec import yamlio
+from tqhw.spec.expression import evaluate
+
+Value = bool | int | float | str | None
+
+
+class _ParameterModel(BaseModel):
+    """One entry under ``parameters``."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    type: Literal["int", "number", "bool", "choice"]
+    default: bool | int | float | str | None
+    range: Annotated[list[int | float], Field(min_length=2, max_length=2)] | None = None
+    choices: list[int | float | str] | None = None
+    unit: str = ""
+    help: str
+    only_if: str | None = None
+
+
+class _RuleModel(BaseModel):
+    """One entry under ``rules``."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    check: str
+    message: str
+
+
+class _FileModel(BaseModel):
+    """The whole of params.yaml."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    description: str
+    parameters: dict[str, _ParameterModel]
+    rules: list[_RuleModel] = []
+    groups: dict[str, list[str]]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter. ``default`` may be an expression over the parameters before it (``fetch_bits: weight_bits``).
+
+    ``only_if``: an expression over the other parameters; giving the parameter where it is false is an error,
+    because nothing would read it. A ``default`` of None means "not limited"; ``none`` then is a value too.
+    """
+
+    name: str
+    type: str
+    default: Value
+    help: str
+    unit: str = ""
+    range: tuple[float, float] | None = None
+    choices: tuple[int | float | str, ...] = ()
+    only_if: str | None = None
+
+    @property
+    def allowed(self) -> str:
+        """The values it takes, in words, unit included."""
+        if self.type == "bool":
+            return "true, false"
+        unit = f" {self.unit}" if self.unit else ""
+        if self.choices:
+            return ", ".join(map(str, self.choices)) + unit
+        text = f"{self.range[0]} to {self.range[1]}" if self.range else self.type
+        return f"{text}{unit}{', or none' if self.default is None else ''}"
+
+    def typed(self, value: Any, place: str) -> Value:
+        """``value``, a text from the command line or a value from a file, as the type of this parameter.
+
+        Raises TqhwError for a value of another type, outside the range, or not among the choices.
+        """
+        where = f"{place}: {self.name}"
+        if self.default is None and (value is None or value == "none"):
+            return None
+        found = _converted(self.type, value)
+        if found is None:
+            kind = {"int": "a whole number", "number": "a number", "bool": "true or false", "choice": "a word"}
+            raise TqhwError(f"'{value}' is not {kind[self.type]}", place=where, lever=f"allowed: {self.allowed}")
+        if self.choices and found not in self.choices:
+            if self.type == "choice":
+                raise unknown("value", str(value), map(str, self.choices), where)
+            raise TqhwError(f"{found} is not one of the values", place=where, lever=f"allowed: {self.allowed}")
+        if self.range is not None and not isinstance(found, str):
+            low, high = self.range
+            if not low <= found <= high:
+                raise TqhwError(f"{found} is out of range", place=where, lever=f"allowed: {self.allowed}")
+        return found
+
+    def default_value(self, names: Mapping[str, Any], place: str) -> Value:
+        """The default, where it is an expression with the values of the parameters before it."""
+        if self.type in ("int", "number") and isinstance(self.default, str):
+            return self.typed(evaluate(self.default, names, f"{place}: {self.name}"), place)
+        return self.default
+
+
+def _converted(kind: str, value: Any) -> bool | int | float | str | None:
+    if kind == "bool":
+        if isinstance(value, bool):
+            return value
+        return {"true": True, "false": False}.get(str(value).lower()) if isinstance(value, str) else None
+    if kind == "choice":
+        return value if isinstance(value, str) else None
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    if not abs(number) < 1e15:  # also refuses infinity and not-a-number
+        return None
+    if number == int(number):
+        return int(number)
+    return number if kind == "number" else None
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A condition between parameters, and what to say where it does not hold."""
+
+    check: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What params.yaml says. ``groups``: component name -> group of the reports."""
+
+    description: str
+    parameters: tuple[Parameter, ...]
+    rules: tuple[Rule, ...]
+    groups: Mapping[str, str]
+    source: str
+
+    def complete(self, given: Mapping[str, Any], place: str) -> dict[str, Value]:
+        """All parameters: ``given`` where given, else the defaults; in the order of the file.
+
+        Raises TqhwError for an unknown name, a bad value, a parameter that the others make meaningless, and
+        values that break a rule of the file.
+        """
+        known = {parameter.name: parameter for parameter in self.parameters}
+        for name in given:
+            if name not in known:
+                raise unknown("parameter", name, known, place)
+        result: dict[str, Value] = {}
+        for name, parameter in known.items():
+            if name in given:
+                result[name] = parameter.typed(given[name], place)
+            else:
+                result[name] = parameter.default_value(_not_none(result), self.source)
+        for name in given:
+            condition = known[name].only_if
+            if condition is not None and not evaluate(condition, _not_none(result), self.source):
+                raise TqhwError(
+                    f"{name} is given, but nothing reads it unless {condition}",
+                    place=place,
+                    lever=f"leave {name} out, or set the other parameter",
+                )
+        for rule in self.rules:
+            if not evaluate(rule.check, _not_none(result), self.source):
+                values = ", ".join(f"{n} = {result[n]}" for n in known if n in rule.check)
+                raise TqhwError(f"{rule.message}: {values}", place=place, lever=f"it must hold that {rule.check}")
+        return result
+
+    def table(self) -> str:
+        """The parameters as a Markdown table, for the documentation and the help text."""
+        lines = ["| parameter | default | allowed | meaning |", "| --- | --- | --- | --- |"]
+        for p in self.parameters:
+            default = "none" if p.default is None else str(p.default).lower() if p.type == "bool" else p.default
+            note = f" Only if `{p.only_if}`." if p.only_if else ""
+            lines.append(f"| `{p.name}` | `{default}` | {p.allowed} | {p.help}{note} |")
+        return "\n".join(lines) + "\n"
+
+
+def _not_none(values: Mapping[str, Value]) -> dict[str, bool | int | float | str]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def load_parameters(path: Path) -> Parameters:
+    """The params.yaml of a template folder. Raises TqhwError with its line for anything not as described there."""
+    source = str(path)
+    document = yamlio.as_map(yamlio.load(path), source, "params.yaml")
+    try:
+        model = _FileModel.model_validate(document)
+    except ValidationError as error:
+        raise _readable(error, document) from None
+    parameters = tuple(
+        _parameter(name, entry, document["parameters"][name].place()) for name, entry in model.parameters.items()
+    )
+    groups: dict[str, str] = {}
+    for group, names in model.groups.items():
+        for name in names:
+            if name in groups:
+                raise TqhwError(
+                    f"'{name}' is in the groups '{groups[name]}' and '{group}'",
+                    place=document["groups"].place(group),
+                    lever="keep one",
+                )
+            groups[name] = group
+    rules = tuple(Rule(rule.check, rule.message) for rule in model.rules)
+    return Parameters(model.description, parameters, rules, groups, source)
+
+
+def _parameter(name: str, entry: _ParameterModel, place: str) -> Parameter:
+    if not name.isidentifier():
+        raise TqhwError(f"the parameter name '{name}' is not a plain word", place=place)
+    if entry.type == "choice" and not entry.choices:
+        raise TqhwError(f"'{name}' is a choice without choices", place=place, lever="add `choices: [...]`")
+    if entry.type in ("int", "number") and entry.range is None and not entry.choices:
+        raise TqhwError(f"'{name}' has neither a range nor choices", place=place, lever="add `range: [low, high]`")
+    parameter = Parameter(
+        name=name,
+        type=entry.type,
+        default=entry.default,
+        help=" ".join(entry.help.split()),
+        unit=entry.unit,
+        range=(entry.range[0], entry.range[1]) if entry.range else None,
+        choices=tuple(entry.choices or ()),
+        only_if=entry.only_if,
+    )
+    if entry.default is not None and not (entry.type in ("int", "number") and isinstance(entry.default, str)):
+        parameter.typed(entry.default, place)
+    return parameter
+
+
+def _readable(error: ValidationError, document: yamlio.Map) -> TqhwError:
+    """The first complaint of pydantic as one of ours, with the line it is about."""
+    first = error.errors()[0]
+    where: Any = document
+    place = document.place()
+    path = [part for part in first["loc"] if not str(part).startswith(("function-", "tuple"))]
+    for part in path:
+        if isinstance(where, yamlio.Map) and part in where:
+            place, where = where.place(str(part)), where[str(part)]
+        elif isinstance(where, list) and isinstance(part, int) and part < len(where):
+            where = where[part]
+            place = where.place() if isinstance(where, yamlio.Map) else place
+    if first["type"] == "extra_forbidden":
+        models: dict[str, type[BaseModel]] = {"parameters": _ParameterModel, "rules": _RuleModel}
+        model = models.get(str(path[0]), _FileModel) if len(path) > 1 else _FileModel
+        return unknown("key", str(path[-1]), model.model_fields, place)
+    name = ".".join(str(part) for part in path)
+    return TqhwError(f"{name}: {first['msg']}", place=place)

@@ -1,0 +1,152 @@
+"""From a template folder and parameters to an architecture that unmodified Timeloop accepts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tqhw.architecture import folders, template
+from tqhw.architecture.packing import Packing, packings
+from tqhw.architecture.parameters import Parameters, Value, load_parameters
+from tqhw.errors import TqhwError
+from tqhw.spec import Architecture, Hardware, flatten, parse_architecture, yamlio
+
+PACKING = "packing"  # the parameter, where a template has it, that chooses between `pack` and `ideal`
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """An architecture, and all that the other rooms need to know about it.
+
+    ``text``: the YAML as Timeloop reads it. ``params``: all parameters, the defaults too; empty for a YAML file
+    that was given as it is. ``components_text``: the template's own component classes ("" if none), to be added to
+    the packaged ones. ``groups``: component -> group of the reports. ``packings``: words and padding per memory.
+    ``notes``: what a reader of results must know.
+    """
+
+    name: str
+    architecture: Architecture
+    hardware: Hardware
+    text: str
+    params: Mapping[str, Value]
+    components_text: str
+    groups: Mapping[str, str]
+    packings: tuple[Packing, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def ideal_packing(self) -> bool:
+        """Whether ``packing: ideal`` was asked for."""
+        return self.params.get(PACKING) == "ideal"
+
+    def access_scale(self, component: str) -> float:
+        """What to multiply the accesses and the dynamic energy of a memory by, after the fact.
+
+        1.0 under ``packing: pack``; the used share of its rows under ``packing: ideal``.
+        """
+        if not self.ideal_packing:
+            return 1.0
+        return next((p.utilization for p in self.packings if p.component == component), 1.0)
+
+    def group(self, component: str) -> str:
+        """The report's group of a component. Raises TqhwError for one that no group names."""
+        if component not in self.groups:
+            raise _no_group(component, self.architecture.source)
+        return self.groups[component]
+
+
+def render(name_or_path: str | Path, params: Mapping[str, Any] | None = None) -> Rendered:
+    """The template of that name in arch/, or the template folder at that path, with ``params``.
+
+    Values may be texts (``{"weight_bits": "2"}``): params.yaml gives their types. Raises TqhwError for whatever
+    does not fit: the folder, a parameter, the template, the architecture that comes out, a component in no group.
+    """
+    folder = folders.find(name_or_path)
+    parameters = load_parameters(folder.parameters)
+    values = parameters.complete(params or {}, folder.name)
+    filled = template.fill(folder.template, values)
+    text = _header(folder.name, values) + filled
+    architecture, hardware = _parsed(text, f"{folder.template} (rendered)", folder.name)
+    _check_groups(architecture, parameters)
+    packed = packings(hardware)
+    return Rendered(
+        name=folder.name,
+        architecture=architecture,
+        hardware=hardware,
+        text=text,
+        params=values,
+        components_text=yamlio.read_text(folder.components) if folder.components else "",
+        groups=parameters.groups,
+        packings=packed,
+        notes=_notes(packed, values.get(PACKING) == "ideal"),
+    )
+
+
+def load(arch: str | Path, params: Mapping[str, Any] | None = None) -> Rendered:
+    """What ``--arch`` and ``--param`` mean: a rendered YAML file, a template folder, or a name in arch/.
+
+    Raises TqhwError as :func:`render` does, and for parameters given to a YAML file, which has none.
+    """
+    if not Path(arch).is_file():
+        return render(arch, params)
+    if params:
+        raise TqhwError(
+            f"a rendered architecture takes no parameters, found {', '.join(params)}",
+            place=str(arch),
+            lever="give the template's name or folder instead",
+        )
+    text = yamlio.read_text(arch)
+    architecture, hardware = _parsed(text, str(arch), Path(arch).stem)
+    packed = packings(hardware)
+    return Rendered(Path(arch).stem, architecture, hardware, text, {}, "", {}, packed, _notes(packed, False))
+
+
+def parameters_of(name_or_path: str | Path) -> Parameters:
+    """The parameters of a template, for help texts and documentation."""
+    return load_parameters(folders.find(name_or_path).parameters)
+
+
+def _header(name: str, values: Mapping[str, Value]) -> str:
+    lines = [f"# Rendered by tqhw from the template {name}, with"]
+    lines += [f"#   {key}: {_plain(value)}" for key, value in values.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _plain(value: Value) -> str:
+    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _parsed(text: str, source: str, name: str) -> tuple[Architecture, Hardware]:
+    architecture = parse_architecture(yamlio.parse(text, source), source, name)
+    return architecture, flatten(architecture)
+
+
+def _check_groups(architecture: Architecture, parameters: Parameters) -> None:
+    for component in architecture.components():
+        if component.name not in parameters.groups:
+            raise _no_group(component.name, parameters.source)
+
+
+def _no_group(component: str, source: str) -> TqhwError:
+    return TqhwError(
+        f"the component '{component}' is in no group of the reports",
+        place=source,
+        lever="add it under `groups:` in params.yaml, to DRAM, GLB or 'MAC & spad'",
+    )
+
+
+def _notes(packed: tuple[Packing, ...], ideal: bool) -> tuple[str, ...]:
+    notes = []
+    for p in packed:
+        if p.padding_bits:
+            text = f"{p.component}: {p.words_per_row} words of {p.word_bits} bits in a row of {p.row_bits} bits"
+            if ideal:
+                notes.append(
+                    f"{text}, counted after the fact as {p.row_bits / p.word_bits:.4g} (packing: ideal; "
+                    f"accesses and energy x {p.utilization:.4f}; not a Timeloop result)"
+                )
+            else:
+                notes.append(f"{text}, {p.padding_bits} bits of padding ({p.padding_bits / p.row_bits:.1%})")
+    return tuple(notes)

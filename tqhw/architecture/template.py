@@ -1,0 +1,74 @@
+"""Filling in a jinja2 template: sandboxed, undefined variables refused, errors with the template's line."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from jinja2.exceptions import SecurityError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from tqhw.architecture.packing import row, words_per_cycle, words_per_row
+from tqhw.errors import TqhwError
+
+# What a template may call besides its parameters.
+FUNCTIONS = {
+    "row": row,
+    "words_per_row": words_per_row,
+    "words_per_cycle": words_per_cycle,
+    "ceil": math.ceil,
+    "floor": math.floor,
+    "log2": math.log2,
+}
+
+
+def fill(template: Path, values: Mapping[str, Any]) -> str:
+    """The text of ``template`` with ``values``; it may include or import files of its own folder.
+
+    Raises TqhwError, at the template's line, for a syntax error, an undefined variable, a failing computation
+    and anything that the sandbox forbids.
+    """
+    environment = ImmutableSandboxedEnvironment(
+        loader=jinja2.FileSystemLoader(template.parent),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    environment.globals.update(FUNCTIONS)
+    try:
+        return environment.get_template(template.name).render(dict(values))
+    except jinja2.TemplateSyntaxError as error:
+        raise TqhwError(
+            f"template error: {error.message}", place=f"{error.filename or template}:{error.lineno}"
+        ) from None
+    except jinja2.TemplateNotFound as error:
+        raise TqhwError(f"no file '{error.name}' in the folder", place=_line(error, template)) from None
+    except jinja2.UndefinedError as error:
+        raise TqhwError(
+            f"template error: {error.message}", place=_line(error, template), lever="declare it in params.yaml"
+        ) from None
+    except SecurityError as error:
+        raise TqhwError(f"template error: {error}", place=_line(error, template)) from None
+    except TqhwError as error:
+        raise TqhwError(error.message, place=_line(error, template), lever=error.lever) from None
+    except UnicodeDecodeError:
+        raise TqhwError("not a text file in UTF-8", place=str(template)) from None
+    except (ArithmeticError, TypeError, ValueError, OSError, RecursionError, MemoryError) as error:
+        raise TqhwError(f"template error: {error}", place=_line(error, template)) from None
+
+
+def _line(error: BaseException, template: Path) -> str:
+    """File and line of the template that ``error`` came out of: jinja2 puts them into the traceback."""
+    place = str(template)
+    trace = error.__traceback__
+    while trace is not None:
+        name = trace.tb_frame.f_code.co_filename
+        if Path(name).parent == template.parent:
+            place = f"{name}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return place
