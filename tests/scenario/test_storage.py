@@ -1,0 +1,50 @@
+"""Storage by hand; and the paper's 3.53 from ResNet-50's own counts."""
+
+from __future__ import annotations
+
+import pytest
+
+from tqhw.errors import TqhwError
+from tqhw.scenario.methods import Options
+from tqhw.scenario.storage import Parameters, storage
+from tqhw.scenario.summary import storage_ratios
+
+SMALL = Parameters(weights=1_000_000, scales=10, fixed_bits=3200, norm_channels=500, others=100)
+BITS = (2, 6, 8)
+REST = {"unquantized": 3200 / 8e6 + 100 * 4e-6}
+
+
+@pytest.mark.parametrize(
+    ("method", "codes", "scales", "norms", "copy"),
+    [
+        ("truncquant", 1.0, 40e-6, 3 * 500 * 8e-6, 0.0),
+        ("any_precision", 4.0, 40e-6, 3 * 500 * 8e-6, 1.0),
+        ("multi_model", 2.0, 120e-6, 3 * 500 * 8e-6, 0.0),
+        ("fixed", 1.0, 40e-6, 500 * 8e-6, 0.0),
+    ],
+)
+def test_the_parts_of_every_method(method: str, codes: float, scales: float, norms: float, copy: float) -> None:
+    row = storage(method, BITS, SMALL, Options())
+    expected = {"codes": codes, "scales": scales, "batch_norm": norms, "quantized_copy": copy, **REST}
+    assert row.parts == pytest.approx(expected)
+    assert row.megabytes == pytest.approx(sum(expected.values()))
+    assert row.bits == ((8,) if method == "fixed" else BITS)
+
+
+def test_streaming_keeps_no_copy() -> None:
+    assert storage("any_precision", BITS, SMALL, Options(requantize="streaming")).parts["quantized_copy"] == 0
+
+
+def test_an_unknown_method_is_refused() -> None:
+    with pytest.raises(TqhwError, match=r"unknown method 'multimodel' \(did you mean 'multi_model'"):
+        storage("multimodel", BITS, SMALL, Options())
+
+
+def test_resnet50_comes_near_the_papers_number_without_being_tuned() -> None:
+    """25,557,032 parameters: 26,560 batch-norm channels (2 each), 1,000 biases, the rest conv and fc weights."""
+    resnet50 = Parameters(25_557_032 - 2 * 26_560 - 1_000, 54, 0, 26_560, 1_000)
+    folded, trained = storage_ratios(BITS, resnet50, Options())
+    assert trained.value == pytest.approx(3.5366, abs=1e-3)
+    assert trained.paper == 3.53
+    assert folded.value == pytest.approx(102.228 / (25.503 + 0.637 + 0.004), abs=1e-3)
+    assert folded.paper is None

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.scenario.networks import layer, network
+from tqhw.scenario.methods import Options
+from tqhw.scenario.summary import against
+
+NET = network(layer(1000))
+
+
+def test_the_headline_says_what_it_divides() -> None:
+    rows = against("any_precision", (2,), ("precision_switching",), NET, Options(), "sram")
+    traffic, weights, energy = rows
+    assert (traffic.quantity, traffic.paper, traffic.spad_model) == ("dram_traffic", 20.0, "sram")
+    assert traffic.numerator_value == (500 + 1 + 16) * 64  # FP32 weights, activations, batch norm
+    assert traffic.denominator_value == (32 + 1 + 16) * 64
+    assert traffic.value == pytest.approx(517 / 49)
+    assert weights.value == pytest.approx(500 / 32)
+    assert (energy.quantity, energy.paper) == ("energy", 3.2)
+    assert energy.numerator == "any_precision (streaming)"
+    assert energy.denominator == "truncquant (bitplane)"
+
+
+def test_the_paper_claims_nothing_about_other_baselines() -> None:
+    rows = against("multi_model", (2,), ("steady",), NET, Options(), None)
+    assert {row.paper for row in rows} == {None}
+    assert {row.value for row in rows} == {1.0}
+
+
+def test_a_quantity_that_is_zero_gives_no_ratio() -> None:
+    roomy = network(layer(1000), rows=1000)
+    rows = against("any_precision", (2,), ("precision_switching",), roomy, Options(), None)
+    assert [row.quantity for row in rows] == ["dram_traffic", "energy"]

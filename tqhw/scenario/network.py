@@ -1,0 +1,123 @@
+"""What the scenarios need to know of a network on an accelerator, and the sums they make of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tqhw.errors import TqhwError
+from tqhw.scenario.memory import Flow, WeightPath
+from tqhw.scenario.results import COMPONENTS, DRAM, GLB
+
+
+@dataclass(frozen=True, order=True)
+class Width:
+    """One rendering of the architecture: bits of a weight as the DRAM delivers it, and on the chip."""
+
+    fetch_bits: int
+    weight_bits: int
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Energy in pJ by component group, and what crosses the DRAM's interface by data space."""
+
+    energy_pj: Mapping[str, float] = field(default_factory=dict)
+    traffic: Mapping[str, Flow] = field(default_factory=dict)
+
+    @property
+    def total_pj(self) -> float:
+        return sum(self.energy_pj.get(component, 0.0) for component in COMPONENTS)
+
+    @property
+    def dram_bits(self) -> int:
+        return sum(flow.bits for flow in self.traffic.values())
+
+    def __add__(self, other: Cost) -> Cost:
+        energy = dict(self.energy_pj)
+        for component, value in other.energy_pj.items():
+            energy[component] = energy.get(component, 0.0) + value
+        traffic = dict(self.traffic)
+        for data_space, flow in other.traffic.items():
+            traffic[data_space] = traffic.get(data_space, Flow()) + flow
+        return Cost(energy, traffic)
+
+    def times(self, count: int) -> Cost:
+        return Cost(
+            {component: value * count for component, value in self.energy_pj.items()},
+            {data_space: flow.times(count) for data_space, flow in self.traffic.items()},
+        )
+
+
+def dram(data_space: str, flow: Flow) -> Cost:
+    """The cost of a transfer that is no part of an inference."""
+    return Cost({DRAM: flow.energy_pj}, {data_space: flow})
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """One inference of one layer, best mapping on one rendering.
+
+    ``weight_words``: weights that the DRAM delivers in it (more than the layer has, where the mapping fetches
+    tiles again). ``buffer_fill_pj``: the part of the GLB's energy that writes them into the weight buffer.
+    """
+
+    cost: Cost
+    weight_words: int
+    buffer_fill_pj: float = 0.0
+
+
+@dataclass(frozen=True)
+class NetworkLayer:
+    """A distinct layer that runs ``count`` times per inference and stores ``weights`` in all (N_l).
+
+    ``fixed_bits``: its precision where it does not follow the model's.
+    """
+
+    name: str
+    count: int
+    weights: int
+    fixed_bits: int | None
+    costs: Mapping[Width, LayerCost]
+
+    def inference(self, width: Width, resident: bool) -> Cost:
+        """All its runs in one inference; resident weights are neither fetched nor written to the buffer again."""
+        if width not in self.costs:
+            raise TqhwError(f"layer {self.name} was not evaluated with {width}", place="scenario")
+        found = self.costs[width]
+        cost = found.cost
+        if resident and self.weights:
+            fetch = cost.traffic.get("Weights", Flow())
+            saved = {DRAM: -fetch.energy_pj, GLB: -found.buffer_fill_pj}
+            cost = Cost(cost.energy_pj, {d: f for d, f in cost.traffic.items() if d != "Weights"}) + Cost(saved)
+        return cost.times(self.count)
+
+    def delivered(self, width: Width) -> int:
+        """Weights that the DRAM delivers to it in one inference."""
+        return self.costs[width].weight_words * self.count
+
+
+@dataclass(frozen=True)
+class Network:
+    """Layers, the way of their weights, and the batch-norm channels of one precision."""
+
+    layers: tuple[NetworkLayer, ...]
+    path: WeightPath
+    norm_channels: int
+    residency: str = "auto"
+
+    def resident(self, bits: int) -> bool:
+        """Whether the weights stay in their buffer at ``bits`` (layers with bits of their own: at those)."""
+        if self.residency == "never":
+            return False
+        if self.path.buffer is None:
+            if self.residency == "always":
+                raise TqhwError(
+                    "the architecture has no buffer of the weights' own to keep them in",
+                    place="scenario.residency: always",
+                    lever="send weights through the global buffer (architecture parameter), or use auto",
+                )
+            return False
+        if self.residency == "always":
+            return True
+        return self.path.fits([(layer.weights, layer.fixed_bits or bits) for layer in self.layers])
