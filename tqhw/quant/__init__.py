@@ -1,20 +1,13 @@
 """Quantizers, quantized models and their integer codes. See docs/quantization.md for the definitions."""
 
+from tqhw.quant.activation import InputQuantizer
 from tqhw.quant.bits import FULL, MAX_BITS, check_bits, check_precisions
 from tqhw.quant.codes import integer_codes, running_on_codes, shift_is_exact
-from tqhw.quant.convert import (
-    LayerBits,
-    QuantConfig,
-    QuantizedLayer,
-    convert,
-    is_quantized,
-    quantization_of,
-    quantized_layers,
-    revert,
-    set_bits,
-    shared_normalization,
-)
+from tqhw.quant.config import LayerBits, QuantConfig
+from tqhw.quant.convert import convert, revert
+from tqhw.quant.layers import QuantizedLayer, is_quantized, quantization_of, quantized_layers
 from tqhw.quant.norm import SwitchableBatchNorm
+from tqhw.quant.precision import add_precision, set_bits, shared_normalization
 from tqhw.quant.schemes import SCHEMES, Scheme, scheme_named
 from tqhw.quant.tensor import Normalized, QuantizedTensor, normalize, quantize
 from tqhw.quant.weight import QuantizedWeight
@@ -23,6 +16,7 @@ __all__ = [
     "FULL",
     "MAX_BITS",
     "SCHEMES",
+    "InputQuantizer",
     "LayerBits",
     "Normalized",
     "QuantConfig",
@@ -31,6 +25,7 @@ __all__ = [
     "QuantizedWeight",
     "Scheme",
     "SwitchableBatchNorm",
+    "add_precision",
     "check_bits",
     "check_precisions",
     "convert",

@@ -10,7 +10,8 @@ from torch import nn
 
 from tqhw.errors import TqhwError
 from tqhw.quant.bits import MAX_BITS, check_bits
-from tqhw.quant.convert import quantization_of, quantized_layers, set_bits
+from tqhw.quant.layers import quantization_of, quantized_layers
+from tqhw.quant.precision import set_bits
 from tqhw.quant.tensor import QuantizedTensor, quantize
 
 
@@ -38,19 +39,27 @@ def fixed_bits(model: nn.Module) -> dict[str, int]:
 
 @contextmanager
 def running_on_codes(model: nn.Module, codes: Mapping[str, QuantizedTensor], bits: int) -> Iterator[None]:
-    """Inside, ``model`` computes with ``codes`` shifted right to ``bits``; its real weights are not read."""
+    """Inside, ``model`` computes with ``codes`` shifted right to ``bits``; its real weights are not read.
+
+    Activations that follow the weights' precision are quantized at 8 bits and shifted likewise.
+    """
     layers = quantized_layers(model)
     absent = [layer.name for layer in layers if layer.name not in codes]
     if absent:
         raise TqhwError(f"there are no codes for layer '{absent[0]}'", place="codes")
     set_bits(model, bits)
+    following = [q for layer in layers if (q := layer.input_quantizer) is not None and q.follows]
     for layer in layers:
         layer.quantizer.codes = codes[layer.name]
+    for quantizer in following:
+        quantizer.stored = MAX_BITS
     try:
         yield
     finally:
         for layer in layers:
             layer.quantizer.codes = None
+        for quantizer in following:
+            quantizer.stored = None
 
 
 def shift_is_exact(model: nn.Module, stored: Mapping[str, QuantizedTensor], bits: int) -> bool:

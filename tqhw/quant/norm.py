@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import nn
@@ -10,7 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from tqhw.errors import TqhwError
 
-_TENSORS = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+_TENSORS: Final = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 
 
 class SwitchableBatchNorm(_BatchNorm):
@@ -24,32 +24,44 @@ class SwitchableBatchNorm(_BatchNorm):
     def __init__(self, norm: _BatchNorm, precisions: tuple[int, ...]) -> None:
         super().__init__(norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats)
         self.original = type(norm)
-        self._take(norm)
+        for name in _TENSORS:
+            setattr(self, name, getattr(norm, name))
         self.bits = precisions[-1]
         self.highest = precisions[-1]
-        self.at = nn.ModuleDict({str(bits): self.single() for bits in precisions[:-1]})
+        self.at = nn.ModuleDict({str(bits): self.copy_of(self.highest) for bits in precisions[:-1]})
         self.train(norm.training)
         self.register_load_state_dict_pre_hook(_fill_missing)  # type: ignore[no-untyped-call]
 
-    def _take(self, norm: _BatchNorm) -> None:
-        for name in _TENSORS:
-            setattr(self, name, getattr(norm, name))
-
-    def single(self) -> _BatchNorm:
-        """A plain norm of the replaced class with copies of the highest precision's tensors."""
+    def copy_of(self, bits: int) -> _BatchNorm:
+        """A plain norm of the replaced class with copies of the tensors of ``bits``."""
+        source = self if bits == self.highest else self.at[str(bits)]
         norm = self.original(self.num_features, self.eps, self.momentum, self.affine, self.track_running_stats)
-        norm.load_state_dict({k: v for k, v in self.state_dict().items() if k in _TENSORS})
-        reference = self.weight if self.affine else self.running_mean
-        return norm.train(self.training) if reference is None else norm.to(reference).train(self.training)
+        norm.load_state_dict({k: v for k, v in source.state_dict().items() if k in _TENSORS})
+        like = self.weight if self.affine else self.running_mean
+        return (norm if like is None else norm.to(like)).train(self.training)
+
+    def add(self, bits: int) -> None:
+        """Adds a norm for ``bits``: a copy of that of the nearest higher precision, or of the highest."""
+        higher = [int(known) for known in self.at if int(known) > bits]
+        self.at[str(bits)] = self.copy_of(min(higher, default=self.highest))
 
     def select(self, bits: int) -> None:
         """Uses the statistics and parameters of ``bits`` from now on."""
         if bits != self.highest and str(bits) not in self.at:
-            known = ", ".join([*self.at, str(self.highest)])
+            known = ", ".join(map(str, sorted([*map(int, self.at), self.highest])))
             raise TqhwError(
-                f"there is no batch norm for {bits} bits", place="bits", lever=f"trained precisions: {known}"
+                f"there is no batch norm for {bits} bits",
+                place="bits",
+                lever=f"trained precisions: {known}; add_precision and recalibrate make others",
             )
         self.bits = bits
+
+    @property
+    def active(self) -> _BatchNorm:
+        """The norm of the selected precision; this very module for the highest."""
+        norm = self if self.bits == self.highest else self.at[str(self.bits)]
+        assert isinstance(norm, _BatchNorm)
+        return norm
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self.bits == self.highest:
@@ -63,6 +75,29 @@ class SwitchableBatchNorm(_BatchNorm):
     def extra_repr(self) -> str:
         plain: str = super().extra_repr()  # type: ignore[no-untyped-call]
         return f"{plain}, precisions={[*map(int, self.at), self.highest]}"
+
+
+def make_switchable(model: nn.Module, precisions: tuple[int, ...]) -> None:
+    """Gives every batch norm of ``model`` one set of tensors per precision."""
+    for parent, name, norm in _norms(model):
+        setattr(parent, name, SwitchableBatchNorm(norm, precisions))
+
+
+def make_single(model: nn.Module) -> None:
+    """Leaves every switchable norm with the tensors of the precision it is switched to."""
+    for parent, name, norm in _norms(model):
+        if isinstance(norm, SwitchableBatchNorm):
+            setattr(parent, name, norm.copy_of(norm.bits))
+
+
+def _norms(model: nn.Module) -> list[tuple[nn.Module, str, _BatchNorm]]:
+    """Every batch norm with its parent and its name there, but not those inside of switchable ones."""
+    return [
+        (parent, name, child)
+        for parent in model.modules()
+        for name, child in parent.named_children()
+        if isinstance(child, _BatchNorm)
+    ]
 
 
 def _fill_missing(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:

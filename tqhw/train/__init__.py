@@ -1,5 +1,6 @@
 """Data sets, joint training over the precisions, and accuracies measured on shifted integers."""
 
+from tqhw.train.calibrate import recalibrate
 from tqhw.train.config import TrainConfig
 from tqhw.train.data import Augment, Batch, Data, TensorData
 from tqhw.train.digits import digits
@@ -19,6 +20,7 @@ __all__ = [
     "digits",
     "evaluate_requantized",
     "evaluate_shifted",
+    "recalibrate",
     "reproducible",
     "train",
 ]

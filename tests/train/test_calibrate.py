@@ -1,0 +1,34 @@
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from tests.quant.nets import tiny  # noqa: E402
+from tqhw.quant import QuantConfig, add_precision, convert, set_bits  # noqa: E402
+from tqhw.train import TrainConfig, digits, evaluate_requantized, recalibrate, train  # noqa: E402
+
+
+def test_statistics_become_the_means_over_the_training_set():
+    model = convert(tiny(), QuantConfig(precisions=(2, 8))).train()
+    before = model.conv1.weight.clone()
+    recalibrate(model, digits(), 2, batch_size=449)
+    seen = torch.cat([model.conv1(images).detach() for images, _ in digits().train_batches(449, 0, 0)])
+    torch.testing.assert_close(model.bn1.at["2"].running_mean, seen.mean(dim=(0, 2, 3)))
+    assert torch.equal(model.bn1.running_mean, torch.zeros(8)), "the norms of 8 bits were left alone"
+    assert model.bn1.at["2"].momentum == 0.1 and model.training and torch.equal(model.conv1.weight, before)
+
+
+def test_the_number_of_batches_counts():
+    model = convert(tiny(), QuantConfig(norms="shared"))
+    recalibrate(model, digits(), 4, batch_size=50, batches=3)
+    assert model.bn1.num_batches_tracked == 3
+
+
+def test_a_precision_that_was_not_trained_works_after_calibration():
+    model = convert(tiny(), QuantConfig(precisions=(2, 8)))
+    train(model, digits(), TrainConfig(epochs=6, batch_size=32, threads=1))
+    for bits in (3, 5):
+        add_precision(model, bits)
+        recalibrate(model, digits(), bits)
+    reference, *others = evaluate_requantized(model, digits(), (8, 3, 5))
+    assert all(other.top1 > reference.top1 - 5 for other in others), (reference, others)
+    set_bits(model, 8)

@@ -1,0 +1,52 @@
+"""Batch-norm statistics measured anew, for a precision that was not trained or norms that were shared."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from tqhw.quant import SwitchableBatchNorm, set_bits
+from tqhw.train.data import Data
+from tqhw.train.reproducible import reproducible
+
+
+def recalibrate(
+    model: nn.Module,
+    data: Data,
+    bits: int,
+    *,
+    batch_size: int = 128,
+    batches: int | None = None,
+    seed: int = 0,
+    threads: int = 2,
+) -> None:
+    """Sets the running statistics of the norms of ``bits`` to their means over training batches.
+
+    ``batches``: how many, None for one epoch. Weights, and the norms of other precisions, stay as they are.
+    Statistics of shared norms are those of the precision that was calibrated last; :func:`add_precision`
+    gives each precision its own.
+    """
+    set_bits(model, bits)
+    norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+    inside = {id(part) for norm in norms if isinstance(norm, SwitchableBatchNorm) for part in norm.at.modules()}
+    active = [
+        norm.active if isinstance(norm, SwitchableBatchNorm) else norm for norm in norms if id(norm) not in inside
+    ]
+    training = model.training
+    momenta = [norm.momentum for norm in active]
+    model.eval()
+    for norm in active:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain mean over all batches
+        norm.training = True
+    try:
+        with torch.no_grad(), reproducible(seed, threads):
+            for images, _ in islice(data.train_batches(batch_size, seed, epoch=0), batches):
+                model(images)
+    finally:
+        for norm, momentum in zip(active, momenta, strict=True):
+            norm.momentum = momentum
+        model.train(training)
