@@ -21,13 +21,14 @@ class DataSpaceStats:
 
 @dataclass(frozen=True)
 class LevelStats:
-    """One level. ``energy_pj`` is its dynamic energy, ``leakage_pj`` comes on top."""
+    """One level. ``energy_pj`` is its dynamic energy, ``leakage_pj`` comes on top; ``cycles`` are its own needs."""
 
     kind: str
     instances: int
     energy_pj: float
     leakage_pj: float
     cycles: int
+    utilized_instances: int
     dataspaces: Mapping[str, DataSpaceStats]
 
 
@@ -57,6 +58,7 @@ class Stats:
                     "energy_pj": level.energy_pj,
                     "leakage_pj": level.leakage_pj,
                     "cycles": level.cycles,
+                    "utilized_instances": level.utilized_instances,
                     "dataspaces": {d: vars(s) for d, s in level.dataspaces.items()},
                 }
                 for name, level in self.levels.items()

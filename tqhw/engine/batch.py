@@ -1,0 +1,167 @@
+"""Mappings as arrays, the form in which the kernels and the mapper work on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tqhw.engine.model import Bools, Ints
+from tqhw.errors import TqhwError, unknown
+from tqhw.spec import Hardware, LevelMapping, Loops, Mapping, Problem, Reason
+
+
+class BadMappingError(Exception):
+    """A mapping that Timeloop refuses while reading it: a wrong target, or factors that miss a bound."""
+
+    def __init__(self, reasons: Sequence[Reason]) -> None:
+        super().__init__("; ".join(r.message for r in reasons))
+        self.reasons = tuple(reasons)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """N mappings; levels L innermost first, dimensions D and data spaces S in the shape's order.
+
+    Every array but ``temporal`` may have a leading axis of 1: it is then shared by all mappings. Orders hold
+    dimension indices, innermost loop first; positions below ``split`` of a spatial order run along X.
+    """
+
+    temporal: Ints  # [N, L, D] factors
+    temporal_order: Ints  # [N or 1, L, D]
+    spatial: Ints  # [N or 1, L, D]
+    spatial_order: Ints  # [N or 1, L, D]
+    split: Ints  # [N or 1, L]
+    keep: Bools  # [N or 1, L, S]
+
+    def __len__(self) -> int:
+        return len(self.temporal)
+
+
+def encode(problem: Problem, hardware: Hardware, mappings: Sequence[Mapping]) -> Batch:
+    """The arrays of a list of mappings.
+
+    Raises BadMappingError for a level that does not exist or spatial loops without a fan-out, and for factors that do
+    not multiply to the problem's bounds; TqhwError for names that the problem does not have.
+    """
+    dims = problem.shape.dimensions
+    n, n_levels, n_dims = len(mappings), len(hardware.levels), len(dims)
+    temporal = np.ones((n, n_levels, n_dims), np.int64)
+    spatial = np.ones_like(temporal)
+    order = np.broadcast_to(np.arange(n_dims), temporal.shape).copy()
+    spatial_order = order.copy()
+    split = np.full((n, n_levels), n_dims, np.int64)
+    keep = np.ones((n, n_levels, len(problem.shape.data_spaces)), np.bool_)
+    for i, mapping in enumerate(mappings):
+        for index, part in _targets(hardware, mapping):
+            where = f"level {part.target}"
+            keep[i, index] = _keep(part, problem.shape.data_space_names, hardware.levels[index].kind == "storage")
+            temporal[i, index], order[i, index] = _loops(part.temporal, dims, where)
+            if part.spatial is not None:
+                spatial[i, index], spatial_order[i, index] = _loops(part.spatial, dims, where)
+                split[i, index] = n_dims if part.spatial.split is None else part.spatial.split
+        _check_factors(problem, temporal[i], spatial[i])
+    return Batch(temporal, order, spatial, spatial_order, split, keep)
+
+
+def _targets(hardware: Hardware, mapping: Mapping) -> list[tuple[int, LevelMapping]]:
+    """Every level with its part of the mapping; the front end's name of a fan-out (its container) counts too."""
+    names = hardware.level_names
+    nodes = {level.node: i for i, level in enumerate(hardware.levels) if level.kind == "fanout"}
+    parts = {i: LevelMapping(name) for i, name in enumerate(names)}
+    for part in mapping.levels:
+        if part.target in names:
+            index = names.index(part.target)
+        elif part.target in nodes:
+            index = nodes[part.target]
+        else:
+            lever = unknown("level", part.target, names).lever
+            message = f"target level not found: {part.target} ({lever})"
+            raise BadMappingError([Reason(part.target, "target", 0, 0, message)])
+        level = hardware.levels[index]
+        if part.spatial is not None and level.fanout == 1:
+            message = f"{part.target} has no spatial fan-out: spatial loops cannot be mapped to it"
+            raise BadMappingError([Reason(part.target, "target", 0, 1, message)])
+        parts[index] = part
+    return list(parts.items())
+
+
+def _keep(part: LevelMapping, data_spaces: tuple[str, ...], default: bool) -> list[bool]:
+    for name in (*part.keep, *part.bypass):
+        if name not in data_spaces:
+            raise unknown("data space", name, data_spaces, f"level {part.target}")
+    return [name in part.keep or (default and name not in part.bypass) for name in data_spaces]
+
+
+def _loops(loops: Loops, dims: tuple[str, ...], where: str) -> tuple[list[int], list[int]]:
+    for name in (*loops.factors, *loops.permutation):
+        if name not in dims:
+            raise unknown("dimension", name, dims, where)
+    order = [dims.index(d) for d in loops.permutation]
+    return [loops.factors.get(d, 1) for d in dims], order + [i for i in range(len(dims)) if i not in order]
+
+
+def _check_factors(problem: Problem, temporal: Ints, spatial: Ints) -> None:
+    product = [int(p) for p in np.prod([temporal, spatial], axis=(0, 1), dtype=object)]
+    reasons = [
+        Reason(
+            "",
+            "factors",
+            have,
+            problem.bounds[d],
+            f"the factors of dimension {d} multiply to {have}, the problem's bound is {problem.bounds[d]}",
+        )
+        for d, have in zip(problem.shape.dimensions, product, strict=True)
+        if have != problem.bounds[d]
+    ]
+    if reasons:
+        raise BadMappingError(reasons)
+
+
+def decode(problem: Problem, hardware: Hardware, batch: Batch, index: int) -> Mapping:
+    """Mapping ``index`` of a batch as a document object; loops of bound 1 are ordered by the shape."""
+    dims = problem.shape.dimensions
+    names = problem.shape.data_space_names
+
+    def pick(array: Ints | Bools, level: int) -> list[int]:
+        row: list[int] = array[min(index, len(array) - 1), level].tolist()
+        return row
+
+    def loops(factors: list[int], order: list[int], split: int | None) -> Loops:
+        found = {dims[d]: factors[d] for d in range(len(dims)) if factors[d] > 1}
+        return Loops(found, tuple(dims[d] for d in order), split)
+
+    levels = []
+    for i, level in enumerate(hardware.levels):
+        kept = pick(batch.keep, i)
+        spatial = None
+        if level.fanout > 1:
+            split = int(batch.split[min(index, len(batch.split) - 1), i])
+            spatial = loops(pick(batch.spatial, i), pick(batch.spatial_order, i), split)
+        levels.append(
+            LevelMapping(
+                level.name,
+                keep=tuple(d for d, k in zip(names, kept, strict=True) if k),
+                bypass=tuple(d for d, k in zip(names, kept, strict=True) if not k),
+                temporal=loops(pick(batch.temporal, i), pick(batch.temporal_order, i), None),
+                spatial=spatial,
+            )
+        )
+    return Mapping(tuple(levels))
+
+
+def check_batch(batch: Batch, n_levels: int, n_dims: int, n_spaces: int) -> None:
+    """Refuses arrays of other shapes; a caller's mistake, told before the kernel reads beyond an array."""
+    n = len(batch)
+    for name, shape in {
+        "temporal": (n_levels, n_dims),
+        "temporal_order": (n_levels, n_dims),
+        "spatial": (n_levels, n_dims),
+        "spatial_order": (n_levels, n_dims),
+        "split": (n_levels,),
+        "keep": (n_levels, n_spaces),
+    }.items():
+        array = getattr(batch, name)
+        if array.shape[1:] != shape or array.shape[0] not in (1, n) or (name == "temporal" and n == 0):
+            raise TqhwError(f"batch array '{name}' has shape {array.shape}, not ({n} or 1, *{shape})")

@@ -1,0 +1,142 @@
+"""The engine's public verbs: cost of one mapping, cost of a batch."""
+
+from __future__ import annotations
+
+from tqhw.engine.batch import BadMappingError, Batch, check_batch, encode
+from tqhw.engine.kernel import Counts, Work, evaluate_batch, make_counts, make_work
+from tqhw.engine.model import Model, build_model
+from tqhw.engine.nest import FANOUT, RULES, VALID
+from tqhw.spec import (
+    ERT,
+    DataSpaceStats,
+    Hardware,
+    Invalid,
+    LevelStats,
+    Mapping,
+    Problem,
+    Reason,
+    Stats,
+)
+
+VERSION = "1"  # part of every cache key: raise it when a number that the engine computes may change
+
+
+def run_batch(model: Model, batch: Batch, detail: bool = False, work: Work | None = None) -> Counts:
+    """Evaluates a batch; without ``detail`` only the totals (rule, level, cycles, energy_pj) have N rows."""
+    n_levels, n_spaces, n_dims = len(model.mesh_x), len(model.ranks), len(model.bounds)
+    check_batch(batch, n_levels, n_dims, n_spaces)
+    out = make_counts(len(batch), n_levels, n_spaces, detail)
+    evaluate_batch(
+        model,
+        batch.temporal,
+        batch.temporal_order,
+        batch.spatial,
+        batch.spatial_order,
+        batch.split,
+        batch.keep,
+        make_work(model) if work is None else work,
+        out,
+    )
+    return out
+
+
+def evaluate(problem: Problem, hardware: Hardware, ert: ERT, mapping: Mapping) -> Stats | Invalid:
+    """What Timeloop's dense model says of a mapping: counts per instance, cycles, energy in pJ.
+
+    A mapping that does not fit is an answer (:class:`Invalid`), with Timeloop's first failing rule. Raises
+    TqhwError for names that problem or ERT do not have.
+    """
+    model = build_model(problem, hardware, ert)
+    try:
+        batch = encode(problem, hardware, [mapping])
+    except BadMappingError as bad:
+        return Invalid(bad.reasons)
+    counts = run_batch(model, batch, detail=True)
+    if counts.rule[0] != VALID:
+        return Invalid(_reasons(problem, hardware, batch, int(counts.rule[0]), int(counts.level[0]), counts))
+    return _stats(problem, hardware, model, batch, counts)
+
+
+def _stats(problem: Problem, hardware: Hardware, model: Model, batch: Batch, counts: Counts) -> Stats:
+    names = problem.shape.data_space_names
+    cycles = int(counts.cycles[0])
+    computes = problem.computes
+    levels: dict[str, LevelStats] = {}
+    compute = hardware.compute
+    used = computes // int(counts.compute_cycles[0])
+    levels[compute.name] = LevelStats(
+        "compute", compute.instances, computes * model.compute_pj, 0.0, int(counts.compute_cycles[0]), used, {}
+    )
+    for i, level in enumerate(hardware.levels):
+        if level.kind != "storage":
+            continue
+        spaces = {
+            name: DataSpaceStats(
+                tile_words=int(counts.tile[0, i, s]),
+                utilized_instances=int(counts.used[0, i]),
+                reads=int(counts.reads[0, i, s]),
+                fills=int(counts.fills[0, i, s]),
+                updates=int(counts.updates[0, i, s]),
+                energy_pj=float(counts.ds_energy_pj[0, i, s]),
+            )
+            for s, name in enumerate(names)
+            if batch.keep[0, i, s]
+        }
+        levels[level.name] = LevelStats(
+            "storage",
+            level.instances,
+            float(sum(d.energy_pj for d in spaces.values())),
+            float(counts.leak_pj[0, i]),
+            int(counts.level_cycles[0, i]),
+            int(counts.used[0, i]),
+            spaces,
+        )
+    utilization = computes / compute.instances / cycles
+    return Stats(cycles, computes, utilization, float(counts.energy_pj[0]), levels)
+
+
+def _reasons(
+    problem: Problem, hardware: Hardware, batch: Batch, rule: int, at: int, counts: Counts
+) -> tuple[Reason, ...]:
+    """The demands against the bounds at the first failing level; capacity and mesh texts are both given."""
+    if rule == RULES.index("bypass_all"):
+        kept = batch.keep[0].any(axis=0)
+        lost = [n for n, k in zip(problem.shape.data_space_names, kept, strict=True) if not k]
+        return tuple(
+            Reason(hardware.compute.name, "bypass_all", 0, 1, f"{name} is bypassed in all storage levels")
+            for name in lost
+        )
+    reasons = []
+    name, mesh = hardware.compute.name, hardware.compute
+    if at >= 0:
+        level = hardware.levels[at]
+        name = level.name
+        words = int(counts.tile[0, at].sum())
+        if level.effective_size is not None and words > level.effective_size:
+            message = f"{name}: the tiles need {words} words, the capacity is {level.effective_size}"
+            reasons.append(Reason(name, "capacity", words, level.effective_size, message))
+    x, y = _expansion(batch, at)
+    bounds = hardware.levels[at] if at >= 0 else mesh
+    for what, demand, bound in (
+        ("instances", x * y, bounds.instances),
+        ("columns (X)", x, bounds.meshX),
+        ("rows (Y)", y, bounds.meshY),
+    ):
+        if demand > bound:
+            message = f"{name}: the mapping uses {demand} {what}, there are {bound}"
+            reasons.append(Reason(name, RULES[FANOUT], demand, bound, message))
+            break
+    return tuple(reasons)
+
+
+def _expansion(batch: Batch, at: int) -> tuple[int, int]:
+    """Products of the X and Y factors above a level (-1: the compute level)."""
+    x = y = 1
+    for level in range(at + 1, batch.spatial.shape[1]):
+        for position, d in enumerate(batch.spatial_order[0, level]):
+            factor = int(batch.spatial[0, level, d])
+            if position < batch.split[0, level]:
+                x *= factor
+            else:
+                y *= factor
+    return x, y

@@ -1,0 +1,116 @@
+"""A problem on a piece of hardware, as arrays that the kernels read.
+
+Axes: S data spaces, R ranks, D dimensions, L levels (innermost first, the pseudo levels of fan-outs included).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tqhw.spec import ERT, Hardware, Problem
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+
+class Model(NamedTuple):
+    """What stays the same for a whole batch of mappings."""
+
+    bounds: Ints  # [D]
+    coefficients: Ints  # [S, R, D]; rank r of data space s is the sum of coefficients[s, r, d] * d
+    ranks: Ints  # [S]
+    n_terms: Ints  # [S, R]; the same projections as lists of terms
+    term_dimension: Ints  # [S, R, T]
+    term_coefficient: Ints  # [S, R, T]
+    relevant: Bools  # [S, D]
+    separable: Bools  # [S]; every rank has at most one dimension of bound > 1: no halo, no partial overlap
+    read_write: Bools  # [S]
+    mesh_x: Ints  # [L]
+    mesh_y: Ints  # [L]
+    instances: Ints  # [L]
+    fanout_x: Ints  # [L]
+    fanout_y: Ints  # [L]
+    capacity: Ints  # [L] words; -1: unlimited
+    block_size: Ints  # [L] words per access
+    cluster_size: Ints  # [L]
+    read_bandwidth: Floats  # [L] words per cycle and instance; inf: unlimited
+    write_bandwidth: Floats  # [L]
+    shared_bandwidth: Floats  # [L]
+    read_pj: Floats  # [L] per access
+    fill_pj: Floats  # [L]
+    update_pj: Floats  # [L]
+    leak_pj: Floats  # [L] per instance and cycle
+    storage: Bools  # [L]
+    compute_x: int
+    compute_y: int
+    compute_instances: int
+    compute_pj: float
+
+
+def build_model(problem: Problem, hardware: Hardware, ert: ERT) -> Model:
+    """The arrays of a problem on a piece of hardware with an energy table.
+
+    Raises TqhwError where the ERT lacks a component or an action.
+    """
+    shape = problem.shape
+    index = {d: i for i, d in enumerate(shape.dimensions)}
+    max_ranks = max(len(space.projection) for space in shape.data_spaces)
+    coefficients = np.zeros((len(shape.data_spaces), max_ranks, len(index)), np.int64)
+    for s, space in enumerate(shape.data_spaces):
+        for r, rank in enumerate(space.projection):
+            for term in rank:
+                coefficients[s, r, index[term.dimension]] += problem.coefficient(term)
+    bounds = np.array([problem.bounds[d] for d in shape.dimensions], np.int64)
+    halo = ((coefficients != 0) & (bounds > 1)).sum(axis=2) > 1
+
+    n_terms = (coefficients != 0).sum(axis=2)
+    # Non-zero coefficients first, in the order of the dimensions.
+    term_dimension = np.argsort(coefficients == 0, axis=2, kind="stable")[:, :, : n_terms.max()]
+    levels = hardware.levels
+
+    def ints(name: str) -> Ints:
+        return np.array([getattr(level, name) for level in levels], np.int64)
+
+    def limits(name: str) -> Floats:
+        return np.array([np.inf if getattr(v, name) is None else getattr(v, name) for v in levels], np.float64)
+
+    def energies(action: str) -> Floats:
+        return np.array(
+            [ert.energy_pj(level.name, action) if level.kind == "storage" else 0.0 for level in levels], np.float64
+        )
+
+    return Model(
+        bounds=bounds,
+        coefficients=coefficients,
+        ranks=np.array([len(space.projection) for space in shape.data_spaces], np.int64),
+        n_terms=n_terms,
+        term_dimension=term_dimension,
+        term_coefficient=np.take_along_axis(coefficients, term_dimension, axis=2),
+        relevant=(coefficients != 0).any(axis=1),
+        separable=~halo.any(axis=1),
+        read_write=np.array([space.read_write for space in shape.data_spaces]),
+        mesh_x=ints("meshX"),
+        mesh_y=ints("meshY"),
+        instances=ints("instances"),
+        fanout_x=ints("fanoutX"),
+        fanout_y=ints("fanoutY"),
+        capacity=np.array([-1 if v.effective_size is None else v.effective_size for v in levels], np.int64),
+        block_size=ints("block_size"),
+        cluster_size=ints("cluster_size"),
+        read_bandwidth=limits("read_bandwidth"),
+        write_bandwidth=limits("write_bandwidth"),
+        shared_bandwidth=limits("shared_bandwidth"),
+        read_pj=energies("read"),
+        fill_pj=energies("write"),
+        update_pj=energies("update"),
+        leak_pj=energies("leak"),
+        storage=np.array([level.kind == "storage" for level in levels]),
+        compute_x=hardware.compute.meshX,
+        compute_y=hardware.compute.meshY,
+        compute_instances=hardware.compute.instances,
+        compute_pj=ert.energy_pj(hardware.compute.name, "compute"),
+    )
