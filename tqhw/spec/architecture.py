@@ -11,7 +11,8 @@ from tqhw.errors import TqhwError, unknown
 from tqhw.spec import yamlio
 from tqhw.spec.constraints import Constraints, parse_constraints
 from tqhw.spec.expression import evaluate, names_in
-from tqhw.spec.yamlio import Map, as_map
+from tqhw.spec.fields import as_flag, as_list, as_name, is_number, is_whole
+from tqhw.spec.yamlio import Map, Quoted, as_map
 
 # timeloopfe v4/arch.py: which component class is a storage, which computes.
 STORAGE_CLASSES = ("storage", "DRAM", "SRAM", "regfile", "smartbuffer")
@@ -123,11 +124,9 @@ class _Reader:
         self.seen: dict[str, str] = {}
 
     def nodes(self, items: Any, inherited: dict[str, Any], place: str) -> tuple[Node, ...]:
-        if not isinstance(items, list) or not items:
-            raise TqhwError("'nodes' must be a list of at least one node", place=place)
         result: list[Node] = []
         scope = dict(inherited)
-        for item in items:
+        for item in _some_nodes(items, place):
             node = self.node(as_map(item, place, "a node"), scope)
             if isinstance(node, Container) and not isinstance(node, Component):
                 scope.update(node.attributes)
@@ -140,9 +139,7 @@ class _Reader:
             if item.tag == "!Hierarchical":
                 return Hierarchical(self.nodes(item.get("nodes"), scope, item.place("nodes")))
             # Siblings of a !Parallel do not inherit from each other.
-            branches = item.get("nodes")
-            if not isinstance(branches, list) or not branches:
-                raise TqhwError("'nodes' must be a list of at least one node", place=item.place("nodes"))
+            branches = _some_nodes(item.get("nodes"), item.place("nodes"))
             return Parallel(
                 tuple(self.node(as_map(b, item.place(), "a node"), dict(scope)) for b in branches),
                 item.place(),
@@ -163,9 +160,9 @@ class _Reader:
         if item.tag == "!Component":
             keys = (*keys, "class", "subclass", "required_actions", "energy_scale", "area_scale", "enabled")
         _known_keys(item, keys, not_modelled=("sparse_optimizations", "networks"))
-        name = str(item.get("name") or "")
-        if not name:
+        if item.get("name") is None:
             raise TqhwError("the node has no name", place=item.place(), lever="add `name:`")
+        name = as_name(item["name"], item.place("name"), "a node's name")
         if name in self.seen:
             raise TqhwError(
                 f"two nodes are named '{name}'",
@@ -173,8 +170,9 @@ class _Reader:
                 lever=f"rename one; the other is at {self.seen[name]}",
             )
         self.seen[name] = item.place()
-        given = item.get("attributes") or Map()
-        own = self.attributes(as_map(given, item.place("attributes"), "attributes"), scope)
+        given = item.get("attributes")
+        given = Map() if given is None else as_map(given, item.place("attributes"), "attributes")
+        own = self.attributes(given, scope)
         container = Container(
             name,
             own,
@@ -189,7 +187,7 @@ class _Reader:
             raise TqhwError(f"component '{name}' has no class", place=item.place(), lever="add `class:`")
         if class_ not in (*STORAGE_CLASSES, *COMPUTE_CLASSES):
             raise unknown("component class", str(class_), (*STORAGE_CLASSES, *COMPUTE_CLASSES), item.place("class"))
-        if item.get("enabled", True) is False:
+        if not as_flag(item.get("enabled", True), item.place("enabled"), "enabled"):
             raise TqhwError("'enabled: false' is not modelled", place=item.place(), lever="remove the component")
         subclass = item.get("subclass")
         return Component(
@@ -199,7 +197,7 @@ class _Reader:
             constraints=container.constraints,
             place=container.place,
             class_=class_,
-            subclass=None if subclass is None else str(subclass),
+            subclass=None if subclass is None else as_name(subclass, item.place("subclass"), "a subclass"),
             own=own,
             energy_scale=_scale(item, "energy_scale"),
             area_scale=_scale(item, "area_scale"),
@@ -213,14 +211,14 @@ class _Reader:
         return result
 
     def resolve(self, value: Any, names: Mapping[str, Any], place: str) -> Any:
-        # A text is an expression where all its names are known; anything else ("45nm", "LPDDR4") stays a text.
-        if not isinstance(value, str):
+        # A text without quotes is an expression where it reads as one and knows all its names; LPDDR4 stays a text.
+        if not isinstance(value, str) or isinstance(value, Quoted):
             return value
         try:
             found = names_in(value)
         except TqhwError:
             return value
-        return evaluate(value, names, place) if found and found <= set(names) else value
+        return evaluate(value, names, place) if found <= set(names) else value
 
     def spatial(self, item: Map, names: Mapping[str, Any]) -> Spatial:
         value = item.get("spatial")
@@ -231,21 +229,23 @@ class _Reader:
         mesh = {}
         for key in ("meshX", "meshY"):
             number = self.resolve(entry.get(key, 1), {**self.variables, **names}, entry.place(key))
-            if (
-                isinstance(number, bool)
-                or number != int(number if isinstance(number, int | float) else 0)
-                or number < 1
-            ):
+            if not is_whole(number):
                 raise TqhwError(f"{key} '{number}' must be a whole number of at least 1", place=entry.place(key))
             mesh[key] = int(number)
         return Spatial(**mesh)
+
+
+def _some_nodes(items: Any, place: str) -> list[Any]:
+    if not (nodes := as_list(items, place, "nodes")):
+        raise TqhwError("there must be at least one node", place=place)
+    return nodes
 
 
 def _scale(item: Map, key: str) -> float:
     value = item.get(key)
     if value is None:
         return 1.0
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+    if not is_number(value) or value < 0:
         raise TqhwError(f"{key} '{value}' must be a number of at least 0", place=item.place(key))
     return float(value)
 
@@ -270,7 +270,8 @@ def parse_architecture(document: Any, source: str, name: str | None = None) -> A
     _known_keys(top, known)
     body = as_map(top["architecture"], top.place("architecture"), "architecture")
     _known_keys(body, ("version", "nodes"))
-    raw = as_map(top.get("variables") or Map(), top.place("variables"), "variables")
+    raw = top.get("variables")
+    raw = Map() if raw is None else as_map(raw, top.place("variables"), "variables")
     variables: dict[str, Any] = {}
     reader = _Reader(variables)
     for key, value in raw.items():

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tqhw.errors import TqhwError, unknown
+from tqhw.spec.fields import as_names, is_number, is_whole
 from tqhw.spec.yamlio import Map, as_map
 
-_FACTOR = re.compile(r"\s*([A-Za-z_]\w*?)\s*(<=|>=|=)\s*(\d+)\s*$")
-_ENGINE_FACTOR = re.compile(r"\s*([A-Za-z]+)\s*=?\s*(\d+)\s*$")
+_FACTOR = re.compile(r"\s*([A-Za-z_][\w-]*?)\s*(<=|>=|=)\s*([0-9]{1,18})\s*$", re.ASCII)
+_ENGINE_FACTOR = re.compile(r"\s*([A-Za-z]+)\s*([0-9]{1,18})\s*$")
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,9 @@ class Constraints:
 
 def parse_factors(value: Any, place: str) -> dict[str, dict[str, int]]:
     """``[C=4, M<=2]`` or ``"C=4,M<=2"`` or the engine's ``"C4 M2"`` as {"=": {...}, "<=": {...}, ">=": {...}}."""
-    items = value if isinstance(value, list) else re.split(r"[,\s]+(?=[A-Za-z])", str(value or "").strip())
+    if value is None or value == {}:
+        value = ""
+    items = value if isinstance(value, list) else re.split(r"[,\s]+(?=[A-Za-z_])", str(value).strip())
     result: dict[str, dict[str, int]] = {"=": {}, "<=": {}, ">=": {}}
     for item in items:
         text = str(item).strip().rstrip(",")
@@ -96,20 +99,19 @@ def parse_factors(value: Any, place: str) -> dict[str, dict[str, int]]:
     return result
 
 
-def parse_permutation(value: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def parse_permutation(value: Any, place: str = "permutation") -> tuple[tuple[str, ...], tuple[str, ...]]:
     """(innermost dimensions, outermost dimensions after a ``_``) of a list, ``"C,M"`` or ``"CM"``."""
-    if value is None:
-        return (), ()
     if isinstance(value, str):
-        value = [part.strip() for part in value.split(",")] if "," in value else list(value.replace(" ", ""))
-    names = [str(v) for v in value]
+        listed = value.strip().removesuffix(",").split(",")
+        value = [part.strip() for part in listed] if "," in value else list(value.replace(" ", ""))
+    names = as_names(value, place, "a permutation")
     if "_" not in names:
-        return tuple(names), ()
+        return names, ()
     at = names.index("_")
-    return tuple(names[:at]), tuple(names[at + 1 :])
+    return names[:at], names[at + 1 :]
 
 
-_LOOP_KEYS = {
+_LOOP_KEYS = (
     "factors",
     "permutation",
     "split",
@@ -119,7 +121,7 @@ _LOOP_KEYS = {
     "default_min_factor",
     "type",
     "target",
-}
+)
 _DATASPACE_KEYS = ("keep", "bypass", "keep_only", "bypass_only", "type", "target")
 _NOT_MODELLED = {
     "no_reuse",
@@ -151,12 +153,12 @@ def _loops(value: Any, place: str) -> LoopConstraint:
     _refuse_unknown(entry, _LOOP_KEYS)
     factors = parse_factors(entry.get("factors"), entry.place("factors"))
     only = parse_factors(entry.get("factors_only"), entry.place("factors_only"))
-    prefix, suffix = parse_permutation(entry.get("permutation"))
+    prefix, suffix = parse_permutation(entry.get("permutation"), entry.place("permutation"))
     for key in ("default_max_factor", "default_min_factor"):
         if entry.get(key) is not None:
             raise TqhwError(f"'{key}' is not modelled", place=entry.place(), lever="list the factors instead")
     split = entry.get("split")
-    if split is not None and (isinstance(split, bool) or not isinstance(split, int) or split < 0):
+    if split is not None and not is_whole(split, least=0):
         raise TqhwError(f"split '{split}' must be a whole number of at least 0", place=entry.place("split"))
     return LoopConstraint(
         factors={**factors["="], **only["="]},
@@ -164,9 +166,9 @@ def _loops(value: Any, place: str) -> LoopConstraint:
         at_least={**factors[">="], **only[">="]},
         permutation=prefix,
         suffix=suffix,
-        split=split,
+        split=None if split is None else int(split),
         others_one=entry.get("factors_only") is not None,
-        not_over=tuple(entry.get("no_iteration_over_dataspaces") or ()),
+        not_over=as_names(entry.get("no_iteration_over_dataspaces"), entry.place(), "no_iteration_over_dataspaces"),
     )
 
 
@@ -177,19 +179,25 @@ def parse_constraints(value: Any, place: str) -> Constraints:
     entry = as_map(value, place, "constraints")
     _refuse_unknown(entry, ("dataspace", "temporal", "spatial", "utilization"))
     spaces = Map()
-    if entry.get("dataspace"):
+    if entry.get("dataspace") is not None:
         spaces = as_map(entry["dataspace"], entry.place("dataspace"), "a dataspace constraint")
         _refuse_unknown(spaces, _DATASPACE_KEYS)
-    keep_only, bypass_only = spaces.get("keep_only"), spaces.get("bypass_only")
-    utilization = entry.get("utilization")
-    minimum = utilization.get("min", 0.0) if isinstance(utilization, Map) else (utilization or 0.0)
-    if isinstance(minimum, bool) or not isinstance(minimum, int | float) or not 0 <= minimum <= 1:
+    keep, bypass, keep_only, bypass_only = (
+        as_names(spaces.get(key), spaces.place(key), key, star=True)
+        for key in ("keep", "bypass", "keep_only", "bypass_only")
+    )
+    minimum = entry.get("utilization")
+    if isinstance(minimum, Map):
+        _refuse_unknown(minimum, ("min",))
+        minimum = minimum.get("min")
+    minimum = 0.0 if minimum is None else minimum
+    if not is_number(minimum) or not 0 <= minimum <= 1:
         raise TqhwError(f"utilization '{minimum}' must lie between 0 and 1", place=entry.place("utilization"))
     return Constraints(
-        keep=(*(spaces.get("keep") or ()), *(keep_only or ())),
-        bypass=(*(spaces.get("bypass") or ()), *(bypass_only or ())),
-        bypass_all_but=None if keep_only is None else tuple(keep_only),
-        keep_all_but=None if bypass_only is None else tuple(bypass_only),
+        keep=(*keep, *keep_only),
+        bypass=(*bypass, *bypass_only),
+        bypass_all_but=None if spaces.get("keep_only") is None else keep_only,
+        keep_all_but=None if spaces.get("bypass_only") is None else bypass_only,
         temporal=_loops(entry.get("temporal"), entry.place("temporal")),
         spatial=_loops(entry.get("spatial"), entry.place("spatial")),
         min_utilization=float(minimum),

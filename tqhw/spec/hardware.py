@@ -13,6 +13,7 @@ from typing import Any
 from tqhw.errors import TqhwError
 from tqhw.spec.architecture import Architecture, Component, Container, Hierarchical, Node, Nothing, Parallel
 from tqhw.spec.constraints import Constraints
+from tqhw.spec.fields import is_number, is_whole
 
 _REFUSED = {  # attributes that would change Timeloop's counts and that the engine does not model
     "allow_overbooking": (False,),
@@ -161,6 +162,9 @@ def flatten(architecture: Architecture) -> Hardware:
         raise TqhwError("the architecture has no compute component", place=where, lever="add one of class compute")
     if not any(level.kind == "storage" for level in levels):
         raise TqhwError("the architecture has no storage component", place=where, lever="add one, e.g. a DRAM")
+    names = [compute.name, *(level.name for level in levels)]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise TqhwError(f"two levels are named '{min(twice)}'", place=where, lever="rename the component of that name")
     return Hardware(architecture.name, tuple(reversed(levels)), compute)
 
 
@@ -244,12 +248,12 @@ def _size(node: Component, word_bits: int, block_size: int) -> int | None:
 
 
 def _whole(node: Component, key: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value) or value < 1:
+    if not is_whole(value):
         raise TqhwError(f"{node.name}: {key} '{value}' must be a whole number of at least 1", place=node.place)
     return int(value)
 
 
 def _positive(node: Component, key: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0 or math.isinf(value):
+    if not is_number(value) or value <= 0:
         raise TqhwError(f"{node.name}: {key} '{value}' must be a number above 0", place=node.place)
     return float(value)

@@ -14,6 +14,7 @@ from typing import Any
 from tqhw.errors import TqhwError, unknown
 from tqhw.spec import yamlio
 from tqhw.spec.constraints import parse_factors, parse_permutation
+from tqhw.spec.fields import as_name, as_names, is_whole
 from tqhw.spec.yamlio import Map, as_map
 
 
@@ -81,9 +82,9 @@ def parse_mapping(document: Any, source: str = "mapping") -> Mapping:
         for key in entry:
             if key not in _KEYS[kind]:
                 raise unknown("key", key, _KEYS[kind], place)
-        target = str(entry.get("target") or "")
-        if not target:
+        if entry.get("target") is None:
             raise TqhwError("the directive has no target", place=place, lever="add `target:` with a level's name")
+        target = as_name(entry["target"], place, "a target")
         parts = levels.setdefault(target, {})
         if kind in parts:
             raise TqhwError(f"two {kind} directives for '{target}'", place=place, lever="keep one")
@@ -107,7 +108,7 @@ def _map(value: Any) -> Any:
 
 
 def _names(entry: Map, place: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    keep, bypass = (tuple(str(v) for v in entry.get(key) or ()) for key in ("keep", "bypass"))
+    keep, bypass = (as_names(entry.get(key), place, key) for key in ("keep", "bypass"))
     if both := set(keep) & set(bypass):
         raise TqhwError(f"{', '.join(sorted(both))} both kept and bypassed", place=place, lever="remove one")
     return keep, bypass
@@ -120,14 +121,14 @@ def _loops(entry: Map, kind: str, place: str) -> Loops:
     for name, factor in factors["="].items():
         if factor < 1:
             raise TqhwError(f"factor {name}={factor} must be at least 1", place=place)
-    permutation, suffix = parse_permutation(entry.get("permutation"))
+    permutation, suffix = parse_permutation(entry.get("permutation"), place)
     permutation = (*permutation, *suffix)
     if len(set(permutation)) != len(permutation):
         raise TqhwError(f"permutation {''.join(permutation)} names a dimension twice", place=place)
     split = entry.get("split")
-    if split is not None and (isinstance(split, bool) or not isinstance(split, int) or split < 0):
+    if split is not None and not is_whole(split, least=0):
         raise TqhwError(f"split '{split}' must be a whole number of at least 0", place=place)
-    return Loops(factors["="], permutation, split)
+    return Loops(factors["="], permutation, None if split is None else int(split))
 
 
 def load_mapping(path: str | Path) -> Mapping:
@@ -141,11 +142,12 @@ def directives(mapping: Mapping, dimensions: tuple[str, ...]) -> list[dict[str, 
     def loops(target: str, kind: str, found: Loops) -> dict[str, Any]:
         order = (*found.permutation, *(d for d in dimensions if d not in found.permutation))
         single = all(len(d) == 1 for d in dimensions)
+        sign = "" if all(d.isalpha() for d in dimensions) else "="  # K1=3, where K13 would be K of 13
         entry: dict[str, Any] = {
             "target": target,
             "type": kind,
-            "factors": " ".join(f"{d}{found.factors.get(d, 1)}" for d in dimensions),
-            "permutation": "".join(order) if single else ",".join(order),
+            "factors": " ".join(f"{d}{sign}{found.factors.get(d, 1)}" for d in dimensions),
+            "permutation": "".join(order) if single else ",".join(order) + ("," if len(order) == 1 else ""),
         }
         if kind == "spatial":
             entry["split"] = len(dimensions) if found.split is None else found.split

@@ -10,6 +10,7 @@ from typing import Any
 
 from tqhw.errors import TqhwError, unknown
 from tqhw.spec import yamlio
+from tqhw.spec.fields import as_flag, as_list, as_name, as_names
 from tqhw.spec.yamlio import Map, as_map
 
 
@@ -112,14 +113,19 @@ def parse_shape(value: Any, place: str) -> Shape:
         return SHAPES[value]
     shape = as_map(value, place, "a problem shape")
     _check_keys(shape, ("name", "version", "dimensions", "coefficients", "data_spaces"))
-    dimensions = tuple(str(d) for d in _need(shape, "dimensions"))
+    dimensions = as_names(_need(shape, "dimensions"), shape.place("dimensions"), "dimensions")
     if not dimensions or len(set(dimensions)) != len(dimensions):
         raise TqhwError(f"dimensions {list(dimensions)} must be named, each once", place=shape.place("dimensions"))
     coefficients: dict[str, int] = {}
-    for item in shape.get("coefficients") or []:
+    for item in as_list(shape.get("coefficients"), shape.place("coefficients"), "coefficients"):
         entry = as_map(item, shape.place("coefficients"), "a coefficient")
-        coefficients[str(_need(entry, "name"))] = _positive(entry.get("default", 1), entry.place("default"))
-    data_spaces = tuple(_data_space(item, shape, dimensions, coefficients) for item in _need(shape, "data_spaces"))
+        _check_keys(entry, ("name", "default"))
+        key = as_name(_need(entry, "name"), entry.place("name"), "a coefficient")
+        if key in (*dimensions, *coefficients):
+            raise TqhwError(f"the coefficient '{key}' has the name of another", place=entry.place(), lever="rename it")
+        coefficients[key] = _positive(entry.get("default", 1), entry.place("default"))
+    items = as_list(_need(shape, "data_spaces"), shape.place("data_spaces"), "data_spaces")
+    data_spaces = tuple(_data_space(item, shape, dimensions, coefficients) for item in items)
     if len({d.name for d in data_spaces}) != len(data_spaces) or not data_spaces:
         raise TqhwError("data spaces must be named, each once", place=shape.place("data_spaces"))
     if sum(d.read_write for d in data_spaces) != 1:
@@ -128,23 +134,24 @@ def parse_shape(value: Any, place: str) -> Shape:
             place=shape.place("data_spaces"),
             lever="mark the output",
         )
-    return Shape(str(shape.get("name", "problem")), dimensions, coefficients, data_spaces)
+    name = as_name(shape.get("name", "problem"), shape.place("name"), "a shape")
+    return Shape(name, dimensions, coefficients, data_spaces)
 
 
 def _data_space(value: Any, shape: Map, dimensions: tuple[str, ...], coefficients: MappingABC[str, int]) -> DataSpace:
     entry = as_map(value, shape.place("data_spaces"), "a data space")
     _check_keys(entry, ("name", "projection", "read_write"))
-    name = str(_need(entry, "name"))
+    name = as_name(_need(entry, "name"), entry.place("name"), "a data space")
     place = entry.place(f"projection of {name}")
     ranks = []
-    for rank in _need(entry, "projection"):
+    for rank in as_list(_need(entry, "projection"), place, "a projection"):
         # A rank is a list of terms [[P, Wstride], [R]]; a bare name is one term.
-        terms = [[rank]] if isinstance(rank, str) else rank
+        terms = [[rank]] if isinstance(rank, str) else as_list(rank, place, "a rank")
         parsed = []
         for term in terms:
-            parts = [str(part) for part in ([term] if isinstance(term, str) else term)]
+            parts = as_names([term] if isinstance(term, str) else term, place, "a term")
             if len(parts) not in (1, 2):
-                raise TqhwError(f"term {parts} must be [dimension] or [dimension, coefficient]", place=place)
+                raise TqhwError(f"term {list(parts)} must be [dimension] or [dimension, coefficient]", place=place)
             if parts[0] not in dimensions:
                 raise unknown("dimension", parts[0], dimensions, place)
             if len(parts) == 2 and parts[1] not in coefficients:
@@ -153,7 +160,7 @@ def _data_space(value: Any, shape: Map, dimensions: tuple[str, ...], coefficient
         ranks.append(tuple(parsed))
     if not ranks or not all(ranks):
         raise TqhwError("a data space needs at least one rank, and every rank a term", place=place)
-    return DataSpace(name, tuple(ranks), bool(entry.get("read_write", False)))
+    return DataSpace(name, tuple(ranks), as_flag(entry.get("read_write", False), place, "read_write"))
 
 
 def make_problem(
@@ -181,7 +188,10 @@ def parse_problem(document: Any, source: str, name: str | None = None) -> Proble
     _check_keys(body, ("version", "shape", "instance", "name"))
     shape = parse_shape(_need(body, "shape"), body.place("shape"))
     instance = as_map(_need(body, "instance"), body.place("instance"), "instance")
-    return make_problem(shape, instance, str(body.get("name", name or shape.name)), instance.place("instance"))
+    given = body.get("name")
+    if given is not None and not isinstance(given, str):
+        raise TqhwError(f"name '{given}' must be a text", place=body.place("name"), lever="put it in quotes")
+    return make_problem(shape, instance, str(given or name or shape.name), instance.place("instance"))
 
 
 def load_problem(path: str | Path) -> Problem:

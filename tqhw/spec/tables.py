@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tqhw.errors import TqhwError, unknown
 from tqhw.spec import yamlio
+from tqhw.spec.fields import as_list, as_name, is_number
 from tqhw.spec.yamlio import as_map
 
 _RANGE = re.compile(r"\[\d+\.\.\d+\]")
@@ -26,7 +27,7 @@ class ERT:
 
     energies: Mapping[str, Mapping[str, float]]
     full_names: Mapping[str, str] = field(default_factory=dict)
-    source: str = "ERT"
+    source: str = field(default="ERT", compare=False)
 
     def energy_pj(self, component: str, action: str) -> float:
         """pJ of one action; ``update`` falls back to ``write``, a missing ``leak`` is 0 (Timeloop's rule)."""
@@ -52,31 +53,41 @@ class ART:
 
     areas: Mapping[str, float]
     full_names: Mapping[str, str] = field(default_factory=dict)
-    source: str = "ART"
+    source: str = field(default="ART", compare=False)
 
 
-def _tables(document: Any, kind: str, source: str) -> list[yamlio.Map]:
+def _tables(document: Any, kind: str, source: str) -> Iterator[tuple[str, str, yamlio.Map]]:
+    """(short name, full name, table) of every component."""
     top = as_map(document, source, f"an {kind} file")
     if kind not in top:
         raise TqhwError(f"there is no '{kind}' in the file", place=source, lever=f"is it an {kind} file of Accelergy?")
     body = as_map(top[kind], top.place(kind), kind)
-    tables = body.get("tables")
-    if not isinstance(tables, list) or not tables:
+    tables = as_list(body.get("tables"), body.place("tables"), "tables")
+    if not tables:
         raise TqhwError(f"the {kind} holds no tables", place=body.place("tables"), lever="did Accelergy fail?")
-    return [as_map(t, body.place("tables"), "a table") for t in tables]
+    seen: dict[str, str] = {}
+    for item in tables:
+        table = as_map(item, body.place("tables"), "a table")
+        full = table.get("name")
+        name = as_name(short_name(full) if isinstance(full, str) else full, table.place("name"), "a component")
+        if name in seen:
+            raise TqhwError(f"two tables for '{name}': {seen[name]} and {full}", place=table.place(), lever="keep one")
+        seen[name] = str(full)
+        yield name, str(full), table
 
 
 def parse_ert(document: Any, source: str = "ERT") -> ERT:
     """An ``ERT`` document. Raises TqhwError where it is empty or an energy is no number of at least 0."""
     energies: dict[str, dict[str, float]] = {}
     names: dict[str, str] = {}
-    for table in _tables(document, "ERT", source):
-        full = str(table.get("name"))
+    for name, full, table in _tables(document, "ERT", source):
         actions: dict[str, float] = {}
-        for item in table.get("actions") or []:
+        for item in as_list(table.get("actions"), table.place("actions"), f"the actions of {full}"):
             action = as_map(item, table.place("actions"), "an action")
-            actions[str(action.get("name"))] = _number(action.get("energy"), action.place(f"energy of {full}"))
-        name = short_name(full)
+            key = as_name(action.get("name"), action.place("name"), "an action")
+            if key in actions:
+                raise TqhwError(f"two energies for action '{key}' of {full}", place=action.place(), lever="keep one")
+            actions[key] = _number(action.get("energy"), action.place(f"energy of {full}"))
         energies[name], names[name] = actions, full
     return ERT(energies, names, source)
 
@@ -84,9 +95,7 @@ def parse_ert(document: Any, source: str = "ERT") -> ERT:
 def parse_art(document: Any, source: str = "ART") -> ART:
     """An ``ART`` document."""
     areas, names = {}, {}
-    for table in _tables(document, "ART", source):
-        full = str(table.get("name"))
-        name = short_name(full)
+    for name, full, table in _tables(document, "ART", source):
         areas[name], names[name] = _number(table.get("area"), table.place(f"area of {full}")), full
     return ART(areas, names, source)
 
@@ -120,6 +129,6 @@ def dump_art(art: ART) -> str:
 
 
 def _number(value: Any, place: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+    if not is_number(value) or value < 0:
         raise TqhwError(f"'{value}' must be a number of at least 0", place=place)
     return float(value)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,15 @@ for _tag, _pattern, _first in (
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), _chars)
 
 
+# What YAML's core schema has; sets, dates and the like would be objects that no document here can mean.
+_CORE = ("null", "bool", "int", "float", "str", "seq", "map")
+_Loader.yaml_constructors = {
+    tag: constructor
+    for tag, constructor in yaml.SafeLoader.yaml_constructors.items()
+    if tag is None or tag.rpartition(":")[2] in _CORE
+}
+
+
 def _int(loader: _Loader, node: yaml.ScalarNode) -> int:
     text = str(loader.construct_scalar(node))
     return int(text, 16) if "x" in text.lower() else int(text)
@@ -84,12 +94,28 @@ def _map(loader: _Loader, node: yaml.Node) -> Map:
 
 def _text(loader: _Loader, node: yaml.ScalarNode) -> str:
     text = str(loader.construct_scalar(node))
+    text.encode()  # refuses "\\ud800", half a character that no file can hold
     return Quoted(text) if node.style in ("'", '"') else text
 
 
+def _checked(kind: str, construct: Callable[[_Loader, Any], Any]) -> Callable[[_Loader, yaml.Node], Any]:
+    """``construct``, whose refusal of a scalar's text becomes a TqhwError with the line."""
+
+    def constructor(loader: _Loader, node: yaml.Node) -> Any:
+        try:
+            return construct(loader, node)
+        except (ValueError, KeyError):
+            place = f"{loader.source}:{node.start_mark.line + 1}"
+            raise TqhwError(f"{str(node.value)[:60]!a} cannot be read as {kind}", place=place) from None
+
+    return constructor
+
+
 _Loader.add_constructor("tag:yaml.org,2002:map", _map)
-_Loader.add_constructor("tag:yaml.org,2002:str", _text)
-_Loader.add_constructor("tag:yaml.org,2002:int", _int)
+_Loader.add_constructor("tag:yaml.org,2002:str", _checked("a text", _text))
+_Loader.add_constructor("tag:yaml.org,2002:int", _checked("a whole number", _int))
+_Loader.add_constructor("tag:yaml.org,2002:float", _checked("a number", yaml.SafeLoader.construct_yaml_float))
+_Loader.add_constructor("tag:yaml.org,2002:bool", _checked("true or false", yaml.SafeLoader.construct_yaml_bool))
 for _name in TAGS:
     _Loader.add_constructor(_name, _map)
 
@@ -164,6 +190,8 @@ def read_text(path: str | Path) -> str:
         raise TqhwError("no such file", place=str(path)) from None
     except UnicodeDecodeError:
         raise TqhwError("not a text file in UTF-8", place=str(path)) from None
+    except ValueError:  # a path with a zero byte
+        raise TqhwError("no path", place=repr(str(path))) from None
     except OSError as error:
         raise TqhwError(f"cannot be read: {error.strerror}", place=str(path)) from None
 
@@ -217,8 +245,10 @@ def _represent_map(dumper: _Dumper, value: Map) -> yaml.Node:
 
 
 def _represent_str(dumper: _Dumper, value: str) -> yaml.Node:
-    # Quoted where YAML 1.1 readers (Timeloop's C++ side) would take it for something else.
-    return dumper.represent_scalar("tag:yaml.org,2002:str", value)
+    # The dumper quotes what YAML 1.1 would take for something else (no, 1:30), this what only 1.2 would (1e-9).
+    resolvers = _Loader.yaml_implicit_resolvers.get(value[:1], [])
+    style = "'" if any(pattern.match(value) for _, pattern in resolvers) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 
 _Dumper.add_representer(Map, _represent_map)

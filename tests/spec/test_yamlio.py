@@ -1,0 +1,161 @@
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.spec.documents import DATA, message
+from tqhw.errors import TqhwError
+from tqhw.spec import yamlio
+from tqhw.spec.yamlio import Map, parse
+
+
+def refusal(text: str) -> str:
+    return message(lambda t: parse(t, "f.yaml"), text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e-9", 1e-9),
+        ("0.4", 0.4),
+        ("-.5", -0.5),
+        ("+7", 7),
+        ("010", 10),
+        ("0x1F", 31),
+        ("true", True),
+        ("null", None),
+        ("~", None),
+        ("no", "no"),
+        ("N", "N"),
+        ("12:30", "12:30"),
+        ("2020-01-01", "2020-01-01"),
+        ("1_000", "1_000"),
+        ("45nm", "45nm"),
+        ("!!str 5", "5"),
+        ("\ufeff7", 7),
+    ],
+)
+def test_scalars_follow_yaml_1_2(text: str, value: object) -> None:
+    assert parse(text) == value
+    assert type(parse(text)) is type(value)
+
+
+def test_infinities() -> None:
+    assert parse("[.inf, -.inf, 1e400]") == [math.inf, -math.inf, math.inf]
+    assert math.isnan(parse(".nan"))
+
+
+def test_mappings_remember_their_tag_and_place() -> None:
+    document = parse("nodes:\n- !Component\n  name: mac\n- !Nothing\n", "f.yaml")
+    component, nothing = document["nodes"]
+    assert (component.tag, component.place("name")) == ("!Component", "f.yaml:2: name")
+    assert (nothing.tag, dict(nothing)) == ("!Nothing", {})
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("a: 1\nb: [1, 2\nc: 3", ["f.yaml:3:2", "not valid YAML"]),
+        ("a: b: c", ["f.yaml:1:5", "mapping values are not allowed here"]),
+        ("a: 1\n\tb: 2", ["f.yaml:2:1", "cannot start any token"]),
+        ("a: \x00", ["f.yaml", "not valid YAML", "special characters are not allowed"]),
+        ("a: *b", ["f.yaml:1:4", "undefined alias"]),
+        ("a: 1\n---\nb: 2", ["f.yaml:2:1", "another document"]),
+        ("", ["f.yaml", "the file is empty"]),
+        ("# nothing here\n", ["f.yaml", "the file is empty"]),
+        ("a: 1\nb: 2\na: 3", ["f.yaml:3", "key 'a' is given twice", "keep one"]),
+        ("x: !Component [1]", ["f.yaml:1", "tag !Component needs a mapping"]),
+        ("x: !Compnent {a: 1}", ["f.yaml:1", "!Compnent", "the tags known here are !Container, !Component"]),
+        ("x: !!python/object/apply:os.system ['true']", ["f.yaml:1", "python/object/apply:os.system"]),
+        ("x: !!python/name:os.system", ["f.yaml:1", "python/name:os.system"]),
+        ("x: !<tag:yaml.org,2002:python/object:os.x> {}", ["f.yaml:1", "python/object:os.x"]),
+        ("x: !!set {a}", ["f.yaml:1", "tag:yaml.org,2002:set"]),
+        ("x: !!timestamp 2020-01-01", ["f.yaml:1", "tag:yaml.org,2002:timestamp"]),
+        ("x: !!int abc", ["f.yaml:1", "'abc' cannot be read as a whole number"]),
+        ("x: !!float abc", ["f.yaml:1", "'abc' cannot be read as a number"]),
+        ("x: !!bool maybe", ["f.yaml:1", "'maybe' cannot be read as true or false"]),
+        ("x: " + "9" * 5000, ["f.yaml:1", "cannot be read as a whole number"]),
+        ('x: "\\ud800"', ["f.yaml:1", "cannot be read as a text"]),
+        ("&a [*a]", ["f.yaml:1", "an alias contains itself"]),
+        ("[" * 3000, ["f.yaml", "nested too deeply"]),
+    ],
+)
+def test_refused_with_its_place(text: str, parts: list[str]) -> None:
+    found = refusal(text)
+    for part in parts:
+        assert part in found
+
+
+def test_a_billion_laughs_are_refused_before_they_are_built() -> None:
+    lines = ["a: &a [lol, lol, lol, lol, lol, lol, lol, lol, lol, lol]"]
+    lines += [f"{n}: &{n} [{', '.join(['*' + p] * 10)}]" for p, n in zip("abcdefgh", "bcdefghi", strict=True)]
+    assert "aliases expand to more than 1000000 values" in refusal("\n".join(lines))
+
+
+def test_ordinary_aliases_load() -> None:
+    assert parse("a: &x {b: 1}\nc: *x") == {"a": {"b": 1}, "c": {"b": 1}}
+
+
+def test_unreadable_files_say_why(tmp_path: Path) -> None:
+    (tmp_path / "latin1.yaml").write_bytes(b"name: caf\xe9\n")
+    for name, part in [
+        ("missing.yaml", "no such file"),
+        ("latin1.yaml", "not a text file in UTF-8"),
+        ("", "cannot be read: Is a directory"),
+        ("zero\0byte", "no path"),
+    ]:
+        with pytest.raises(TqhwError, match=part):
+            yamlio.load(tmp_path / name)
+
+
+def test_writing_leaves_nothing_half_done(tmp_path: Path) -> None:
+    target = tmp_path / "folder" / "f.yaml"
+    yamlio.write_text(target, "a: 1\n")
+    assert yamlio.load(target) == {"a": 1}
+    yamlio.write_text(target, "a: 2\n")
+    assert [p.name for p in target.parent.iterdir()] == ["f.yaml"]
+    with pytest.raises(TqhwError, match=r"cannot be written: .*choose another place"):
+        yamlio.write_text(target / "below_a_file", "")
+    assert target.read_text() == "a: 2\n"
+
+
+def test_as_map_says_what_was_expected() -> None:
+    for value, shown in [(None, "found nothing"), ([1], "found '[1]'")]:
+        with pytest.raises(TqhwError, match="here: a thing must be a mapping, ") as caught:
+            yamlio.as_map(value, "here", "a thing")
+        assert shown in str(caught.value)
+
+
+def plain(value: object) -> object:
+    """The value without the subclasses that only remember where something stood."""
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [plain(v) for v in value]
+    return str(value) if isinstance(value, str) else value
+
+
+TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Cn", "Co", "Zl", "Zp")), max_size=40)
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXTS
+NUMERIC_WORDS = st.from_regex(r"[-+]?[0-9.]{1,3}([eE][-+]?[0-9]{1,2})?", fullmatch=True)
+
+
+@given(st.recursive(SCALARS | NUMERIC_WORDS, lambda v: st.lists(v) | st.dictionaries(TEXTS, v), max_leaves=10))
+def test_what_is_dumped_loads_back(value: object) -> None:
+    assert plain(parse(yamlio.dump(value))) == value
+
+
+def test_tags_survive_a_round_trip() -> None:
+    text = (DATA / "arch" / "simba_like.yaml").read_text()
+    once = parse(text)
+    again = parse(yamlio.dump(once))
+
+    def tags(value: object) -> list[object]:
+        if isinstance(value, Map):
+            return [value.tag, *(tags(v) for v in value.values())]
+        return [tags(v) for v in value] if isinstance(value, list) else []
+
+    assert again == once
+    assert tags(again) == tags(once)
