@@ -5,7 +5,9 @@ from __future__ import annotations
 from tqhw.engine.batch import BadMappingError, Batch, check_batch, encode
 from tqhw.engine.kernel import Counts, Work, evaluate_batch, make_counts, make_work
 from tqhw.engine.model import Model, build_model
-from tqhw.engine.nest import FANOUT, RULES, VALID
+from tqhw.engine.nest import FANOUT, OVERFLOW, RULES, VALID
+from tqhw.engine.unit import MAX_ROWS
+from tqhw.errors import TqhwError
 from tqhw.spec import (
     ERT,
     DataSpaceStats,
@@ -37,6 +39,11 @@ def run_batch(model: Model, batch: Batch, detail: bool = False, work: Work | Non
         make_work(model) if work is None else work,
         out,
     )
+    if (out.rule == OVERFLOW).any():
+        raise TqhwError(
+            f"a fan-out of a mapping delivers in more than {MAX_ROWS} different ways, which the engine cannot hold",
+            lever="use fewer spatial loops over a sliding window",
+        )
     return out
 
 
@@ -53,7 +60,7 @@ def evaluate(problem: Problem, hardware: Hardware, ert: ERT, mapping: Mapping) -
         return Invalid(bad.reasons)
     counts = run_batch(model, batch, detail=True)
     if counts.rule[0] != VALID:
-        return Invalid(_reasons(problem, hardware, batch, int(counts.rule[0]), int(counts.level[0]), counts))
+        return invalid(problem, hardware, batch, counts)
     return _stats(problem, hardware, model, batch, counts)
 
 
@@ -95,16 +102,20 @@ def _stats(problem: Problem, hardware: Hardware, model: Model, batch: Batch, cou
     return Stats(cycles, computes, utilization, float(counts.energy_pj[0]), levels)
 
 
-def _reasons(
-    problem: Problem, hardware: Hardware, batch: Batch, rule: int, at: int, counts: Counts
-) -> tuple[Reason, ...]:
-    """The demands against the bounds at the first failing level; capacity and mesh texts are both given."""
+def invalid(problem: Problem, hardware: Hardware, batch: Batch, counts: Counts) -> Invalid:
+    """Why the first mapping of a batch does not fit: demand against bound at the first failing level.
+
+    Where capacity and mesh fail in the same level, both are told.
+    """
+    rule, at = int(counts.rule[0]), int(counts.level[0])
     if rule == RULES.index("bypass_all"):
         kept = batch.keep[0].any(axis=0)
         lost = [n for n, k in zip(problem.shape.data_space_names, kept, strict=True) if not k]
-        return tuple(
-            Reason(hardware.compute.name, "bypass_all", 0, 1, f"{name} is bypassed in all storage levels")
-            for name in lost
+        return Invalid(
+            tuple(
+                Reason(hardware.compute.name, "bypass_all", 0, 1, f"{name} is bypassed in all storage levels")
+                for name in lost
+            )
         )
     reasons = []
     name, mesh = hardware.compute.name, hardware.compute
@@ -126,7 +137,7 @@ def _reasons(
             message = f"{name}: the mapping uses {demand} {what}, there are {bound}"
             reasons.append(Reason(name, RULES[FANOUT], demand, bound, message))
             break
-    return tuple(reasons)
+    return Invalid(tuple(reasons))
 
 
 def _expansion(batch: Batch, at: int) -> tuple[int, int]:

@@ -9,11 +9,11 @@ import numba
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+# No fastmath: every sum is made in the order in which it is written. `_nrt` switches reference counts off, which
+# cost several times the arithmetic here; the price is that a kernel can neither create nor return an array.
+_OPTIONS: dict[str, Any] = {"cache": True, "fastmath": False, "error_model": "numpy", "_nrt": False}
+
 
 def jit(function: F) -> F:
-    """Compiles a kernel that only works on the arrays it is given.
-
-    No fastmath: every sum is made in the order in which it is written. No reference counts (they cost ten times
-    the arithmetic here), so a kernel can neither create nor return an array.
-    """
-    return cast(F, numba.njit(cache=True, fastmath=False, error_model="numpy", _nrt=False)(function))
+    """Compiles a kernel that only works on the arrays it is given."""
+    return cast(F, numba.njit(**_OPTIONS)(function))

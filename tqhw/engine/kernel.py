@@ -11,7 +11,7 @@ import numpy as np
 
 from tqhw.engine.jit import jit
 from tqhw.engine.model import Bools, Floats, Ints, Model
-from tqhw.engine.nest import FACTORS, VALID, Nest, box_words, build_nest, first_violation, make_nest
+from tqhw.engine.nest import FACTORS, OVERFLOW, VALID, Nest, box_words, build_nest, first_violation, make_nest
 from tqhw.engine.unit import Table, Unit, deliver, deliver_to_macs, make_table, make_unit
 from tqhw.engine.walk import fetched_words
 
@@ -283,6 +283,10 @@ def evaluate_one(
         collapse(model, s, work, row, out.partition)
         bypass(s, keep, work, row, out.partition)
         accesses(model, s, keep, work, row, out)
+    if work.table.overflow[0]:
+        work.table.overflow[0] = 0
+        out.rule[n] = OVERFLOW
+        return
     throttle(model, keep, float(compute_cycles), row, out)
     cycles = compute_cycles
     for i in range(n_levels):

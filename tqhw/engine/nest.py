@@ -12,8 +12,8 @@ import numpy as np
 from tqhw.engine.jit import jit
 from tqhw.engine.model import Ints, Model
 
-# Outcomes of a mapping; the rule of section 5.13 that it breaks.
-VALID, FACTORS, BYPASS_ALL, CAPACITY, FANOUT = range(5)
+# Outcomes of a mapping: the rule of section 5.13 that it breaks; OVERFLOW: a table of the engine is too small.
+VALID, FACTORS, BYPASS_ALL, CAPACITY, FANOUT, OVERFLOW = range(6)
 RULES = ("", "factors", "bypass_all", "capacity", "fanout")
 
 

@@ -28,6 +28,7 @@ class Table(NamedTuple):
     groups: Ints
     accesses: Floats
     rows: Ints  # [L]
+    overflow: Ints  # [1] set where MAX_ROWS were too few
 
 
 class Unit(NamedTuple):
@@ -46,7 +47,13 @@ class Unit(NamedTuple):
 
 def make_table(n_levels: int) -> Table:
     shape = (n_levels, MAX_ROWS)
-    return Table(np.zeros(shape, np.int64), np.zeros(shape, np.int64), np.zeros(shape), np.zeros(n_levels, np.int64))
+    return Table(
+        np.zeros(shape, np.int64),
+        np.zeros(shape, np.int64),
+        np.zeros(shape),
+        np.zeros(n_levels, np.int64),
+        np.zeros(1, np.int64),
+    )
 
 
 def make_unit(n_elements: int, n_loops: int, n_ranks: int) -> Unit:
@@ -77,6 +84,9 @@ def add_row(table: Table, level: int, m: int, groups: int, accesses: float) -> N
         at += 1
     if at < n and table.multicast[level, at] == m and table.groups[level, at] == groups:
         table.accesses[level, at] += accesses
+        return
+    if n == MAX_ROWS:
+        table.overflow[0] = 1
         return
     for i in range(n, at, -1):
         table.multicast[level, i] = table.multicast[level, i - 1]
