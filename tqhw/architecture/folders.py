@@ -10,6 +10,7 @@ from tqhw.errors import TqhwError, unknown
 TEMPLATE = "arch.yaml.j2"
 PARAMETERS = "params.yaml"
 COMPONENTS = "components.yaml"
+_PACKAGE = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,8 @@ class Folder:
         return path if path.is_file() else None
 
 
-def library() -> Path:
-    """The folder of the templates that come with tqhw."""
-    package = Path(__file__).resolve().parents[1]
+def library(package: Path = _PACKAGE) -> Path:
+    """The folder of the templates that come with tqhw: inside the installed package, or beside it in a checkout."""
     installed = package / "data" / "arch"
     return installed if installed.is_dir() else package.parent / "arch"
 
@@ -62,7 +62,11 @@ def find(name_or_path: str | Path) -> Folder:
         path = library() / text
     elif not path.is_dir():
         if len(path.parts) > 1:
-            raise TqhwError("no such architecture file or folder", place=text)
+            raise TqhwError(
+                "no such architecture file or template folder",
+                place=text,
+                lever=f"give an existing path or one of {', '.join(available())}",
+            )
         raise unknown("architecture", text, available())
     for needed in (TEMPLATE, PARAMETERS):
         if not (path / needed).is_file():

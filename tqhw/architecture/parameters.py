@@ -1,56 +1,15 @@
-"""The parameters of an architecture template: ``params.yaml`` says their types, defaults, ranges and meanings.
-
-That one file feeds the checking of what a user gives, the help text and the table in the documentation.
-"""
+"""The parameters of an architecture template: their types, defaults, ranges, conditions, and the values given."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any, Literal
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from typing import Any
 
 from tqhw.errors import TqhwError, unknown
-from tqhw.spec import yamlio
 from tqhw.spec.expression import evaluate
 
 Value = bool | int | float | str | None
-
-
-class _ParameterModel(BaseModel):
-    """One entry under ``parameters``."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    type: Literal["int", "number", "bool", "choice"]
-    default: bool | int | float | str | None
-    range: Annotated[list[int | float], Field(min_length=2, max_length=2)] | None = None
-    choices: list[int | float | str] | None = None
-    unit: str = ""
-    help: str
-    only_if: str | None = None
-
-
-class _RuleModel(BaseModel):
-    """One entry under ``rules``."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    check: str
-    message: str
-
-
-class _FileModel(BaseModel):
-    """The whole of params.yaml."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    description: str
-    parameters: dict[str, _ParameterModel]
-    rules: list[_RuleModel] = []
-    groups: dict[str, list[str]]
 
 
 @dataclass(frozen=True)
@@ -165,10 +124,9 @@ class Parameters:
             else:
                 result[name] = parameter.default_value(_not_none(result), self.source)
         for name in given:
-            condition = known[name].only_if
-            if condition is not None and not evaluate(condition, _not_none(result), self.source):
+            if not self.applies(known[name], result):
                 raise TqhwError(
-                    f"{name} is given, but nothing reads it unless {condition}",
+                    f"{name} is given, but nothing reads it unless {known[name].only_if}",
                     place=place,
                     lever=f"leave {name} out, or set the other parameter",
                 )
@@ -177,6 +135,10 @@ class Parameters:
                 values = ", ".join(f"{n} = {result[n]}" for n in known if n in rule.check)
                 raise TqhwError(f"{rule.message}: {values}", place=place, lever=f"it must hold that {rule.check}")
         return result
+
+    def applies(self, parameter: Parameter, values: Mapping[str, Value]) -> bool:
+        """Whether anything reads the parameter, given the values of all."""
+        return parameter.only_if is None or bool(evaluate(parameter.only_if, _not_none(values), self.source))
 
     def table(self) -> str:
         """The parameters as a Markdown table, for the documentation and the help text."""
@@ -190,70 +152,3 @@ class Parameters:
 
 def _not_none(values: Mapping[str, Value]) -> dict[str, bool | int | float | str]:
     return {name: value for name, value in values.items() if value is not None}
-
-
-def load_parameters(path: Path) -> Parameters:
-    """The params.yaml of a template folder. Raises TqhwError with its line for anything not as described there."""
-    source = str(path)
-    document = yamlio.as_map(yamlio.load(path), source, "params.yaml")
-    try:
-        model = _FileModel.model_validate(document)
-    except ValidationError as error:
-        raise _readable(error, document) from None
-    parameters = tuple(
-        _parameter(name, entry, document["parameters"][name].place()) for name, entry in model.parameters.items()
-    )
-    groups: dict[str, str] = {}
-    for group, names in model.groups.items():
-        for name in names:
-            if name in groups:
-                raise TqhwError(
-                    f"'{name}' is in the groups '{groups[name]}' and '{group}'",
-                    place=document["groups"].place(group),
-                    lever="keep one",
-                )
-            groups[name] = group
-    rules = tuple(Rule(rule.check, rule.message) for rule in model.rules)
-    return Parameters(model.description, parameters, rules, groups, source)
-
-
-def _parameter(name: str, entry: _ParameterModel, place: str) -> Parameter:
-    if not name.isidentifier():
-        raise TqhwError(f"the parameter name '{name}' is not a plain word", place=place)
-    if entry.type == "choice" and not entry.choices:
-        raise TqhwError(f"'{name}' is a choice without choices", place=place, lever="add `choices: [...]`")
-    if entry.type in ("int", "number") and entry.range is None and not entry.choices:
-        raise TqhwError(f"'{name}' has neither a range nor choices", place=place, lever="add `range: [low, high]`")
-    parameter = Parameter(
-        name=name,
-        type=entry.type,
-        default=entry.default,
-        help=" ".join(entry.help.split()),
-        unit=entry.unit,
-        range=(entry.range[0], entry.range[1]) if entry.range else None,
-        choices=tuple(entry.choices or ()),
-        only_if=entry.only_if,
-    )
-    if entry.default is not None and not (entry.type in ("int", "number") and isinstance(entry.default, str)):
-        parameter.typed(entry.default, place)
-    return parameter
-
-
-def _readable(error: ValidationError, document: yamlio.Map) -> TqhwError:
-    """The first complaint of pydantic as one of ours, with the line it is about."""
-    first = error.errors()[0]
-    where: Any = document
-    place = document.place()
-    path = [part for part in first["loc"] if not str(part).startswith(("function-", "tuple"))]
-    for part in path:
-        if isinstance(where, yamlio.Map) and part in where:
-            place, where = where.place(str(part)), where[str(part)]
-        elif isinstance(where, list) and isinstance(part, int) and part < len(where):
-            where = where[part]
-            place = where.place() if isinstance(where, yamlio.Map) else place
-    if first["type"] == "extra_forbidden":
-        models: dict[str, type[BaseModel]] = {"parameters": _ParameterModel, "rules": _RuleModel}
-        model = models.get(str(path[0]), _FileModel) if len(path) > 1 else _FileModel
-        return unknown("key", str(path[-1]), model.model_fields, place)
-    name = ".".join(str(part) for part in path)
-    return TqhwError(f"{name}: {first['msg']}", place=place)

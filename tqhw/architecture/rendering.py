@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Any
 
 from tqhw.architecture import folders, template
 from tqhw.architecture.packing import Packing, packings
-from tqhw.architecture.parameters import Parameters, Value, load_parameters
+from tqhw.architecture.parameters import Parameters, Value
+from tqhw.architecture.params_file import GROUPS, load_parameters
 from tqhw.errors import TqhwError
 from tqhw.spec import Architecture, Hardware, flatten, parse_architecture, yamlio
 
@@ -20,10 +22,10 @@ PACKING = "packing"  # the parameter, where a template has it, that chooses betw
 class Rendered:
     """An architecture, and all that the other rooms need to know about it.
 
-    ``text``: the YAML as Timeloop reads it. ``params``: all parameters, the defaults too; empty for a YAML file
-    that was given as it is. ``components_text``: the template's own component classes ("" if none), to be added to
-    the packaged ones. ``groups``: component -> group of the reports. ``packings``: words and padding per memory.
-    ``notes``: what a reader of results must know.
+    ``text``: the YAML as Timeloop reads it. ``params``: all parameters, the defaults too. ``components_text``: the
+    template's own component classes ("" if none), to be added to the packaged ones. ``groups``: component -> group
+    of the reports. ``packings``: words and padding per memory, outermost first. ``notes``: what a reader of results
+    must know. Of a YAML file that was given as it is, only the first four fields say something.
     """
 
     name: str
@@ -38,23 +40,8 @@ class Rendered:
 
     @property
     def ideal_packing(self) -> bool:
-        """Whether ``packing: ideal`` was asked for."""
+        """Whether padding is to be used too: after the fact, accesses shrink by each packing's ``utilization``."""
         return self.params.get(PACKING) == "ideal"
-
-    def access_scale(self, component: str) -> float:
-        """What to multiply the accesses and the dynamic energy of a memory by, after the fact.
-
-        1.0 under ``packing: pack``; the used share of its rows under ``packing: ideal``.
-        """
-        if not self.ideal_packing:
-            return 1.0
-        return next((p.utilization for p in self.packings if p.component == component), 1.0)
-
-    def group(self, component: str) -> str:
-        """The report's group of a component. Raises TqhwError for one that no group names."""
-        if component not in self.groups:
-            raise _no_group(component, self.architecture.source)
-        return self.groups[component]
 
 
 def render(name_or_path: str | Path, params: Mapping[str, Any] | None = None) -> Rendered:
@@ -67,10 +54,14 @@ def render(name_or_path: str | Path, params: Mapping[str, Any] | None = None) ->
     parameters = load_parameters(folder.parameters)
     values = parameters.complete(params or {}, folder.name)
     filled = template.fill(folder.template, values)
-    text = _header(folder.name, values) + filled
-    architecture, hardware = _parsed(text, f"{folder.template} (rendered)", folder.name)
+    text = _header(folder.name, parameters, values) + filled
+    source = f"{folder.template} (rendered)"
+    try:
+        architecture, hardware = _parsed(text, source, folder.name)
+        packed = packings(hardware)
+    except TqhwError as error:
+        raise _quoting(error, source, text) from None
     _check_groups(architecture, parameters)
-    packed = packings(hardware)
     return Rendered(
         name=folder.name,
         architecture=architecture,
@@ -99,8 +90,7 @@ def load(arch: str | Path, params: Mapping[str, Any] | None = None) -> Rendered:
         )
     text = yamlio.read_text(arch)
     architecture, hardware = _parsed(text, str(arch), Path(arch).stem)
-    packed = packings(hardware)
-    return Rendered(Path(arch).stem, architecture, hardware, text, {}, "", {}, packed, _notes(packed, False))
+    return Rendered(Path(arch).stem, architecture, hardware, text, {}, "", {}, (), ())
 
 
 def parameters_of(name_or_path: str | Path) -> Parameters:
@@ -108,10 +98,10 @@ def parameters_of(name_or_path: str | Path) -> Parameters:
     return load_parameters(folders.find(name_or_path).parameters)
 
 
-def _header(name: str, values: Mapping[str, Value]) -> str:
+def _header(name: str, parameters: Parameters, values: Mapping[str, Value]) -> str:
+    read = [p.name for p in parameters.parameters if parameters.applies(p, values)]
     lines = [f"# Rendered by tqhw from the template {name}, with"]
-    lines += [f"#   {key}: {_plain(value)}" for key, value in values.items()]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *(f"#   {key}: {_plain(values[key])}" for key in read)]) + "\n"
 
 
 def _plain(value: Value) -> str:
@@ -123,18 +113,24 @@ def _parsed(text: str, source: str, name: str) -> tuple[Architecture, Hardware]:
     return architecture, flatten(architecture)
 
 
+def _quoting(error: TqhwError, source: str, text: str) -> TqhwError:
+    """``error`` with the rendered line it is about: nobody can look that line up in the template."""
+    found = re.match(rf"{re.escape(source)}:(\d+)", error.place or "")
+    if found is None:
+        return error
+    line = text.splitlines()[int(found[1]) - 1].strip()
+    lever = f"{error.lever}; " if error.lever else ""
+    return TqhwError(error.message, place=error.place, lever=f"{lever}the line is `{line}`")
+
+
 def _check_groups(architecture: Architecture, parameters: Parameters) -> None:
     for component in architecture.components():
         if component.name not in parameters.groups:
-            raise _no_group(component.name, parameters.source)
-
-
-def _no_group(component: str, source: str) -> TqhwError:
-    return TqhwError(
-        f"the component '{component}' is in no group of the reports",
-        place=source,
-        lever="add it under `groups:` in params.yaml, to DRAM, GLB or 'MAC & spad'",
-    )
+            raise TqhwError(
+                f"the component '{component.name}' is in no group of the reports",
+                place=f"{parameters.source}: groups",
+                lever=f"add it to one of {', '.join(GROUPS)}",
+            )
 
 
 def _notes(packed: tuple[Packing, ...], ideal: bool) -> tuple[str, ...]:
