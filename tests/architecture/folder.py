@@ -27,7 +27,9 @@ architecture:
   - !Component
     name: memory
     class: DRAM
-    attributes: { {{- row(wide_bits if wide else 64, fetch_bits) }}{% if speed is not none %}, read_bandwidth: {{ speed }}{% endif %}}
+    attributes:
+      { {{- row(wide_bits if wide else 64, fetch_bits) }}
+{%- if speed is not none %}, read_bandwidth: {{ speed }}{% endif %}}
   - !Component
     name: mac
     class: compute

@@ -6,7 +6,7 @@ import pytest
 
 from tqhw.architecture.packing import packings, row, words_per_cycle, words_per_row
 from tqhw.errors import TqhwError
-from tqhw.spec import flatten, parse_architecture, yamlio
+from tqhw.spec import Hardware, flatten, parse_architecture, yamlio
 
 
 def test_words_fill_a_row_from_whole_words_only() -> None:
@@ -32,7 +32,7 @@ def test_a_port_moves_whole_rows_and_only_words_count() -> None:
     assert isinstance(words_per_cycle(128, 64, 8), int)
 
 
-def hardware_with(attributes: str):
+def hardware_with(attributes: str) -> Hardware:
     text = (
         "architecture:\n  version: 0.4\n  nodes:\n"
         f"  - !Component {{name: memory, class: storage, attributes: {{{attributes}}}}}\n"

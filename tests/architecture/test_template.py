@@ -32,7 +32,10 @@ def test_a_template_may_use_files_of_its_own_folder(tmp_path: Path) -> None:
     [
         ("a: 1\nb: {{ bits }\n", r"arch.yaml.j2:2: template error: unexpected '}'"),
         ("a: 1\n{% if bits %}\n", r"arch.yaml.j2:2: template error: Unexpected end of template"),
-        ("a: 1\nb: {{ bytes }}\n", r"arch.yaml.j2:2: template error: 'bytes' is undefined \(declare it in params.yaml\)"),
+        (
+            "a: 1\nb: {{ bytes }}\n",
+            r"arch.yaml.j2:2: template error: 'bytes' is undefined \(declare it in params.yaml\)",
+        ),
         ("a: 1\n\nb: {{ row(16, 32) }}\n", r"arch.yaml.j2:3: a word of 32 bits does not fit a row of 16 bits"),
         ("a: {{ 1 / 0 }}\n", r"arch.yaml.j2:1: template error: division by zero"),
         ("a: 1\nb: {{ row(16) }}\n", r"arch.yaml.j2:2: template error: row\(\) missing 1 required positional argument"),
