@@ -1,0 +1,73 @@
+"""What the accelerator has to compute of a model: layers with their problem, and the parameters beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tqhw.spec import Problem
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One problem and every place of the model that computes it, in the order of execution.
+
+    ``names``: the places; one that runs twice stands here twice. ``weight_count``: words of the Weights data
+    space that one execution reads from the model's parameters, the N_l of the scenarios; 0 for a product of
+    two activations (attention), whose Weights data space is an activation too. ``stored_weights``: the weights
+    of all ``names`` together, those shared between executions counted once, by the first layer that runs them.
+    ``weight_bits``: the precision that the quantized model is switched to, 32 for a layer it keeps in floating
+    point, None where the model is not quantized or the layer has no weights. ``fixed_bits``: the layer does not
+    follow a switch of precision.
+    """
+
+    names: tuple[str, ...]
+    problem: Problem
+    weight_count: int
+    stored_weights: int
+    weight_bits: int | None = None
+    fixed_bits: bool = False
+
+    @property
+    def count(self) -> int:
+        """How often the problem is computed in one inference."""
+        return len(self.names)
+
+    @property
+    def has_weights(self) -> bool:
+        return self.weight_count > 0
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one execution."""
+        return self.problem.computes
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A model on one input shape: layers in the order they first run, and its parameters by kind.
+
+    ``parameters`` counts every parameter tensor once. ``norm_channels``: channels over all batch norms that the
+    run went through, which is one set where the model has a set per precision (scale and shift are two numbers
+    per channel); ``norm_parameters``: those of every set. ``other_parameters``: what is neither a batch norm's
+    nor a weight of ``layers``: biases, embeddings, positions, layer norms, layers that did not run. ``folded``:
+    products of constants alone; they can be computed once ahead of time and are not among the layers.
+    """
+
+    model: str
+    input_shape: tuple[int, ...]
+    layers: tuple[Layer, ...]
+    parameters: int
+    norm_channels: int
+    norm_parameters: int
+    other_parameters: int
+    folded: tuple[str, ...] = ()
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one inference."""
+        return sum(layer.macs * layer.count for layer in self.layers)
+
+    @property
+    def weights(self) -> int:
+        """Weights stored for all layers, each once."""
+        return sum(layer.stored_weights for layer in self.layers)
