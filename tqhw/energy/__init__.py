@@ -1,0 +1,54 @@
+"""Energies and areas: an architecture's ERT and ART from packaged Accelergy tables, and the quantizer's energy.
+
+tables(load_architecture("arch.yaml")).ert.energy_pj("mac", "compute")
+"""
+
+from tqhw.energy.components import (
+    Components,
+    load_components,
+    packaged_components,
+    packaged_components_text,
+    parse_components,
+)
+from tqhw.energy.quantizer import (
+    DEFAULT_QUANTIZER,
+    DEFAULT_TRUNCATION,
+    QUANTIZER_ESTIMATES,
+    TRUNCATION_ESTIMATES,
+    fp32_energy_pj,
+    quantizer_energy_pj,
+    quantizer_range_pj,
+    quantizer_steps,
+    truncation_energy_pj,
+)
+from tqhw.energy.query import Note
+from tqhw.energy.spads import DEFAULT_SPAD_MODEL, SPAD_CLASSES, spad_class
+from tqhw.energy.sram import Macro, sram_macro
+from tqhw.energy.tables import Costs, EnergyTables, component_costs, tables
+
+__all__ = [
+    "DEFAULT_QUANTIZER",
+    "DEFAULT_SPAD_MODEL",
+    "DEFAULT_TRUNCATION",
+    "QUANTIZER_ESTIMATES",
+    "SPAD_CLASSES",
+    "TRUNCATION_ESTIMATES",
+    "Components",
+    "Costs",
+    "EnergyTables",
+    "Macro",
+    "Note",
+    "component_costs",
+    "fp32_energy_pj",
+    "load_components",
+    "packaged_components",
+    "packaged_components_text",
+    "parse_components",
+    "quantizer_energy_pj",
+    "quantizer_range_pj",
+    "quantizer_steps",
+    "spad_class",
+    "sram_macro",
+    "tables",
+    "truncation_energy_pj",
+]

@@ -1,0 +1,121 @@
+"""Accelergy's Aladdin plug-in: integer and float units from 40 nm tables, used unscaled for 45 nm.
+
+Source: accelergy-aladdin-plug-in, commit 5e2e126. The cycle time picks the row of a table; adders are linear in
+their bits, multipliers quadratic.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+from tqhw.energy.query import Note, Primitive, Query, table
+
+
+@dataclass(frozen=True)
+class _Unit:
+    """One table, how many bits its entries have, and the power of the bits that it scales with."""
+
+    table: str
+    entry_bits: int
+    power: int = 1
+
+
+_FLOAT = {  # up to 32 bits, above
+    "add": (_Unit("fp_sp_adder", 32), _Unit("fp_dp_adder", 64)),
+    "multiply": (_Unit("fp_sp_multiplier", 32, 2), _Unit("fp_dp_multiplier", 64, 2)),
+}
+_INTEGER = {
+    "reg": (_Unit("reg", 1),),
+    "comparator": (_Unit("comparator", 32),),
+    "counter": (_Unit("counter", 32),),
+    "bitwise": (_Unit("bitwise", 1),),
+    "intadder": (_Unit("adder", 32),),
+    "intmultiplier": (_Unit("multiplier", 32, 2),),
+}
+_FLOATS = {"fpadder": ("add",), "fpmultiplier": ("multiply",), "fpmac": ("add", "multiply")}
+
+# The plug-in charges the full energy for any name but leak, `idle` and most `*_gated` included: only names that
+# mean what they cost are known here.
+_PLAIN = ("access", "read", "write", "update", "compute")
+_ACTIONS = {
+    "comparator": ("compare",),
+    "counter": ("count",),
+    "bitwise": ("process",),
+    "intadder": ("add", "add_random"),
+    "fpadder": ("add", "add_random"),
+    "intmultiplier": ("multiply", "mult_random", "mult_reused", "mult_gated"),
+    "fpmultiplier": ("multiply", "mult_random", "mult_reused", "mult_gated"),
+    "fpmac": ("mac", "mac_random"),
+}
+
+
+@cache
+def _rows(name: str) -> dict[str, Mapping[str, str]]:
+    return {row["latency_ns"]: row for row in table("aladdin_tables.csv") if row["table"] == name}
+
+
+def table_row(name: str, latency_seconds: float) -> Mapping[str, str]:
+    """The row that the plug-in takes for a latency: the next whole ns, the table's first row where it has none."""
+    seconds = math.ceil(latency_seconds * 1e9) / 1e9 if latency_seconds > 0.75e-9 else 0.5e-9
+    if seconds > 10e-9:
+        seconds = 10e-9
+    elif seconds > 6e-9:
+        seconds = 6e-9
+    rows = _rows(name)
+    return rows.get(f"{seconds * 1e9:g}") or next(iter(rows.values()))
+
+
+def _units(query: Query) -> tuple[tuple[_Unit, int], ...]:
+    """The tables of a class, each with the bits to cost."""
+    if query.class_ not in _FLOATS:
+        return tuple((unit, query.whole("width")) for unit in _INTEGER[query.class_])
+    bits = query.whole("exponent") + query.whole("mantissa")
+    if bits > 64:
+        raise query.refusal(f"exponent + mantissa of {bits} bits is above the 64 that are tabulated")
+    return tuple((_FLOAT[kind][bits > 32], bits) for kind in _FLOATS[query.class_])
+
+
+def _energy_pj(query: Query, action: str, arguments: Mapping[str, Any]) -> float:
+    cycle = query.cycle_seconds
+    asked = replace(query, attributes={**query.attributes, **arguments})
+    latency = cycle * asked.number("action_latency_cycles", 1)
+    total = 0.0
+    for unit, bits in _units(query):
+        row = table_row(unit.table, latency)
+        factor = (bits / unit.entry_bits) ** unit.power
+        multiplies = unit.power == 2
+        if action == "leak" or (multiplies and action.endswith("_gated")):
+            # An idle energy is for as long as its row's latency.
+            total += float(row["idle_pj"]) * factor * cycle / (float(row["latency_ns"]) * 1e-9)
+        else:
+            reused = multiplies and action.endswith("_reused")
+            total += float(row["dynamic_pj"]) * factor * (0.85 if reused else 1.0)
+    return total
+
+
+def _area_um2(query: Query) -> float:
+    cycle = query.cycle_seconds
+    return sum(
+        float(table_row(unit.table, cycle)["area_um2"]) * (bits / unit.entry_bits) ** unit.power
+        for unit, bits in _units(query)
+    )
+
+
+def _notes(query: Query) -> tuple[Note, ...]:
+    if query.class_ == "bitwise" and query.whole("width") > 1:
+        return (Note("caution", "bitwise counts its entry once per bit, which is probably a whole word's"),)
+    if query.class_ in ("fpmultiplier", "fpmac"):
+        return (Note("caution", "the plug-in's float multiplier area equals its adder's, probably a copy"),)
+    return ()
+
+
+def primitives() -> dict[str, Primitive]:
+    """The classes by name."""
+    return {
+        name: Primitive((*_ACTIONS.get(name, ()), *_PLAIN), _energy_pj, _area_um2, _notes)
+        for name in (*_INTEGER, *_FLOATS)
+    }

@@ -1,0 +1,65 @@
+"""The primitive classes that the packaged tables answer, by the names of Accelergy's plug-ins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any
+
+from tqhw.energy import aladdin_library, aladdin_plugin, sram
+from tqhw.energy.query import Primitive, Query, table
+from tqhw.errors import TqhwError, unknown
+
+# Classes that Accelergy has and these tables refuse, each with its reason.
+_REFUSED = {
+    "regfile": "the Aladdin plug-in's regfile costs the same for every width; define registers and comparators",
+    "FIFO": "the Aladdin plug-in's FIFO fails in Accelergy too",
+    "cache": "only plain SRAM was tabulated, no cache with tags",
+    "crossbar": "not tabulated at 1 ns",
+    "wire": "the tables hold no wires",
+}
+
+
+def _dram_pj_per_bit() -> dict[str, float]:
+    return {row["type"]: float(row["pj_per_bit"]) for row in table("dram.csv")}
+
+
+def _dram_energy_pj(query: Query, action: str, arguments: Mapping[str, Any]) -> float:
+    known = _dram_pj_per_bit()
+    type_ = str(query.attributes.get("type", "LPDDR4"))
+    if type_ not in known:
+        raise unknown("DRAM type", type_, known, query.place)
+    width = query.whole("width")
+    return 0.0 if action == "leak" else known[type_] * width
+
+
+def _dram_area_um2(query: Query) -> float:
+    _dram_energy_pj(query, "leak", {})  # off chip: no area, but a wrong type is refused here too
+    return 0.0
+
+
+@cache
+def primitives() -> Mapping[str, Primitive]:
+    """Every class by name."""
+    dram = Primitive(("read", "write", "update"), _dram_energy_pj, _dram_area_um2)
+    return {
+        **aladdin_library.primitives(),
+        **aladdin_plugin.primitives(),
+        **sram.primitives(),
+        "DRAM": dram,
+        "dram": dram,
+    }
+
+
+def primitive(query: Query, compounds: Iterable[str] = ()) -> Primitive:
+    """The class that ``query`` names, its common attributes checked.
+
+    Raises TqhwError for an unknown class (with the nearest of the primitives and ``compounds``), another
+    technology than 45 nm and a choice of plug-in.
+    """
+    if query.class_ not in primitives():
+        if query.class_ in _REFUSED:
+            raise TqhwError(f"class '{query.class_}' is not costed: {_REFUSED[query.class_]}", place=query.place)
+        raise unknown("component class", query.class_, (*compounds, *primitives()), query.place)
+    query.check()
+    return primitives()[query.class_]

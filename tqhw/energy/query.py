@@ -1,0 +1,111 @@
+"""What a primitive class is asked, and the checks that Accelergy's plug-ins leave out."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from tqhw.errors import TqhwError, unknown
+
+TECHNOLOGY = "45nm"
+# Attributes by which Accelergy picks or bends a plug-in. They are not modelled, so they may not pass unnoticed.
+_STEERING = ("plug_in", "minimum_accuracy", "min_accuracy", "no_scale_energy", "no_scale_leak", "no_scale_area")
+
+
+@dataclass(frozen=True)
+class Note:
+    """What a reader of the tables must know: ``kind`` is "interpolated" (an estimate) or "caution"."""
+
+    kind: str
+    text: str
+    component: str = ""
+
+
+@dataclass(frozen=True)
+class Query:
+    """One primitive class with the attributes that it is given; ``place`` is where it stands."""
+
+    class_: str
+    attributes: Mapping[str, Any]
+    place: str
+
+    def refusal(self, message: str, lever: str | None = None) -> TqhwError:
+        return TqhwError(f"{self.class_}: {message}", place=self.place, lever=lever)
+
+    def whole(self, name: str, default: int | None = None) -> int:
+        """A whole number of at least 1. Accelergy costs a width of 0, of 12.5 or below 0 without a word."""
+        value = self.attributes.get(name, default)
+        if value is None:
+            raise self.refusal(f"needs the attribute '{name}'", f"it was given {', '.join(self.attributes)}")
+        if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value) or value < 1:
+            raise self.refusal(f"{name} '{value}' must be a whole number of at least 1")
+        return int(value)
+
+    def number(self, name: str, default: float | None = None) -> float:
+        """A number above 0."""
+        value = self.attributes.get(name, default)
+        if value is None:
+            raise self.refusal(f"needs the attribute '{name}'", "set it among the architecture's variables")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+            raise self.refusal(f"{name} '{value}' must be a number above 0")
+        return float(value)
+
+    @property
+    def cycle_seconds(self) -> float:
+        return self.number("global_cycle_seconds")
+
+    def check(self) -> None:
+        """Refuses what no packaged number covers: another technology, a chosen plug-in."""
+        for name in _STEERING:
+            if name in self.attributes:
+                raise self.refusal(f"'{name}' is not modelled", "remove it, or take the tables of the real Accelergy")
+        technology = self.attributes.get("technology")
+        if technology is None:
+            raise self.refusal("needs the attribute 'technology'", "set it among the architecture's variables")
+        if technology not in (TECHNOLOGY, 45) or isinstance(technology, bool):
+            raise self.refusal(
+                f"technology '{technology}' is not tabulated, the packaged tables hold {TECHNOLOGY} only",
+                f'write technology: "{TECHNOLOGY}", or give an ERT and ART that Accelergy made',
+            )
+
+
+@dataclass(frozen=True)
+class Primitive:
+    """A class that the tables answer.
+
+    ``actions`` are the action names it knows besides ``leak``; ``energy_pj(query, action, arguments)`` is for one
+    action, or for one cycle of one instance leaking; ``area_um2(query)`` and ``notes(query)`` are of one instance.
+    """
+
+    actions: tuple[str, ...]
+    energy_pj: Callable[[Query, str, Mapping[str, Any]], float]
+    area_um2: Callable[[Query], float]
+    notes: Callable[[Query], tuple[Note, ...]] = lambda query: ()
+
+    def energy(self, query: Query, action: str, arguments: Mapping[str, Any]) -> float:
+        """pJ of one ``action``, checked; ``leak`` counts the attribute ``n_instances`` times, as in Accelergy."""
+        if action == "leak":
+            return self.energy_pj(query, action, arguments) * query.number("n_instances", 1)
+        if action not in self.actions:
+            raise unknown(f"action of {query.class_}", action, (*self.actions, "leak"), query.place)
+        return self.energy_pj(query, action, arguments)
+
+    def area(self, query: Query) -> float:
+        """um^2 of ``n_instances`` instances."""
+        return self.area_um2(query) * query.number("n_instances", 1)
+
+
+def with_component(note: Note, component: str) -> Note:
+    return replace(note, component=component)
+
+
+@cache
+def table(name: str) -> tuple[dict[str, str], ...]:
+    """The rows of one of the packaged CSV files (provenance: data/README.md)."""
+    text = resources.files("tqhw.energy").joinpath("data", name).read_text(encoding="utf-8")
+    return tuple(csv.DictReader(text.splitlines()))
