@@ -1,5 +1,4 @@
 import math
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -96,29 +95,6 @@ def test_a_billion_laughs_are_refused_before_they_are_built() -> None:
 
 def test_ordinary_aliases_load() -> None:
     assert parse("a: &x {b: 1}\nc: *x") == {"a": {"b": 1}, "c": {"b": 1}}
-
-
-def test_unreadable_files_say_why(tmp_path: Path) -> None:
-    (tmp_path / "latin1.yaml").write_bytes(b"name: caf\xe9\n")
-    for name, part in [
-        ("missing.yaml", "no such file"),
-        ("latin1.yaml", "not a text file in UTF-8"),
-        ("", "cannot be read: Is a directory"),
-        ("zero\0byte", "no path"),
-    ]:
-        with pytest.raises(TqhwError, match=part):
-            yamlio.load(tmp_path / name)
-
-
-def test_writing_leaves_nothing_half_done(tmp_path: Path) -> None:
-    target = tmp_path / "folder" / "f.yaml"
-    yamlio.write_text(target, "a: 1\n")
-    assert yamlio.load(target) == {"a": 1}
-    yamlio.write_text(target, "a: 2\n")
-    assert [p.name for p in target.parent.iterdir()] == ["f.yaml"]
-    with pytest.raises(TqhwError, match=r"cannot be written: .*choose another place"):
-        yamlio.write_text(target / "below_a_file", "")
-    assert target.read_text() == "a: 2\n"
 
 
 def test_as_map_says_what_was_expected() -> None:

@@ -5,9 +5,7 @@ The scalars follow YAML 1.2, as Timeloop's front end does: ``1e-9`` is a number,
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,8 @@ from typing import Any
 import yaml
 
 from tqhw.errors import TqhwError
+from tqhw.files import read_text as read_text  # also for those who read documents by other ways than load()
+from tqhw.files import write_text as write_text
 
 TAGS = ("!Container", "!Component", "!Parallel", "!Hierarchical", "!Nothing")
 MAX_NODES = 1_000_000  # after aliases are expanded; a billion laughs is refused, a real architecture has thousands
@@ -182,20 +182,6 @@ def parse(text: str, source: str = "<text>") -> Any:
         loader.dispose()
 
 
-def read_text(path: str | Path) -> str:
-    """The text of a file, or a TqhwError that says why it cannot be read."""
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise TqhwError("no such file", place=str(path)) from None
-    except UnicodeDecodeError:
-        raise TqhwError("not a text file in UTF-8", place=str(path)) from None
-    except ValueError:  # a path with a zero byte
-        raise TqhwError("no path", place=repr(str(path))) from None
-    except OSError as error:
-        raise TqhwError(f"cannot be read: {error.strerror}", place=str(path)) from None
-
-
 def load(path: str | Path) -> Any:
     """The YAML document in a file (see :func:`parse`)."""
     return parse(read_text(path), str(path))
@@ -207,32 +193,6 @@ def as_map(value: Any, place: str, what: str) -> Map:
         shown = "nothing" if value is None else f"'{str(value)[:60]}'"
         raise TqhwError(f"{what} must be a mapping, found {shown}", place=place)
     return value
-
-
-def write_text(path: str | Path, text: str) -> None:
-    """Writes a file whole or not at all: under a temporary name first, then renamed."""
-    target = Path(path)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    except OSError as error:
-        raise TqhwError(
-            f"cannot be written: {error.strerror}", place=str(target), lever="choose another place"
-        ) from None
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(target)
-    except OSError as error:
-        raise TqhwError(
-            f"cannot be written: {error.strerror}", place=str(target), lever="choose another place"
-        ) from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 class _Dumper(yaml.SafeDumper):

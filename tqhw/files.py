@@ -1,0 +1,51 @@
+"""Reading and writing files so that a failure is one clear message and never half a file."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from tqhw.errors import TqhwError
+
+
+def read_text(path: str | Path) -> str:
+    """The text of a file, or a TqhwError that says why it cannot be read."""
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise TqhwError("no such file", place=str(path)) from None
+    except UnicodeDecodeError:
+        raise TqhwError("not a text file in UTF-8", place=str(path)) from None
+    except ValueError:  # a path with a zero byte
+        raise TqhwError("no path", place=repr(str(path))) from None
+    except OSError as error:
+        raise TqhwError(f"cannot be read: {error.strerror}", place=str(path)) from None
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Writes a file whole or not at all: under a temporary name first, then renamed."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Writes a file whole or not at all: under a temporary name first, then renamed."""
+    target = Path(path)
+    temporary: Path | None = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        temporary = Path(name)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(target)
+    except OSError as error:
+        raise TqhwError(
+            f"cannot be written: {error.strerror}", place=str(target), lever="choose another place"
+        ) from None
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
