@@ -25,8 +25,11 @@ class Data(Protocol):
     input_shape: tuple[int, int, int]
     train_size: int
 
-    def train_batches(self, batch_size: int, seed: int, epoch: int) -> Iterator[Batch]:
-        """Shuffled and augmented; the last batch is dropped where it is incomplete."""
+    def train_batches(self, batch_size: int, seed: int, epoch: int, rank: int = 0, ranks: int = 1) -> Iterator[Batch]:
+        """Shuffled and augmented; the last batch is dropped where it is incomplete.
+
+        Of every batch, process ``rank`` of ``ranks`` gets its own part: each ``ranks``-th image.
+        """
         ...
 
     def test_batches(self, batch_size: int) -> Iterator[Batch]:
@@ -74,7 +77,7 @@ class TensorData:
     def train_size(self) -> int:
         return len(self.train_images)
 
-    def train_batches(self, batch_size: int, seed: int, epoch: int) -> Iterator[Batch]:
+    def train_batches(self, batch_size: int, seed: int, epoch: int, rank: int = 0, ranks: int = 1) -> Iterator[Batch]:
         generator = epoch_generator(seed, epoch)
         order = torch.randperm(self.train_size, generator=generator)
         for start in range(0, self.train_size - batch_size + 1, batch_size):
@@ -82,7 +85,7 @@ class TensorData:
             images = self.train_images[chosen]
             if self.augment is not None:
                 images = self.augment(images, generator)
-            yield images, self.train_labels[chosen]
+            yield images[rank::ranks], self.train_labels[chosen][rank::ranks]
 
     def test_batches(self, batch_size: int) -> Iterator[Batch]:
         for start in range(0, len(self.test_images), batch_size):

@@ -1,0 +1,35 @@
+"""What a process of the tests of several processes does; its arguments: folder, victim."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from tests.quant.nets import tiny
+from tqhw.errors import TqhwError
+from tqhw.quant import QuantConfig, convert
+from tqhw.train import Checkpoints, TrainConfig, digits, joined, train
+
+
+def main(folder: Path, victim: int) -> int:
+    def watch(progress):
+        losses.append([progress.losses[bits] for bits in sorted(progress.losses)])
+        if progress.step == 3 and int(os.environ.get("RANK", "0")) == victim:
+            os._exit(9)
+
+    losses = []
+    config = TrainConfig(epochs=2, batch_size=120, threads=1, learning_rate=0.05, accumulation=2)
+    model = convert(tiny(), QuantConfig(precisions=(2, 8), last=None))
+    try:
+        with joined("cpu") as team:
+            train(model, digits(), config, watch, keep=Checkpoints(folder, {}))
+            if team.leads:
+                (folder / "losses.json").write_text(json.dumps(losses))
+    except TqhwError as error:
+        (folder / "error.txt").write_text(str(error))
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2])))

@@ -1,0 +1,145 @@
+import json
+import resource
+from dataclasses import replace
+
+import pytest
+
+torch = pytest.importorskip("torch")
+from safetensors import safe_open  # noqa: E402
+from safetensors.torch import save_file  # noqa: E402
+
+from tests.quant.nets import tiny  # noqa: E402
+from tqhw.errors import TqhwError  # noqa: E402
+from tqhw.quant import QuantConfig, convert  # noqa: E402
+from tqhw.train import Checkpoints, TrainConfig, digits, train  # noqa: E402
+
+CONFIG = TrainConfig(epochs=3, batch_size=128, threads=1, warmup_epochs=0.5)
+RECIPE = {"model": "tiny"}
+
+
+class Killed(Exception):
+    pass
+
+
+def model_of(scheme="truncquant", **options):
+    return convert(tiny(), QuantConfig(scheme, (2, 8), last=None, **options))
+
+
+def run(folder, config=CONFIG, resume=False, die_at=None, model=None, recipe=RECIPE):
+    def watch(progress):
+        if progress.step == die_at:
+            raise Killed
+
+    keep = Checkpoints(folder, recipe)
+    return train(model or model_of(), digits(), config, watch, keep=keep, resume=resume)
+
+
+def same(one, other):
+    a, b = one.model.state_dict(), other.model.state_dict()
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+@pytest.mark.parametrize("options", [{}, {"optimizer": "adamw", "learning_rate": 0.01}, {"momentum": 0.0}])
+@pytest.mark.parametrize("die_at", [5, 10, 17, 30])
+def test_a_run_killed_at_any_step_goes_on_bit_for_bit(tmp_path, die_at, options):
+    config = replace(CONFIG, **options)
+    whole = run(tmp_path / "whole", config)
+    with pytest.raises(Killed):
+        run(tmp_path / "killed", config, die_at=die_at)
+    resumed = run(tmp_path / "killed", config, resume=True)
+    assert same(whole, resumed) and whole.history == resumed.history
+    for name in ("log.csv", "checkpoint.safetensors"):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "killed" / name).read_bytes()
+
+
+def test_a_finished_run_resumes_to_itself(tmp_path):
+    assert same(run(tmp_path), run(tmp_path, resume=True, die_at=1))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"config": replace(CONFIG, learning_rate=0.2)}, "train 'learning_rate': 0.1 where the run has 0.2"),
+        ({"recipe": {"model": "other"}}, "recipe 'model': tiny where the run has other"),
+        ({"model": "dorefa"}, "quantization 'scheme': truncquant where the run has dorefa"),
+        ({"model": None}, "is of another run: quantization .* where the run has None"),
+    ],
+)
+def test_a_checkpoint_of_another_run_is_refused(tmp_path, change, message):
+    run(tmp_path, die_at=None)
+    if "model" in change:
+        change["model"] = tiny() if change["model"] is None else model_of(change["model"])
+    with pytest.raises(TqhwError, match=message):
+        run(tmp_path, resume=True, **change)
+
+
+def test_a_checkpoint_of_another_model_is_refused(tmp_path):
+    run(tmp_path)
+    other = tiny()
+    other.fc = torch.nn.Linear(16, 11)
+    with pytest.raises(TqhwError, match=r"another model: it has \(10,\) as 'fc.bias', the model has \(11,\)"):
+        run(tmp_path, resume=True, model=convert(other, QuantConfig("truncquant", (2, 8), last=None)))
+
+
+def test_another_version_and_other_files_are_refused(tmp_path):
+    run(tmp_path)
+    path = tmp_path / "checkpoint.safetensors"
+    with safe_open(path, framework="pt") as file:
+        header = json.loads(file.metadata()["tqhw"])
+    save_file({"x": torch.ones(1)}, path, {"tqhw": json.dumps({**header, "version": 99})})
+    with pytest.raises(TqhwError, match="has version 99 of the checkpoint format, this is version 1"):
+        run(tmp_path, resume=True)
+    save_file({"x": torch.ones(1)}, path)
+    with pytest.raises(TqhwError, match="is no checkpoint of tqhw but another safetensors file"):
+        run(tmp_path, resume=True)
+
+
+def test_a_checkpoint_cut_short_is_refused(tmp_path):
+    run(tmp_path)
+    path = tmp_path / "checkpoint.safetensors"
+    for keep in (0, 5, 100, path.stat().st_size - 1):
+        path.write_bytes(path.read_bytes()[:keep])
+        with pytest.raises(TqhwError, match="is not a whole safetensors file"):
+            run(tmp_path, resume=True)
+
+
+def test_pickles_are_not_read(tmp_path):
+    torch.save({"model": tiny().state_dict()}, tmp_path / "checkpoint.safetensors")
+    with pytest.raises(TqhwError, match="is not a whole safetensors file"):
+        run(tmp_path, resume=True)
+
+
+def test_a_full_disk_leaves_the_last_checkpoint(tmp_path):
+    first = replace(CONFIG, epochs=1)
+    run(tmp_path, first)
+    before = (tmp_path / "checkpoint.safetensors").read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, hard))
+    try:
+        with pytest.raises(TqhwError, match=r"checkpoint.safetensors: cannot be written: .*untouched"):
+            run(tmp_path, first)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (tmp_path / "checkpoint.safetensors").read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "checkpoint.safetensors",
+        "events.out.tfevents.0.tqhw",
+        "log.csv",
+    ]
+
+
+def test_a_folder_that_is_a_file_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TqhwError, match="cannot be written"):
+        run(tmp_path / "file", replace(CONFIG, epochs=1))
+
+
+def test_weights_that_became_nan_are_not_kept(tmp_path):
+    def spoil(progress):
+        if progress.step == 20:
+            model.fc.bias.data.fill_(float("nan"))
+
+    model = model_of()
+    with pytest.raises(TqhwError, match=r"'fc.bias' holds NaN or infinity after epoch 2"):
+        train(model, digits(), CONFIG, spoil, keep=Checkpoints(tmp_path, RECIPE))
+    assert len(run(tmp_path, resume=True).history) == 3

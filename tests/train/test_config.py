@@ -1,0 +1,32 @@
+import pytest
+
+pytest.importorskip("torch")
+
+from tqhw.errors import TqhwError
+from tqhw.train import TrainConfig
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"epochs": 0}, "epochs: 0 is not a whole number from 1 up"),
+        ({"batch_size": "many"}, "batch_size: 'many' is not a whole number"),
+        ({"accumulation": True}, "accumulation: True is not a whole number"),
+        ({"learning_rate": -1.0}, "learning_rate: -1.0 is not a positive number"),
+        ({"momentum": 1.0}, "momentum: 1.0 is not from 0 to below 1"),
+        ({"label_smoothing": 2}, "label_smoothing: 2 is not from 0 to below 1"),
+        ({"weight_decay": -1}, "weight_decay: -1 is not from 0 to below inf"),
+        ({"warmup_epochs": 10}, "warmup_epochs: 10 is not from 0 to below 10"),
+        ({"distillation": "recursiv"}, "did you mean 'recursive'"),
+        ({"optimizer": "adam"}, "did you mean 'adamw'"),
+        ({"schedule": "cos"}, "unknown schedule 'cos'"),
+        ({"arithmetic": "float16"}, "unknown arithmetic 'float16'"),
+        ({"device": "tpu"}, "unknown device 'tpu'"),
+        ({"schedule": "step"}, "schedule step and milestones .. do not belong together"),
+        ({"milestones": (0.5,)}, "schedule cosine and milestones .0.5. do not belong together"),
+        ({"schedule": "step", "milestones": (30,)}, "are not shares between 0 and 1"),
+    ],
+)
+def test_bad_options_are_refused(options, message):
+    with pytest.raises(TqhwError, match=message):
+        TrainConfig(**options)

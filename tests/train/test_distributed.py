@@ -1,0 +1,56 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+torch = pytest.importorskip("torch")
+from torch.nn import functional  # noqa: E402
+
+from tqhw.train.distributed import SharedStatistics, Team  # noqa: E402
+
+
+def run(folder, processes, victim=-1):
+    """Starts the worker as a user would: by torchrun for two processes, plainly for one."""
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    command = [
+        sys.executable,
+        *(launcher if processes > 1 else []),
+        "-m",
+        "tests.train.ddp_worker",
+        str(folder),
+        str(victim),
+    ]
+    folder.mkdir()
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.mark.slow
+def test_two_processes_have_the_loss_curve_of_one(tmp_path):
+    curves = []
+    for processes in (1, 2):
+        folder = tmp_path / str(processes)
+        result = run(folder, processes)
+        assert result.returncode == 0, result.stderr
+        curves.append(torch.tensor(json.loads((folder / "losses.json").read_text())))
+    assert curves[0].shape == (22, 2)
+    assert (curves[0] - curves[1]).abs().max() < 1e-4
+
+
+@pytest.mark.slow
+def test_the_death_of_one_process_is_told_and_leaves_the_checkpoint(tmp_path):
+    result = run(tmp_path / "run", 2, victim=1)
+    assert result.returncode != 0
+    message = (tmp_path / "run" / "error.txt").read_text()
+    assert message.startswith("process 0: another of the 2 processes was lost")
+    assert "start the run again with --resume" in message
+
+
+def test_one_process_is_a_team_of_itself():
+    alone, model = Team(), torch.nn.Linear(1, 1)
+    assert alone.leads and alone.wrap(model) is model
+    values = torch.ones(2)
+    assert alone.sum(values) is values
+    with SharedStatistics(alone):
+        x = torch.randn(4, 2)
+        torch.testing.assert_close(functional.batch_norm(x, None, None, training=True).mean(), torch.tensor(0.0))

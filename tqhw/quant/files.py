@@ -1,0 +1,78 @@
+"""Files that are either whole or not there: written under a temporary name, then renamed."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from tqhw.errors import TqhwError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside ``path`` that takes its place when the block ends well.
+
+    Where it does not (a full disk, Ctrl-C), the temporary file is removed and ``path`` stays as it was.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        with temporary.open("rb+") as written:
+            os.fsync(written.fileno())
+        temporary.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise TqhwError(
+            f"cannot be written: {error}", place=str(path), lever="what was there before is untouched"
+        ) from error
+    finally:
+        if temporary.is_file():
+            temporary.unlink()
+
+
+def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor], header: Mapping[str, Any]) -> None:
+    """Writes a safetensors file whose metadata hold ``header`` as JSON under the key ``tqhw``."""
+    own = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    with replacing(path) as temporary:
+        save_file(own, temporary, metadata={"tqhw": json.dumps(header, sort_keys=True)})
+
+
+def read_header(path: Path, kind: str, version: int) -> dict[str, Any]:
+    """The JSON that :func:`save_tensors` wrote, where its ``kind`` and ``version`` are the expected ones."""
+    if not path.is_file():
+        raise TqhwError("there is no such file", place=str(path))
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+        header = json.loads(metadata.get("tqhw", "null"))
+    except (OSError, SafetensorError, ValueError) as error:
+        raise TqhwError(
+            f"is not a whole safetensors file: {error}", place=str(path), lever="copy or write it again"
+        ) from error
+    if not isinstance(header, dict) or header.get("kind") != kind:
+        found = header.get("kind") if isinstance(header, dict) else None
+        raise TqhwError(f"is no {kind} of tqhw but {found or 'another safetensors file'}", place=str(path))
+    if header.get("version") != version:
+        raise TqhwError(
+            f"has version {header.get('version')} of the {kind} format, this is version {version}",
+            place=str(path),
+            lever="use the tqhw that wrote it",
+        )
+    return header
+
+
+def read_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """All tensors of a safetensors file; a TqhwError for one that is cut short or damaged."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    except (OSError, SafetensorError) as error:
+        raise TqhwError(f"is not a whole safetensors file: {error}", place=str(path)) from error

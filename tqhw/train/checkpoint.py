@@ -1,0 +1,150 @@
+"""Checkpoints from which a run goes on bit for bit: one safetensors file, replaced as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import nn
+
+from tqhw.errors import TqhwError
+from tqhw.quant import is_quantized, quantization_of
+from tqhw.quant.files import read_header, read_tensors, save_tensors
+from tqhw.train.config import TrainConfig
+from tqhw.train.health import first_broken_tensor
+
+KIND: Final = "checkpoint"
+VERSION: Final = 1
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One epoch: the last learning rate, and mean training loss and accuracy (percent) by precision."""
+
+    epoch: int
+    learning_rate: float
+    losses: dict[int, float]
+    top1: dict[int, float]
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """The folder in which a run keeps its checkpoint and logs, and what else belongs to it.
+
+    ``recipe``: JSON that says how the model and the data are made, for those who only have the file.
+    """
+
+    folder: Path
+    recipe: Mapping[str, Any]
+
+    @property
+    def path(self) -> Path:
+        """The checkpoint's file."""
+        return self.folder / "checkpoint.safetensors"
+
+
+def save(
+    keep: Checkpoints,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    config: TrainConfig,
+    history: list[EpochRecord],
+) -> None:
+    """Writes everything that the epochs to come depend on. A model with NaN or infinity is not written."""
+    broken = first_broken_tensor(model)
+    if broken is not None:
+        raise TqhwError(
+            f"'{broken}' holds NaN or infinity after epoch {len(history)}",
+            place=str(keep.path),
+            lever="the last good checkpoint is kept; try a lower learning rate",
+        )
+    tensors = {f"model/{name}": tensor for name, tensor in model.state_dict().items()}
+    for index, values in optimizer.state_dict()["state"].items():
+        for name, value in values.items():
+            if value is not None:  # a momentum of zero has no buffer
+                tensors[f"optimizer/{index}/{name}"] = value
+    header = {
+        "kind": KIND,
+        "version": VERSION,
+        "recipe": dict(keep.recipe),
+        "quantization": quantization_json(model),
+        "train": asdict(config),
+        "history": [asdict(record) for record in history],
+    }
+    save_tensors(keep.path, tensors, header)
+
+
+def restore(
+    keep: Checkpoints, model: nn.Module, optimizer: torch.optim.Optimizer, config: TrainConfig
+) -> list[EpochRecord]:
+    """Loads model and optimizer, and returns the epochs done, where the checkpoint is of this very run."""
+    header = read_header(keep.path, KIND, VERSION)
+    for what, here in (
+        ("recipe", dict(keep.recipe)),
+        ("quantization", quantization_json(model)),
+        ("train", _as_json(asdict(config))),
+    ):
+        _refuse_difference(keep.path, what, header[what], _as_json(here))
+    tensors = read_tensors(keep.path)
+    load_model(keep.path, tensors, model)
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for key, tensor in tensors.items():
+        if key.startswith("optimizer/"):
+            _, index, name = key.split("/")
+            state.setdefault(int(index), {})[name] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    return [
+        EpochRecord(
+            record["epoch"],
+            record["learning_rate"],
+            _by_bits(record["losses"]),
+            _by_bits(record["top1"]),
+        )
+        for record in header["history"]
+    ]
+
+
+def load_model(path: Path, tensors: Mapping[str, torch.Tensor], model: nn.Module) -> None:
+    """Loads the model's part of a checkpoint's tensors; a TqhwError where they are of another model."""
+    loaded = {key.removeprefix("model/"): t for key, t in tensors.items() if key.startswith("model/")}
+    expected = model.state_dict()
+    for name in sorted(expected.keys() | loaded.keys()):
+        there = tuple(loaded[name].shape) if name in loaded else "nothing"
+        here = tuple(expected[name].shape) if name in expected else "nothing"
+        if there != here:
+            raise TqhwError(f"is of another model: it has {there} as '{name}', the model has {here}", place=str(path))
+    model.load_state_dict(loaded)
+
+
+def quantization_json(model: nn.Module) -> dict[str, Any] | None:
+    """The model's quantization as JSON; None where it has none."""
+    if not is_quantized(model):
+        return None
+    config = asdict(quantization_of(model))
+    return {**config, "layers": dict(config["layers"]), "precisions": list(config["precisions"])}
+
+
+def _by_bits(values: Mapping[str, float]) -> dict[int, float]:
+    return dict(sorted((int(bits), value) for bits, value in values.items()))
+
+
+def _as_json(value: Any) -> Any:
+    """Tuples as the lists that they come back as."""
+    if isinstance(value, dict):
+        return {key: _as_json(part) for key, part in value.items()}
+    return [_as_json(part) for part in value] if isinstance(value, list | tuple) else value
+
+
+def _refuse_difference(path: Path, what: str, there: Any, here: Any) -> None:
+    if there == here:
+        return
+    detail = f"{what} {there} where the run has {here}"
+    if isinstance(there, dict) and isinstance(here, dict):
+        key = next(key for key in sorted({*there, *here}) if there.get(key) != here.get(key))
+        detail = f"{what} '{key}': {there.get(key)} where the run has {here.get(key)}"
+    raise TqhwError(
+        f"is of another run: {detail}", place=str(path), lever="resume with the run's own options, or start anew"
+    )
