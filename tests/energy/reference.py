@@ -10,6 +10,7 @@ from tqhw import spec
 from tqhw.spec import yamlio
 
 DATA = Path(__file__).parent / "data"
+TIMELOOP = Path(__file__).parent.parent / "data" / "timeloop"
 COMMON = {"technology": "45nm", "global_cycle_seconds": 1e-9}
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.energy.reference import DATA
+from tests.energy.reference import DATA, TIMELOOP
 from tqhw.energy.components import load_components, packaged_components, parse_components
 from tqhw.errors import TqhwError
 from tqhw.spec import yamlio
@@ -38,7 +38,7 @@ def test_a_class_read() -> None:
     assert store.actions["write"].steps == ()
 
 
-@pytest.mark.parametrize("path", [DATA / "timeloop" / "components.yaml", DATA / "accelergy" / "components.yaml"])
+@pytest.mark.parametrize("path", [TIMELOOP / "components.yaml", DATA / "accelergy" / "components.yaml"])
 def test_the_reference_files_load(path: Path) -> None:
     assert {"int_mac", "register_file", "sram_buffer"} <= set(load_components(path))
 

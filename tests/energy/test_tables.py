@@ -3,15 +3,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.energy.reference import COMMON, DATA, accelergy_components, accelergy_tables, close, rows
+from tests.energy.reference import COMMON, DATA, TIMELOOP, accelergy_components, accelergy_tables, close, rows
 from tqhw import spec
 from tqhw.energy import Components, component_costs, load_components, parse_components, tables
 from tqhw.energy.tables import rounded
 from tqhw.errors import TqhwError
 from tqhw.spec import yamlio
 
-TIMELOOP = DATA / "timeloop"
-ARCHITECTURES = sorted(path.name.removesuffix(".arch.yaml") for path in TIMELOOP.glob("*.arch.yaml"))
+ARCHITECTURES = sorted(path.stem for path in (TIMELOOP / "arch").glob("*.yaml"))
 
 SMALL = """\
 architecture:
@@ -53,10 +52,11 @@ def one_class(body: str) -> Components:
 @pytest.mark.parametrize("own_file", [True, False], ids=["its own components", "the packaged ones"])
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_equal_to_the_tables_that_timeloop_read(name: str, own_file: bool) -> None:
+    assert len(ARCHITECTURES) == 13
     components = load_components(TIMELOOP / "components.yaml") if own_file else None
-    found = tables(spec.load_architecture(TIMELOOP / f"{name}.arch.yaml"), components)
-    ert = spec.load_ert(TIMELOOP / f"{name}.ERT.yaml")
-    art = spec.load_art(TIMELOOP / f"{name}.ART.yaml")
+    found = tables(spec.load_architecture(TIMELOOP / "arch" / f"{name}.yaml"), components)
+    ert = spec.load_ert(TIMELOOP / "ert" / f"{name}.ERT.yaml")
+    art = spec.load_art(TIMELOOP / "ert" / f"{name}.ART.yaml")
     assert list(found.ert.energies) == list(ert.energies)
     assert found.ert.full_names == ert.full_names
     for component, actions in ert.energies.items():

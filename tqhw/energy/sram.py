@@ -185,7 +185,8 @@ def _notes(query: Query) -> tuple[Note, ...]:
         notes.append(Note("interpolated", text))
     cycle_ns = query.cycle_seconds * 1e9
     if macro.cycle_ns > cycle_ns:
-        text = f"{size} takes {macro.cycle_ns:.3g} ns per access, the cycle is {cycle_ns:.3g} ns: nothing slows it down"
+        times = f"{macro.cycle_ns:.3g} ns per access, the cycle is {cycle_ns:.3g} ns"
+        text = f"{size} takes {times}; an access counts as one cycle all the same"
         notes.append(Note("caution", text))
     return tuple(notes)
 
