@@ -97,6 +97,19 @@ def test_equal_to_the_public_example_with_timeloops_buffers() -> None:
         assert costs.area_um2 == close(areas[name])
 
 
+def test_the_public_example_names_its_classes_without_a_subclass() -> None:
+    found = tables(architecture("class: storage\n    subclass: sram_buffer", "class: smartbuffer_RF"))
+    expected = component_costs("smartbuffer_RF", {"width": 64, "depth": 1024, **COMMON})
+    assert found.ert.energies["buffer"] == expected.energies_pj
+    mac = tables(
+        architecture(
+            "class: compute\n    subclass: int_mac",
+            "class: intmac\n    attributes: {multiplier_width: 8, adder_width: 16}",
+        )
+    )
+    assert mac.ert.energies["mac"]["compute"] == 1.13555
+
+
 def test_every_tabulated_mac_and_sram_buffer() -> None:
     for row in rows("int_mac.csv"):
         bits = {"a_bits": "weight_bits", "b_bits": "activation_bits", "acc_bits": "psum_bits"}
@@ -125,8 +138,12 @@ def test_names_order_and_the_dummy_area_of_a_fanout() -> None:
     assert found.art.areas["inter_buffer_spatial"] == 1.0
     assert found.ert.energies["memory"] == {"read": 512, "write": 512, "update": 512, "leak": 0}
     assert set(found.ert.full_names) == set(found.ert.energies) == {"memory", "buffer", "mac"}
-    nameless = replace(architecture(), nodes=architecture().nodes[1:])
-    assert tables(nameless).ert.full_names["mac"] == "top_level.mac[1..3]"
+    container, memory, *others = architecture().nodes
+    for nodes in ((memory, *others), (spec.Parallel((memory,)), *others)):
+        nameless = replace(architecture(), nodes=tuple(nodes))
+        assert tables(nameless).ert.full_names["mac"] == "top_level.mac[1..3]"
+    nested = replace(architecture(), nodes=(spec.Hierarchical((container, memory)), *others))
+    assert tables(nested).ert.full_names == tables(architecture()).ert.full_names
 
 
 def test_the_tables_survive_a_round_trip(tmp_path: Path) -> None:

@@ -85,7 +85,8 @@ def load_components(path: str | Path) -> Components:
 @cache
 def packaged_components() -> Components:
     """The classes that tqhw ships (data/components.yaml)."""
-    return parse_components(yamlio.parse(packaged_components_text(), "tqhw/energy/data/components.yaml"), "components")
+    source = "tqhw/energy/data/components.yaml"
+    return parse_components(yamlio.parse(packaged_components_text(), source), source)
 
 
 def packaged_components_text() -> str:

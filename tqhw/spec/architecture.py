@@ -19,6 +19,11 @@ STORAGE_CLASSES = ("storage", "DRAM", "SRAM", "regfile", "smartbuffer")
 COMPUTE_CLASSES = ("compute", "mac", "intmac", "fpmac")
 
 
+def _family(class_: str) -> str:
+    """``smartbuffer_RF`` -> ``smartbuffer``. The front end takes any class that contains a known name, typos too."""
+    return class_.partition("_")[0]
+
+
 @dataclass(frozen=True)
 class Spatial:
     """A fan-out of meshX columns times meshY rows."""
@@ -54,7 +59,7 @@ class Component(Container):
 
     @property
     def is_compute(self) -> bool:
-        return self.class_ in COMPUTE_CLASSES
+        return _family(self.class_) in COMPUTE_CLASSES
 
     @property
     def energy_class(self) -> str:
@@ -185,7 +190,7 @@ class _Reader:
         class_ = item.get("class")
         if class_ is None:
             raise TqhwError(f"component '{name}' has no class", place=item.place(), lever="add `class:`")
-        if class_ not in (*STORAGE_CLASSES, *COMPUTE_CLASSES):
+        if _family(str(class_)) not in (*STORAGE_CLASSES, *COMPUTE_CLASSES):
             raise unknown("component class", str(class_), (*STORAGE_CLASSES, *COMPUTE_CLASSES), item.place("class"))
         if not as_flag(item.get("enabled", True), item.place("enabled"), "enabled"):
             raise TqhwError("'enabled: false' is not modelled", place=item.place(), lever="remove the component")
