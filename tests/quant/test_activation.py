@@ -94,5 +94,5 @@ def test_pretrained_weights_load_beside_a_clamp_they_do_not_know():
 
 def test_attention_that_bypasses_its_layers_is_refused():
     block = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
-    with pytest.raises(TqhwError, match="self_attn: torch's MultiheadAttention computes with its weights itself"):
+    with pytest.raises(TqhwError, match=r"self_attn: torch's MultiheadAttention computes with its weights itself"):
         convert(block, QuantConfig(activations="dorefa"))

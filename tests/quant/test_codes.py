@@ -61,12 +61,12 @@ def test_fixed_layers_keep_their_bits():
 
 def test_missing_codes_and_plain_models_are_refused():
     model = model_of()
-    with pytest.raises(TqhwError, match="no codes for layer 'conv1'"), running_on_codes(model, {}, 2):
+    with pytest.raises(TqhwError, match=r"no codes for layer 'conv1'"), running_on_codes(model, {}, 2):
         pass
-    with pytest.raises(TqhwError, match="the model is not quantized"):
+    with pytest.raises(TqhwError, match=r"the model is not quantized"):
         integer_codes(tiny())
     with (
-        pytest.raises(TqhwError, match="the codes are stored at 2 bits"),
+        pytest.raises(TqhwError, match=r"the codes are stored at 2 bits"),
         running_on_codes(model, integer_codes(model, 2), 8),
     ):
         model(images())

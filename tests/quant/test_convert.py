@@ -130,7 +130,7 @@ def test_options_that_do_not_fit_are_refused_and_leave_the_model_alone(options, 
 
 
 def test_models_that_cannot_be_quantized_are_refused():
-    with pytest.raises(TqhwError, match="no convolution and no linear layer"):
+    with pytest.raises(TqhwError, match=r"no convolution and no linear layer"):
         convert(nn.Sequential(nn.ReLU()), QuantConfig())
     broken = tiny()
     broken.fc.weight.data[0, 0] = float("nan")

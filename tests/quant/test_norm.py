@@ -46,7 +46,7 @@ def test_an_unknown_precision_is_refused():
 
 
 def test_the_shape_of_the_input_is_checked_as_before():
-    with pytest.raises(ValueError, match="expected 4D input"):
+    with pytest.raises(ValueError, match=r"expected 4D input"):
         SwitchableBatchNorm(nn.BatchNorm2d(3), (2, 8))(torch.randn(4, 3))
 
 

@@ -28,9 +28,9 @@ def test_switching_changes_every_layer_that_is_not_fixed():
 
 def test_a_refused_switch_changes_nothing():
     model = convert(tiny(), EVERY_LAYER)
-    with pytest.raises(TqhwError, match="no batch norm for 5 bits"):
+    with pytest.raises(TqhwError, match=r"no batch norm for 5 bits"):
         set_bits(model, 5)
-    with pytest.raises(TqhwError, match="'two' is not a whole number"):
+    with pytest.raises(TqhwError, match=r"'two' is not a whole number"):
         set_bits(model, "two")
     assert {layer.quantizer.bits for layer in quantized_layers(model)} == {8}
     assert model.bn1.bits == 8

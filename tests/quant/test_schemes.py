@@ -74,5 +74,5 @@ def test_gradient_must_belong_to_the_scheme():
     assert gradient_named(scheme_named("dorefa"), None) == "plain"
     with pytest.raises(TqhwError, match=r"'dorefa' has no straight-through gradient 'paper' \(use plain\)"):
         gradient_named(scheme_named("dorefa"), "paper")
-    with pytest.raises(TqhwError, match="unknown straight-through gradient 'papr'"):
+    with pytest.raises(TqhwError, match=r"unknown straight-through gradient 'papr'"):
         gradient_named(scheme_named("truncquant"), "papr")

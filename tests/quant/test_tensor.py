@@ -114,5 +114,5 @@ def test_what_is_no_weight_is_refused(weight, message):
 
 
 def test_a_channel_axis_that_is_not_there_is_refused():
-    with pytest.raises(TqhwError, match="axis 2 is not one of the 2"):
+    with pytest.raises(TqhwError, match=r"axis 2 is not one of the 2"):
         quantize(torch.ones(2, 2), channel_axis=2)

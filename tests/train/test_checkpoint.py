@@ -87,10 +87,10 @@ def test_another_version_and_other_files_are_refused(tmp_path):
     with safe_open(path, framework="pt") as file:
         header = json.loads(file.metadata()["tqhw"])
     save_file({"x": torch.ones(1)}, path, {"tqhw": json.dumps({**header, "version": 99})})
-    with pytest.raises(TqhwError, match="has version 99 of the checkpoint format, this is version 1"):
+    with pytest.raises(TqhwError, match=r"has version 99 of the checkpoint format, this is version 1"):
         run(tmp_path, resume=True)
     save_file({"x": torch.ones(1)}, path)
-    with pytest.raises(TqhwError, match="is no checkpoint of tqhw but another safetensors file"):
+    with pytest.raises(TqhwError, match=r"is no checkpoint of tqhw but another safetensors file"):
         run(tmp_path, resume=True)
 
 
@@ -99,13 +99,13 @@ def test_a_checkpoint_cut_short_is_refused(tmp_path):
     path = tmp_path / "checkpoint.safetensors"
     for keep in (0, 5, 100, path.stat().st_size - 1):
         path.write_bytes(path.read_bytes()[:keep])
-        with pytest.raises(TqhwError, match="is not a whole safetensors file"):
+        with pytest.raises(TqhwError, match=r"is not a whole safetensors file"):
             run(tmp_path, resume=True)
 
 
 def test_pickles_are_not_read(tmp_path):
     torch.save({"model": tiny().state_dict()}, tmp_path / "checkpoint.safetensors")
-    with pytest.raises(TqhwError, match="is not a whole safetensors file"):
+    with pytest.raises(TqhwError, match=r"is not a whole safetensors file"):
         run(tmp_path, resume=True)
 
 
@@ -116,7 +116,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, hard))
     try:
-        with pytest.raises(TqhwError, match=r"checkpoint.safetensors: cannot be written: .*untouched"):
+        with pytest.raises(TqhwError, match=r"checkpoint.safetensors: cannot be written: File too large"):
             run(tmp_path, first)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -130,7 +130,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path):
 
 def test_a_folder_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(TqhwError, match="cannot be written"):
+    with pytest.raises(TqhwError, match=r"cannot be written"):
         run(tmp_path / "file", replace(CONFIG, epochs=1))
 
 

@@ -27,7 +27,7 @@ def test_digits_are_split_and_scaled():
 def test_digits_can_be_enlarged():
     assert digits(16).input_shape == (1, 16, 16)
     assert digits(16).test_images.mean() == pytest.approx(float(digits().test_images.mean()), abs=0.02)
-    with pytest.raises(TqhwError, match="digits of 7x7 pixels lose what they show"):
+    with pytest.raises(TqhwError, match=r"digits of 7x7 pixels lose what they show"):
         digits(7)
 
 
@@ -56,9 +56,9 @@ def test_the_test_part_is_whole_and_in_order():
 
 def test_labels_out_of_range_and_misfitting_shapes_are_refused():
     x, y = torch.zeros(4, 1, 2, 2), torch.tensor([0, 1, 2, 3])
-    with pytest.raises(TqhwError, match="shop: the training labels go from 0 to 3, but there are 3 classes"):
+    with pytest.raises(TqhwError, match=r"shop: the training labels go from 0 to 3, but there are 3 classes"):
         TensorData("shop", 3, x, y, x, y)
-    with pytest.raises(TqhwError, match="the test labels go from -1 to 3"):
+    with pytest.raises(TqhwError, match=r"the test labels go from -1 to 3"):
         TensorData("shop", 4, x, y, x, torch.tensor([0, 1, -1, 3]))
     with pytest.raises(TqhwError, match=r"shapes \(4, 1, 2, 2\) and \(3,\) are no test set"):
         TensorData("shop", 4, x, y, x, y[:3])

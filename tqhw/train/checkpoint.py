@@ -12,7 +12,7 @@ from torch import nn
 
 from tqhw.errors import TqhwError
 from tqhw.quant import is_quantized, quantization_of
-from tqhw.quant.files import read_header, read_tensors, save_tensors
+from tqhw.quant.tensorfile import read_header, read_tensors, save_tensors
 from tqhw.train.config import TrainConfig
 from tqhw.train.health import first_broken_tensor
 

@@ -39,7 +39,11 @@ class Data(Protocol):
 
 @dataclass(frozen=True)
 class TensorData:
-    """A data set that is held in memory. ``images`` (N, C, H, W) float32, ``labels`` (N,) int64."""
+    """A data set that is held in memory. Images (N, C, H, W), labels (N,) int64.
+
+    Images are float32, or uint8 that becomes ``(x / 255 - mean) / deviation`` per channel when it is read, after
+    the augmentation.
+    """
 
     name: str
     classes: int
@@ -48,6 +52,8 @@ class TensorData:
     test_images: torch.Tensor
     test_labels: torch.Tensor
     augment: Augment | None = None
+    mean: tuple[float, ...] = ()
+    deviation: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         for part, images, labels in (
@@ -85,12 +91,19 @@ class TensorData:
             images = self.train_images[chosen]
             if self.augment is not None:
                 images = self.augment(images, generator)
-            yield images[rank::ranks], self.train_labels[chosen][rank::ranks]
+            yield self._scaled(images[rank::ranks]), self.train_labels[chosen][rank::ranks]
 
     def test_batches(self, batch_size: int) -> Iterator[Batch]:
         for start in range(0, len(self.test_images), batch_size):
             end = start + batch_size
-            yield self.test_images[start:end], self.test_labels[start:end]
+            yield self._scaled(self.test_images[start:end]), self.test_labels[start:end]
+
+    def _scaled(self, images: torch.Tensor) -> torch.Tensor:
+        if images.dtype != torch.uint8:
+            return images
+        mean = 255 * torch.tensor(self.mean).view(-1, 1, 1)
+        deviation = 255 * torch.tensor(self.deviation).view(-1, 1, 1)
+        return (images.float() - mean) / deviation
 
 
 def epoch_generator(seed: int, epoch: int) -> torch.Generator:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from tqhw.quant.files import replacing
+from tqhw.files import write_bytes, write_text
 from tqhw.train.checkpoint import EpochRecord
 
 CSV_NAME: Final = "log.csv"
@@ -27,10 +27,8 @@ def write_logs(folder: Path, history: Sequence[EpochRecord]) -> None:
     writer = csv.DictWriter(text, ["epoch", *rows[0]], lineterminator="\n")
     writer.writeheader()
     writer.writerows({"epoch": record.epoch, **row} for record, row in zip(history, rows, strict=True))
-    with replacing(folder / CSV_NAME) as temporary:
-        temporary.write_text(text.getvalue(), encoding="utf-8")
-    with replacing(folder / EVENTS_NAME) as temporary:
-        temporary.write_bytes(b"".join(_events(history)))
+    write_text(folder / CSV_NAME, text.getvalue())
+    write_bytes(folder / EVENTS_NAME, b"".join(_events(history)))
 
 
 def _values(record: EpochRecord) -> Iterator[tuple[str, float]]:

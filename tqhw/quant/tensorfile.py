@@ -1,48 +1,24 @@
-"""Files that are either whole or not there: written under a temporary name, then renamed."""
+"""Tensors and a JSON header in one safetensors file, which is either whole or not there."""
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from tqhw.errors import TqhwError
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that takes its place when the block ends well.
-
-    Where it does not (a full disk, Ctrl-C), the temporary file is removed and ``path`` stays as it was.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        with temporary.open("rb+") as written:
-            os.fsync(written.fileno())
-        temporary.replace(path)
-    except (OSError, SafetensorError) as error:
-        raise TqhwError(
-            f"cannot be written: {error}", place=str(path), lever="what was there before is untouched"
-        ) from error
-    finally:
-        if temporary.is_file():
-            temporary.unlink()
+from tqhw.files import write_bytes
 
 
 def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor], header: Mapping[str, Any]) -> None:
     """Writes a safetensors file whose metadata hold ``header`` as JSON under the key ``tqhw``."""
     own = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    with replacing(path) as temporary:
-        save_file(own, temporary, metadata={"tqhw": json.dumps(header, sort_keys=True)})
+    write_bytes(path, save(own, metadata={"tqhw": json.dumps(header, sort_keys=True)}))
 
 
 def read_header(path: Path, kind: str, version: int) -> dict[str, Any]:

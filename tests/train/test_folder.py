@@ -1,0 +1,74 @@
+import pytest
+
+torch = pytest.importorskip("torch")
+image_module = pytest.importorskip("PIL.Image")
+
+from tqhw.errors import TqhwError  # noqa: E402
+from tqhw.train.folder import FolderData  # noqa: E402
+
+
+def picture(path, width, height, colour):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = image_module.new("RGB", (width, height), colour)
+    image.paste((0, 0, 0), (0, 0, width // 2, height))
+    image.save(path)
+
+
+@pytest.fixture
+def root(tmp_path):
+    for part in ("train", "val"):
+        for number in range(4):
+            picture(tmp_path / part / "apple" / f"{number}.JPEG", 60, 40, (200, 10, 10))
+            picture(tmp_path / part / "pear" / "deep" / f"{number}.png", 40, 50, (10, 200, 10))
+    (tmp_path / "train" / "apple" / "notes.txt").write_text("not an image")
+    return tmp_path
+
+
+def test_folders_become_classes(root):
+    data = FolderData(root, size=32)
+    assert (data.classes, data.train_size, data.input_shape) == (2, 8, (3, 32, 32))
+    ((images, labels),) = data.test_batches(100)
+    assert images.shape == (8, 3, 32, 32) and labels.tolist() == [0] * 4 + [1] * 4
+    assert images[0, 0].max() > images[0, 1].max() and images[4, 1].max() > images[4, 0].max()
+    assert images[0, 0, :, :4].max() < -1.9, "the left half is black: the test part is not mirrored"
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_augmentation_depends_on_seed_epoch_and_image_alone(root, workers):
+    def epoch(number, seed=0, rank=0, ranks=1, workers=workers):
+        return list(FolderData(root, size=16, workers=workers).train_batches(4, seed, number, rank, ranks))
+
+    first = epoch(0)
+    assert [len(labels) for _, labels in first] == [4, 4]
+    assert all(torch.equal(a, b) for (a, _), (b, _) in zip(first, epoch(0, workers=0), strict=True))
+    assert not torch.equal(first[0][0], epoch(1)[0][0])
+    assert not torch.equal(first[0][0], epoch(0, seed=1)[0][0])
+    halves = [epoch(0, rank=rank, ranks=2)[0][0] for rank in (0, 1)]
+    assert torch.equal(first[0][0][0::2], halves[0]) and torch.equal(first[0][0][1::2], halves[1])
+
+
+def test_a_corrupt_image_is_named_and_skipped_only_if_asked(root):
+    bad = root / "val" / "pear" / "deep" / "2.png"
+    bad.write_bytes(bad.read_bytes()[:60])
+    with pytest.raises(TqhwError, match=r"2.png: cannot be read as an image: .*skip_corrupt: true"):
+        list(FolderData(root, size=16).test_batches(3))
+    data = FolderData(root, size=16, skip_corrupt=True)
+    assert sum(len(labels) for _, labels in data.test_batches(3)) == 7
+    assert data.skipped == {bad}
+
+
+def test_folders_that_are_no_data_set_are_refused(root):
+    with pytest.raises(TqhwError, match=r"nowhere/train: there is no such folder .it holds a folder per class"):
+        FolderData(root / "nowhere")
+    (root / "train" / "empty").mkdir()
+    with pytest.raises(TqhwError, match=r"train/empty: the class folder holds no images"):
+        FolderData(root)
+    (root / "train" / "empty").rename(root / "train" / "zebra")
+    picture(root / "train" / "zebra" / "1.png", 9, 9, (1, 1, 1))
+    with pytest.raises(TqhwError, match=r"class 'zebra' is in one of train and val only"):
+        FolderData(root)
+    with pytest.raises(TqhwError, match=r"size 0 and workers 0 cannot be had"):
+        FolderData(root, size=0)
+    (root / "bare" / "train").mkdir(parents=True)
+    with pytest.raises(TqhwError, match=r"bare/train: holds no class folders"):
+        FolderData(root / "bare")
