@@ -83,6 +83,14 @@ def test_copies_are_independent():
     assert torch.equal(model.state_dict()["conv1.weight"], tiny().conv1.weight)
 
 
+def test_reverting_a_copy_leaves_the_original_quantized():
+    model = convert(tiny(), EVERY_LAYER).eval()
+    expected = model(images())
+    twin = revert(copy.deepcopy(model))
+    assert torch.equal(model(images()), expected)
+    assert torch.equal(twin.eval()(images()), tiny().eval()(images()))
+
+
 def test_first_and_last_layer_stay_full_unless_told_otherwise():
     assert names(convert(tiny(), QuantConfig())) == ["conv2"]
     assert names(convert(tiny(), EVERY_LAYER)) == ["conv1", "conv2", "fc"]

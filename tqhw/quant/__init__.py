@@ -7,8 +7,11 @@ from tqhw.quant.config import LayerBits, QuantConfig
 from tqhw.quant.convert import convert, revert
 from tqhw.quant.layers import QuantizedLayer, is_quantized, quantization_of, quantized_layers
 from tqhw.quant.norm import SwitchableBatchNorm
+from tqhw.quant.onnx_file import save_onnx
+from tqhw.quant.package import Deployed, load, save
 from tqhw.quant.precision import add_precision, set_bits, shared_normalization
 from tqhw.quant.schemes import SCHEMES, Scheme, scheme_named
+from tqhw.quant.storage import Storage, storage
 from tqhw.quant.tensor import Normalized, QuantizedTensor, normalize, quantize
 from tqhw.quant.weight import QuantizedWeight
 
@@ -16,6 +19,7 @@ __all__ = [
     "FULL",
     "MAX_BITS",
     "SCHEMES",
+    "Deployed",
     "InputQuantizer",
     "LayerBits",
     "Normalized",
@@ -24,6 +28,7 @@ __all__ = [
     "QuantizedTensor",
     "QuantizedWeight",
     "Scheme",
+    "Storage",
     "SwitchableBatchNorm",
     "add_precision",
     "check_bits",
@@ -31,14 +36,18 @@ __all__ = [
     "convert",
     "integer_codes",
     "is_quantized",
+    "load",
     "normalize",
     "quantization_of",
     "quantize",
     "quantized_layers",
     "revert",
     "running_on_codes",
+    "save",
+    "save_onnx",
     "scheme_named",
     "set_bits",
     "shared_normalization",
     "shift_is_exact",
+    "storage",
 ]

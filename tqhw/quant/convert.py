@@ -56,6 +56,7 @@ def revert(model: nn.Module) -> nn.Module:
     del model.quantization
     for layer in quantized_layers(model):
         activation.detach(layer.module)
+        _own_class(layer.module)
         parametrize.remove_parametrizations(layer.module, "weight", leave_parametrized=False)
     make_single(model)
     return model
@@ -85,6 +86,16 @@ def _refuse_bypassed_inputs(model: nn.Module) -> None:
                 place=name or type(model).__name__,
                 lever="use activations: full, or attention built from linear layers",
             )
+
+
+def _own_class(module: nn.Module) -> None:
+    """Gives a parametrized layer a class that it does not share with its deep copies.
+
+    torch keeps the parametrized weight as a property of the class, and takes it from there on removal.
+    """
+    shared = type(module)
+    own = {key: value for key, value in vars(shared).items() if key not in ("__dict__", "__weakref__")}
+    module.__class__ = type(shared.__name__, shared.__bases__, own)
 
 
 def _attach(module: nn.Module, quantizer: QuantizedWeight) -> None:

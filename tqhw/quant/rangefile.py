@@ -1,0 +1,113 @@
+"""A safetensors file read piece by piece: what is not asked for is not read, what is read is checked.
+
+Format: 8 bytes with the header's length, the header as JSON, the tensors' bytes
+(https://github.com/huggingface/safetensors, format).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Final
+
+import torch
+
+from tqhw.errors import TqhwError
+
+_DTYPES: Final = {
+    "U8": torch.uint8,
+    "I64": torch.int64,
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+}
+_LARGEST_HEADER: Final = 100_000_000
+
+
+def digest(tensor: torch.Tensor) -> str:
+    """SHA-256 of type, shape and bytes of ``tensor``."""
+    flat = tensor.detach().cpu().contiguous().reshape(-1)
+    kind = f"{tensor.dtype} {list(tensor.shape)}".encode()
+    return hashlib.sha256(kind + flat.view(torch.uint8).numpy().tobytes()).hexdigest()
+
+
+class RangeFile:
+    """An open safetensors file; ``header`` is the JSON of its ``tqhw`` metadata, ``bytes_read`` counts."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.bytes_read = 0
+        try:
+            self._file: BinaryIO = path.open("rb", buffering=0)
+        except OSError as error:
+            raise TqhwError(f"cannot be read: {error.strerror}", place=str(path)) from None
+        try:
+            self._read_header()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> RangeFile:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def tensor(self, name: str, checksums: Mapping[str, str]) -> torch.Tensor:
+        """Reads one tensor and compares it with its checksum."""
+        try:
+            entry = self._entries[name]
+            start, end = entry["data_offsets"]
+            dtype, shape = _DTYPES[entry["dtype"]], entry["shape"]
+            checksum = checksums[name]
+            if end - start != math.prod(shape) * dtype.itemsize:
+                raise ValueError
+        except (KeyError, TypeError, ValueError):
+            raise self.damaged(f"tensor '{name}' is missing or does not fill its place") from None
+        content = self._read(self._data_start + start, end - start)
+        tensor = torch.frombuffer(bytearray(content), dtype=dtype) if content else torch.empty(0, dtype=dtype)
+        tensor = tensor.reshape(shape)
+        if digest(tensor) != checksum:
+            raise self.damaged(f"tensor '{name}' does not have its checksum")
+        return tensor
+
+    def _read_header(self) -> None:
+        length = int.from_bytes(self._read(0, 8), "little")
+        if length > _LARGEST_HEADER:
+            raise self.damaged("it has no header of safetensors")
+        content = self._read(8, length)
+        self._data_start = 8 + length
+        try:
+            self._entries: dict[str, Any] = json.loads(content)
+            metadata = self._entries.pop("__metadata__")
+            text, checksum = metadata["tqhw"], metadata["tqhw_sha256"]
+            self.header: dict[str, Any] = json.loads(text)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise self.damaged("it has no header of tqhw") from None
+        if hashlib.sha256(text.encode()).hexdigest() != checksum:
+            raise self.damaged("its header does not have its checksum")
+
+    def _read(self, start: int, length: int) -> bytes:
+        self._file.seek(start)
+        parts = []
+        while length > 0:
+            part = self._file.read(length)
+            if not part:
+                raise self.damaged("it ends early")
+            parts.append(part)
+            length -= len(part)
+            self.bytes_read += len(part)
+        return b"".join(parts)
+
+    def damaged(self, why: str) -> TqhwError:
+        """The error for a file that is not as it was written."""
+        return TqhwError(
+            f"is no whole model exported by tqhw: {why}", place=str(self.path), lever="export or copy it again"
+        )
