@@ -24,6 +24,8 @@ def test_precisions_are_put_in_rising_order():
         ({"norms": "switched"}, "norms: unknown norms 'switched'"),
         ({"granularity": "row"}, "unknown granularity 'row'"),
         ({"activations": "packt"}, "unknown activations 'packt' .did you mean 'pact'"),
+        ({"first": 9}, "first: 9 bits cannot be had"),
+        ({"last": "ful"}, "last: 'ful' is not a whole number of bits"),
         ({"activation_bits": 9}, "activation_bits: 9 bits cannot be had"),
     ],
 )

@@ -53,12 +53,12 @@ def test_a_precision_that_is_not_there_is_refused_at_run_time(tmp_path):
     running = session(tmp_path / "m.onnx")
     images = np.zeros((1, 1, 8, 8), np.float32)
     for bits in (3, 8):
-        with pytest.raises(Exception, match="out of"):
+        with pytest.raises(Exception, match=r"out of"):
             running.run(None, {"images": images, "bits": np.array(bits, np.int64)})
 
 
 def test_what_cannot_be_exported_is_refused(tmp_path):
-    with pytest.raises(TqhwError, match="quantized activations cannot be exported to ONNX yet"):
+    with pytest.raises(TqhwError, match=r"quantized activations cannot be exported to ONNX yet"):
         save_onnx(convert(tiny(), QuantConfig(activations="pact")), tmp_path / "m", (1, 8, 8))
-    with pytest.raises(TqhwError, match="torch cannot export the model to ONNX"):
+    with pytest.raises(TqhwError, match=r"torch cannot export the model to ONNX"):
         save_onnx(convert(tiny(), QuantConfig()), tmp_path / "m", (3, 8, 8))

@@ -139,9 +139,9 @@ def test_a_flipped_bit_in_what_is_read_is_noticed(path):
 
 def test_other_files_and_versions_are_refused(path, tmp_path):
     save_file({"x": torch.ones(1)}, tmp_path / "x")
-    with pytest.raises(TqhwError, match="it has no header of tqhw"):
+    with pytest.raises(TqhwError, match=r"it has no header of tqhw"):
         load(tmp_path / "x", 2)
-    with pytest.raises(TqhwError, match="nowhere: cannot be read: No such file"):
+    with pytest.raises(TqhwError, match=r"nowhere: cannot be read: No such file"):
         load(tmp_path / "nowhere", 2)
     with safe_open(path, framework="pt") as file:
         header = json.loads(file.metadata()["tqhw"])
@@ -166,5 +166,5 @@ def test_another_architecture_is_refused(path):
 
 def test_a_place_that_cannot_be_written_is_refused(tmp_path, model):
     (tmp_path / "file").write_text("")
-    with pytest.raises(TqhwError, match="cannot be written"):
+    with pytest.raises(TqhwError, match=r"cannot be written"):
         save(model, tmp_path / "file" / "model")

@@ -51,6 +51,10 @@ class QuantConfig:
         ):
             if getattr(self, option) not in allowed:
                 raise unknown(option, str(getattr(self, option)), allowed, place=option)
+        for layer in ("first", "last"):
+            bits = getattr(self, layer)
+            if bits is not None and bits != "full":
+                check_bits(bits, place=layer)
         if self.activation_bits is not None:
             check_bits(self.activation_bits, place="activation_bits")
 

@@ -20,10 +20,21 @@ Augment = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
 class Data(Protocol):
     """A data set with a training and a test part."""
 
-    name: str
-    classes: int
-    input_shape: tuple[int, int, int]
-    train_size: int
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def classes(self) -> int: ...
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of an image."""
+        ...
+
+    @property
+    def train_size(self) -> int:
+        """How many training images there are."""
+        ...
 
     def train_batches(self, batch_size: int, seed: int, epoch: int, rank: int = 0, ranks: int = 1) -> Iterator[Batch]:
         """Shuffled and augmented; the last batch is dropped where it is incomplete.

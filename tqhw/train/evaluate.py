@@ -70,7 +70,8 @@ def logits_of(model: nn.Module, data: Data, batch_size: int, threads: int = 2) -
     model.eval()
     try:
         with reproducible(0, threads):
-            pairs = [(model(images), labels) for images, labels in data.test_batches(batch_size)]
+            at = next(model.parameters()).device
+            pairs = [(model(images.to(at)).cpu(), labels) for images, labels in data.test_batches(batch_size)]
     finally:
         model.train(training)
     return torch.cat([logits for logits, _ in pairs]), torch.cat([labels for _, labels in pairs])

@@ -1,4 +1,4 @@
-"""Where a network stopped giving numbers."""
+"""Whether a network suits its data, and where it stopped giving numbers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,33 @@ from typing import Any
 
 import torch
 from torch import nn
+
+from tqhw.errors import TqhwError
+from tqhw.train.data import Data
+
+
+@torch.no_grad()
+def check_fit(model: nn.Module, data: Data) -> None:
+    """Refuses a model that does not take the images of ``data``, or has fewer outputs than it has classes."""
+    at = next(model.parameters()).device
+    training = model.training
+    try:
+        logits = model.eval()(torch.zeros(2, *data.input_shape, device=at))
+    except (RuntimeError, ValueError) as error:
+        raise TqhwError(
+            f"the model refuses images of shape {data.input_shape}: {str(error).splitlines()[0]}",
+            place=f"data {data.name}",
+            lever="set the model's options, such as in_channels",
+        ) from error
+    finally:
+        model.train(training)
+    if not isinstance(logits, torch.Tensor) or logits.ndim != 2 or logits.shape[1] < data.classes:
+        shape = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+        raise TqhwError(
+            f"the model answers two images with {shape}, but there are {data.classes} classes",
+            place=f"data {data.name}",
+            lever="set the model's options, such as num_classes",
+        )
 
 
 @torch.no_grad()

@@ -18,7 +18,7 @@ from tqhw.train.checkpoint import Checkpoints, EpochRecord
 from tqhw.train.config import TrainConfig
 from tqhw.train.data import Batch, Data
 from tqhw.train.distributed import SharedStatistics, Team, losing_nobody, team
-from tqhw.train.health import first_broken_layer
+from tqhw.train.health import check_fit, first_broken_layer
 from tqhw.train.logs import write_logs
 from tqhw.train.optimizer import make_optimizer, set_learning_rate
 from tqhw.train.reproducible import reproducible
@@ -59,10 +59,11 @@ def train(
     ``keep``: a checkpoint and logs after every epoch; ``resume`` goes on from it, where it exists, to the same weights
     bit for bit. Under torchrun the batch is shared by all processes.
 
-    Raises TqhwError for a batch that cannot be filled or shared, a loss that is not finite, a checkpoint of
-    another run or that cannot be written, and another process that was lost.
+    Raises TqhwError for a model that does not fit the data, a batch that cannot be filled or shared, a loss that
+    is not finite, a checkpoint of another run or that cannot be written, and another process that was lost.
     """
     members = team()
+    check_fit(model, data)
     per_epoch = _steps_per_epoch(data, config, members)
     device = torch.device(config.device)
     model.to(device).train()

@@ -1,0 +1,42 @@
+import pytest
+
+torch = pytest.importorskip("torch")
+from torch import nn  # noqa: E402
+
+from tests.quant.nets import tiny  # noqa: E402
+from tqhw.errors import TqhwError  # noqa: E402
+from tqhw.quant import QuantConfig, convert  # noqa: E402
+from tqhw.train import digits  # noqa: E402
+from tqhw.train.health import check_fit, first_broken_layer, first_broken_tensor  # noqa: E402
+
+IMAGES = torch.ones(2, 1, 8, 8)
+
+
+def test_a_fitting_model_keeps_its_mode():
+    model = tiny().train()
+    check_fit(model, digits())
+    assert model.training and model.bn1.num_batches_tracked == 0
+
+
+def test_a_model_for_other_images_or_classes_is_refused():
+    with pytest.raises(TqhwError, match=r"data digits: the model refuses images of shape \(1, 8, 8\): .*in_channels"):
+        check_fit(nn.Sequential(nn.Conv2d(3, 4, 3)), digits())
+    with pytest.raises(TqhwError, match=r"answers two images with \(2, 9\), but there are 10 classes"):
+        check_fit(nn.Sequential(nn.Flatten(), nn.Linear(64, 9)), digits())
+
+
+def test_the_first_layer_that_breaks_is_named():
+    model = convert(tiny(), QuantConfig(first=None, last=None))
+    assert first_broken_layer(model, IMAGES) == "the loss itself"
+    model.fc.bias.data[0] = float("inf")
+    assert first_broken_layer(model, IMAGES) == "layer 'fc'"
+    model.bn2.bias.data[0] = float("nan")
+    assert first_broken_layer(model, IMAGES) == "layer 'bn2'"
+    assert first_broken_layer(model, IMAGES * float("nan")) == "the input images"
+
+
+def test_the_first_tensor_that_broke_is_named():
+    model = tiny()
+    assert first_broken_tensor(model) is None
+    model.bn2.running_var[0] = float("nan")
+    assert first_broken_tensor(model) == "bn2.running_var"

@@ -1,0 +1,86 @@
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from tqhw.errors import TqhwError  # noqa: E402
+from tqhw.quant import quantization_of  # noqa: E402
+from tqhw.train.recipe import read_recipe  # noqa: E402
+
+TINY = {"name": "tests.quant.nets:TinyNet"}
+
+
+def test_a_recipe_reads_back_from_its_json():
+    recipe = read_recipe(
+        {
+            "method": "dorefa",
+            "bits": [8, 2],
+            "model": TINY,
+            "data": {"size": 12},
+            "quantization": {"first": None, "layers": {"fc": 4}, "granularity": "channel"},
+            "training": {"epochs": 3, "schedule": "step", "milestones": [0.5], "seed": 7},
+        }
+    )
+    assert recipe.bits == (2, 8) and recipe.quantization.scheme == "dorefa"
+    assert read_recipe(recipe.json) == recipe
+
+
+def test_the_seed_decides_the_first_weights():
+    torch.manual_seed(1)
+    one = read_recipe({"model": TINY}).plain_model()
+    torch.manual_seed(2)
+    assert torch.equal(one.fc.weight, read_recipe({"model": TINY}).plain_model().fc.weight)
+    other = read_recipe({"model": TINY, "training": {"seed": 1}}).plain_model()
+    assert not torch.equal(one.fc.weight, other.fc.weight)
+
+
+def test_the_network_is_quantized_as_the_method_says():
+    recipe = read_recipe({"method": "dorefa", "model": TINY, "quantization": {"norms": "shared"}})
+    config = quantization_of(recipe.network((2, 4)))
+    assert (config.scheme, config.precisions, config.norms) == ("dorefa", (2, 4), "shared")
+    assert not hasattr(read_recipe({"method": "post_training", "model": TINY}).network((8,)), "quantization")
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ({"methd": 1}, "recipe: unknown key 'methd' .did you mean 'method'"),
+        ({"method": "trunq"}, "unknown method 'trunq' .did you mean 'truncquant'"),
+        ({"bits": "two"}, "recipe: bits: 'two' is not a list of bits"),
+        ({"bits": []}, "bits: the list of precisions is empty"),
+        ({"bits": [9]}, "9 bits cannot be had"),
+        ({"training": {"epochs": "many"}}, "recipe: training.epochs: 'many': input should be a valid integer"),
+        (
+            {"training": {"learning_rat": 1}},
+            "training: unknown key 'learning_rat' .did you mean 'learning_rate'",
+        ),
+        ({"training": {"momentum": 2}}, "momentum: 2.0 is not from 0 to below 1"),
+        ({"training": [1]}, "training: .1. is not a section"),
+        ({"quantization": {"first": 9}}, "first: 9 bits cannot be had"),
+        ({"quantization": {"scheme": "dorefa"}}, "quantization.scheme: is set by the recipe itself .use method"),
+        ({"quantization": {"precisions": [2]}}, "quantization.precisions: is set by the recipe itself .use bits"),
+        ({"data": {"name": "mnist"}}, "data.name: 'mnist': input should be 'digits', 'cifar10' or 'imagefolder'"),
+        (
+            {"method": "any_precision", "training": {"distillation": "none"}},
+            "training.distillation: 'none' contradicts method any_precision, which has 'recursive'",
+        ),
+        ({"method": "any_precision", "quantization": {"first": 8}}, "quantization.first: 8 contradicts"),
+    ],
+)
+def test_bad_documents_are_refused(document, message):
+    with pytest.raises(TqhwError, match=message):
+        read_recipe(document)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"name": "cifar10"}, "data.path: cifar10 needs a path .nothing is downloaded"),
+        ({"name": "cifar10", "path": "nowhere"}, "nowhere: there is no such file or folder"),
+        ({"name": "imagefolder", "path": "nowhere"}, "nowhere/train: there is no such folder"),
+        ({"name": "digits", "path": "x"}, "data.path: digits has no option 'path'"),
+        ({"name": "cifar10", "path": "x", "size": 3}, "cifar10 has no option 'size'"),
+    ],
+)
+def test_data_that_cannot_be_opened_are_refused(data, message):
+    with pytest.raises(TqhwError, match=message):
+        read_recipe({"data": data}).data.open()

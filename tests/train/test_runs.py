@@ -1,0 +1,84 @@
+import json
+
+import pytest
+
+torch = pytest.importorskip("torch")
+from safetensors import safe_open  # noqa: E402
+
+from tqhw.errors import TqhwError  # noqa: E402
+from tqhw.quant import load  # noqa: E402
+from tqhw.train.recipe import read_recipe  # noqa: E402
+from tqhw.train.runs import evaluate_run, export_run, load_run, train_run  # noqa: E402
+from tqhw.train.table import accuracy_table  # noqa: E402
+
+
+def recipe(method="truncquant", bits=(2, 8), **training):
+    return read_recipe(
+        {
+            "method": method,
+            "bits": list(bits),
+            "model": {"name": "tests.quant.nets:TinyNet"},
+            "training": {"epochs": 4, "batch_size": 32, "threads": 1, **training},
+        }
+    )
+
+
+@pytest.mark.parametrize("method", ["truncquant", "dorefa", "any_precision", "post_training"])
+def test_a_checkpoint_is_all_that_an_evaluation_needs(tmp_path, method):
+    watched = []
+    histories = train_run(recipe(method), tmp_path, watch=lambda bits, progress: watched.append(bits))
+    assert list(histories) == [(2, 8)] and set(watched) == {(2, 8)}
+    model, found = load_run(tmp_path)
+    assert found == recipe(method)
+    rows = {(a.weights, a.bits): a for a in evaluate_run(model, found, (2, 8))}
+    assert rows["shifted", 8].verified and rows["shifted", 8].top1 > 60
+    assert rows["shifted", 2].verified == (method == "truncquant")
+
+
+def test_separate_training_leaves_a_network_per_precision(tmp_path):
+    histories = train_run(recipe("single", epochs=1), tmp_path)
+    assert list(histories) == [(2,), (8,)]
+    model, found = load_run(tmp_path / "2bit")
+    assert found.bits == (2,)
+    assert [a.bits for a in evaluate_run(model, found, (2,))] == [2, 2]
+
+
+def test_precisions_that_were_not_trained_are_calibrated(tmp_path):
+    train_run(recipe(), tmp_path)
+    model, found = load_run(tmp_path / "checkpoint.safetensors")
+    rows = [a for a in evaluate_run(model, found, (2, 3, 5, 8), stored=5) if a.weights == "shifted"]
+    assert [a.bits for a in rows] == [2, 3, 5] and all(a.verified for a in rows)
+    assert all(a.top1 > 60 for a in rows)
+
+
+def test_exports_carry_their_recipe(tmp_path):
+    train_run(recipe(epochs=1), tmp_path)
+    model, found = load_run(tmp_path)
+    export_run(model, found, tmp_path / "m.safetensors")
+    assert read_recipe(load(tmp_path / "m.safetensors", 2).recipe) == found
+    pytest.importorskip("onnx")
+    assert export_run(model, found, tmp_path / "m.onnx") == (tmp_path / "m.onnx").stat().st_size
+
+
+def test_a_checkpoint_without_a_recipe_that_fits_is_refused(tmp_path):
+    train_run(recipe(epochs=1), tmp_path)
+    with safe_open(tmp_path / "checkpoint.safetensors", framework="pt") as file:
+        assert json.loads(file.metadata()["tqhw"])["recipe"]["method"] == "truncquant"
+    with pytest.raises(TqhwError, match=r"nothing: there is no such file"):
+        load_run(tmp_path / "nothing")
+
+
+def test_the_table_has_the_papers_rows_over_the_seeds(tmp_path):
+    rows = []
+    for method in ("dorefa", "truncquant"):
+        for seed in (0, 1):
+            folder = tmp_path / f"{method}{seed}"
+            train_run(recipe(method, epochs=1, seed=seed), folder)
+            rows += evaluate_run(*load_run(folder), (2, 8))
+    table = accuracy_table(rows)
+    assert list(table) == ["Quant-Quant", "Quant-Trunc", "TruncQuant-Quant", "TruncQuant-Trunc"]
+    cell = table["TruncQuant-Trunc"][2]
+    values = [a.top1 for a in rows if (a.scheme, a.bits, a.weights) == ("truncquant", 2, "shifted")]
+    assert cell.seeds == 2 and cell.verified and cell.mean == pytest.approx(sum(values) / 2)
+    assert cell.deviation == pytest.approx(abs(values[0] - values[1]) / 2**0.5)
+    assert not table["Quant-Trunc"][2].verified

@@ -1,0 +1,70 @@
+"""The ways to a network of several precisions, behind one small interface: what is trained, and with what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final, Literal
+
+from tqhw.errors import TqhwError, unknown
+
+
+@dataclass(frozen=True)
+class Method:
+    """A quantizer and a way to train with it.
+
+    ``training``: ``joint`` trains one network at all precisions; ``separate`` one network per precision;
+    ``none`` trains it in floating point and quantizes afterwards, with batch norms calibrated for each
+    precision, since the normalisation of DoReFa changes the scale of a layer. ``fixed``: options that define the
+    method, by section and name.
+    """
+
+    name: str
+    scheme: str
+    training: Literal["joint", "separate", "none"]
+    fixed: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def networks(self, precisions: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+        """The precisions of every network that has to be trained to serve ``precisions``."""
+        return tuple((bits,) for bits in precisions) if self.training == "separate" else (precisions,)
+
+    def check(self, section: str, options: Mapping[str, Any]) -> None:
+        """Refuses a value that contradicts the method's definition."""
+        for name, value in self.fixed.get(section, {}).items():
+            if options[name] != value:
+                raise TqhwError(
+                    f"{options[name]!r} contradicts method {self.name}, which has {value!r}",
+                    place=f"{section}.{name}",
+                    lever="leave it out, or use method dorefa or truncquant",
+                )
+
+
+METHODS: Final[Mapping[str, Method]] = MappingProxyType(
+    {
+        method.name: method
+        for method in (
+            Method("truncquant", "truncquant", "joint"),
+            Method("dorefa", "dorefa", "joint"),
+            # Yu et al., AAAI 2021: everything that dorefa leaves open is as published.
+            Method(
+                "any_precision",
+                "dorefa",
+                "joint",
+                {
+                    "quantization": {"first": "full", "last": "full", "norms": "switchable"},
+                    "training": {"distillation": "recursive"},
+                },
+            ),
+            Method("single", "dorefa", "separate"),
+            Method("post_training", "dorefa", "none"),
+        )
+    }
+)
+
+
+def method_named(name: str) -> Method:
+    """The method of that name; a TqhwError that offers the nearest known one otherwise."""
+    if name not in METHODS:
+        raise unknown("method", str(name), METHODS, place="method")
+    return METHODS[name]

@@ -1,0 +1,91 @@
+"""Whole runs: a recipe trained into checkpoints, checkpoints measured and exported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from torch import nn
+
+from tqhw.quant import MAX_BITS, add_precision, check_precisions, save, save_onnx
+from tqhw.quant.tensorfile import read_header, read_tensors
+from tqhw.train.calibrate import recalibrate
+from tqhw.train.checkpoint import KIND, VERSION, Checkpoints, EpochRecord, load_model
+from tqhw.train.data import Data
+from tqhw.train.evaluate import Accuracy, evaluate_requantized, evaluate_shifted
+from tqhw.train.loop import Progress, train
+from tqhw.train.recipe import Recipe, read_recipe
+
+Watch = Callable[[tuple[int, ...], Progress], None]
+"""Told the precisions of the network that is being trained, and how far it is."""
+
+
+def train_run(
+    recipe: Recipe, folder: Path, *, resume: bool = False, watch: Watch | None = None
+) -> dict[tuple[int, ...], tuple[EpochRecord, ...]]:
+    """Trains every network of ``recipe``; a checkpoint and logs in ``folder``, or a folder in it for each.
+
+    Returns the history of every network by its precisions.
+    """
+    data = recipe.data.open()
+    histories = {}
+    for precisions in recipe.way.networks(recipe.bits):
+        own = replace(recipe, bits=precisions)
+        place = folder if precisions == recipe.bits else folder / f"{precisions[0]}bit"
+        keep = Checkpoints(place, own.json)
+
+        def told(progress: Progress, bits: tuple[int, ...] = precisions) -> None:
+            if watch is not None:
+                watch(bits, progress)
+
+        result = train(own.network(precisions), data, recipe.training, told, keep=keep, resume=resume)
+        histories[precisions] = result.history
+    return histories
+
+
+def load_run(checkpoint: Path) -> tuple[nn.Module, Recipe]:
+    """The quantized model of a checkpoint, and the recipe it comes from.
+
+    ``checkpoint``: the file, or the folder that holds it.
+    """
+    path = checkpoint / "checkpoint.safetensors" if checkpoint.is_dir() else checkpoint
+    header = read_header(path, KIND, VERSION)
+    recipe = read_recipe(header["recipe"], str(path))
+    model = recipe.network(recipe.bits)
+    load_model(path, read_tensors(path), model)
+    if recipe.way.training == "none":
+        recipe.quantize(model, recipe.bits)
+        data = recipe.data.open()
+        for bits in recipe.bits:
+            recalibrate(model, data, bits, threads=recipe.training.threads)
+    return model, recipe
+
+
+def evaluate_run(
+    model: nn.Module, recipe: Recipe, bits: Iterable[int], *, stored: int = MAX_BITS, data: Data | None = None
+) -> list[Accuracy]:
+    """Accuracies at ``bits``, quantized anew and shifted from ``stored``.
+
+    Precisions that were not trained get batch norms calibrated on the training images, on those of the nearest
+    higher precision; so do the networks of methods that train one network per precision.
+    """
+    wanted = check_precisions(bits)
+    data = recipe.data.open() if data is None else data
+    model.to(recipe.training.device)
+    for new in wanted:
+        if new not in recipe.bits:
+            add_precision(model, new)
+            recalibrate(model, data, new, threads=recipe.training.threads)
+    shifting = [b for b in wanted if b <= stored]
+    return [
+        *evaluate_requantized(model, data, wanted),
+        *evaluate_shifted(model, data, shifting, stored=stored),
+    ]
+
+
+def export_run(model: nn.Module, recipe: Recipe, path: Path, *, stored: int = MAX_BITS) -> int:
+    """Writes the deployable model, ONNX where ``path`` ends so; returns its size in bytes."""
+    if path.suffix == ".onnx":
+        return save_onnx(model, path, recipe.data.open().input_shape, stored=stored)
+    return save(model, path, stored=stored, recipe=recipe.json)
