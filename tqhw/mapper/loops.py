@@ -1,0 +1,123 @@
+"""Loop orders up to what can change a count, and spatial orders with their splits, as tables for the kernels.
+
+Two orders of one level's temporal loops cost the same with any loops inside and outside of them if
+
+* every data space without a halo sees the same loops before the first one that is relevant to it (its *run*), and
+* every data space with a halo sees the same sequence up to the first loop that moves its tile without overlap: from
+  there on every further loop makes that one fall back, which is a full fetch whichever loop it is.
+
+Of the orders that agree in the second, one whose runs contain another's is never worse. docs/mapper.md has the proof.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from tqhw.engine.model import Ints, Model
+from tqhw.mapper.mapspace import Mapspace, loop_orders, splits
+from tqhw.mapper.slots import Slot
+
+
+class Choices(NamedTuple):
+    """Orders per slot and set of present dimensions (a bit mask): rows start[q, mask] .. start[q, mask] + rows."""
+
+    start: Ints  # [Q, 2**D]
+    rows: Ints  # [Q, 2**D]
+    order: Ints  # [rows, D]; dimensions, innermost first, -1 beyond
+    along_x: Ints  # [rows]; loops along X, spatial slots only
+
+
+@dataclass(frozen=True)
+class Relevance:
+    """What a data space sees of the dimensions: sets of indices (of those with a bound above 1)."""
+
+    relevant: frozenset[int]
+    sliding: frozenset[int]  # dimensions of the ranks that sum several of them; empty without a halo
+
+
+def relevances(model: Model) -> tuple[Relevance, ...]:
+    """Per data space; a dimension slides if its rank sums two or more dimensions of bound above 1."""
+    live = model.bounds > 1
+    result = []
+    for s in range(len(model.ranks)):
+        used = (model.coefficients[s] != 0) & live
+        slides = used[used.sum(axis=1) > 1].any(axis=0) if (used.sum(axis=1) > 1).any() else np.zeros_like(live)
+        result.append(
+            Relevance(frozenset(np.flatnonzero(used.any(axis=0)).tolist()), frozenset(np.flatnonzero(slides).tolist()))
+        )
+    return tuple(result)
+
+
+def _signature(
+    order: Sequence[int], spaces: Sequence[Relevance]
+) -> tuple[tuple[object, ...], tuple[frozenset[int], ...]]:
+    """(sequences that data spaces with a halo distinguish, runs of the others)."""
+    sequences: list[object] = []
+    runs: list[frozenset[int]] = []
+    for space in spaces:
+        if space.sliding:
+            seen: list[int] = []
+            for d in order:
+                seen.append(d)
+                if d in space.relevant and d not in space.sliding:
+                    break
+            sequences.append(tuple(seen))
+        else:
+            first = next((i for i, d in enumerate(order) if d in space.relevant), len(order))
+            runs.append(frozenset(order[:first]))
+    return tuple(sequences), tuple(runs)
+
+
+def distinct_orders(slot: Slot, present: frozenset[int], spaces: Sequence[Relevance]) -> list[tuple[int, ...]]:
+    """One order for every class of :func:`loop_orders` that is not beaten by another; the first of each class."""
+    classes: dict[tuple[object, ...], dict[tuple[frozenset[int], ...], tuple[int, ...]]] = {}
+    for order in loop_orders(slot, present):
+        sequences, runs = _signature(order, spaces)
+        classes.setdefault(sequences, {}).setdefault(runs, order)
+    result = []
+    for members in classes.values():
+        for runs, order in members.items():
+            if not any(other != runs and all(a >= b for a, b in zip(other, runs, strict=True)) for other in members):
+                result.append(order)
+    return result
+
+
+def build_choices(space: Mapspace, model: Model) -> Choices:
+    """The tables of all slots. A slot's masks are those of dimensions that may have a loop of bound above 1 there."""
+    spaces = relevances(model)
+    n_dims, n_slots = len(model.bounds), len(space.slots)
+    start = np.zeros((n_slots, 2**n_dims), np.int64)
+    count = np.zeros_like(start)
+    rows: list[tuple[int, ...]] = []
+    along: list[int] = []
+    for q, slot in enumerate(space.slots):
+        may = [d for d in range(n_dims) if slot.factors[d][-1] > 1]
+        for bits in range(2 ** len(may)):
+            present = frozenset(d for i, d in enumerate(may) if bits >> i & 1)
+            mask = sum(1 << d for d in present)
+            start[q, mask] = len(rows)
+            if not slot.spatial:
+                for order in distinct_orders(slot, present, spaces):
+                    rows.append(order)
+                    along.append(0)
+            elif _least_product(slot, present) <= slot.fanout[0] * slot.fanout[1]:
+                for order in loop_orders(slot, present):
+                    for split in splits(slot, present):
+                        rows.append(order)
+                        along.append(split)
+            count[q, mask] = len(rows) - start[q, mask]
+    table = np.full((max(1, len(rows)), n_dims), -1, np.int64)
+    for i, order in enumerate(rows):
+        table[i, : len(order)] = order
+    return Choices(start, count, table, np.array(along or [0], np.int64))
+
+
+def _least_product(slot: Slot, present: frozenset[int]) -> int:
+    product = 1
+    for d in present:
+        product *= next(f for f in slot.factors[d] if f > 1)
+    return product

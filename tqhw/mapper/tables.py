@@ -1,0 +1,169 @@
+"""A mapspace with one keep/bypass choice, as arrays that the kernels read.
+
+Tiles are numbered: per dimension the index of a divisor of its bound, mixed radix. Axes: D dimensions, N tiles,
+Q slots (innermost first), S data spaces, R ranks with a halo (two are kept, more are bounded from below), L levels.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tqhw.engine import Model
+from tqhw.engine.model import Bools, Floats, Ints
+from tqhw.mapper.factors import divisors
+from tqhw.mapper.loops import Choices, build_choices, relevances
+from tqhw.mapper.mapspace import Mapspace
+
+HALO_RANKS = 2
+
+
+class Space(NamedTuple):
+    """What does not depend on the keep/bypass choice."""
+
+    n_divisors: Ints  # [D]
+    divisor: Ints  # [D, K]
+    radix: Ints  # [D]
+    digits: Ints  # [N, D] divisor indices of every tile
+    below: Ints  # [Q, D, K, K] indices under a tile's index that the slot's factors allow
+    n_below: Ints  # [Q, D, K]
+    level: Ints  # [Q]
+    spatial: Bools  # [Q]
+    fanout: Ints  # [Q, 2]
+    relevant: Bools  # [S, D] of bound above 1
+    halo: Bools  # [S] some rank sums two dimensions
+    rank: Ints  # [S, D] the halo rank that a dimension moves in, else -1
+    coefficient: Ints  # [S, D] its coefficient there
+    words: Floats  # [S, N]
+    extent: Floats  # [S, R, N] words along the halo ranks
+    iterations: Floats  # [N]
+    bounds: Ints  # [D]
+    computes: float
+    output: int  # the read-write data space
+    least_used: int
+
+
+class Costs(NamedTuple):
+    """Energies of one keep/bypass choice in pJ per word; a child of -1 (row 0) is the compute unit."""
+
+    keep: Bools  # [L, S]
+    parent_pj: Floats  # [L + 1, S] at the next keeping level outwards, per word that passes to or from the child
+    fill_pj: Floats  # [L, S] at the level itself; 0 where it is the outermost that keeps the data space
+    first_pj: Floats  # [L] Outputs: what a word's first visit saves (no read of old partial sums, no fill)
+    leak_pj: Floats  # [L] per cycle and used instance
+    capacity: Floats  # [L] words, inf: unlimited
+    more_units: Bools  # [Q + 1, S] spatial slots remain from here to the level that the data space's traffic goes to
+    units_left: Bools  # [Q + 1] spatial slots remain outside
+    constant_pj: float  # the compute units' energy
+
+
+def build_space(space: Mapspace, model: Model) -> tuple[Space, Choices]:
+    """Tables of a mapspace."""
+    problem = space.problem
+    n_dims, n_slots = len(model.bounds), len(space.slots)
+    lists = [divisors(int(b)) for b in model.bounds]
+    widest = max(len(x) for x in lists)
+    n_divisors = np.array([len(x) for x in lists], np.int64)
+    divisor = np.ones((n_dims, widest), np.int64)
+    for d, found in enumerate(lists):
+        divisor[d, : len(found)] = found
+    radix = np.concatenate([[1], np.cumprod(n_divisors)[:-1]]).astype(np.int64)
+    n_tiles = int(np.prod(n_divisors))
+    index = np.arange(n_tiles)[:, None] // radix % n_divisors
+    tile = divisor[np.arange(n_dims), index]
+    below = np.zeros((n_slots, n_dims, widest, widest), np.int64)
+    n_below = np.zeros((n_slots, n_dims, widest), np.int64)
+    for q, slot in enumerate(space.slots):
+        for d, found in enumerate(lists):
+            for b, above in enumerate(found):
+                fits = [a for a, low in enumerate(found) if above % low == 0 and above // low in slot.factors[d]]
+                below[q, d, b, : len(fits)] = fits
+                n_below[q, d, b] = len(fits)
+    n_spaces, n_ranks = model.coefficients.shape[:2]
+    spans = 1 + np.einsum("srd,nd->srn", model.coefficients, tile - 1)
+    sees = relevances(model)
+    rank = np.full((n_spaces, n_dims), -1, np.int64)
+    coefficient = np.zeros((n_spaces, n_dims), np.int64)
+    extent = np.ones((n_spaces, HALO_RANKS, n_tiles))
+    for s in range(n_spaces):
+        halo = 0
+        for r in range(n_ranks):
+            members = [d for d in range(n_dims) if model.coefficients[s, r, d] and model.bounds[d] > 1]
+            if len(members) > 1:
+                rank[s, members] = halo
+                coefficient[s, members] = model.coefficients[s, r, members]
+                if halo < HALO_RANKS:
+                    extent[s, halo] = spans[s, r]
+                halo += 1
+    tables = Space(
+        n_divisors=n_divisors,
+        divisor=divisor,
+        radix=radix,
+        digits=index,
+        below=below,
+        n_below=n_below,
+        level=np.array([slot.level for slot in space.slots], np.int64),
+        spatial=np.array([slot.spatial for slot in space.slots]),
+        fanout=np.array([slot.fanout for slot in space.slots], np.int64),
+        relevant=np.array([[d in s.relevant for d in range(n_dims)] for s in sees]),
+        halo=np.array([bool(s.sliding) for s in sees]),
+        rank=rank,
+        coefficient=coefficient,
+        words=spans.prod(axis=1).astype(np.float64),
+        extent=extent,
+        iterations=tile.prod(axis=1).astype(np.float64),
+        bounds=model.bounds,
+        computes=float(problem.computes),
+        output=int(np.flatnonzero(model.read_write)[0]),
+        least_used=space.least_used,
+    )
+    return tables, build_choices(space, model)
+
+
+def build_costs(space: Mapspace, model: Model, mask: tuple[tuple[bool, ...], ...], energy: bool = True) -> Costs:
+    """Energies under one keep/bypass choice; all 0 where the objective does not look at energy."""
+    keep = np.array(mask, np.bool_)
+    n_levels, n_spaces = keep.shape
+    weight = 1.0 if energy else 0.0
+    # An access moves block_size words, and at most one of cluster_size instances is charged.
+    per_word = weight / (model.block_size * model.cluster_size)
+    read, fill, update = (table * per_word for table in (model.read_pj, model.fill_pj, model.update_pj))
+    parent_pj = np.zeros((n_levels + 1, n_spaces))
+    fill_pj = np.zeros((n_levels, n_spaces))
+    first_pj = np.zeros(n_levels)
+    more = np.zeros((len(space.slots) + 1, n_spaces), np.bool_)
+    for s in range(n_spaces):
+        output = bool(model.read_write[s])
+        outermost = int(np.flatnonzero(keep[:, s])[-1])
+        for child in range(-1, n_levels):
+            parents = np.flatnonzero(keep[child + 1 :, s])
+            if len(parents):
+                k = child + 1 + int(parents[0])
+                parent_pj[child + 1, s] = read[k] + (update[k] if output else 0.0)
+        for i in np.flatnonzero(keep[:, s]):
+            if i != outermost:
+                fill_pj[i, s] = fill[i]
+            if output:
+                first_pj[i] = read[i] + fill_pj[i, s]
+        for q in range(len(space.slots) + 1):
+            at = space.slots[q].level if q < len(space.slots) else n_levels
+            ahead = np.flatnonzero(keep[at:, s])
+            stop = at + int(ahead[0]) if len(ahead) else -1
+            more[q, s] = any(slot.spatial and slot.level <= stop for slot in space.slots[q:])
+    return Costs(
+        keep=keep,
+        parent_pj=parent_pj,
+        fill_pj=fill_pj,
+        first_pj=first_pj,
+        leak_pj=model.leak_pj * weight,
+        capacity=np.where(model.capacity < 0, np.inf, model.capacity.astype(np.float64)),
+        more_units=more,
+        units_left=np.array([any(s.spatial for s in space.slots[q:]) for q in range(len(space.slots) + 1)]),
+        constant_pj=float(problem_pj(model)) * weight,
+    )
+
+
+def problem_pj(model: Model) -> float:
+    """Energy of the compute units: the same for every mapping."""
+    return float(np.prod(model.bounds, dtype=object)) * model.compute_pj
