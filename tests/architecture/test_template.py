@@ -40,6 +40,7 @@ def test_a_template_may_use_files_of_its_own_folder(tmp_path: Path) -> None:
         ("a: {{ 1 / 0 }}\n", r"arch.yaml.j2:1: template error: division by zero"),
         ("a: 1\nb: {{ row(16) }}\n", r"arch.yaml.j2:2: template error: row\(\) missing 1 required positional argument"),
         ("a: {{ bits.__class__.__mro__ }}\n", r"arch.yaml.j2:1: template error: access to attribute '__class__'"),
+        ("a: 1\nb: {{ '%d %d' % 1 }}\n", r"arch.yaml.j2:2: template error: not enough arguments"),
         ("a: {{ range(10 ** 9) }}\n", r"arch.yaml.j2:1: template error: Range too big"),
         ("a: 1\n{% include 'other.j2' %}\n", r"arch.yaml.j2:2: no file 'other.j2' in the folder"),
         ("a: 1\n{% include '../other.j2' %}\n", r"arch.yaml.j2:2: no file '../other.j2' in the folder"),

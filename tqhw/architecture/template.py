@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from tqhw.architecture.packing import row, words_per_cycle, words_per_row
@@ -23,6 +22,18 @@ FUNCTIONS = {
     "floor": math.floor,
     "log2": math.log2,
 }
+
+# What an expression in a template can end with; the sandbox's own refusals are TemplateRuntimeErrors.
+_COMPUTATION = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 
 
 def fill(template: Path, values: Mapping[str, Any]) -> str:
@@ -52,13 +63,11 @@ def fill(template: Path, values: Mapping[str, Any]) -> str:
         raise TqhwError(
             f"template error: {error.message}", place=_line(error, template), lever="declare it in params.yaml"
         ) from None
-    except SecurityError as error:
-        raise TqhwError(f"template error: {error}", place=_line(error, template)) from None
     except TqhwError as error:
         raise TqhwError(error.message, place=_line(error, template), lever=error.lever) from None
     except UnicodeDecodeError:
         raise TqhwError("not a text file in UTF-8", place=str(template)) from None
-    except (ArithmeticError, TypeError, ValueError, OSError, RecursionError, MemoryError) as error:
+    except (jinja2.TemplateRuntimeError, *_COMPUTATION) as error:
         raise TqhwError(f"template error: {error}", place=_line(error, template)) from None
 
 
