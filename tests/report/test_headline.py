@@ -1,0 +1,69 @@
+from dataclasses import replace
+
+import pytest
+
+from tests.report.sample import BITS, sample
+from tqhw.report import headline
+from tqhw.scenario.results import Results
+
+NOTHING = Results(experiment={"bits": [2, 8]})
+
+
+def test_ratios_that_do_not_depend_on_the_scratchpads_stand_once() -> None:
+    table = headline.ratios(sample())
+    assert table is not None
+    assert table.title == "Headline ratios: Any-Precision / TruncQuant"
+    assert table.columns == ("Quantity", "Scratchpads", "State", "2 bits", "4 bits", "6 bits", "8 bits", "Paper")
+    labels = [row[:3] for row in table.rows]
+    assert labels[:3] == [("DRAM traffic", "any", s) for s in ("initial loading", "precision switching", "steady")]
+    assert [spad for _, spad, state in labels[3:] if state == "steady"] == ["smartbuffer_rf", "register_file", "sram"]
+    assert table.rows[1] == ("DRAM traffic", "any", "precision switching", "10.3x", "7.38x", "5.97x", "5.15x", "20x")
+    assert table.rows[0][-1] == ""
+
+
+def test_several_baselines_are_told_apart() -> None:
+    results = sample()
+    others = tuple(replace(r, numerator="multi_model (copy)", value=2.0) for r in results.summary if r.bits)
+    both = replace(results, summary=results.summary + others)
+    table = headline.ratios(both)
+    assert table is not None
+    assert table.columns[0] == "How many times more"
+    assert {row[0] for row in table.rows} == {"Any-Precision / TruncQuant", "Multi-model / TruncQuant"}
+    assert headline.ratios(both, "any_precision") == headline.ratios(results)
+
+
+def test_storage() -> None:
+    table = headline.storage_ratios(sample())
+    assert table is not None
+    assert table.rows[1] == ("FP32 / TruncQuant", "as trained", "1.10 MB", "0.340 MB", "3.24x", "3.53x")
+
+
+def test_overview_joins_accuracy_and_cost() -> None:
+    table = headline.overview(sample())
+    assert table is not None
+    assert table.columns[2:4] == ("Top-1 in %, TruncQuant, truncated", "Top-1 in %, Ordinary QAT, re-quantized")
+    assert table.rows[0] == ("2 bits", "initial loading", "97.3", "97.8", "0.0435", "0.118", "0.0435", "-")
+    assert len(table.rows) == 3 * len(BITS)
+    unmeasured = headline.overview(replace(sample(), accuracy=()))
+    assert unmeasured is not None
+    assert {row[2] for row in unmeasured.rows} == {"not measured"}
+
+
+def test_cards_say_what_they_are() -> None:
+    cards = headline.cards(sample())
+    assert [card.value for card in cards] == ["10.3x", "2.72x", "3.55x", "97.3 %", "60.7 %"]
+    assert cards[0].what == "DRAM traffic, Any-Precision / TruncQuant, 2 bits, precision switching"
+    assert cards[0].beside == "paper: 20x"
+    assert cards[4].what == "Top-1 at 2 bits, Ordinary QAT, truncated"
+
+
+def test_nothing_compared_nothing_shown() -> None:
+    assert headline.ratios(NOTHING) is None
+    assert headline.storage_ratios(NOTHING) is None
+    assert headline.overview(NOTHING) is None
+    assert [card.value for card in headline.cards(NOTHING)] == ["not measured"]
+
+
+@pytest.mark.parametrize(("side", "method"), [("any_precision (fused)", "any_precision"), ("FP32", "FP32")])
+def test_the_method_of_a_side(side: str, method: str) -> None:
+    assert headline.method_of(side) == method

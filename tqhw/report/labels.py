@@ -1,0 +1,82 @@
+"""How the reports call, colour and round things. Names that are not listed are shown as they are."""
+
+from __future__ import annotations
+
+import math
+
+from tqhw.scenario.results import ARRAY, DRAM, GLB, NORMALIZATION, QUANTIZER
+
+NOT_MEASURED = "not measured"
+
+METHODS = {
+    "truncquant": "TruncQuant",
+    "any_precision": "Any-Precision",
+    "multi_model": "Multi-model",
+    "fixed": "Fixed",
+}
+STATES = {
+    "initial_loading": "initial loading",
+    "precision_switching": "precision switching",
+    "steady": "steady",
+}
+SCHEMES = {"truncquant": "TruncQuant", "dorefa": "Ordinary QAT"}
+WEIGHTS = {"shifted": "truncated", "requantized": "re-quantized"}
+QUANTITIES = {
+    "dram_traffic": "DRAM traffic",
+    "dram_weight_traffic": "DRAM weight traffic",
+    "energy": "Energy",
+    "storage": "Storage",
+}
+
+# Okabe and Ito's palette, which colour-blind readers can tell apart.
+BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
+VERMILION, SKY, GREY, BLACK = "#D55E00", "#56B4E9", "#999999", "#000000"
+
+COMPONENT_COLOURS = {DRAM: BLUE, GLB: ORANGE, ARRAY: GREEN, QUANTIZER: PURPLE}
+DATA_SPACE_COLOURS = {"Weights": BLUE, "Inputs": ORANGE, "Outputs": GREEN, NORMALIZATION: PURPLE}
+METHOD_COLOURS = {"truncquant": BLUE, "any_precision": VERMILION, "multi_model": GREEN, "fixed": BLACK}
+SCHEME_COLOURS = {"truncquant": BLUE, "dorefa": VERMILION}
+SPARE_COLOURS = (SKY, GREY, ORANGE, PURPLE)
+
+
+def number(value: float) -> str:
+    """Three significant digits, as a person writes them: 1,230 and 0.00123, exponents only far out."""
+    if value == 0:
+        return "0"
+    size = math.floor(math.log10(abs(value)))
+    if size < -5 or size > 8:
+        return f"{value:.2e}"
+    return f"{value:,.{max(0, 2 - size)}f}"
+
+
+def percent(value: float | None) -> str:
+    """A measured percentage, or that it was not measured."""
+    return NOT_MEASURED if value is None else f"{value:.1f}"
+
+
+def times(value: float) -> str:
+    """A ratio: 3.21x, 20.4x, 1,230x."""
+    return f"{value:.2f}x" if abs(value) < 10 else f"{number(value)}x"
+
+
+def claim(value: float | None) -> str:
+    """The paper's number as it stands there; nothing where it has none."""
+    return "" if value is None else f"{value:g}x"
+
+
+def bits(value: int) -> str:
+    """1 bit, 2 bits."""
+    return f"{value} bit" if value == 1 else f"{value} bits"
+
+
+def scaled(largest: float, unit: str) -> tuple[float, str]:
+    """(divisor, unit with its decimal prefix) so that ``largest`` becomes a number from 1 to 1000."""
+    for divisor, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if largest >= divisor:
+            return divisor, prefix + unit
+    return 1.0, unit
+
+
+def series(scheme: str, weights: str) -> str:
+    """The name of one line of accuracies."""
+    return f"{SCHEMES.get(scheme, scheme)}, {WEIGHTS.get(weights, weights)}"

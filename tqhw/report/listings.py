@@ -1,0 +1,203 @@
+"""The tables of results: accuracy, energy, traffic, storage, amortisation, schedule, layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tqhw.report import labels
+from tqhw.report.table import Table, groups
+from tqhw.scenario.results import COMPONENTS, QUANTIZER, LayerRow, Results
+
+DEFAULT_SCHEME = "truncquant"
+
+
+def precisions(results: Results) -> tuple[int, ...]:
+    """All precisions that anything is reported at, ascending."""
+    asked = results.experiment.get("bits", ())
+    found = {row.bits for row in results.accuracy} | {row.bits for row in results.energy}
+    return tuple(sorted({*asked, *found}))
+
+
+def accuracies(results: Results) -> dict[tuple[str, str], dict[int, float | None]]:
+    """(scheme, weights) -> bits -> top-1; None at every precision that was not measured."""
+    lines: dict[tuple[str, str], dict[int, float | None]] = {}
+    for row in results.accuracy:
+        lines.setdefault((row.scheme, row.weights), dict.fromkeys(precisions(results)))[row.bits] = row.top1
+    return lines or {(DEFAULT_SCHEME, "shifted"): dict.fromkeys(precisions(results))}
+
+
+def accuracy(results: Results) -> Table:
+    """Top-1 by scheme and bits; a star where it was verified bit for bit on the shifted integers."""
+    bits = precisions(results)
+    verified = {(row.scheme, row.weights, row.bits) for row in results.accuracy if row.verified}
+    rows = []
+    for (scheme, weights), line in accuracies(results).items():
+        cells = (labels.percent(line[b]) + (" *" if (scheme, weights, b) in verified else "") for b in bits)
+        rows.append((labels.series(scheme, weights), *cells))
+    samples = sorted({row.samples for row in results.accuracy if row.top1 is not None})
+    note = "* the shifted integers are the quantizer's own and the logits equal, bit for bit" if verified else ""
+    tested = f", {' and '.join(map(str, samples))} test samples" if samples else ""
+    return Table(f"Accuracy, top-1 in %{tested}", ("", *map(labels.bits, bits)), tuple(rows), note=note)
+
+
+def energy(results: Results) -> Table | None:
+    """mJ by state, precision, method and component group."""
+    components = [c for c in COMPONENTS if any(row.component == c for row in results.energy)]
+    cells: dict[tuple[str, int, str], dict[str, float]] = {}
+    for row in results.energy:
+        cells.setdefault((row.state, row.bits, row.method), {})[row.component] = row.energy_mj
+    rows = tuple(
+        (*_keys(*key), *_numbers(found.get(c) for c in components), labels.number(sum(found.values())))
+        for key, found in cells.items()
+    )
+    heads = (f"{c} (estimate)" if c == QUANTIZER else c for c in components)
+    return _table("Energy in mJ: what a state needs, one inference included", (*heads, "Total"), rows)
+
+
+def traffic(results: Results) -> Table | None:
+    """DRAM traffic by state, precision, method and data space."""
+    spaces = tuple(dict.fromkeys(row.dataspace for row in results.traffic))
+    cells: dict[tuple[str, int, str], dict[str, int]] = {}
+    padding: dict[tuple[str, int, str], int] = {}
+    for row in results.traffic:
+        key = (row.state, row.bits, row.method)
+        cells.setdefault(key, {})[row.dataspace] = row.dram_bits
+        padding[key] = padding.get(key, 0) + row.padding_bits
+    divisor, unit = labels.scaled(max((sum(c.values()) for c in cells.values()), default=0), "bit")
+    rows = []
+    for key, found in cells.items():
+        total = sum(found.values())
+        values = _numbers(None if s not in found else found[s] / divisor for s in spaces)
+        share = f"{100 * padding[key] / total:.1f} %" if total else "0 %"
+        rows.append((*_keys(*key), *values, labels.number(total / divisor), share))
+    return _table(
+        f"DRAM traffic in {unit}: what a state needs, one inference included",
+        (*spaces, "Total", "of it padding"),
+        tuple(rows),
+    )
+
+
+def traffic_totals(results: Results) -> Table | None:
+    """DRAM traffic by state and method (rows) and precision (columns), all data spaces together."""
+    totals: dict[tuple[str, str], dict[int, int]] = {}
+    for row in results.traffic:
+        line = totals.setdefault((row.state, row.method), {})
+        line[row.bits] = line.get(row.bits, 0) + row.dram_bits
+    bits = sorted({b for line in totals.values() for b in line})
+    divisor, unit = labels.scaled(max((n for line in totals.values() for n in line.values()), default=0), "bit")
+    states = list(dict.fromkeys(state for state, _ in totals))
+    rows = tuple(
+        (
+            labels.STATES.get(state, state).capitalize(),
+            labels.METHODS.get(method, method),
+            *_numbers(None if b not in line else line[b] / divisor for b in bits),
+        )
+        for (state, method), line in sorted(totals.items(), key=lambda item: states.index(item[0][0]))
+    )
+    title = f"DRAM traffic in {unit}: what a state needs, one inference included"
+    heads = ("State", "Method", *map(labels.bits, bits))
+    return Table(title, heads, rows, labels=2, break_before=groups(rows)) if rows else None
+
+
+def storage(results: Results) -> Table | None:
+    """MB in DRAM by method, with its parts."""
+    parts = tuple(dict.fromkeys(name for row in results.storage for name in row.parts))
+    rows = tuple(
+        (
+            labels.METHODS.get(row.method, row.method),
+            " ".join(map(str, row.bits)),
+            *_numbers(row.parts.get(p) for p in parts),
+            labels.number(row.megabytes),
+        )
+        for row in results.storage
+    )
+    heads = ("Method", "Bits served", *(p.replace("_", " ") for p in parts), "Total")
+    return Table("Storage in DRAM, MB (10^6 bytes)", heads, rows, labels=2) if rows else None
+
+
+def amortised(results: Results) -> Table | None:
+    """mJ per inference by the number of inferences between two switches."""
+    counts = sorted({row.inferences for row in results.amortised})
+    cells = {(row.bits, row.method, row.inferences): row.energy_mj for row in results.amortised}
+    keys = sorted(dict.fromkeys(key[:2] for key in cells), key=lambda key: key[0])
+    rows = tuple(
+        (labels.bits(b), labels.METHODS.get(m, m), *_numbers(cells.get((b, m, count)) for count in counts))
+        for b, m in keys
+    )
+    title = "Energy per inference in mJ, by inferences per switch"
+    heads = ("Bits", "Method", *map(str, counts))
+    return Table(title, heads, rows, labels=2, break_before=groups(rows)) if rows else None
+
+
+def schedule(results: Results) -> Table | None:
+    """The schedule, step by step."""
+    divisor, unit = labels.scaled(max((row.dram_bits for row in results.schedule), default=0), "bit")
+    rows = tuple(
+        (
+            labels.METHODS.get(row.method, row.method),
+            str(row.step),
+            labels.STATES.get(row.state, row.state),
+            labels.bits(row.bits),
+            f"{row.inferences:,}",
+            labels.number(row.energy_mj),
+            labels.number(row.cumulative_mj),
+            labels.number(row.dram_bits / divisor),
+        )
+        for row in results.schedule
+    )
+    heads = ("Method", "Step", "Begins with", "Bits", "Inferences", "mJ", "mJ so far", f"DRAM {unit}")
+    return Table("Schedule", heads, rows, labels=4, break_before=groups(rows)) if rows else None
+
+
+def layers(results: Results) -> Table | None:
+    """The distinct layers; energies of the first scratchpad model, weights fetched as wide as they are used."""
+    spad = results.layers[0].evaluations[0].spad_model if results.layers and results.layers[0].evaluations else None
+    widths = sorted(
+        {
+            e.weight_bits
+            for row in results.layers
+            for e in row.evaluations
+            if row.bits is None and e.spad_model == spad and e.fetch_bits == e.weight_bits
+        }
+    )
+    rows = []
+    for row in results.layers:
+        own = {e.weight_bits: e for e in row.evaluations if e.spad_model == spad and e.fetch_bits == e.weight_bits}
+        found = [own.get(b if row.bits is None else row.bits) for b in widths]
+        proved = all(e.proved_optimal for e in own.values())
+        rows.append(
+            (
+                row.name,
+                _shape(row),
+                "the model's" if row.bits is None else labels.bits(row.bits),
+                "yes" if proved and own else "no",
+                str(row.count),
+                f"{row.macs:,}",
+                f"{row.weights:,}",
+                *_numbers(None if e is None else e.energy_pj / 1e6 for e in found),
+            )
+        )
+    heads = ("Layer", "Shape", "Bits", "Optimum proved", "Count", "MACs", "Weights", *(f"uJ at {b}" for b in widths))
+    return Table("Layers: one inference of one of each", heads, tuple(rows), labels=4) if rows else None
+
+
+def _shape(row: LayerRow) -> str:
+    return f"{row.shape} " + " ".join(f"{k}={v}" for k, v in row.instance.items() if v != 1)
+
+
+def _keys(state: str, bits: int, method: str) -> tuple[str, str, str]:
+    return labels.STATES.get(state, state).capitalize(), labels.bits(bits), labels.METHODS.get(method, method)
+
+
+def _numbers(values: Iterable[float | None]) -> tuple[str, ...]:
+    return tuple("-" if value is None else labels.number(value) for value in values)
+
+
+def _table(title: str, heads: tuple[str, ...], rows: tuple[tuple[str, ...], ...]) -> Table | None:
+    """A table by state, bits and method, sorted in that order; the order of first appearance counts."""
+    if not rows:
+        return None
+    order = [list(dict.fromkeys(row[i] for row in rows)) for i in range(3)]
+    order[1].sort(key=lambda text: int(text.split()[0]))
+    ordered = tuple(sorted(rows, key=lambda row: tuple(order[i].index(row[i]) for i in range(3))))
+    return Table(title, ("State", "Bits", "Method", *heads), ordered, labels=3, break_before=groups(ordered))

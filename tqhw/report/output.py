@@ -1,0 +1,60 @@
+"""The files of a report, and its tables for the terminal."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import rich.table
+
+from tqhw.errors import TqhwError
+from tqhw.files import read_text, write_bytes, write_text
+from tqhw.report import csvs, headline, listings
+from tqhw.scenario.results import Results, from_json
+
+RESULTS = "results.json"
+
+
+def write(results: Results, out_dir: str | Path, figures: bool = True) -> None:
+    """Writes results.json, a CSV per list, the figures (PNG and SVG, in ``figures/``) and report.html.
+
+    ``figures``: False leaves the figures out, of the page too. The same results give the same bytes. Raises
+    TqhwError where a file cannot be written.
+    """
+    from tqhw.report.figures import pictures
+    from tqhw.report.page import html
+
+    folder = Path(out_dir)
+    drawn = pictures(results) if figures else ()
+    for name, text in csvs.texts(results).items():
+        write_text(folder / name, text)
+    for picture in drawn:
+        write_bytes(folder / "figures" / f"{picture.name}.png", picture.png)
+        write_text(folder / "figures" / f"{picture.name}.svg", picture.svg)
+    write_text(folder / "report.html", html(results, drawn))
+    write_text(folder / RESULTS, json.dumps(results.as_json(), indent=1, ensure_ascii=False) + "\n")
+
+
+def load(folder: str | Path) -> Results:
+    """The results in a folder that :func:`write` wrote. Raises TqhwError where there are none to read."""
+    path = Path(folder) / RESULTS
+    try:
+        document = json.loads(read_text(path))
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise TqhwError(f"not JSON: {error}", place=str(path), lever="run the experiment again") from None
+    return from_json(document, str(path))
+
+
+def terminal(results: Results) -> tuple[rich.table.Table, ...]:
+    """The tables that a run prints, the headline ratios last; empty ones left out."""
+    baselines = list(dict.fromkeys(headline.method_of(r.numerator) for r in results.summary if r.bits is not None))
+    baseline = "any_precision" if "any_precision" in baselines else next(iter(baselines), None)
+    found = (
+        listings.accuracy(results),
+        listings.energy(results),
+        listings.traffic_totals(results),
+        listings.storage(results),
+        headline.ratios(results, baseline),
+        headline.storage_ratios(results),
+    )
+    return tuple(table.terminal() for table in found if table is not None)
