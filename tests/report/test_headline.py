@@ -10,10 +10,10 @@ NOTHING = Results(experiment={"bits": [2, 8]})
 
 
 def test_ratios_that_do_not_depend_on_the_scratchpads_stand_once() -> None:
-    table = headline.ratios(sample())
-    assert table is not None
+    (table,) = headline.ratios(sample())
     assert table.title == "Headline ratios: Any-Precision / TruncQuant"
-    assert table.columns == ("Quantity", "Scratchpads", "State", "2 bits", "4 bits", "6 bits", "8 bits", "Paper")
+    assert table.columns[:3] == ("How many times more", "Scratchpads", "State")
+    assert table.columns[3:] == ("2 bits", "4 bits", "6 bits", "8 bits", "Paper")
     labels = [row[:3] for row in table.rows]
     assert labels[:3] == [("DRAM traffic", "any", s) for s in ("initial loading", "precision switching", "steady")]
     assert [spad for _, spad, state in labels[3:] if state == "steady"] == ["smartbuffer_rf", "register_file", "sram"]
@@ -21,15 +21,15 @@ def test_ratios_that_do_not_depend_on_the_scratchpads_stand_once() -> None:
     assert table.rows[0][-1] == ""
 
 
-def test_several_baselines_are_told_apart() -> None:
+def test_every_baseline_has_its_own_table_and_claims_only_where_there_are_any() -> None:
     results = sample()
-    others = tuple(replace(r, numerator="multi_model (copy)", value=2.0) for r in results.summary if r.bits)
-    both = replace(results, summary=results.summary + others)
-    table = headline.ratios(both)
-    assert table is not None
-    assert table.columns[0] == "How many times more"
-    assert {row[0] for row in table.rows} == {"Any-Precision / TruncQuant", "Multi-model / TruncQuant"}
-    assert headline.ratios(both, "any_precision") == headline.ratios(results)
+    others = tuple(replace(r, numerator="fixed (fixed)", value=2.0, paper=None) for r in results.summary if r.bits)
+    first, second = headline.ratios(replace(results, summary=results.summary + others))
+    assert (first,) == headline.ratios(results)
+    assert second.title == "Headline ratios: Fixed / TruncQuant"
+    assert second.columns[-1] == "8 bits"
+    assert {row[1] for row in second.rows} == {"any"}
+    assert second.note == ""
 
 
 def test_storage() -> None:
@@ -58,7 +58,7 @@ def test_cards_say_what_they_are() -> None:
 
 
 def test_nothing_compared_nothing_shown() -> None:
-    assert headline.ratios(NOTHING) is None
+    assert headline.ratios(NOTHING) == ()
     assert headline.storage_ratios(NOTHING) is None
     assert headline.overview(NOTHING) is None
     assert [card.value for card in headline.cards(NOTHING)] == ["not measured"]

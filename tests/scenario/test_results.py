@@ -59,6 +59,24 @@ def test_another_schema_version_is_refused() -> None:
         from_json({**RESULTS.as_json(), "schema_version": 99}, "old.json")
 
 
+@pytest.mark.parametrize(
+    ("rows", "key", "value", "message"),
+    [
+        ("energy", "energy_mj", "much", "energy_mj of EnergyRow is 'much'"),
+        ("energy", "energy_mj", None, "energy_mj of EnergyRow is None"),
+        ("accuracy", "verified", 1, "verified of AccuracyRow is 1"),
+        ("accuracy", "bits", True, "bits of AccuracyRow is True"),
+        ("accuracy", "top1", "high", "top1 of AccuracyRow is 'high'"),
+        ("summary", "quantity", 3, "quantity of Ratio is 3"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_named(rows: str, key: str, value: object, message: str) -> None:
+    document = json.loads(json.dumps(RESULTS.as_json()))
+    document[rows][0][key] = value
+    with pytest.raises(TqhwError, match=f"not a results file of tqhw: {message}"):
+        from_json(document)
+
+
 @pytest.mark.parametrize("broken", [[], {"schema_version": 1}, {**RESULTS.as_json(), "energy": [{"method": "x"}]}])
 def test_what_is_no_results_file_is_refused(broken: object) -> None:
     with pytest.raises(TqhwError, match=r"run the experiment again"):

@@ -9,8 +9,8 @@ from tqhw.report.listings import accuracies, precisions
 from tqhw.report.table import Table, groups
 from tqhw.scenario.results import Ratio, Results
 
-PAPER = "Paper"
-_Rows = dict[tuple[str, str, str, str], dict[int, Ratio]]  # (sides, quantity, scratchpads, state) -> bits -> ratio
+ANY = "any"
+_Rows = dict[tuple[str, str, str], dict[int, Ratio]]  # (quantity, scratchpads, state) -> bits -> ratio
 
 
 @dataclass(frozen=True)
@@ -31,36 +31,37 @@ def _sides(ratio: Ratio) -> str:
     return " / ".join(labels.METHODS.get(m, m) for m in map(method_of, (ratio.numerator, ratio.denominator)))
 
 
-def ratios(results: Results, baseline: str | None = None) -> Table | None:
-    """Ratios by quantity, scratchpad model and state (rows) and precision (columns), beside the paper's number.
-
-    ``baseline``: only those against this method.
-    """
+def ratios(results: Results) -> tuple[Table, ...]:
+    """A table per pair of methods: ratios by quantity, scratchpad model and state (rows) and precision (columns)."""
     chosen = [r for r in results.summary if r.bits is not None]
-    chosen = [r for r in chosen if baseline is None or method_of(r.numerator) == baseline]
+    return tuple(
+        _ratios(sides, [r for r in chosen if _sides(r) == sides]) for sides in dict.fromkeys(map(_sides, chosen))
+    )
+
+
+def _ratios(sides: str, chosen: list[Ratio]) -> Table:
     bits = sorted({r.bits for r in chosen if r.bits is not None})
     rows: _Rows = {}
     for r in chosen:
-        spad = r.spad_model or "any"
-        rows.setdefault((_sides(r), r.quantity, spad, r.state or ""), {})[r.bits or 0] = r
-    merged = _merged(rows)
-    order = [list(dict.fromkeys(key[i] for key in rows)) for i in range(4)]
-    order[2].insert(0, "any")
+        rows.setdefault((r.quantity, r.spad_model or ANY, r.state or ""), {})[r.bits or 0] = r
+    order = [list(dict.fromkeys(key[i] for key in rows)) for i in range(3)]
+    order[1].insert(0, ANY)
     lines = []
-    for key in sorted(merged, key=lambda key: tuple(order[i].index(key[i]) for i in range(4))):
-        sides, quantity, spad, state = key
+    merged = _merged(rows)
+    for key in sorted(merged, key=lambda key: tuple(order[i].index(key[i]) for i in range(3))):
+        quantity, spad, state = key
         cells = (labels.times(merged[key][b].value) if b in merged[key] else "-" for b in bits)
         paper = next((labels.claim(r.paper) for r in merged[key].values() if r.paper is not None), "")
         what = labels.QUANTITIES.get(quantity, quantity)
-        lines.append((sides, what, spad, labels.STATES.get(state, state), *cells, paper))
-    heads = ("How many times more", "Quantity", "Scratchpads", "State", *map(labels.bits, bits), PAPER)
-    title, table = "Headline ratios", tuple(lines)
-    marks = groups(table) | groups(table, 1)
-    if len(order[0]) == 1:
-        title, heads, table = f"{title}: {order[0][0]}", heads[1:], tuple(line[1:] for line in table)
-    note = "Paper: the most that it claims for something near, for comparison; nothing here is tuned to it."
-    words = len(heads) - len(bits) - 1
-    return Table(title, heads, table, labels=words, note=note, break_before=marks) if table else None
+        lines.append((what, spad, labels.STATES.get(state, state), *cells, paper))
+    heads = ("How many times more", "Scratchpads", "State", *map(labels.bits, bits))
+    table, note = tuple(lines), ""
+    if any(line[-1] for line in table):
+        heads = (*heads, "Paper")
+        note = "Paper: the most that it claims for something near, for comparison; nothing here is tuned to it."
+    else:
+        table = tuple(line[:-1] for line in table)
+    return Table(f"Headline ratios: {sides}", heads, table, labels=3, note=note, break_before=groups(table))
 
 
 def _merged(rows: _Rows) -> _Rows:
@@ -68,9 +69,9 @@ def _merged(rows: _Rows) -> _Rows:
     values = {key: {b: r.value for b, r in found.items()} for key, found in rows.items()}
     result: _Rows = {}
     for key, found in rows.items():
-        same = [other for other in rows if (*other[:2], other[3]) == (*key[:2], key[3])]
+        same = [other for other in rows if (other[0], other[2]) == (key[0], key[2])]
         alike = len(same) > 1 and all(values[other] == values[key] for other in same)
-        result.setdefault((*key[:2], "any" if alike else key[2], key[3]), found)
+        result.setdefault((key[0], ANY if alike else key[1], key[2]), found)
     return result
 
 
@@ -88,7 +89,7 @@ def storage_ratios(results: Results) -> Table | None:
         for r in results.summary
         if r.bits is None
     )
-    heads = ("How many times more", "Counted", "Upper", "Lower", "Ratio", PAPER)
+    heads = ("How many times more", "Counted", "Upper", "Lower", "Ratio", "Paper")
     return Table("Storage of a model that serves all precisions", heads, rows, labels=2) if rows else None
 
 

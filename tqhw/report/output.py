@@ -47,14 +47,12 @@ def load(folder: str | Path) -> Results:
 
 def terminal(results: Results) -> tuple[rich.table.Table, ...]:
     """The tables that a run prints, the headline ratios last; empty ones left out."""
-    baselines = list(dict.fromkeys(headline.method_of(r.numerator) for r in results.summary if r.bits is not None))
-    baseline = "any_precision" if "any_precision" in baselines else next(iter(baselines), None)
     found = (
         listings.accuracy(results),
         listings.energy(results),
         listings.traffic_totals(results),
         listings.storage(results),
-        headline.ratios(results, baseline),
+        *headline.ratios(results),
         headline.storage_ratios(results),
     )
     return tuple(table.terminal() for table in found if table is not None)

@@ -42,7 +42,7 @@ def html(results: Results, pictures: tuple[Picture, ...]) -> str:
         cards=headline.cards(results),
         overview=headline.overview(results),
         figures=[_Inline(_inline(p), p.caption) for p in pictures],
-        ratios=_there(headline.ratios(results), headline.storage_ratios(results)),
+        ratios=_there(*headline.ratios(results), headline.storage_ratios(results)),
         tables=_there(
             listings.accuracy(results), listings.energy(results), listings.traffic(results), listings.storage(results)
         ),

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from types import NoneType
+from typing import Any, get_type_hints
 
 from tqhw.errors import TqhwError
 
@@ -196,10 +197,22 @@ _ROWS: dict[str, type] = {
 }
 
 
+_ALLOWED: dict[Any, tuple[type, ...]] = {  # JSON writes 2.0 as 2.0, but other programs write 2
+    str: (str,),
+    int: (int,),
+    float: (int, float),
+    bool: (bool,),
+    str | None: (str, NoneType),
+    int | None: (int, NoneType),
+    float | None: (int, float, NoneType),
+}
+
+
 def from_json(document: Any, place: str = "results.json") -> Results:
     """The results in a document that :meth:`Results.as_json` made.
 
-    Raises TqhwError for another schema version or a row that lacks or does not know a field.
+    Raises TqhwError for another schema version or a row that lacks or does not know a field, or has a text where a
+    number belongs.
     """
     if not isinstance(document, dict) or document.get("schema_version") != SCHEMA_VERSION:
         found = document.get("schema_version") if isinstance(document, dict) else None
@@ -223,8 +236,17 @@ def from_json(document: Any, place: str = "results.json") -> Results:
 def _row(kind: type, item: Mapping[str, Any]) -> Any:
     values = {key: tuple(value) if isinstance(value, list) else value for key, value in item.items()}
     if kind is LayerRow:
-        values["evaluations"] = tuple(LayerEvaluation(**evaluation) for evaluation in values["evaluations"])
+        values["evaluations"] = tuple(_row(LayerEvaluation, evaluation) for evaluation in values["evaluations"])
+    for name, hint in get_type_hints(kind).items():
+        if name in values and not _fits(values[name], _ALLOWED.get(hint)):
+            raise TypeError(f"{name} of {kind.__name__} is {values[name]!r}")
     return kind(**values)
+
+
+def _fits(value: Any, allowed: tuple[type, ...] | None) -> bool:
+    if allowed is None:
+        return True
+    return isinstance(value, allowed) and (bool in allowed or not isinstance(value, bool))
 
 
 def _plain(value: Any) -> Any:
