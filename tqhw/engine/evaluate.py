@@ -6,7 +6,7 @@ from tqhw.engine.batch import BadMappingError, Batch, check_batch, encode
 from tqhw.engine.kernel import Counts, Work, evaluate_batch, make_counts, make_work
 from tqhw.engine.model import Model, build_model
 from tqhw.engine.nest import FANOUT, OVERFLOW, RULES, VALID
-from tqhw.engine.unit import MAX_ROWS
+from tqhw.engine.table import MAX_ROWS
 from tqhw.errors import TqhwError
 from tqhw.spec import (
     ERT,
@@ -29,7 +29,6 @@ def run_batch(model: Model, batch: Batch, detail: bool = False, work: Work | Non
     check_batch(batch, n_levels, n_dims, n_spaces)
     out = make_counts(len(batch), n_levels, n_spaces, detail)
     evaluate_batch(
-        model,
         batch.temporal,
         batch.temporal_order,
         batch.spatial,
@@ -37,6 +36,7 @@ def run_batch(model: Model, batch: Batch, detail: bool = False, work: Work | Non
         batch.split,
         batch.keep,
         make_work(model) if work is None else work,
+        detail,
         out,
     )
     if (out.rule == OVERFLOW).any():

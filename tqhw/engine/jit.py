@@ -1,4 +1,4 @@
-"""The one way tqhw compiles a kernel: numba, cached on disk, IEEE arithmetic (results never depend on the CPU)."""
+"""The two ways tqhw compiles a kernel: numba, cached on disk, IEEE arithmetic (results never depend on the CPU)."""
 
 from __future__ import annotations
 
@@ -17,3 +17,8 @@ _OPTIONS: dict[str, Any] = {"cache": True, "fastmath": False, "error_model": "nu
 def jit(function: F) -> F:
     """Compiles a kernel that only works on the arrays it is given."""
     return cast(F, numba.njit(**_OPTIONS)(function))
+
+
+def inline(function: F) -> F:
+    """Compiles a part of a kernel that is always copied into its callers: a call would pass hundreds of values."""
+    return cast(F, numba.njit(forceinline=True, **_OPTIONS)(function))

@@ -1,7 +1,4 @@
-"""From loop nests to counts, cycles and energy, for a batch of mappings (reference sections 5.6 to 5.12).
-
-Timeloop: ``src/loop-analysis/tiling.cpp`` (collapse, bypassing, peers), ``src/model/buffer.cpp`` (energy, bandwidth).
-"""
+"""One mapping after the other: nest, validity, traffic, cycles (section 5.12) and energy (5.10, 5.11)."""
 
 from __future__ import annotations
 
@@ -9,11 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tqhw.engine.jit import jit
+from tqhw.engine.flow import Flow, accesses, bypass, collapse, make_flow, partitions
+from tqhw.engine.jit import inline, jit
 from tqhw.engine.model import Bools, Floats, Ints, Model
-from tqhw.engine.nest import FACTORS, OVERFLOW, VALID, Nest, box_words, build_nest, first_violation, make_nest
-from tqhw.engine.unit import Table, Unit, deliver, deliver_to_macs, make_table, make_unit
-from tqhw.engine.walk import fetched_words
+from tqhw.engine.nest import FACTORS, OVERFLOW, VALID, Nest, build_nest, first_violation, make_nest
+from tqhw.engine.plan import Plan, Records, make_plan, records
+from tqhw.engine.table import MAX_ROWS
+from tqhw.engine.walk import fetch
 
 
 class Counts(NamedTuple):
@@ -37,21 +36,17 @@ class Counts(NamedTuple):
 
 
 class Work(NamedTuple):
-    """Work arrays of one thread, for one mapping at a time."""
+    """A model as the kernels read it, and the work arrays of one thread, for one mapping at a time."""
 
+    plan: Plan
     nest: Nest
-    unit: Unit
-    table: Table
-    content: Floats  # [L] words that a level sends inwards (its accesses)
-    link: Floats  # [L] words over the links of the level's unit
-    share: Floats  # [L] words that one instance receives from the next outer level
-    peer: Floats  # [L]
-    fan: Ints  # [L]
-    size: Ints  # [L, S] tile, before bypassing
+    flow: Flow
+    levels: Records  # [L] slowdown, cycles, leak_pj
+    total: Records  # [1] what Counts has one number of per mapping
 
 
 def make_counts(n: int, n_levels: int, n_spaces: int, detail: bool) -> Counts:
-    """Empty results of N mappings; without ``detail`` the per-level arrays have one row, reused for every mapping."""
+    """Empty results of N mappings; without ``detail`` the per-level arrays have one row, which stays empty."""
     rows = n if detail else 1
 
     def ints(*more: int) -> Ints:
@@ -77,174 +72,132 @@ def make_counts(n: int, n_levels: int, n_spaces: int, detail: bool) -> Counts:
 
 
 def make_work(model: Model) -> Work:
-    """Work arrays for :func:`evaluate_batch` on one thread."""
-    n_levels, n_dims = len(model.mesh_x), len(model.bounds)
-    n_ranks = model.coefficients.shape[1]
+    """The model, packed, with work arrays for :func:`evaluate_batch` on one thread."""
+    plan = make_plan(model)
     return Work(
-        nest=make_nest(n_levels, n_dims),
-        unit=make_unit(model.compute_instances, n_levels * n_dims, n_ranks),
-        table=make_table(n_levels),
-        content=np.zeros(n_levels),
-        link=np.zeros(n_levels),
-        share=np.zeros(n_levels),
-        peer=np.zeros(n_levels),
-        fan=np.zeros(n_levels, np.int64),
-        size=np.zeros((n_levels, len(model.ranks)), np.int64),
+        plan=plan,
+        nest=make_nest(plan),
+        flow=make_flow(plan),
+        levels=records(len(plan.levels), slowdown=np.float64, cycles=np.int64, leak_pj=np.float64),
+        total=records(1, rule=np.int64, level=np.int64, cycles=np.int64, compute_cycles=np.int64, energy_pj=np.float64),
     )
 
 
-@jit
-def round_half_away(x: float) -> int:
-    """C's round()."""
-    below = np.floor(x)
-    if x >= 0:
-        return int(below) + (1 if x - below >= 0.5 else 0)
-    return int(below) + (1 if x - below > 0.5 else 0)
-
-
-@jit
-def access_energy(words: int, block_size: int, energy_pj: float) -> float:
-    return ((words + block_size - 1) // block_size) * energy_pj
-
-
-@jit
-def collapse(model: Model, s: int, work: Work, n: int, partition: Ints) -> None:
-    """Contents, links, shares and partitions of data space s for all levels (5.6), before bypassing."""
-    nest, table = work.nest, work.table
-    n_levels = nest.fan_x.shape[0]
-    computes = 1.0
-    for t in range(nest.t_end[n_levels]):
-        computes *= nest.t_bound[t]
-    fetched = computes
-    for i in range(n_levels):
-        table.rows[i] = 0
-        work.fan[i] = nest.fan_x[i] * nest.fan_y[i]
-        work.link[i] = 0.0
-        has_unit = nest.s_end[i + 1] > nest.s_end[i]
-        if has_unit and i == 0:
-            work.link[0] = deliver_to_macs(model, s, nest, 0, work.unit, table)
-        elif has_unit:
-            work.link[i] = deliver(model, s, nest, i, fetched, work.unit, table)
-        else:
-            table.multicast[i, 0] = 1
-            table.groups[i, 0] = 1
-            table.accesses[i, 0] = fetched
-            table.rows[i] = 1
-        content = 0.0
-        for row in range(table.rows[i]):
-            content += table.accesses[i, row]
-        work.content[i] = content
-        # A level without loops holds the tile of the level below for as long, so it fetches as much.
-        if i == 0 or has_unit or nest.t_end[i + 1] > nest.t_end[i]:
-            fetched = fetched_words(model, s, nest, i, work.unit.moves, work.unit.extents)
-    share = 0.0
-    for i in range(n_levels - 1, -1, -1):
-        work.share[i] = share
-        share = 0.0
-        for row in range(table.rows[i]):
-            share += table.accesses[i, row] * table.multicast[i, row] / work.fan[i]
-    partition[n, n_levels - 1, s] = work.size[n_levels - 1, s]
-    for i in range(n_levels - 2, -1, -1):
-        parent = work.size[i, s]
-        if nest.s_end[i + 2] > nest.s_end[i + 1]:
-            parent = box_words(model, s, nest.extent_unit, i + 1)
-        partition[n, i, s] = partition[n, i + 1, s] * work.size[i, s] // parent
-
-
-@jit
-def bypass(s: int, keep: Bools, work: Work, n: int, partition: Ints) -> None:
-    """Moves the traffic of bypassed levels outwards (5.7), and hands link words to the level below (5.8)."""
-    nest, table = work.nest, work.table
-    n_levels = keep.shape[0]
-    for i in range(n_levels):
-        if keep[i, s]:
-            continue
-        if i < n_levels - 1:
-            weighted = 0.0
-            for row in range(table.rows[i + 1]):
-                weighted += table.accesses[i + 1, row] * table.multicast[i + 1, row]
-            factor = work.content[i] * work.fan[i + 1] / weighted
-            work.link[i + 1] = 0.0
-            content = 0.0
-            for row in range(table.rows[i + 1]):
-                table.accesses[i + 1, row] *= factor
-                content += table.accesses[i + 1, row]
-            work.content[i + 1] = content
-        partition[n, i, s] = 0
-        work.content[i] = 0.0
-        work.share[i] = 0.0
-    for i in range(n_levels - 1, -1, -1):
-        if keep[i, s]:
-            work.share[i] = 0.0
-            break
-        work.content[i] = 0.0
-        work.link[i] = 0.0
-    for i in range(n_levels):
-        work.peer[i] = 0.0
-    for i in range(n_levels - 1, 0, -1):
-        if work.link[i] != 0.0:
-            work.peer[i - 1] += work.link[i] / (nest.used_x[i - 1] * nest.used_y[i - 1])
-
-
-@jit
-def accesses(model: Model, s: int, keep: Bools, work: Work, n: int, out: Counts) -> None:
-    """Reads, fills, updates (5.9) and dynamic energy (5.10) of data space s."""
-    nest = work.nest
-    n_levels = keep.shape[0]
-    outermost = n_levels - 1
-    while not keep[outermost, s]:
-        outermost -= 1
-    for i in range(n_levels):
-        if not keep[i, s]:
-            out.reads[n, i, s] = 0
-            out.fills[n, i, s] = 0
-            out.updates[n, i, s] = 0
-            out.ds_energy_pj[n, i, s] = 0.0
-            continue
-        content, share, peer = work.content[i], work.share[i], work.peer[i]
-        if model.read_write[s]:
-            # The first visit of a tile neither reads old partial sums here nor loads them from the parent.
-            first = out.partition[n, i, s]
-            updates = round_half_away(content)
-            reads = round_half_away(content + peer - first)
-            fills = round_half_away(share + peer - (0 if i == outermost else first))
-        else:
-            updates = 0
-            reads = round_half_away(content + peer)
-            fills = int(share + peer)
-        out.reads[n, i, s] = reads
-        out.fills[n, i, s] = fills
-        out.updates[n, i, s] = updates
-        block = model.block_size[i]
-        energy = (
-            access_energy(reads, block, model.read_pj[i])
-            + access_energy(fills, block, model.fill_pj[i])
-            + access_energy(updates, block, model.update_pj[i])
-        )
-        used = nest.used_x[i] * nest.used_y[i]
-        clusters = min(float(used), model.instances[i] / model.cluster_size[i])
-        out.ds_energy_pj[n, i, s] = energy * clusters / used * used
-
-
-@jit
-def throttle(model: Model, keep: Bools, compute_cycles: float, n: int, out: Counts) -> None:
-    """Cycles of every level under its bandwidths, and of the whole mapping (5.12)."""
+@inline
+def throttle(plan: Plan, nest: Nest, keep: Bools, compute_cycles: int, flow: Flow, levels: Records) -> int:
+    """Writes slowdown and cycles of every level under its bandwidths; cycles of the whole mapping (5.12)."""
     n_levels, n_spaces = keep.shape
+    most = compute_cycles
     for i in range(n_levels):
+        levels[i].slowdown = 1.0
+        levels[i].cycles = compute_cycles
+        limits = plan.levels[i]
+        if not limits.limited:
+            continue
         need_read = 0.0
         need_write = 0.0
         for s in range(n_spaces):
-            need_read += out.reads[n, i, s] / compute_cycles
-            need_write += (out.fills[n, i, s] + out.updates[n, i, s]) / compute_cycles
+            if keep[i, s]:
+                count = flow.counts[i, s]
+                need_read += count.reads / compute_cycles
+                need_write += (count.fills + count.updates) / compute_cycles
         slowdown = 1.0
-        if model.read_bandwidth[i] < need_read:
-            slowdown = min(slowdown, model.read_bandwidth[i] / need_read)
-        if model.write_bandwidth[i] < need_write:
-            slowdown = min(slowdown, model.write_bandwidth[i] / need_write)
-        if model.shared_bandwidth[i] < need_write + need_read:
-            slowdown = min(slowdown, model.shared_bandwidth[i] / (need_write + need_read))
-        out.slowdown[n, i] = slowdown
-        out.level_cycles[n, i] = int(np.ceil(compute_cycles / slowdown))
+        if need_read > limits.read_bandwidth:
+            slowdown = min(slowdown, limits.read_bandwidth / need_read)
+        if need_write > limits.write_bandwidth:
+            slowdown = min(slowdown, limits.write_bandwidth / need_write)
+        if need_read + need_write > limits.shared_bandwidth:
+            slowdown = min(slowdown, limits.shared_bandwidth / (need_write + need_read))
+        levels[i].slowdown = slowdown
+        levels[i].cycles = int(np.ceil(compute_cycles / slowdown))
+        most = max(most, levels[i].cycles)
+    return most
+
+
+@jit
+def evaluate_nest(
+    temporal: Ints,
+    temporal_order: Ints,
+    spatial: Ints,
+    spatial_order: Ints,
+    split: Ints,
+    keep: Bools,
+    work: Work,
+    detail: bool,
+) -> None:
+    """Evaluates one mapping into the work arrays; ``detail``: also the partitions that no count depends on."""
+    plan, nest, flow, total = work.plan, work.nest, work.flow, work.total[0]
+    n_levels, n_spaces = keep.shape
+    total.level = -1
+    if not build_nest(plan, temporal, temporal_order, spatial, spatial_order, split, nest):
+        total.rule = FACTORS
+        return
+    total.rule, total.level = first_violation(plan, keep, nest)
+    if total.rule != VALID:
+        return
+    compute_cycles = 1
+    for t in range(nest.levels[n_levels - 1].end_loop):
+        compute_cycles *= nest.temporal[t].bound
+    total.compute_cycles = compute_cycles
+    for s in range(n_spaces):
+        n = nest.outermost[s] + 1  # levels further out lose all statistics
+        fetch(plan, s, nest, n, flow.walk)
+        collapse(plan, s, nest, n, float(compute_cycles), flow)
+        bypass(s, nest, keep, n, flow)
+        if detail or plan.spaces[s].read_write:
+            partitions(s, nest, flow)
+        accesses(plan, s, nest, keep, n, flow)
+        for i in range(n):
+            if flow.levels[i].n_rows > MAX_ROWS:
+                total.rule = OVERFLOW
+    cycles = throttle(plan, nest, keep, compute_cycles, flow, work.levels)
+    total.cycles = cycles
+    energy = plan.machine[0].compute_pj
+    for i in range(n_levels):
+        level_pj = 0.0
+        for s in range(n_spaces):
+            if keep[i, s]:
+                level_pj += flow.counts[i, s].energy_pj
+        # Only used instances leak, even where every data space bypasses them.
+        leak = plan.levels[i].leak_pj * cycles * max(1, nest.levels[i].used)
+        work.levels[i].leak_pj = leak
+        energy += level_pj + leak
+    total.energy_pj = energy
+
+
+@inline
+def copy_details(work: Work, keep: Bools, row: int, out: Counts) -> None:
+    """Copies what was counted per level and data space; of an invalid mapping, the tiles."""
+    n_levels, n_spaces = keep.shape
+    valid = work.total[0].rule == VALID
+    for i in range(n_levels):
+        level = work.levels[i]
+        out.leak_pj[row, i] = level.leak_pj if valid else 0.0
+        out.slowdown[row, i] = level.slowdown if valid else 0.0
+        out.level_cycles[row, i] = level.cycles if valid else 0
+        out.used[row, i] = work.nest.levels[i].used
+        for s in range(n_spaces):
+            kept = keep[i, s]
+            counted = kept and valid
+            count = work.flow.counts[i, s]
+            out.tile[row, i, s] = work.nest.words[i, s] if kept else 0
+            out.partition[row, i, s] = count.partition if counted else 0
+            out.reads[row, i, s] = count.reads if counted else 0
+            out.fills[row, i, s] = count.fills if counted else 0
+            out.updates[row, i, s] = count.updates if counted else 0
+            out.ds_energy_pj[row, i, s] = count.energy_pj if counted else 0.0
+
+
+@inline
+def copy_totals(work: Work, n: int, out: Counts) -> None:
+    """Copies what there is one number of per mapping."""
+    total = work.total[0]
+    out.rule[n] = total.rule
+    out.level[n] = total.level
+    if total.rule == VALID:
+        out.cycles[n] = total.cycles
+        out.compute_cycles[n] = total.compute_cycles
+        out.energy_pj[n] = total.energy_pj
 
 
 @jit
@@ -261,56 +214,17 @@ def evaluate_one(
     row: int,
     out: Counts,
 ) -> None:
-    """Evaluates one mapping into row ``n`` of the totals and row ``row`` of the details."""
-    nest = work.nest
-    n_levels, n_spaces = keep.shape
-    out.level[n] = -1
-    if not build_nest(model, temporal, temporal_order, spatial, spatial_order, split, nest):
-        out.rule[n] = FACTORS
-        return
-    for i in range(n_levels):
-        for s in range(n_spaces):
-            work.size[i, s] = box_words(model, s, nest.extent, i)
-            out.tile[row, i, s] = work.size[i, s] if keep[i, s] else 0
-    out.rule[n], out.level[n] = first_violation(model, keep, nest, work.size)
-    if out.rule[n] != VALID:
-        return
-    compute_cycles = 1
-    for t in range(nest.t_end[n_levels]):
-        compute_cycles *= nest.t_bound[t]
-    out.compute_cycles[n] = compute_cycles
-    for s in range(n_spaces):
-        collapse(model, s, work, row, out.partition)
-        bypass(s, keep, work, row, out.partition)
-        accesses(model, s, keep, work, row, out)
-    if work.table.overflow[0]:
-        work.table.overflow[0] = 0
-        out.rule[n] = OVERFLOW
-        return
-    throttle(model, keep, float(compute_cycles), row, out)
-    cycles = compute_cycles
-    for i in range(n_levels):
-        cycles = max(cycles, out.level_cycles[row, i])
-    out.cycles[n] = cycles
-    computes = 1
-    for d in range(model.bounds.shape[0]):
-        computes *= model.bounds[d]
-    total = computes * model.compute_pj
-    for i in range(n_levels):
-        level_pj = 0.0
-        for s in range(n_spaces):
-            level_pj += out.ds_energy_pj[row, i, s]
-        used = nest.used_x[i] * nest.used_y[i]
-        out.used[row, i] = used
-        # Only used instances leak, even where every data space bypasses them.
-        out.leak_pj[row, i] = model.leak_pj[i] * cycles * max(1, used)
-        total += level_pj + out.leak_pj[row, i]
-    out.energy_pj[n] = total
+    """Evaluates one mapping into row ``n`` of the totals and row ``row`` of the details, for kernels of other rooms.
+
+    ``work`` must have been made of ``model``.
+    """
+    evaluate_nest(temporal, temporal_order, spatial, spatial_order, split, keep, work, True)
+    copy_totals(work, n, out)
+    copy_details(work, keep, row, out)
 
 
 @jit
 def evaluate_batch(
-    model: Model,
     temporal: Ints,
     temporal_order: Ints,
     spatial: Ints,
@@ -318,21 +232,22 @@ def evaluate_batch(
     split: Ints,
     keep: Bools,
     work: Work,
+    detail: bool,
     out: Counts,
 ) -> None:
     """Evaluates N mappings. Arrays [N or 1, L, D]; an axis of length 1 is shared by all mappings."""
-    detail = out.tile.shape[0] > 1
     for n in range(temporal.shape[0]):
-        evaluate_one(
-            model,
+        kept = keep[min(n, keep.shape[0] - 1)]
+        evaluate_nest(
             temporal[n],
             temporal_order[min(n, temporal_order.shape[0] - 1)],
             spatial[min(n, spatial.shape[0] - 1)],
             spatial_order[min(n, spatial_order.shape[0] - 1)],
             split[min(n, split.shape[0] - 1)],
-            keep[min(n, keep.shape[0] - 1)],
+            kept,
             work,
-            n,
-            n if detail else 0,
-            out,
+            detail,
         )
+        copy_totals(work, n, out)
+        if detail:
+            copy_details(work, kept, n, out)

@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tqhw.engine.jit import jit
-from tqhw.engine.model import Ints, Model
+from tqhw.engine.jit import inline
+from tqhw.engine.model import Bools, Ints
+from tqhw.engine.plan import Plan, Records, records
 
 # Outcomes of a mapping: the rule of section 5.13 that it breaks; OVERFLOW: a table of the engine is too small.
 VALID, FACTORS, BYPASS_ALL, CAPACITY, FANOUT, OVERFLOW = range(6)
@@ -20,152 +21,144 @@ RULES = ("", "factors", "bypass_all", "capacity", "fanout")
 class Nest(NamedTuple):
     """Work arrays for one loop nest. Loops of bound 1 are left out; steps are distances in iteration space."""
 
-    t_dim: Ints  # [L*D] temporal loops, innermost first
-    t_bound: Ints
-    t_step: Ints
-    t_end: Ints  # [L + 1]; the loops of level i are t_end[i] .. t_end[i + 1], the first level starts at t_end[0] = 0
-    s_dim: Ints  # [L*D] spatial loops, innermost (X) first
-    s_bound: Ints
-    s_step: Ints
-    s_end: Ints  # [L + 1]
-    fan_x: Ints  # [L] product of the spatial bounds of the level along X
-    fan_y: Ints  # [L]
-    used_x: Ints  # [L] expansion above the level along X
-    used_y: Ints  # [L]
-    extent: Ints  # [L, D] iterations spanned by all loops up to the level's boundary
-    extent_unit: Ints  # [L, D] the same, up to the level's spatial loops
-    running: Ints  # [D]
+    temporal: Records  # [L*D + 1] dimension, bound, step of all temporal loops, innermost first
+    spatial: Records  # [L*D + 1] the same of the spatial loops, innermost (X) first
+    levels: Records  # [L] which loops belong to the level, its spatial bounds, and the expansion above it
+    extent: Ints  # [D] iterations spanned by the loops so far
+    span: Ints  # [L, K] words of the level's tile along every rank
+    words: Ints  # [L, S] words of the level's tile
+    unit_words: Ints  # [L, S] words of the tile below the level, enlarged by the level's spatial loops
+    outermost: Ints  # [S] outermost level that keeps the data space
 
 
-def make_nest(n_levels: int, n_dimensions: int) -> Nest:
+def make_nest(plan: Plan) -> Nest:
     """Empty work arrays."""
-
-    def loops() -> Ints:
-        return np.zeros(n_levels * n_dimensions, np.int64)
-
-    def levels(more: int = 0) -> Ints:
-        return np.zeros(n_levels + more, np.int64)
-
-    def spans() -> Ints:
-        return np.zeros((n_levels, n_dimensions), np.int64)
-
+    n_levels, n_spaces, n_dims = len(plan.levels), len(plan.spaces), len(plan.bounds)
+    names = ("first_loop", "end_loop", "first_unit", "end_unit", "fan_x", "fan_y", "used_x", "used_y", "used")
+    loop = {"dimension": np.int64, "bound": np.int64, "step": np.int64}
     return Nest(
-        t_dim=loops(),
-        t_bound=loops(),
-        t_step=loops(),
-        t_end=levels(1),
-        s_dim=loops(),
-        s_bound=loops(),
-        s_step=loops(),
-        s_end=levels(1),
-        fan_x=levels(),
-        fan_y=levels(),
-        used_x=levels(),
-        used_y=levels(),
-        extent=spans(),
-        extent_unit=spans(),
-        running=np.ones(n_dimensions, np.int64),
+        temporal=records(n_levels * n_dims + 1, **loop),
+        spatial=records(n_levels * n_dims + 1, **loop),
+        levels=records(n_levels, **dict.fromkeys(names, np.int64)),
+        extent=np.ones(n_dims, np.int64),
+        span=np.zeros((n_levels, len(plan.ranks)), np.int64),
+        words=np.zeros((n_levels, n_spaces), np.int64),
+        unit_words=np.zeros((n_levels, n_spaces), np.int64),
+        outermost=np.zeros(n_spaces, np.int64),
     )
 
 
-@jit
+@inline
+def box_words(plan: Plan, extent: Ints, span: Ints, words: Ints) -> None:
+    """Words that a box of iterations touches (holes included): along every rank, and in all per data space."""
+    for s in range(plan.spaces.shape[0]):
+        space = plan.spaces[s]
+        product = 1
+        for k in range(space.first_rank, space.end_rank):
+            along = 1
+            for t in range(plan.ranks[k].first_term, plan.ranks[k].end_term):
+                along += plan.terms[t].coefficient * (extent[plan.terms[t].dimension] - 1)
+            span[k] = along
+            product *= along
+        words[s] = product
+
+
+@inline
+def add_loops(factors: Ints, order: Ints, extent: Ints, loops: Records, n: int) -> int:
+    """Appends the loops of bound > 1 to ``loops[:n]``, innermost first, and enlarges ``extent``; new number.
+
+    A loop of bound 1 is written too, and overwritten by the next one: cheaper than a branch that nobody can predict.
+    """
+    for p in range(order.shape[0]):
+        d = order[p]
+        bound = factors[d]
+        loop = loops[n]
+        loop.dimension = d
+        loop.bound = bound
+        loop.step = extent[d]
+        extent[d] *= bound
+        n += bound > 1
+    return n
+
+
+@inline
 def build_nest(
-    model: Model, temporal: Ints, temporal_order: Ints, spatial: Ints, spatial_order: Ints, split: Ints, nest: Nest
+    plan: Plan, temporal: Ints, temporal_order: Ints, spatial: Ints, spatial_order: Ints, split: Ints, nest: Nest
 ) -> bool:
     """Fills ``nest`` from one mapping (arrays [L, D], orders innermost first); False if factors miss a bound."""
     n_levels, n_dims = temporal.shape
-    extent = nest.running
+    extent = nest.extent
     for d in range(n_dims):
         extent[d] = 1
     t = 0
     s = 0
-    for level in range(n_levels):
+    for i in range(n_levels):
+        level = nest.levels[i]
+        level.first_loop = t
+        level.first_unit = s
         fan_x = 1
         fan_y = 1
-        for p in range(n_dims):
-            d = spatial_order[level, p]
-            bound = spatial[level, d]
-            if bound > 1:
-                nest.s_dim[s] = d
-                nest.s_bound[s] = bound
-                nest.s_step[s] = extent[d]
-                s += 1
-                extent[d] *= bound
-                if p < split[level]:
-                    fan_x *= bound
+        if plan.levels[i].fanout_x * plan.levels[i].fanout_y > 1:  # elsewhere spatial factors miss the bound
+            for p in range(n_dims):
+                if p < split[i]:
+                    fan_x *= spatial[i, spatial_order[i, p]]
                 else:
-                    fan_y *= bound
-        nest.fan_x[level] = fan_x
-        nest.fan_y[level] = fan_y
-        nest.s_end[level + 1] = s
-        for d in range(n_dims):
-            nest.extent_unit[level, d] = extent[d]
-        for p in range(n_dims):
-            d = temporal_order[level, p]
-            bound = temporal[level, d]
-            if bound > 1:
-                nest.t_dim[t] = d
-                nest.t_bound[t] = bound
-                nest.t_step[t] = extent[d]
-                t += 1
-                extent[d] *= bound
-        nest.t_end[level + 1] = t
-        for d in range(n_dims):
-            nest.extent[level, d] = extent[d]
+                    fan_y *= spatial[i, spatial_order[i, p]]
+            s = add_loops(spatial[i], spatial_order[i], extent, nest.spatial, s)
+            if s > level.first_unit:
+                box_words(plan, extent, nest.span[i], nest.unit_words[i])
+        t = add_loops(temporal[i], temporal_order[i], extent, nest.temporal, t)
+        level.end_loop = t
+        level.end_unit = s
+        level.fan_x = fan_x
+        level.fan_y = fan_y
+        if i == 0 or t > level.first_loop or s > level.first_unit:
+            box_words(plan, extent, nest.span[i], nest.words[i])
+        else:
+            for k in range(nest.span.shape[1]):
+                nest.span[i, k] = nest.span[i - 1, k]
+            for k in range(nest.words.shape[1]):
+                nest.words[i, k] = nest.words[i - 1, k]
     used_x = 1
     used_y = 1
-    for level in range(n_levels - 1, -1, -1):
-        nest.used_x[level] = used_x
-        nest.used_y[level] = used_y
-        used_x *= nest.fan_x[level]
-        used_y *= nest.fan_y[level]
+    for i in range(n_levels - 1, -1, -1):
+        level = nest.levels[i]
+        level.used_x = used_x
+        level.used_y = used_y
+        level.used = used_x * used_y
+        used_x *= level.fan_x
+        used_y *= level.fan_y
     for d in range(n_dims):  # noqa: SIM110 - no generator in a kernel
-        if extent[d] != model.bounds[d]:
+        if extent[d] != plan.bounds[d]:
             return False
     return True
 
 
-@jit
-def rank_extent(model: Model, s: int, r: int, extent: Ints, level: int) -> int:
-    """Words along rank r of data space s of the box of iterations ``extent[level]``."""
-    words = 1
-    for k in range(model.n_terms[s, r]):
-        words += model.term_coefficient[s, r, k] * (extent[level, model.term_dimension[s, r, k]] - 1)
-    return words
-
-
-@jit
-def box_words(model: Model, s: int, extent: Ints, level: int) -> int:
-    """Words of data space s that the box of iterations ``extent[level]`` touches (holes included)."""
-    words = 1
-    for r in range(model.ranks[s]):
-        words *= rank_extent(model, s, r, extent, level)
-    return words
-
-
-@jit
-def first_violation(model: Model, keep: np.ndarray, nest: Nest, tile: Ints) -> tuple[int, int]:
+@inline
+def first_violation(plan: Plan, keep: Bools, nest: Nest) -> tuple[int, int]:
     """(rule, level) of the first rule of section 5.13 that is broken; level -1 is the compute level."""
     n_levels, n_spaces = keep.shape
     for s in range(n_spaces):
-        kept = False
-        for level in range(n_levels):
-            kept = kept or keep[level, s]
-        if not kept:
+        outermost = n_levels - 1
+        while outermost >= 0 and not keep[outermost, s]:
+            outermost -= 1
+        if outermost < 0:
             return BYPASS_ALL, -1
-    x = nest.used_x[0] * nest.fan_x[0]
-    y = nest.used_y[0] * nest.fan_y[0]
-    if x * y > model.compute_instances or x > model.compute_x or y > model.compute_y:
+        nest.outermost[s] = outermost
+    machine = plan.machine[0]
+    x = nest.levels[0].used_x * nest.levels[0].fan_x
+    y = nest.levels[0].used_y * nest.levels[0].fan_y
+    if x * y > machine.instances or x > machine.mesh_x or y > machine.mesh_y:
         return FANOUT, -1
-    for level in range(n_levels):
+    for i in range(n_levels):
         words = 0
         for s in range(n_spaces):
-            if keep[level, s]:
-                words += tile[level, s]
-        if model.capacity[level] >= 0 and words > model.capacity[level]:
-            return CAPACITY, level
-        x = nest.used_x[level]
-        y = nest.used_y[level]
-        if x * y > model.instances[level] or x > model.mesh_x[level] or y > model.mesh_y[level]:
-            return FANOUT, level
+            if keep[i, s]:
+                words += nest.words[i, s]
+        limits = plan.levels[i]
+        if limits.capacity >= 0 and words > limits.capacity:
+            return CAPACITY, i
+        level = nest.levels[i]
+        if level.used > limits.instances or level.used_x > limits.mesh_x or level.used_y > limits.mesh_y:
+            return FANOUT, i
     return VALID, -1

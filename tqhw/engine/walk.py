@@ -1,133 +1,116 @@
-"""How many words a level fetches: the walk over the loops above its boundary (reference section 5.3).
+"""How many words a level fetches: the walk over the loops above its boundary (reference section 5.3), in closed form.
 
 Timeloop walks the nest, executes iterations 0 and 1 of every temporal loop, and compares each move of a tile with
 the last non-zero one: the overlap with the previous tile is exploited only if the move repeats. Consecutive visits
 differ by the loop j that advanced: move_j = step_j minus the steps of the loops inside it, which fall back.
 
-The 2^k visits collapse to an automaton. Let ``a`` be the first non-zero move, counted outwards. The sub-walk of any
-loop further out ends with a visit by ``a``, so the remembered move before a visit is one of three:
+Let ``f`` be the innermost loop that moves the tile, and ``a`` its move. Its visit finds nothing remembered, or ``a``:
+either way the overlap counts and ``a`` is remembered. So it is with the sub-walk of any loop further out: it costs
+the same whether it finds nothing or ``a``, and it leaves ``a``. The visit of loop j that precedes it therefore finds
+``a``, and fetches nothing if its move is zero, the overlap-free part of the tile if it is ``a``, and the whole tile
+otherwise, when ``a`` is forgotten. With d_j = 0, part or whole, the words fetched by the sub-walk of loop j after its
+first visit are
 
-* NONE, nothing is remembered: the overlap counts, the move is remembered;
-* SAME, ``a`` is remembered: the overlap counts for ``a``, any other move fetches the whole tile and forgets;
-* OTHER, something else: only directly after a visit further out; the next visit is by ``a`` and fetches all.
-
-So the sums of the sub-walk of loop j follow from those of loop j - 1, for the three states at its entry.
+    S_f = (bound_f - 1) * part,    S_j = S_(j-1) + (bound_j - 1) * (d_j + S_(j-1)).
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from tqhw.engine.jit import jit
-from tqhw.engine.model import Ints, Model
-from tqhw.engine.nest import Nest, box_words, rank_extent
-
-NONE, SAME, OTHER = range(3)
-
-
-@jit
-def moves_above(model: Model, s: int, nest: Nest, level: int, moves: Ints, extents: Ints) -> tuple[int, int]:
-    """Moves of the tile of ``level`` for every temporal loop above it, and its extent along every rank.
-
-    Writes ``moves[j, r]`` for the j-th loop above the boundary; returns (number of loops, first loop that moves).
-    """
-    start = nest.t_end[level + 1]
-    n_loops = nest.t_end[nest.t_end.shape[0] - 1] - start
-    first = n_loops
-    for r in range(model.ranks[s]):
-        extents[r] = rank_extent(model, s, r, nest.extent, level)
-        fallen = 0
-        for j in range(n_loops):
-            step = model.coefficients[s, r, nest.t_dim[start + j]] * nest.t_step[start + j]
-            moves[j, r] = step - fallen
-            fallen += step
-            if moves[j, r] != 0 and j < first:
-                first = j
-    return n_loops, first
+from tqhw.engine.jit import inline
+from tqhw.engine.model import Floats, Ints
+from tqhw.engine.nest import Nest
+from tqhw.engine.plan import Plan
 
 
-@jit
-def new_words(n_ranks: int, extents: Ints, moves: Ints, j: int) -> int:
-    """Words of a box that are not in the same box before it moved by ``moves[j]``: |B| - |B and (B - move)|."""
-    words = 1
-    overlap = 1
-    for r in range(n_ranks):
-        words *= extents[r]
-        overlap *= max(0, extents[r] - abs(moves[j, r]))
-    return words - overlap
+class Walk(NamedTuple):
+    """Work arrays, and what the levels fetch of one data space."""
+
+    step: Ints  # [J, K] words that loop j moves the tile along rank k
+    inside: Ints  # [J, K] steps of all loops inside loop j
+    fetched: Floats  # [L] words that one instance of a level fetches over the whole walk
 
 
-@jit
-def same_move(n_ranks: int, moves: Ints, i: int, j: int) -> bool:
-    for r in range(n_ranks):  # noqa: SIM110 - no generator in a kernel
-        if moves[i, r] != moves[j, r]:
-            return False
-    return True
+def make_walk(n_levels: int, n_loops: int, n_ranks: int) -> Walk:
+    """Empty work arrays."""
+    moves = (n_loops, n_ranks)
+    return Walk(np.zeros(moves, np.int64), np.zeros(moves, np.int64), np.zeros(n_levels))
 
 
-@jit
-def is_zero(n_ranks: int, moves: Ints, j: int) -> bool:
-    for r in range(n_ranks):  # noqa: SIM110 - no generator in a kernel
-        if moves[j, r] != 0:
-            return False
-    return True
+@inline
+def fetch(plan: Plan, s: int, nest: Nest, n: int, walk: Walk) -> None:
+    """Writes the words of data space s that the levels 0 .. n - 2 fetch."""
+    if plan.spaces[s].separable:
+        fetch_separable(plan, s, nest, walk.fetched)
+        return
+    find_steps(plan, s, nest, walk)
+    for i in range(n - 1):
+        level = nest.levels[i]
+        # A level without loops holds the tile of the level below for as long, so it fetches as much.
+        if i == 0 or level.end_loop > level.first_loop or level.end_unit > level.first_unit:
+            walk.fetched[i] = fetch_sliding(plan, s, nest, i, walk)
+        else:
+            walk.fetched[i] = walk.fetched[i - 1]
 
 
-@jit
-def fetched_separable(model: Model, s: int, nest: Nest, level: int, words: int) -> float:
-    """:func:`fetched_words` where tiles either coincide or are disjoint: no rank sums two dimensions.
+@inline
+def fetch_separable(plan: Plan, s: int, nest: Nest, fetched: Floats) -> None:
+    """:func:`fetch` where tiles either coincide or are disjoint: no rank sums two dimensions.
 
     Every advance of a relevant loop, or of any loop outside one, fetches a whole tile.
     """
-    total = float(words)
-    moving = False
-    for t in range(nest.t_end[level + 1], nest.t_end[nest.t_end.shape[0] - 1]):
-        moving = moving or model.relevant[s, nest.t_dim[t]]
-        if moving:
-            total *= nest.t_bound[t]
-    return total
+    n_levels = nest.levels.shape[0]
+    t = nest.levels[n_levels - 1].end_loop
+    outside = 1.0
+    visits = 1.0
+    for i in range(n_levels - 1, -1, -1):
+        while t > nest.levels[i].end_loop:
+            t -= 1
+            outside *= nest.temporal[t].bound
+            if plan.relevant[s, nest.temporal[t].dimension]:
+                visits = outside
+        fetched[i] = visits * nest.words[i, s]
 
 
-@jit
-def fetched_words(model: Model, s: int, nest: Nest, level: int, moves: Ints, extents: Ints) -> float:
+@inline
+def find_steps(plan: Plan, s: int, nest: Nest, walk: Walk) -> None:
+    """Writes the steps of all temporal loops, outer and inner ones."""
+    n_loops = nest.levels[nest.levels.shape[0] - 1].end_loop
+    for k in range(plan.spaces[s].first_rank, plan.spaces[s].end_rank):
+        inside = 0
+        for t in range(n_loops):
+            step = plan.coefficients[k, nest.temporal[t].dimension] * nest.temporal[t].step
+            walk.step[t, k] = step
+            walk.inside[t, k] = inside
+            inside += step
+
+
+@inline
+def fetch_sliding(plan: Plan, s: int, nest: Nest, level: int, walk: Walk) -> float:
     """Words of data space s that one instance of ``level`` fetches over the whole walk."""
-    words = box_words(model, s, nest.extent, level)
-    if model.separable[s]:
-        return fetched_separable(model, s, nest, level, words)
-    n_loops, first = moves_above(model, s, nest, level, moves, extents)
-    if first == n_loops:
+    space = plan.spaces[s]
+    words = nest.words[level, s]
+    f = nest.levels[level].end_loop
+    end = nest.levels[nest.levels.shape[0] - 1].end_loop
+    while f < end and not plan.relevant[s, nest.temporal[f].dimension]:
+        f += 1
+    if f == end:
         return float(words)
-    n_ranks = model.ranks[s]
-    start = nest.t_end[level + 1]
-    # Sums and final states of the sub-walk of the first moving loop, by state at its entry.
-    again = float(nest.t_bound[start + first] - 1)
-    overlapped = again * new_words(n_ranks, extents, moves, first)
-    sum_none, sum_same, sum_other = overlapped, overlapped, again * words
-    end_none, end_same, end_other = SAME, SAME, NONE
-    for j in range(first + 1, n_loops):
-        again = float(nest.t_bound[start + j] - 1)
-        zero = is_zero(n_ranks, moves, j)
-        repeats = same_move(n_ranks, moves, j, first)
-        fresh = 0 if zero else new_words(n_ranks, extents, moves, j)
-        # A visit finds NONE or SAME; what it fetches, the sum of the sub-walk after it, and the final state.
-        if zero:
-            from_none, from_same = sum_none, sum_same
-            then_none, then_same = end_none, end_same
-        elif repeats:
-            from_none, from_same = fresh + sum_same, fresh + sum_same
-            then_none, then_same = end_same, end_same
-        else:
-            from_none, from_same = fresh + sum_other, words + sum_none
-            then_none, then_same = end_other, end_none
-        sum_none += again * (from_none if end_none == NONE else from_same)
-        sum_same += again * (from_none if end_same == NONE else from_same)
-        sum_other += again * (from_none if end_other == NONE else from_same)
-        end_none = then_none if end_none == NONE else then_same
-        end_same = then_none if end_same == NONE else then_same
-        end_other = then_none if end_other == NONE else then_same
-    return words + sum_none
-
-
-def make_moves(n_loops: int, n_ranks: int) -> tuple[Ints, Ints]:
-    """Work arrays for :func:`fetched_words`."""
-    return np.zeros((n_loops, n_ranks), np.int64), np.zeros(n_ranks, np.int64)
+    overlap = 1
+    for k in range(space.first_rank, space.end_rank):
+        overlap *= max(0, nest.span[level, k] - walk.step[f, k])
+    part = words - overlap
+    again = (nest.temporal[f].bound - 1.0) * part
+    for j in range(f + 1, end):
+        zero = True
+        repeats = True
+        for k in range(space.first_rank, space.end_rank):
+            move = walk.step[j, k] - walk.inside[j, k] + walk.inside[f, k]
+            zero = zero and move == 0
+            repeats = repeats and move == walk.step[f, k]
+        visit = 0 if zero else (part if repeats else words)
+        again += (nest.temporal[j].bound - 1.0) * (visit + again)
+    return float(words + again)

@@ -1,0 +1,180 @@
+"""From what the levels fetch to reads, fills and updates of one data space (reference sections 5.6 to 5.10).
+
+Timeloop: ``src/loop-analysis/tiling.cpp`` (collapse, bypassing, peers), ``src/model/buffer.cpp`` (energy).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tqhw.engine.jit import inline
+from tqhw.engine.links import deliver_sliding, deliver_to_macs
+from tqhw.engine.model import Bools
+from tqhw.engine.nest import Nest
+from tqhw.engine.plan import Plan, Records, records
+from tqhw.engine.table import make_table
+from tqhw.engine.unit import Unit, make_unit, plain_groups
+from tqhw.engine.walk import Walk, make_walk
+
+
+class Flow(NamedTuple):
+    """Work arrays for the traffic of one data space, and the counts of all."""
+
+    walk: Walk
+    unit: Unit
+    rows: Records  # [L, MAX_ROWS] multicast table of the level
+    levels: Records  # [L] see make_flow
+    counts: Records  # [L, S] partition, reads, fills, updates, energy_pj
+
+
+def make_flow(plan: Plan) -> Flow:
+    """Empty work arrays."""
+    n_levels, n_spaces = len(plan.levels), len(plan.spaces)
+    levels = records(
+        n_levels,
+        n_rows=np.int64,  # of the multicast table
+        content=np.float64,  # words that the level sends inwards (its accesses)
+        link=np.float64,  # words over the links of the level's unit
+        share=np.float64,  # words that one instance receives from the next outer level
+        peer=np.float64,  # words that one instance sends to its neighbours, and receives from them
+    )
+    whole = dict.fromkeys(("partition", "reads", "fills", "updates"), np.int64)
+    return Flow(
+        walk=make_walk(n_levels, n_levels * len(plan.bounds), len(plan.ranks)),
+        unit=make_unit(int(plan.machine[0].instances), n_levels * len(plan.bounds), len(plan.ranks)),
+        rows=make_table(n_levels),
+        levels=levels,
+        counts=records((n_levels, n_spaces), **whole, energy_pj=np.float64),
+    )
+
+
+@inline
+def round_half_away(x: float) -> int:
+    """C's round()."""
+    below = np.floor(x)
+    if x >= 0:
+        return int(below) + (1 if x - below >= 0.5 else 0)
+    return int(below) + (1 if x - below > 0.5 else 0)
+
+
+@inline
+def access_energy(words: int, block_size: int, energy_pj: float) -> float:
+    """Energy of whole blocks; a quotient of numbers below 2^53 cannot round across a whole number."""
+    return float(np.ceil(words / block_size) * energy_pj)
+
+
+@inline
+def collapse(plan: Plan, s: int, nest: Nest, n: int, cycles: float, flow: Flow) -> None:
+    """Contents, links and shares of the levels 0 .. n - 1 (5.6), before bypassing; level n - 1 receives nothing."""
+    fetched = cycles
+    for i in range(n):
+        at = flow.levels[i]
+        level = nest.levels[i]
+        rows = flow.rows[i]
+        at.link = 0.0
+        if level.end_unit == level.first_unit:  # one child
+            rows[0].multicast = 1
+            rows[0].groups = 1
+            rows[0].accesses = fetched
+            at.n_rows = 1
+            at.content = fetched
+            fetched = flow.walk.fetched[i]
+            continue
+        elif i > 0 and plan.spaces[s].separable:
+            # Of a separable data space, tiles of different elements coincide or are disjoint, and steps in time
+            # exceed the unit: links never match.
+            m, groups = plain_groups(plan, s, nest, i)
+            rows[0].multicast = m
+            rows[0].groups = groups
+            rows[0].accesses = groups * fetched
+            at.n_rows = 1
+        elif i == 0:
+            at.n_rows, at.link = deliver_to_macs(plan, s, nest, flow.unit, rows)
+        else:
+            at.n_rows, at.link = deliver_sliding(plan, s, nest, i, fetched, flow.unit, rows)
+        content = 0.0
+        for row in range(at.n_rows):
+            content += rows[row].accesses
+        at.content = content
+        fetched = flow.walk.fetched[i]
+    share = 0.0
+    for i in range(n - 1, -1, -1):
+        at = flow.levels[i]
+        at.share = share
+        at.peer = 0.0
+        if nest.levels[i].end_unit == nest.levels[i].first_unit:
+            share = at.content
+            continue
+        fan = nest.levels[i].fan_x * nest.levels[i].fan_y
+        share = 0.0
+        for row in range(at.n_rows):
+            share += flow.rows[i, row].accesses * flow.rows[i, row].multicast / fan
+
+
+@inline
+def bypass(s: int, nest: Nest, keep: Bools, n: int, flow: Flow) -> None:
+    """Moves the traffic of bypassed levels outwards (5.7), and hands link words to the level below (5.8)."""
+    for i in range(n - 1):
+        if keep[i, s]:
+            continue
+        outer = flow.levels[i + 1]
+        weighted = 0.0
+        for row in range(outer.n_rows):
+            weighted += flow.rows[i + 1, row].accesses * flow.rows[i + 1, row].multicast
+        fan = nest.levels[i + 1].fan_x * nest.levels[i + 1].fan_y
+        factor = flow.levels[i].content * fan / weighted
+        content = 0.0
+        for row in range(outer.n_rows):
+            flow.rows[i + 1, row].accesses *= factor
+            content += flow.rows[i + 1, row].accesses
+        outer.link = 0.0
+        outer.content = content
+    for i in range(n - 1, 0, -1):
+        if flow.levels[i].link != 0.0:
+            flow.levels[i - 1].peer += flow.levels[i].link / nest.levels[i - 1].used
+
+
+@inline
+def partitions(s: int, nest: Nest, flow: Flow) -> None:
+    """The part of the tensor that one instance ever works on, as a fraction of its parent's (5.6)."""
+    n_levels = nest.levels.shape[0]
+    partition = nest.words[n_levels - 1, s]
+    flow.counts[n_levels - 1, s].partition = partition
+    for i in range(n_levels - 2, -1, -1):
+        words = nest.words[i, s]
+        outer = nest.levels[i + 1]
+        if outer.end_unit > outer.first_unit and nest.unit_words[i + 1, s] != words:
+            partition = partition * words // nest.unit_words[i + 1, s]
+        flow.counts[i, s].partition = partition
+
+
+@inline
+def accesses(plan: Plan, s: int, nest: Nest, keep: Bools, n: int, flow: Flow) -> None:
+    """Reads, fills, updates (5.9) and dynamic energy (5.10) of data space s where it is kept."""
+    for i in range(n):
+        if not keep[i, s]:
+            continue
+        at = flow.levels[i]
+        count = flow.counts[i, s]
+        updates = 0
+        if plan.spaces[s].read_write:
+            # The first visit of a tile neither reads old partial sums here nor loads them from the parent.
+            updates = round_half_away(at.content)
+            reads = round_half_away(at.content + at.peer - count.partition)
+            fills = round_half_away(at.share + at.peer - (0 if i == n - 1 else count.partition))
+        else:
+            reads = round_half_away(at.content + at.peer)
+            fills = int(at.share + at.peer)
+        count.reads = reads
+        count.fills = fills
+        count.updates = updates
+        level = plan.levels[i]
+        energy = (
+            access_energy(reads, level.block_size, level.read_pj)
+            + access_energy(fills, level.block_size, level.fill_pj)
+            + access_energy(updates, level.block_size, level.update_pj)
+        )
+        used = nest.levels[i].used
+        count.energy_pj = energy * min(float(used), level.clusters) / used * used
