@@ -2,6 +2,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from safetensors.torch import save_file  # noqa: E402
+
+from tests.quant.nets import tiny  # noqa: E402
 from tqhw.errors import TqhwError  # noqa: E402
 from tqhw.quant import quantization_of  # noqa: E402
 from tqhw.train.recipe import read_recipe  # noqa: E402
@@ -31,6 +34,17 @@ def test_the_seed_decides_the_first_weights():
     assert torch.equal(one.fc.weight, read_recipe({"model": TINY}).plain_model().fc.weight)
     other = read_recipe({"model": TINY, "training": {"seed": 1}}).plain_model()
     assert not torch.equal(one.fc.weight, other.fc.weight)
+
+
+def test_pretrained_weights_are_the_start(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    save_file(tiny(9).state_dict(), path)
+    model = read_recipe({"model": {**TINY, "weights": str(path)}}).network((2, 8))
+    assert torch.equal(model.state_dict()["conv2.weight"], tiny(9).conv2.weight)
+    with pytest.raises(TqhwError, match=r"another model: it has .*, the model has"):
+        read_recipe({"model": {"weights": str(path)}}).plain_model()
+    with pytest.raises(TqhwError, match=r"nowhere: there is no such file"):
+        read_recipe({"model": {**TINY, "weights": "nowhere"}}).plain_model()
 
 
 def test_the_network_is_quantized_as_the_method_says():

@@ -46,7 +46,9 @@ def read_header(path: Path, kind: str, version: int) -> dict[str, Any]:
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
-    """All tensors of a safetensors file; a TqhwError for one that is cut short or damaged."""
+    """All tensors of a safetensors file; a TqhwError for one that is not there, cut short or damaged."""
+    if not path.is_file():
+        raise TqhwError("there is no such file", place=str(path))
     try:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict

@@ -2,30 +2,45 @@
 
 from tqhw.train.calibrate import recalibrate
 from tqhw.train.checkpoint import Checkpoints, EpochRecord
+from tqhw.train.cifar import cifar10
 from tqhw.train.config import TrainConfig
 from tqhw.train.data import Augment, Batch, Data, TensorData
 from tqhw.train.digits import digits
 from tqhw.train.distributed import joined
 from tqhw.train.evaluate import Accuracy, evaluate_requantized, evaluate_shifted
+from tqhw.train.folder import FolderData
 from tqhw.train.loop import Progress, TrainResult, train
+from tqhw.train.recipe import Recipe, read_recipe
 from tqhw.train.reproducible import reproducible
+from tqhw.train.runs import evaluate_run, export_run, load_run, train_run
+from tqhw.train.table import Cell, accuracy_table
 
 __all__ = [
     "Accuracy",
     "Augment",
     "Batch",
+    "Cell",
     "Checkpoints",
     "Data",
     "EpochRecord",
+    "FolderData",
     "Progress",
+    "Recipe",
     "TensorData",
     "TrainConfig",
     "TrainResult",
+    "accuracy_table",
+    "cifar10",
     "digits",
     "evaluate_requantized",
+    "evaluate_run",
     "evaluate_shifted",
+    "export_run",
     "joined",
+    "load_run",
+    "read_recipe",
     "recalibrate",
     "reproducible",
     "train",
+    "train_run",
 ]

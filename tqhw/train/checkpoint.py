@@ -109,7 +109,15 @@ def restore(
 
 def load_model(path: Path, tensors: Mapping[str, torch.Tensor], model: nn.Module) -> None:
     """Loads the model's part of a checkpoint's tensors; a TqhwError where they are of another model."""
-    loaded = {key.removeprefix("model/"): t for key, t in tensors.items() if key.startswith("model/")}
+    _load(path, {key.removeprefix("model/"): t for key, t in tensors.items() if key.startswith("model/")}, model)
+
+
+def load_weights(model: nn.Module, path: Path) -> None:
+    """Loads a plain safetensors state dict, every tensor of the model and no other."""
+    _load(path, read_tensors(path), model)
+
+
+def _load(path: Path, loaded: Mapping[str, torch.Tensor], model: nn.Module) -> None:
     expected = model.state_dict()
     for name in sorted(expected.keys() | loaded.keys()):
         there = tuple(loaded[name].shape) if name in loaded else "nothing"

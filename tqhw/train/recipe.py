@@ -14,6 +14,7 @@ from torch import nn
 from tqhw import models
 from tqhw.errors import TqhwError, unknown
 from tqhw.quant import QuantConfig, check_precisions, convert
+from tqhw.train.checkpoint import load_weights
 from tqhw.train.cifar import cifar10
 from tqhw.train.config import TrainConfig
 from tqhw.train.data import Data
@@ -27,10 +28,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class ModelRecipe:
-    """``name``: of tqhw.models or ``package.module:factory``; ``options``: its keyword arguments."""
+    """``name``: of tqhw.models or ``package.module:factory``; ``options``: its keyword arguments.
+
+    ``weights``: a safetensors file with a state dict to start from, such as pretrained ones.
+    """
 
     name: str = "resnet20"
     options: dict[str, Any] = field(default_factory=dict)
+    weights: str | None = None
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,10 @@ class Recipe:
     def plain_model(self) -> nn.Module:
         """The network with its first weights, which the seed of the training decides."""
         with reproducible(self.training.seed, self.training.threads):
-            return models.build(self.model.name, **self.model.options)
+            model = models.build(self.model.name, **self.model.options)
+        if self.model.weights is not None:
+            load_weights(model, Path(self.model.weights))
+        return model
 
     def quantize(self, model: nn.Module, precisions: tuple[int, ...]) -> nn.Module:
         """Converts ``model`` as the recipe says, for ``precisions``."""
