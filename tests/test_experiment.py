@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import pytest
 from pydantic import ValidationError
 
+from tqhw.energy import QUANTIZER_ESTIMATES, TRUNCATION_ESTIMATES
 from tqhw.experiment import Experiment
 from tqhw.scenario.methods import Options
 from tqhw.scenario.results import METHODS, STATES
@@ -15,19 +19,23 @@ def test_the_defaults_are_an_experiment() -> None:
     found = Experiment()
     assert (found.methods, found.states) == (METHODS, STATES)
     assert found.training is None
-    assert found.options() == Options()
+    options = found.options()
+    assert options.quantize_pj(2) == pytest.approx(4.435, abs=1e-3)
+    assert options.truncation_pj == pytest.approx(0.1448)
+    assert replace(options, quantizer_pj=4.5, truncation_pj=0.145) == Options()
 
 
 def test_every_scenario_choice_reaches_the_scenarios() -> None:
-    choices = {
-        "layout": "packed",
-        "requantize": "streaming",
-        "residency": "never",
-        "quantizer_pj": 36.0,
-        "shift_pj": 0.1,
-    }
-    found = Experiment.model_validate({"scenario": choices, "stored_bits": 6, "bits": [2, 6]})
-    assert found.options() == Options(stored_bits=6, **choices)  # type: ignore[arg-type]
+    choices = {"layout": "packed", "requantize": "streaming", "residency": "never"}
+    energies = {"quantizer": 36.0, "truncation": 0.25}
+    found = Experiment.model_validate({"scenario": {**choices, **energies}, "stored_bits": 6, "bits": [2, 6]})
+    assert found.options() == Options(6, **choices, quantizer_pj=36.0, truncation_pj=0.25)
+
+
+@pytest.mark.parametrize(("name", "known"), [("quantizer", QUANTIZER_ESTIMATES), ("truncation", TRUNCATION_ESTIMATES)])
+def test_every_estimate_of_the_energy_room_can_be_named(name: str, known: Mapping[str, str]) -> None:
+    for estimate in known:
+        Experiment.model_validate({"scenario": {name: estimate}}).options()
 
 
 def test_a_schedule_is_bits_or_bits_with_inferences() -> None:

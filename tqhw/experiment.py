@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from tqhw.energy import quantizer_energy_pj, truncation_energy_pj
 from tqhw.scenario.methods import Options
 from tqhw.scenario.results import METHODS, STATES
 from tqhw.scenario.schedule import Step
@@ -19,6 +20,8 @@ Bits = Annotated[int, Field(strict=True, ge=1, le=8)]
 Positive = Annotated[int, Field(strict=True, ge=1)]
 NotNegative = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
 Method = Literal["truncquant", "any_precision", "multi_model", "fixed"]
+Quantizer = Literal["affine_low", "affine_tables", "affine_high", "power_of_two"]
+Truncation = Literal["wires", "mask", "shifter_stages", "shifter_linear"]
 State = Literal["initial_loading", "precision_switching", "steady"]
 
 
@@ -52,6 +55,10 @@ class Quantization(Section):
     """One scale per weight tensor or per output channel."""
     gradient: str | None = None
     """The straight-through estimator of truncquant, null for the scheme's own."""
+    activations: Literal["full", "dorefa", "pact"] = "full"
+    """What the layers read: FP32, clamped to [0, 1], or to a learned [0, alpha]; it decides accuracies alone."""
+    activation_bits: Bits | None = 8
+    """Bits of quantized activations, null for those of the weights."""
 
 
 class Training(Section):
@@ -97,10 +104,11 @@ class Scenario(Section):
     """any_precision at a switch: a pass that writes a copy back, FP32 at every fetch, both in one, or the cheapest."""
     residency: Literal["auto", "always", "never"] = "auto"
     """Whether weights stay in their on-chip buffer: where they fit, always, never."""
-    quantizer_pj: NotNegative = 4.5
-    """Energy of quantizing one FP32 weight: the low end of the sourced range 4.4 to 45.8 pJ."""
-    shift_pj: NotNegative = 0.145
-    """Energy of masking one fetched weight in the packed layout: 8 AND gates."""
+    quantizer: Quantizer | NotNegative = "affine_low"
+    """Energy of quantizing one FP32 weight, an estimate: a named one (docs/energy.md) or a number of pJ. The default
+    is the low end of the sourced range of 4.4 to 45.8 pJ."""
+    truncation: Truncation | NotNegative = "mask"
+    """Energy of cutting one fetched weight down in the packed layout, likewise."""
     inferences_per_switch: tuple[Positive, ...] = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
     """Points of the amortised curve."""
     schedule: tuple[Any, ...] = ()
@@ -184,6 +192,10 @@ class Experiment(Section):
             layout=chosen.layout,
             requantize=chosen.requantize,
             residency=chosen.residency,
-            quantizer_pj=chosen.quantizer_pj,
-            shift_pj=chosen.shift_pj,
+            quantizer_pj=chosen.quantizer
+            if isinstance(chosen.quantizer, float)
+            else {bits: quantizer_energy_pj(bits, chosen.quantizer) for bits in range(1, self.stored_bits + 1)},
+            truncation_pj=chosen.truncation
+            if isinstance(chosen.truncation, float)
+            else truncation_energy_pj(self.stored_bits, chosen.truncation),
         )

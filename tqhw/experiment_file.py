@@ -78,15 +78,15 @@ def _readable(error: ValidationError, top: yamlio.Map, source: str, settings: Se
     # Of a union such as full-or-bits, the branch of the value's own type.
     fitting = [c for c in complaints if (c["type"] == "literal_error") == isinstance(c["input"], str)]
     first = (wrong_key or fitting or complaints)[0]
-    path = [part for part in first["loc"] if isinstance(part, int) or not _is_branch(part)]
+    path = _keys_of(first["loc"], wrong_key=first["type"] == "extra_forbidden")
     place = _place(path, top, source, settings)
     if first["type"] == "extra_forbidden":
-        return unknown("key", str(path[-1]), _section(path[:-1]).model_fields, place)
+        return unknown("key", path[-1], _section(path[:-1]).model_fields, place)
     field = _field(path)
     if first["type"] == "literal_error":
         choices = [str(value) for value in _choices(field)]
         return unknown("value", str(first["input"]), choices, place)
-    if first["type"] == "value_error":
+    if first["type"] == "value_error" or field is None:
         return TqhwError(first["msg"].removeprefix("Value error, "), place=place)
     return TqhwError(f"{first['input']!r} {_rule(first)}", place=place, lever=field.description)
 
@@ -101,29 +101,33 @@ def _rule(complaint: Any) -> str:
     return _RULES.get(complaint["type"], f"does not fit: {text[0].lower()}{text[1:]}")
 
 
-def _is_branch(part: str) -> bool:
-    """Whether a part of pydantic's location names a branch of a union instead of a key."""
-    return "[" in part or part in ("int", "str", "Training", "constrained-int")
+def _keys_of(location: Sequence[str | int], wrong_key: bool) -> list[str]:
+    """The keys among the parts of pydantic's location, which also names list positions and branches of unions."""
+    found: list[str] = []
+    for part in location:
+        if str(part) in _section(found).model_fields:
+            found.append(str(part))
+    return [*found, str(location[-1])] if wrong_key else found
 
 
-def _place(path: Sequence[str | int], top: yamlio.Map, source: str, settings: Sequence[str]) -> str:
-    dotted = ".".join(part for part in path if isinstance(part, str))
+def _place(path: Sequence[str], top: yamlio.Map, source: str, settings: Sequence[str]) -> str:
+    dotted = ".".join(path)
     for setting in settings:
         key = setting.partition("=")[0].strip()
         if dotted and (dotted == key or dotted.startswith(f"{key}.") or key.startswith(f"{dotted}.")):
             return f"--set {key}"
     where, line = top, top.line
     for part in path:
-        found = where.get(part) if isinstance(part, str) else None
+        found = where.get(part)
         if isinstance(found, yamlio.Map) and found.line:
             where, line = found, found.line
     return f"{source}:{line}: {dotted}" if dotted else f"{source}:{line}"
 
 
-def _section(path: Sequence[str | int]) -> type[Section]:
+def _section(path: Sequence[str]) -> type[Section]:
     section: type[Section] = Experiment
     for part in path:
-        field = section.model_fields.get(str(part))
+        field = section.model_fields.get(part)
         inner = next((t for t in _parts(field.annotation) if _is_section(t)), None) if field else None
         if inner is None:
             return section
@@ -131,9 +135,8 @@ def _section(path: Sequence[str | int]) -> type[Section]:
     return section
 
 
-def _field(path: Sequence[str | int]) -> Any:
-    names = [part for part in path if isinstance(part, str)]
-    return _section(names[:-1]).model_fields.get(names[-1]) if names else None
+def _field(path: Sequence[str]) -> Any:
+    return _section(path[:-1]).model_fields.get(path[-1]) if path else None
 
 
 def _parts(annotation: Any) -> Iterator[Any]:
@@ -155,12 +158,12 @@ def _choices(field: Any) -> list[Any]:
     return [value for part in parts if get_origin(part) is Literal for value in get_args(part)]
 
 
-def keys(section: type[Section] = Experiment, prefix: str = "") -> Iterator[tuple[str, str, str]]:
+def documented_keys(section: type[Section] = Experiment, prefix: str = "") -> Iterator[tuple[str, str, str]]:
     """Every key of an experiment with its default, as YAML, and its meaning."""
     for name, field in section.model_fields.items():
         inner = next((part for part in _parts(field.annotation) if _is_section(part)), None)
         if inner is not None:
-            yield from keys(inner, f"{prefix}{name}.")
+            yield from documented_keys(inner, f"{prefix}{name}.")
             continue
         default = field.get_default(call_default_factory=True)
         shown = yamlio.dump(list(default) if isinstance(default, tuple) else default).split("\n")[0]

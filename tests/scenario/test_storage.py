@@ -6,6 +6,7 @@ import pytest
 
 from tqhw.errors import TqhwError
 from tqhw.scenario.methods import Options
+from tqhw.scenario.results import METHODS
 from tqhw.scenario.storage import Parameters, storage
 from tqhw.scenario.summary import storage_ratios
 
@@ -43,8 +44,13 @@ def test_an_unknown_method_is_refused() -> None:
 def test_resnet50_comes_near_the_papers_number_without_being_tuned() -> None:
     """25,557,032 parameters: 26,560 batch-norm channels (2 each), 1,000 biases, the rest conv and fc weights."""
     resnet50 = Parameters(25_557_032 - 2 * 26_560 - 1_000, 54, 0, 26_560, 1_000)
-    folded, trained = storage_ratios(BITS, resnet50, Options())
+    any_precision, multi_model, folded, trained = storage_ratios(METHODS, BITS, resnet50, Options(), claimed=True)
     assert trained.value == pytest.approx(3.5366, abs=1e-3)
     assert trained.paper == 3.53
     assert folded.value == pytest.approx(102.228 / (25.503 + 0.637 + 0.004), abs=1e-3)
-    assert folded.paper is None
+    assert (any_precision.numerator, multi_model.numerator) == ("any_precision", "multi_model")
+    assert {row.paper for row in (any_precision, multi_model, folded)} == {None}
+
+
+def test_the_papers_storage_is_claimed_of_no_other_model() -> None:
+    assert {row.paper for row in storage_ratios(METHODS, BITS, SMALL, Options())} == {None}

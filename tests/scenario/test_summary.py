@@ -4,13 +4,14 @@ import pytest
 
 from tests.scenario.networks import layer, network
 from tqhw.scenario.methods import Options
-from tqhw.scenario.summary import against
+from tqhw.scenario.results import METHODS, STATES
+from tqhw.scenario.summary import against, headlines
 
 NET = network(layer(1000))
 
 
 def test_the_headline_says_what_it_divides() -> None:
-    rows = against("any_precision", (2,), ("precision_switching",), NET, Options(), "sram")
+    rows = against("any_precision", 2, "precision_switching", NET, Options(), "sram")
     traffic, weights, energy = rows
     assert (traffic.quantity, traffic.paper, traffic.spad_model) == ("dram_traffic", 20.0, "sram")
     assert traffic.numerator_value == (500 + 1 + 16) * 64  # FP32 weights, activations, batch norm
@@ -23,12 +24,29 @@ def test_the_headline_says_what_it_divides() -> None:
 
 
 def test_the_paper_claims_nothing_about_other_baselines() -> None:
-    rows = against("multi_model", (2,), ("steady",), NET, Options(), None)
+    rows = against("multi_model", 2, "steady", NET, Options(), None)
     assert {row.paper for row in rows} == {None}
     assert {row.value for row in rows} == {1.0}
 
 
 def test_a_quantity_that_is_zero_gives_no_ratio() -> None:
     roomy = network(layer(1000), rows=1000)
-    rows = against("any_precision", (2,), ("precision_switching",), roomy, Options(), None)
+    rows = against("any_precision", 2, "precision_switching", roomy, Options(), None)
     assert [row.quantity for row in rows] == ["dram_traffic", "energy"]
+
+
+def test_headlines_stand_where_methods_differ() -> None:
+    rows = headlines(METHODS, STATES, (2, 8), NET, Options(), None)
+    assert {(row.numerator.split()[0], row.state) for row in rows} == {
+        ("any_precision", "initial_loading"),
+        ("any_precision", "precision_switching"),
+        ("fixed", "steady"),
+    }
+    assert {row.bits for row in rows} == {2, 8}
+    assert headlines(("any_precision", "fixed"), STATES, (2,), NET, Options(), None) == ()
+
+
+def test_narrow_weights_are_compared_with_the_stored_bits() -> None:
+    rows = {row.quantity: row for row in against("fixed", 2, "steady", NET, Options(), None)}
+    assert rows["dram_weight_traffic"].value == pytest.approx(125 / 32)
+    assert rows["energy"].paper is None

@@ -1,0 +1,26 @@
+"""One Protocol for all engines, chosen by name and never silently."""
+
+from tqhw.backends.protocol import (
+    OBJECTIVES,
+    Backend,
+    Design,
+    Found,
+    Job,
+    Objective,
+    Search,
+    Target,
+)
+from tqhw.backends.registry import BACKENDS, backend
+
+__all__ = [
+    "BACKENDS",
+    "OBJECTIVES",
+    "Backend",
+    "Design",
+    "Found",
+    "Job",
+    "Objective",
+    "Search",
+    "Target",
+    "backend",
+]

@@ -6,6 +6,7 @@ formulas.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tqhw.errors import TqhwError, unknown
@@ -22,17 +23,17 @@ RESIDENCY = ("auto", "always", "never")
 class Options:
     """The choices behind the scenarios; energies in pJ per weight.
 
-    ``quantizer_pj``: float to integer, of any_precision; the default is the low end of the sourced range.
-    ``shift_pj``: of truncquant in the packed layout (a mask of 8 AND gates); in the bit-plane layout the planes
-    that are not needed are not fetched, and nothing is shifted.
+    ``quantizer_pj``: float to integer, of any_precision, for all precisions or by precision; the default is the low
+    end of the sourced range. ``truncation_pj``: of truncquant in the packed layout (a mask of 8 AND gates); in the
+    bit-plane layout the planes that are not needed are not fetched, and there is nothing to cut off.
     """
 
     stored_bits: int = 8
     layout: str = "bitplane"
     requantize: str = "best"
     residency: str = "auto"
-    quantizer_pj: float = 4.5
-    shift_pj: float = 0.145
+    quantizer_pj: float | Mapping[int, float] = 4.5
+    truncation_pj: float = 0.145
 
     def __post_init__(self) -> None:
         for name, value, known in (
@@ -42,6 +43,10 @@ class Options:
         ):
             if value not in known:
                 raise unknown(name, value, known, f"scenario.{name}")
+
+    def quantize_pj(self, bits: int) -> float:
+        """What quantizing one FP32 weight to ``bits`` costs."""
+        return self.quantizer_pj[bits] if isinstance(self.quantizer_pj, Mapping) else self.quantizer_pj
 
 
 @dataclass(frozen=True)
@@ -78,10 +83,10 @@ def plans(method: str, bits: int, options: Options) -> tuple[Plan, ...]:
         if options.layout == "bitplane":
             return (Plan("bitplane", bits, narrow, narrow, load_bits=bits, kept_bits=stored),)
         whole = Width(stored, bits)
-        shift = options.shift_pj if bits < stored else 0.0
-        return (Plan("packed", bits, whole, whole, stored, first_pj=shift, steady_pj=shift, load_pj=shift),)
+        cut = options.truncation_pj if bits < stored else 0.0
+        return (Plan("packed", bits, whole, whole, stored, first_pj=cut, steady_pj=cut, load_pj=cut),)
     if method == "any_precision":
-        wide, pj = Width(FLOAT_BITS, bits), options.quantizer_pj
+        wide, pj = Width(FLOAT_BITS, bits), options.quantize_pj(bits)
         ways = {
             "writeback": Plan("writeback", bits, narrow, narrow, FLOAT_BITS, FLOAT_BITS, bits, load_pj=pj),
             "streaming": Plan("streaming", bits, wide, wide, FLOAT_BITS, first_pj=pj, steady_pj=pj, load_pj=pj),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tqhw.scenario.methods import Options
+from tqhw.scenario.methods import Options, precisions
 from tqhw.scenario.network import Cost, Network
 from tqhw.scenario.results import Ratio
 from tqhw.scenario.schedule import PJ_PER_MJ
@@ -14,46 +14,121 @@ PAPER_TRAFFIC, PAPER_ENERGY, PAPER_STORAGE = 20.0, 3.2, 3.53
 ALL_PRECISIONS = tuple(range(1, 9))
 
 
-def against(
-    baseline: str,
-    bits: tuple[int, ...],
+QUANTITIES = {
+    "dram_traffic": ("bits", "one inference and what comes before it, all data that crosses the DRAM's interface"),
+    "dram_weight_traffic": ("bits", "the weights' part of it"),
+    "energy": ("mJ", "one inference and what comes before it, all components"),
+}
+# What is worth a headline: elsewhere the ratio is 1 by construction, as every method then fetches the same bits.
+HEADLINES = {
+    "any_precision": ("initial_loading", "precision_switching"),
+    "fixed": ("steady",),
+}
+
+
+def headlines(
+    methods: tuple[str, ...],
     states: tuple[str, ...],
+    bits: tuple[int, ...],
     network: Network,
     options: Options,
     spad_model: str | None,
 ) -> tuple[Ratio, ...]:
-    """``baseline`` / truncquant by state and precision: DRAM traffic, the weights' part of it, and energy."""
+    """Each of ``methods`` / truncquant by quantity, state and precision, in the states where they differ."""
+    if "truncquant" not in methods:
+        return ()
+    return tuple(
+        ratio
+        for baseline, differing in HEADLINES.items()
+        if baseline in methods
+        for state in states
+        if state in differing
+        for b in bits
+        for ratio in against(baseline, b, state, network, options, spad_model)
+    )
+
+
+def against(
+    baseline: str, bits: int, state: str, network: Network, options: Options, spad_model: str | None
+) -> tuple[Ratio, ...]:
+    """``baseline`` / truncquant in one state: DRAM traffic, the weights' part of it, and energy."""
+    top = best(baseline, precisions(baseline, (bits,), options)[0], state, network, options)
+    bottom = best("truncquant", bits, state, network, options)
     rows = []
-    for state in states:
-        for b in bits:
-            one, other = (best(m, b, state, network, options) for m in (baseline, "truncquant"))
-            paper = baseline == "any_precision"
-            for quantity, unit, claim in (
-                ("dram_traffic", "bits", PAPER_TRAFFIC if paper and state == "precision_switching" else None),
-                ("dram_weight_traffic", "bits", None),
-                ("energy", "mJ", PAPER_ENERGY if paper else None),
-            ):
-                top, bottom = (_amount(cost, quantity) for cost in (one.cost, other.cost))
-                if bottom > 0:
-                    rows.append(
-                        Ratio(
-                            quantity,
-                            state,
-                            b,
-                            spad_model,
-                            f"{baseline} ({one.mode})",
-                            f"truncquant ({other.mode})",
-                            top,
-                            bottom,
-                            unit,
-                            top / bottom,
-                            claim,
-                            "one inference and what comes before it, all DRAM traffic"
-                            if quantity == "dram_traffic"
-                            else "",
-                        )
-                    )
+    for quantity, (unit, note) in QUANTITIES.items():
+        upper, lower = (_amount(found.cost, quantity) for found in (top, bottom))
+        if lower > 0:
+            rows.append(
+                Ratio(
+                    quantity=quantity,
+                    state=state,
+                    bits=bits,
+                    spad_model=spad_model,
+                    numerator=f"{baseline} ({top.mode})",
+                    denominator=f"truncquant ({bottom.mode})",
+                    numerator_value=upper,
+                    denominator_value=lower,
+                    unit=unit,
+                    value=upper / lower,
+                    paper=_claim(baseline, quantity, state),
+                    note=note,
+                )
+            )
     return tuple(rows)
+
+
+def _claim(baseline: str, quantity: str, state: str) -> float | None:
+    """What the paper says of it: traffic in precision switching, and energy, against Any-Precision."""
+    if baseline != "any_precision":
+        return None
+    if quantity == "dram_traffic" and state == "precision_switching":
+        return PAPER_TRAFFIC
+    return PAPER_ENERGY if quantity == "energy" else None
+
+
+def storage_ratios(
+    methods: tuple[str, ...],
+    bits: tuple[int, ...],
+    parameters: Parameters,
+    options: Options,
+    claimed: bool = False,
+) -> tuple[Ratio, ...]:
+    """Other ways to serve ``bits`` / truncquant, and the FP32 model counted twice.
+
+    The second count is the one that comes near the paper's 3.53: batch norms as training left them, for eight
+    precisions. ``claimed``: the model is the one that the paper says it of.
+    """
+    ours = storage("truncquant", bits, parameters, options).megabytes
+    as_trained = storage("truncquant", ALL_PRECISIONS, parameters, options, TRAINED).megabytes
+    whole, folded = parameters.float_megabytes(), "batch norm folded to scale and shift, for these precisions"
+    rows = [
+        _storage_ratio(method, storage(method, bits, parameters, options).megabytes, ours, None, folded)
+        for method in ("any_precision", "multi_model")
+        if method in methods
+    ]
+    trained = "batch norm as trained (four numbers a channel), for all of 1 to 8 bits"
+    return (
+        *rows,
+        _storage_ratio("FP32", whole, ours, None, folded),
+        _storage_ratio("FP32", whole, as_trained, PAPER_STORAGE if claimed else None, trained),
+    )
+
+
+def _storage_ratio(upper: str, top: float, bottom: float, paper: float | None, note: str) -> Ratio:
+    return Ratio(
+        quantity="storage",
+        state=None,
+        bits=None,
+        spad_model=None,
+        numerator=upper,
+        denominator="truncquant",
+        numerator_value=top,
+        denominator_value=bottom,
+        unit="MB",
+        value=top / bottom,
+        paper=paper,
+        note=note,
+    )
 
 
 def _amount(cost: Cost, quantity: str) -> float:
@@ -62,18 +137,3 @@ def _amount(cost: Cost, quantity: str) -> float:
     if quantity == "dram_traffic":
         return float(cost.dram_bits)
     return float(cost.traffic["Weights"].bits) if "Weights" in cost.traffic else 0.0
-
-
-def storage_ratios(bits: tuple[int, ...], parameters: Parameters, options: Options) -> tuple[Ratio, ...]:
-    """FP32 model / truncquant model: for this experiment, and counted so that it is near the paper's 3.53."""
-    rows = []
-    for precisions, values, claim, note in (
-        (bits, 2, None, "batch norm folded: scale and shift per channel and precision"),
-        (ALL_PRECISIONS, TRAINED, PAPER_STORAGE, "batch norm as trained, four numbers per channel, 8 precisions"),
-    ):
-        whole = parameters.float_megabytes()
-        ours = storage("truncquant", precisions, parameters, options, values).megabytes
-        rows.append(
-            Ratio("storage", None, None, None, "FP32", "truncquant", whole, ours, "MB", whole / ours, claim, note)
-        )
-    return tuple(rows)

@@ -1,0 +1,97 @@
+"""What every engine can do, so that an experiment names one and knows nothing else about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from tqhw.spec import ART, ERT, Architecture, Hardware, Invalid, Problem, Stats
+from tqhw.spec import Mapping as LoopMapping
+
+Objective = Literal["energy", "edp", "latency"]
+OBJECTIVES: tuple[Objective, ...] = ("energy", "edp", "latency")
+
+
+@dataclass(frozen=True)
+class Design:
+    """A rendered architecture before it has energies.
+
+    ``text``: its YAML as Timeloop reads it; ``components_text``: its own compound classes ("" if none).
+    """
+
+    name: str
+    architecture: Architecture
+    hardware: Hardware
+    text: str
+    components_text: str = ""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A design with its tables: what problems are mapped on. ``notes`` say what is estimated in the tables."""
+
+    design: Design
+    ert: ERT
+    art: ART
+    notes: tuple[str, ...] = ()
+    table_source: str = ""
+
+    @property
+    def hardware(self) -> Hardware:
+        return self.design.hardware
+
+
+@dataclass(frozen=True)
+class Search:
+    """How to search, the same for every engine. ``budget_s``: wall-clock seconds for a problem, None for no limit."""
+
+    objective: Objective = "energy"
+    budget_s: float | None = None
+    cache: bool = True
+
+
+@dataclass(frozen=True)
+class Job:
+    """One problem to be mapped on one target."""
+
+    problem: Problem
+    target: Target
+
+
+@dataclass(frozen=True)
+class Found:
+    """The best mapping of a search, and how far to trust it. ``evaluated``: mappings tried."""
+
+    mapping: LoopMapping
+    stats: Stats
+    proved_optimal: bool
+    evaluated: int
+    seconds: float
+
+
+class Backend(Protocol):
+    """An engine. Jobs come in batches, so that it may run them side by side and resume what is done."""
+
+    name: str
+
+    def versions(self) -> Mapping[str, str]:
+        """Its programs or packages with their versions. Raises TqhwError where it cannot run on this machine."""
+        ...
+
+    def target(self, design: Design) -> Target:
+        """Energies and areas of a design, by the engine's own estimator, once per design."""
+        ...
+
+    def evaluate(self, problem: Problem, target: Target, mapping: LoopMapping) -> Stats | Invalid:
+        """The cost of a given mapping; an invalid one is an answer."""
+        ...
+
+    def search(
+        self, jobs: Sequence[Job], search: Search, done: Callable[[Job], None] | None = None
+    ) -> list[Found | Invalid]:
+        """The best mapping of every job, in their order; Invalid, with reasons, where none fits.
+
+        ``done`` is called after every job.
+        """
+        ...
