@@ -1,0 +1,5 @@
+"""``python -m tqhw`` is ``tqhw``."""
+
+from tqhw.cli import main
+
+main()

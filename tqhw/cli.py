@@ -1,0 +1,44 @@
+"""The command line. Every command is thin: it reads its arguments, calls the library and prints.
+
+Exit codes: 0 done; 1 the answer is no (an invalid mapping, a case that differs); 2 bad input, with one message;
+130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from tqhw.commands import hardware, report, run, workload
+from tqhw.commands.common import INTERRUPTED, say
+
+app = typer.Typer(
+    name="tqhw",
+    help="What a quantized network costs on an accelerator, and what switching its precision costs.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("run")(run.run)
+app.command("evaluate")(hardware.evaluate)
+app.command("map")(hardware.search)
+app.command("conformance")(hardware.conformance)
+app.command("workload")(workload.workload)
+app.command("report")(report.report)
+app.command("doctor")(report.doctor)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The console script. Always ends in SystemExit."""
+    try:
+        app(args=None if arguments is None else list(arguments))
+    except KeyboardInterrupt:
+        say("interrupted")
+        sys.exit(INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""``tqhw run``: the main job."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tqhw.commands.common import console, guarded
+
+
+@guarded
+def run(
+    experiment: Annotated[
+        Path | None, typer.Argument(help="An experiment file; without one, experiments/quickstart.yaml.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Results folder; without one, results/NAME.")] = None,
+    backend: Annotated[str | None, typer.Option(help="Engine; goes before the experiment's own.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Changes a key, e.g. scenario.layout=packed.")
+    ] = None,
+    keys: Annotated[bool, typer.Option("--keys", help="Lists every key of an experiment and stops.")] = False,
+) -> None:
+    """Runs an experiment: accuracies, energy, traffic and storage as tables, and a results folder."""
+    from tqhw import experiment_file, report
+    from tqhw.pipeline.progress import bars
+    from tqhw.run import default_experiment
+    from tqhw.run import run as run_experiment
+
+    screen = console()
+    if keys:
+        _list_keys()
+        return
+    changes = [*(settings or []), *([f"backend={backend}"] if backend is not None else [])]
+    chosen = experiment_file.load(experiment or default_experiment(), changes)
+    folder = out or Path("results") / chosen.name
+    results = run_experiment(chosen, folder, watch=bars(console(stderr=True)), command=sys.argv)
+    for table in report.tables(results):
+        screen.print(table)
+    screen.print(f"Everything is in {folder}: start with report.html", highlight=False)
+
+
+def _list_keys() -> None:
+    from rich.table import Table
+
+    from tqhw import experiment_file
+
+    table = Table("key", "default", "meaning", title="Keys of an experiment")
+    for row in experiment_file.documented_keys():
+        table.add_row(*row)
+    console().print(table, markup=False)

@@ -1,0 +1,137 @@
+"""From evaluated layers to the results: every table of results.json."""
+
+from __future__ import annotations
+
+from tqhw.experiment import Experiment
+from tqhw.pipeline.hardware import Evaluated, own_bits
+from tqhw.scenario.methods import precisions
+from tqhw.scenario.results import (
+    COMPONENTS,
+    QUANTIZER,
+    AccuracyRow,
+    EnergyRow,
+    LayerEvaluation,
+    LayerRow,
+    Results,
+    TrafficRow,
+)
+from tqhw.scenario.schedule import PJ_PER_MJ, amortised, follow
+from tqhw.scenario.states import best
+from tqhw.scenario.storage import Parameters, storage
+from tqhw.scenario.summary import headlines, storage_ratios
+from tqhw.workload import Workload
+
+
+def assemble(
+    experiment: Experiment,
+    workload: Workload,
+    evaluated: tuple[Evaluated, ...],
+    accuracy: tuple[AccuracyRow, ...],
+    scales: int,
+) -> Results:
+    """All rows, in the order of the experiment's own lists. ``scales``: numbers of FP32 that scale the codes."""
+    options, main = experiment.options(), evaluated[0]
+    energy, traffic, notes = _states(experiment, main)
+    methods, scenario = experiment.methods, experiment.scenario
+    parameters = _parameters(workload, main, scales)
+    ratios = [
+        ratio
+        for one in evaluated
+        for ratio in headlines(methods, experiment.states, experiment.bits, one.network, options, one.spad_model)
+    ]
+    claimed = experiment.model.name == "resnet50"  # the paper's storage is that of ResNet-50
+    return Results(
+        experiment=experiment.model_dump(mode="json"),
+        accuracy=accuracy,
+        energy=energy,
+        traffic=traffic,
+        storage=tuple(storage(method, experiment.bits, parameters, options) for method in methods),
+        amortised=tuple(
+            row
+            for method in methods
+            for row in amortised(
+                (method,),
+                precisions(method, experiment.bits, options),
+                scenario.inferences_per_switch,
+                main.network,
+                options,
+            )
+        ),
+        schedule=tuple(row for method in methods for row in follow(method, scenario.steps(), main.network, options)),
+        layers=_layers(workload, evaluated),
+        summary=(*ratios, *storage_ratios(methods, experiment.bits, parameters, options, claimed)),
+        notes=(*notes, *_notes(evaluated)),
+    )
+
+
+def _states(experiment: Experiment, main: Evaluated) -> tuple[tuple[EnergyRow, ...], tuple[TrafficRow, ...], list[str]]:
+    options = experiment.options()
+    energy, traffic, notes = [], [], []
+    for method in experiment.methods:
+        for bits in precisions(method, experiment.bits, options):
+            for state in experiment.states:
+                found = best(method, bits, state, main.network, options)
+                for component in COMPONENTS:
+                    if component != QUANTIZER or component in found.cost.energy_pj:
+                        value = found.cost.energy_pj.get(component, 0.0) / PJ_PER_MJ
+                        energy.append(EnergyRow(method, bits, state, component, value))
+                for space, flow in found.cost.traffic.items():
+                    traffic.append(TrafficRow(method, bits, state, space, flow.bits, flow.padding_bits))
+                if method == "any_precision":
+                    notes.append(f"any_precision at {bits} bits, {state}: cheapest with requantize {found.mode}")
+    return tuple(energy), tuple(traffic), notes if options.requantize == "best" else []
+
+
+def _parameters(workload: Workload, main: Evaluated, scales: int) -> Parameters:
+    following = [layer for layer in main.network.layers if layer.fixed_bits is None]
+    others = [layer for layer in main.network.layers if layer.fixed_bits is not None]
+    return Parameters(
+        weights=sum(layer.weights for layer in following),
+        scales=scales,
+        fixed_bits=sum(layer.weights * (layer.fixed_bits or 0) for layer in others),
+        norm_channels=workload.norm_channels,
+        others=workload.other_parameters,
+    )
+
+
+def _layers(workload: Workload, evaluated: tuple[Evaluated, ...]) -> tuple[LayerRow, ...]:
+    rows = []
+    for index, layer in enumerate(workload.layers):
+        evaluations = tuple(
+            LayerEvaluation(
+                fetch_bits=width.fetch_bits,
+                weight_bits=width.weight_bits,
+                spad_model=one.spad_model,
+                energy_pj=one.costs[index, width].cost.total_pj,
+                cycles=found.stats.cycles,
+                utilization=found.stats.utilization,
+                proved_optimal=found.proved_optimal,
+                components=one.costs[index, width].cost.energy_pj,
+                dram_bits={d: flow.bits for d, flow in one.costs[index, width].cost.traffic.items()},
+                files=one.renderings[width].folder,
+            )
+            for one in evaluated
+            for (i, width), found in one.found.items()
+            if i == index
+        )
+        bits = own_bits(layer, next(iter(evaluated[0].renderings.values())).activation_bits)
+        rows.append(
+            LayerRow(
+                name=layer.names[0],
+                names=layer.names,
+                count=layer.count,
+                shape=layer.problem.shape.name,
+                instance={**layer.problem.bounds, **layer.problem.coefficients},
+                macs=layer.macs,
+                weights=layer.stored_weights,
+                bits=bits,
+                evaluations=evaluations,
+            )
+        )
+    return tuple(rows)
+
+
+def _notes(evaluated: tuple[Evaluated, ...]) -> tuple[str, ...]:
+    """What is padded or estimated in the tables, each said once."""
+    found = dict.fromkeys(note for rendering in evaluated[0].renderings.values() for note in rendering.notes)
+    return tuple(found)

@@ -1,0 +1,45 @@
+"""Every YAML that went into the numbers, so that anyone can run them through Timeloop."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tqhw import energy
+from tqhw.pipeline.hardware import Evaluated
+from tqhw.spec import dump_art, dump_ert, dump_mapping
+from tqhw.spec.yamlio import write_text
+from tqhw.workload import Workload
+from tqhw.workload import write as write_problems
+
+_README = """\
+What went into results.json, in Timeloop's v0.4 format.
+
+problems/                            one problem per distinct layer; summary.json says what they stand for
+hardware/<spad model>/fetchF_weightsB/
+    architecture.yaml                weights leave the DRAM with F bits and are B bits wide on the chip
+    components.yaml                  the compound classes it names
+    ERT.yaml, ART.yaml               energies and areas of an action, an instance
+    mappings/                        the mapping of every layer on it, by the name of its problem
+"""
+
+
+def write(folder: Path, workload: Workload, evaluated: tuple[Evaluated, ...]) -> None:
+    """Writes the problems, and per rendering the architecture, its tables and the mappings, below ``folder``."""
+    write_text(folder / "README.txt", _README)
+    write_problems(workload, folder / "problems")
+    summary = json.loads((folder / "problems" / "summary.json").read_text(encoding="utf-8"))
+    files = [layer["file"] for layer in summary["layers"]]
+    for one in evaluated:
+        for rendering in one.renderings.values():
+            place, target = folder / rendering.folder, rendering.target
+            write_text(place / "architecture.yaml", target.design.text)
+            write_text(place / "components.yaml", energy.packaged_components_text())
+            if target.design.components_text:
+                write_text(place / "components_own.yaml", target.design.components_text)
+            write_text(place / "ERT.yaml", dump_ert(target.ert))
+            write_text(place / "ART.yaml", dump_art(target.art))
+        for (index, width), found in one.found.items():
+            dimensions = workload.layers[index].problem.shape.dimensions
+            path = folder / one.renderings[width].folder / "mappings" / files[index]
+            write_text(path, dump_mapping(found.mapping, dimensions))

@@ -1,0 +1,104 @@
+"""The results folder: what is in it is always whole, and belongs to one run.
+
+A run writes into a hidden folder inside and moves its files to their places when all of them are there; until then
+the results of an earlier run stay as they were.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tqhw.errors import TqhwError
+
+MANIFEST = "files.json"
+LAST = ("results.json", MANIFEST)  # their presence says that everything else is there
+_STAGING = ".writing-"
+
+
+class OutputFolder:
+    """A folder for results. Raises TqhwError, before any work is done, where it cannot be one."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            probe = tempfile.TemporaryDirectory(dir=self.path, prefix=_STAGING)
+        except FileExistsError:
+            raise TqhwError("is a file, not a folder", place=str(path), lever="choose another --out") from None
+        except OSError as error:
+            raise TqhwError(
+                f"cannot be written: {error.strerror}", place=str(path), lever="choose another --out"
+            ) from None
+        probe.cleanup()
+
+    def kept(self, name: str) -> Path:
+        """Where long work, finished on its own, is kept for the next run."""
+        return self.path / "kept" / name
+
+    @contextmanager
+    def staging(self) -> Iterator[Path]:
+        """A folder to write the results into; they take their places when the block ends without an error."""
+        self._sweep()
+        staged = Path(tempfile.mkdtemp(dir=self.path, prefix=_STAGING))
+        try:
+            yield staged
+            with _undisturbed():
+                self._publish(staged)
+        finally:
+            shutil.rmtree(staged, ignore_errors=True)
+
+    def _sweep(self) -> None:
+        """Removes what a run left that was killed while it wrote."""
+        for left in self.path.glob(f"{_STAGING}*"):
+            shutil.rmtree(left, ignore_errors=True)
+
+    def _publish(self, staged: Path) -> None:
+        new = sorted(str(file.relative_to(staged)) for file in staged.rglob("*") if file.is_file())
+        (staged / MANIFEST).write_text(json.dumps(new, indent=1) + "\n", encoding="utf-8")
+        old = self._manifest()
+        try:
+            for name in (*(n for n in new if n not in LAST), *(n for n in LAST if n in new or n == MANIFEST)):
+                target = self.path / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                (staged / name).replace(target)
+            for name in sorted(set(old) - set(new)):
+                (self.path / name).unlink(missing_ok=True)
+                self._remove_empty((self.path / name).parent)
+        except OSError as error:
+            raise TqhwError(
+                f"cannot be written: {error.strerror}", place=str(error.filename), lever="choose another --out"
+            ) from None
+
+    def _manifest(self) -> list[str]:
+        """The files of the run before; only names inside the folder count."""
+        try:
+            names = json.loads((self.path / MANIFEST).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return []
+        root = self.path.resolve()
+        listed = names if isinstance(names, list) else []
+        return [n for n in listed if isinstance(n, str) and (self.path / n).resolve().is_relative_to(root)]
+
+    def _remove_empty(self, folder: Path) -> None:
+        while folder != self.path and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+            folder = folder.parent
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Keeps Ctrl-C waiting for the moment that renaming takes."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

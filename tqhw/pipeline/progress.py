@@ -1,0 +1,69 @@
+"""How a stage says how far it is, without knowing who watches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+class Tick(Protocol):
+    """One more unit of the stage is done, or ``done`` of them in all."""
+
+    def __call__(self, done: int | None = None) -> None: ...
+
+
+class Watcher(Protocol):
+    """Opens a stage of ``total`` units."""
+
+    def __call__(self, stage: str, total: int) -> AbstractContextManager[Tick]: ...
+
+
+@contextmanager
+def unwatched(stage: str, total: int) -> Iterator[Tick]:
+    """Nobody watches."""
+    yield lambda done=None: None
+
+
+def bars(console: Console) -> Watcher:
+    """A progress bar per stage, with the time it took and the time left; a line per stage where nobody watches."""
+    return _bar(console) if console.is_terminal else _line(console)
+
+
+def _bar(console: Console) -> Watcher:
+    @contextmanager
+    def watch(stage: str, total: int) -> Iterator[Tick]:
+        columns = (
+            TextColumn("{task.description:<28}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=console) as progress:
+            task = progress.add_task(stage, total=total)
+
+            def tick(done: int | None = None) -> None:
+                if done is None:
+                    progress.advance(task)
+                else:
+                    progress.update(task, completed=done)
+
+            yield tick
+            progress.update(task, completed=total)  # what was kept from an earlier run is done too
+
+    return watch
+
+
+def _line(console: Console) -> Watcher:
+    @contextmanager
+    def watch(stage: str, total: int) -> Iterator[Tick]:
+        started = time.perf_counter()
+        yield lambda done=None: None
+        console.print(f"{stage}: {time.perf_counter() - started:.1f} s", highlight=False)
+
+    return watch

@@ -1,0 +1,112 @@
+"""The main job: an experiment file in, tables, figures and results.json out.
+
+``python -m tqhw.run [EXPERIMENT.yaml] [--out DIR] [--backend NAME] [--set key=value]``
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tqhw.backends import Backend
+    from tqhw.experiment import Experiment
+    from tqhw.pipeline.hardware import Evaluated
+    from tqhw.pipeline.outputs import OutputFolder
+    from tqhw.pipeline.progress import Watcher
+    from tqhw.scenario.results import Results
+    from tqhw.workload import Workload
+
+
+def run(
+    experiment: Experiment,
+    out: str | Path | None = None,
+    *,
+    watch: Watcher | None = None,
+    command: Sequence[str] = (),
+) -> Results:
+    """Runs an experiment; with ``out``, the results folder is written too.
+
+    ``watch`` is told of the stages (see :mod:`tqhw.pipeline.progress`). Raises TqhwError for whatever is wrong
+    with the experiment, the model, the architecture or the folder; results of an earlier run then stay as they are.
+    """
+    from tqhw import workload as layers
+    from tqhw.backends import backend
+    from tqhw.pipeline import accuracy, hardware
+    from tqhw.pipeline.assemble import assemble
+    from tqhw.pipeline.outputs import OutputFolder
+    from tqhw.pipeline.progress import unwatched
+
+    started = time.perf_counter()
+    watch = watch or unwatched
+    engine = backend(experiment.backend)
+    engine.versions()  # an engine that cannot run says so before anything else
+    folder = None if out is None else OutputFolder(out)
+
+    model = accuracy.network(experiment, accuracy.HARDWARE_SCHEME)
+    workload = layers.extract(model, accuracy.input_shape(experiment), name=experiment.model.name)
+    evaluated = hardware.evaluate(experiment, workload, engine, watch)
+    if experiment.training is None:
+        measured = accuracy.not_measured(experiment)
+    else:
+        measured = accuracy.measure(experiment, experiment.training, folder.kept if folder else None, watch)
+    results = assemble(experiment, workload, evaluated, measured, accuracy.scales(model))
+    results = replace(results, provenance=_provenance(experiment, engine, evaluated, command, started))
+    if folder is not None:
+        _write(results, folder, workload, evaluated, watch)
+    return results
+
+
+def _write(
+    results: Results, folder: OutputFolder, workload: Workload, evaluated: tuple[Evaluated, ...], watch: Watcher
+) -> None:
+    from tqhw import report
+    from tqhw.pipeline import inputs
+
+    with folder.staging() as staged, watch("writing", 2) as tick:
+        inputs.write(staged, workload, evaluated)
+        tick()
+        report.write(results, staged)
+        tick()
+
+
+def _provenance(
+    experiment: Experiment,
+    engine: Backend,
+    evaluated: tuple[Evaluated, ...],
+    command: Sequence[str],
+    started: float,
+) -> dict[str, Any]:
+    sources = dict.fromkeys(r.target.table_source for one in evaluated for r in one.renderings.values())
+    return {
+        "versions": {
+            "python": platform.python_version(),
+            "torch": version("torch"),
+            **engine.versions(),
+        },
+        "backend": engine.name,
+        "table_source": list(sources),
+        "seed": experiment.seed,
+        "command": list(command),
+        "platform": platform.platform(),
+        "wall_seconds": round(time.perf_counter() - started, 1),
+    }
+
+
+def default_experiment() -> Path:
+    """experiments/quickstart.yaml: of the repository, or the copy inside the wheel."""
+    package = Path(__file__).resolve().parent
+    installed = package / "data" / "experiments"
+    return (installed if installed.is_dir() else package.parent / "experiments") / "quickstart.yaml"
+
+
+if __name__ == "__main__":
+    from tqhw.cli import main
+
+    main(["run", *sys.argv[1:]])
