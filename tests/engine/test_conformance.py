@@ -14,6 +14,7 @@ from tqhw.errors import TqhwError
 
 DATA = Path(__file__).parent.parent / "data"
 REFERENCE = DATA / "timeloop"
+MORE = DATA / "timeloop_more"
 ARCHITECTURES = sorted(file.stem for file in (REFERENCE / "cases").glob("*.jsonl"))
 
 
@@ -39,6 +40,13 @@ def test_every_recorded_case_of_the_reference_is_exact() -> None:
     assert result.differences == ()
     assert (sum(result.valid.values()), sum(result.invalid.values()), result.cases) == (738, 137, 875)
     assert done == {name: result.valid[name] + result.invalid[name] for name in ARCHITECTURES}
+
+
+def test_other_architectures_and_problem_shapes_are_exact_too() -> None:
+    result = check_folder(MORE)
+    assert result.differences == ()
+    assert len(result.valid) == 11
+    assert (sum(result.valid.values()), sum(result.invalid.values())) == (378, 108)
 
 
 def changed(case: dict[str, Any], field: str) -> str:

@@ -10,7 +10,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tqhw.errors import TqhwError
 from tqhw.spec import ERT, Hardware, Problem
+
+MAX_COMPUTES = 2**53  # whole numbers that a double holds
+MAX_WORDS = 3_037_000_499  # whose square is a 64 bit integer
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -54,8 +58,9 @@ class Model(NamedTuple):
 def build_model(problem: Problem, hardware: Hardware, ert: ERT) -> Model:
     """The arrays of a problem on a piece of hardware with an energy table.
 
-    Raises TqhwError where the ERT lacks a component or an action.
+    Raises TqhwError where the ERT lacks a component or an action, and for problems too large to be counted exactly.
     """
+    _check_size(problem)
     shape = problem.shape
     index = {d: i for i, d in enumerate(shape.dimensions)}
     max_ranks = max(len(space.projection) for space in shape.data_spaces)
@@ -114,3 +119,18 @@ def build_model(problem: Problem, hardware: Hardware, ert: ERT) -> Model:
         compute_instances=hardware.compute.instances,
         compute_pj=ert.energy_pj(hardware.compute.name, "compute"),
     )
+
+
+def _check_size(problem: Problem) -> None:
+    """Timeloop counts in doubles and multiplies tile sizes as 64 bit integers; beyond either nothing is exact."""
+    largest = max(problem.tensor_words(space) for space in problem.shape.data_spaces)
+    for what, number, bound in (
+        ("computes", problem.computes, MAX_COMPUTES),
+        ("words in a tensor", largest, MAX_WORDS),
+    ):
+        if number > bound:
+            raise TqhwError(
+                f"{number} {what} are more than the {bound} that can be counted exactly",
+                place=problem.name,
+                lever="evaluate a part of the layer",
+            )
