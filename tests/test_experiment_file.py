@@ -82,3 +82,7 @@ def test_every_key_is_documented_once() -> None:
     defaults = {key: default for key, default, _ in rows}
     assert defaults["bits"] == "[2, 4, 6, 8]"
     assert parse("\n".join(f"{k}: {v}" for k, v in defaults.items() if "." not in k)) == Experiment()
+
+
+def test_the_documentation_holds_the_table_of_keys() -> None:
+    assert experiment_file.keys_table() in (ROOT / "docs" / "experiment.md").read_text()

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import typer
 
-from tqhw.commands import hardware, report, run, workload
+from tqhw.commands import hardware, report, run, training, workload
 from tqhw.commands.common import INTERRUPTED, say
 
 app = typer.Typer(
@@ -27,6 +27,9 @@ app.command("evaluate")(hardware.evaluate)
 app.command("map")(hardware.search)
 app.command("conformance")(hardware.conformance)
 app.command("workload")(workload.workload)
+app.command("train")(training.train)
+app.command("eval")(training.evaluate)
+app.command("export")(training.export)
 app.command("report")(report.report)
 app.command("doctor")(report.doctor)
 

@@ -41,14 +41,14 @@ def parse(document: Any, source: str = "experiment", settings: Sequence[str] = (
     """A YAML document as an experiment; see :func:`load`."""
     top = yamlio.as_map(document, source, "an experiment")
     for setting in settings:
-        _apply(top, setting)
+        apply_setting(top, setting)
     try:
         return Experiment.model_validate(_plain(top))
     except ValidationError as error:
         raise _readable(error, top, source, settings) from None
 
 
-def _apply(top: yamlio.Map, setting: str) -> None:
+def apply_setting(top: yamlio.Map, setting: str) -> None:
     """``key.sub=value``: the value is YAML, so ``bits=[2,8]`` and ``training=null`` work."""
     path, equals, text = setting.partition("=")
     keys = path.strip().split(".")
@@ -168,3 +168,10 @@ def documented_keys(section: type[Section] = Experiment, prefix: str = "") -> It
         default = field.get_default(call_default_factory=True)
         shown = yamlio.dump(list(default) if isinstance(default, tuple) else default).split("\n")[0]
         yield f"{prefix}{name}", shown, str(field.description)
+
+
+def keys_table() -> str:
+    """The keys as a Markdown table: what ``tqhw run --keys`` prints and docs/experiment.md holds."""
+    lines = ["| key | default | meaning |", "| --- | --- | --- |"]
+    lines += [f"| `{key}` | `{default}` | {' '.join(meaning.split())} |" for key, default, meaning in documented_keys()]
+    return "\n".join(lines) + "\n"

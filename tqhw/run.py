@@ -49,7 +49,7 @@ def run(
     engine.versions()  # an engine that cannot run says so before anything else
     folder = None if out is None else OutputFolder(out)
 
-    model = accuracy.network(experiment, accuracy.HARDWARE_SCHEME)
+    model = accuracy.network(experiment)
     workload = layers.extract(model, accuracy.input_shape(experiment), name=experiment.model.name)
     evaluated = hardware.evaluate(experiment, workload, engine, watch)
     if experiment.training is None:

@@ -29,25 +29,14 @@ def run(
     from tqhw.run import default_experiment
     from tqhw.run import run as run_experiment
 
-    screen = console()
     if keys:
-        _list_keys()
+        sys.stdout.write(experiment_file.keys_table())
         return
     changes = [*(settings or []), *([f"backend={backend}"] if backend is not None else [])]
     chosen = experiment_file.load(experiment or default_experiment(), changes)
     folder = out or Path("results") / chosen.name
     results = run_experiment(chosen, folder, watch=bars(console(stderr=True)), command=sys.argv)
+    screen = console()
     for table in report.tables(results):
         screen.print(table)
     screen.print(f"Everything is in {folder}: start with report.html", highlight=False)
-
-
-def _list_keys() -> None:
-    from rich.table import Table
-
-    from tqhw import experiment_file
-
-    table = Table("key", "default", "meaning", title="Keys of an experiment")
-    for row in experiment_file.documented_keys():
-        table.add_row(*row)
-    console().print(table, markup=False)

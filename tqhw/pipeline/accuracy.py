@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -15,8 +14,9 @@ import tqhw
 from tqhw import models, quant, train
 from tqhw.errors import TqhwError
 from tqhw.experiment import Experiment, Training
-from tqhw.pipeline.progress import Watcher
+from tqhw.pipeline.progress import Tick, Watcher
 from tqhw.scenario.results import AccuracyRow
+from tqhw.train.recipe import DataRecipe, ModelRecipe
 
 HARDWARE_SCHEME = "truncquant"
 
@@ -39,16 +39,31 @@ def input_shape(experiment: Experiment) -> tuple[int, ...]:
     return given or images
 
 
-def network(experiment: Experiment, scheme: str) -> nn.Module:
-    """The experiment's network, untrained, quantized with ``scheme``, on weights that the seed alone decides."""
-    with train.reproducible(experiment.seed, 1):
-        model = models.build(experiment.model.name, **experiment.model.options)
+def recipe(experiment: Experiment, scheme: str) -> train.Recipe:
+    """Everything that decides the weights of the experiment's network, quantized with ``scheme``.
+
+    Without a training section: those that it starts from, which the seed alone decides.
+    """
     choices = experiment.quantization.model_dump()
     if scheme != HARDWARE_SCHEME:
         choices["gradient"] = None  # the key names one of truncquant's
     precisions = tuple(sorted({*experiment.bits, experiment.stored_bits}))
-    config = quant.QuantConfig(scheme=scheme, precisions=precisions, **choices)
-    return quant.convert(model, config)
+    training = experiment.training
+    options = {} if training is None else training.model_dump(exclude={"data", "size", "schemes"})
+    return train.Recipe(
+        method=scheme,
+        bits=precisions,
+        model=ModelRecipe(experiment.model.name, experiment.model.options),
+        data=DataRecipe("digits", size=None if training is None else training.size),
+        quantization=quant.QuantConfig(scheme=scheme, precisions=precisions, **choices),
+        training=train.TrainConfig(**options, seed=experiment.seed),
+    )
+
+
+def network(experiment: Experiment) -> nn.Module:
+    """The experiment's network, quantized and not trained."""
+    found = recipe(experiment, HARDWARE_SCHEME)
+    return found.network(found.bits)
 
 
 def scales(model: nn.Module) -> int:
@@ -72,33 +87,22 @@ def measure(
     Every epoch leaves a checkpoint in ``kept(name)``. The next run of the same configuration, whatever else the
     experiment changes, goes on from there, or has nothing left to train.
     """
-    data = train.digits(training.size)
     rows: list[AccuracyRow] = []
     for scheme in training.schemes:
-        model = network(experiment, scheme)
-        recipe = _recipe(experiment, training, scheme)
-        keep = None if kept is None else train.Checkpoints(kept(f"{scheme}-{_digest(recipe)}"), recipe)
-        _train(model, data, training, experiment.seed, keep, watch)
+        found = recipe(experiment, scheme)
+        model, data = found.network(found.bits), found.data.open()
+        keep = None if kept is None else train.Checkpoints(kept(f"{scheme}-{_digest(found)}"), found.json)
+        with watch(f"training, {scheme}", training.epochs * (data.train_size // training.batch_size)) as tick:
+            train.train(model, data, found.training, _teller(tick), keep=keep, resume=keep is not None)
         rows += _evaluate(model, data, experiment)
     return tuple(rows)
 
 
-def _train(
-    model: nn.Module,
-    data: train.TensorData,
-    training: Training,
-    seed: int,
-    keep: train.Checkpoints | None,
-    watch: Watcher,
-) -> None:
-    options = training.model_dump(exclude={"data", "size", "schemes"})
-    config = train.TrainConfig(**options, seed=seed)
-    scheme = quant.quantization_of(model).scheme
-    with watch(f"training, {scheme}", training.epochs * (data.train_size // training.batch_size)) as tick:
-        train.train(model, data, config, lambda progress: tick(progress.step), keep=keep, resume=keep is not None)
+def _teller(tick: Tick) -> Callable[[train.Progress], None]:
+    return lambda progress: tick(progress.step)
 
 
-def _evaluate(model: nn.Module, data: train.TensorData, experiment: Experiment) -> list[AccuracyRow]:
+def _evaluate(model: nn.Module, data: train.Data, experiment: Experiment) -> list[AccuracyRow]:
     shifted = train.evaluate_shifted(model, data, experiment.bits, stored=experiment.stored_bits)
     anew = train.evaluate_requantized(model, data, experiment.bits)
     return [
@@ -107,17 +111,7 @@ def _evaluate(model: nn.Module, data: train.TensorData, experiment: Experiment) 
     ]
 
 
-def _recipe(experiment: Experiment, training: Training, scheme: str) -> dict[str, Any]:
-    """Everything that the trained weights depend on."""
-    return {
-        "model": experiment.model.model_dump(mode="json"),
-        "precisions": sorted({*experiment.bits, experiment.stored_bits}),
-        "quantization": experiment.quantization.model_dump(mode="json"),
-        "training": {**training.model_dump(mode="json", exclude={"schemes"}), "scheme": scheme},
-        "seed": experiment.seed,
-        "versions": {"tqhw": tqhw.__version__, "torch": str(torch.__version__)},
-    }
-
-
-def _digest(recipe: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:12]
+def _digest(found: train.Recipe) -> str:
+    """A name for the recipe and for what carries it out."""
+    parts = {"recipe": found.json, "tqhw": tqhw.__version__, "torch": str(torch.__version__)}
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
