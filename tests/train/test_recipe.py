@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -7,6 +9,7 @@ from safetensors.torch import save_file  # noqa: E402
 from tests.quant.nets import tiny  # noqa: E402
 from tqhw.errors import TqhwError  # noqa: E402
 from tqhw.quant import quantization_of  # noqa: E402
+from tqhw.spec import yamlio  # noqa: E402
 from tqhw.train.recipe import read_recipe  # noqa: E402
 
 TINY = {"name": "tests.quant.nets:TinyNet"}
@@ -98,3 +101,10 @@ def test_bad_documents_are_refused(document, message):
 def test_data_that_cannot_be_opened_are_refused(data, message):
     with pytest.raises(TqhwError, match=message):
         read_recipe({"data": data}).data.open()
+
+
+def test_the_example_recipes_are_read():
+    folder = Path(__file__).parents[2] / "experiments" / "training"
+    found = {path.stem: read_recipe(yamlio.load(path), path.name) for path in folder.glob("*.yaml")}
+    assert {"digits", "cifar10", "imagenet"} <= set(found)
+    assert found["cifar10"].bits == (1, 2, 4, 8, 32) and found["digits"].quantization.first is None

@@ -36,6 +36,7 @@ def recalibrate(
         norm.active if isinstance(norm, SwitchableBatchNorm) else norm for norm in norms if id(norm) not in inside
     ]
     training = model.training
+    at = next(model.parameters()).device
     momenta = [norm.momentum for norm in active]
     model.eval()
     for norm in active:
@@ -45,7 +46,7 @@ def recalibrate(
     try:
         with torch.no_grad(), reproducible(seed, threads):
             for images, _ in islice(data.train_batches(batch_size, seed, epoch=0), batches):
-                model(images)
+                model(images.to(at))
     finally:
         for norm, momentum in zip(active, momenta, strict=True):
             norm.momentum = momentum

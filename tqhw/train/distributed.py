@@ -17,6 +17,7 @@ from torch.overrides import TorchFunctionMode
 
 from tqhw.errors import TqhwError
 from tqhw.quant import SwitchableBatchNorm
+from tqhw.train.reproducible import usable
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ class Team:
     def wait(self) -> None:
         """Until every process is here."""
         if self.size > 1:
-            dist.barrier()
+            with losing_nobody(self):
+                dist.barrier()
 
 
 def team() -> Team:
@@ -66,7 +68,7 @@ def joined(device: str) -> Iterator[Team]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield Team()
         return
-    if device == "cuda":
+    if usable(device).type == "cuda":
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     dist.init_process_group("nccl" if device == "cuda" else "gloo")
     try:

@@ -21,7 +21,7 @@ from tqhw.train.distributed import SharedStatistics, Team, losing_nobody, team
 from tqhw.train.health import check_fit, first_broken_layer
 from tqhw.train.logs import write_logs
 from tqhw.train.optimizer import make_optimizer, set_learning_rate
-from tqhw.train.reproducible import reproducible
+from tqhw.train.reproducible import reproducible, usable
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,9 @@ def train(
     is not finite, a checkpoint of another run or that cannot be written, and another process that was lost.
     """
     members = team()
+    device = usable(config.device)
     check_fit(model, data)
     per_epoch = _steps_per_epoch(data, config, members)
-    device = torch.device(config.device)
     model.to(device).train()
     optimizer = make_optimizer(model, config)
     history: list[EpochRecord] = []

@@ -7,6 +7,15 @@ from contextlib import contextmanager
 
 import torch
 
+from tqhw.errors import TqhwError
+
+
+def usable(device: str) -> torch.device:
+    """The device of that name; a TqhwError for a GPU where torch finds none."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise TqhwError("torch finds no CUDA device here", place="device", lever="use device: cpu")
+    return torch.device(device)
+
 
 @contextmanager
 def reproducible(seed: int, threads: int) -> Iterator[None]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from tqhw.quant import MAX_BITS, add_precision, check_precisions, save, save_onnx
@@ -72,7 +73,8 @@ def evaluate_run(
     """
     wanted = check_precisions(bits)
     data = recipe.data.open() if data is None else data
-    model.to(recipe.training.device)
+    if torch.cuda.is_available():
+        model.to(recipe.training.device)
     for new in wanted:
         if new not in recipe.bits:
             add_precision(model, new)
