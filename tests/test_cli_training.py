@@ -61,6 +61,14 @@ def test_accuracies_are_verified(trained: Path, tmp_path: Path) -> None:
     assert {row["bits"] for row in measured} == {1, 2, 8}
 
 
+def test_several_checkpoints_give_mean_and_deviation(trained: Path, tmp_path: Path) -> None:
+    other = tqhw("train", trained.parent / "recipe.yaml", "--out", tmp_path, "--set", "training.seed=1")
+    assert other.exit_code == 0
+    shown = tqhw("eval", trained, tmp_path, "--json", tmp_path / "a.json").stdout
+    assert shown.count("±") == 4
+    assert len(json.loads((tmp_path / "a.json").read_text())["accuracy"]) == 8
+
+
 def test_bad_bits_are_refused(trained: Path) -> None:
     assert "--bits: 'two' is neither a number nor a range" in refused("eval", trained, "--bits", "two")
     assert "9" in refused("eval", trained, "--bits", "9")

@@ -79,6 +79,6 @@ def test_the_table_has_the_papers_rows_over_the_seeds(tmp_path):
     assert list(table) == ["Quant-Quant", "Quant-Trunc", "TruncQuant-Quant", "TruncQuant-Trunc"]
     cell = table["TruncQuant-Trunc"][2]
     values = [a.top1 for a in rows if (a.scheme, a.bits, a.weights) == ("truncquant", 2, "shifted")]
-    assert cell.seeds == 2 and cell.verified and cell.mean == pytest.approx(sum(values) / 2)
+    assert cell.runs == 2 and cell.verified and cell.mean == pytest.approx(sum(values) / 2)
     assert cell.deviation == pytest.approx(abs(values[0] - values[1]) / 2**0.5)
     assert not table["Quant-Trunc"][2].verified

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tqhw.commands.common import console, guarded, write_json
 
+if TYPE_CHECKING:
+    from tqhw.train import Cell
+
 Checkpoint = Annotated[Path, typer.Argument(help="A checkpoint, or the folder that holds it.")]
+Checkpoints = Annotated[list[Path], typer.Argument(help="Checkpoints or their folders; of several, a mean over seeds.")]
 Stored = Annotated[int, typer.Option(help="Bits of the stored codes, which lower precisions are shifted from.")]
 
 
@@ -47,7 +51,8 @@ def train(
         with watch("training", steps * len(networks)) as tick:
 
             def told(bits: tuple[int, ...], progress: Progress) -> None:
-                tick(networks.index(bits) * steps + progress.step)
+                note = ", ".join(f"{b} bits {progress.losses[b]:.2f} {progress.top1[b]:.0f} %" for b in bits)
+                tick(networks.index(bits) * steps + progress.step, note)
 
             train_run(found, out, resume=resume, watch=told)
         if team.leads:
@@ -56,7 +61,7 @@ def train(
 
 @guarded
 def evaluate(
-    checkpoint: Checkpoint,
+    checkpoints: Checkpoints,
     bits: Annotated[str | None, typer.Option(help="2,4,8 or 1-8; without it, those it was trained at.")] = None,
     stored: Stored = 8,
     json: Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Writes the accuracies.")] = None,
@@ -66,8 +71,10 @@ def evaluate(
 
     from tqhw.train import accuracy_table, evaluate_run, load_run
 
-    model, recipe = load_run(checkpoint)
-    found = evaluate_run(model, recipe, recipe.bits if bits is None else _bits(bits), stored=stored)
+    found = []
+    for checkpoint in checkpoints:
+        model, recipe = load_run(checkpoint)
+        found += evaluate_run(model, recipe, recipe.bits if bits is None else _bits(bits), stored=stored)
     if json is not None:
         write_json({"accuracy": [asdict(row) for row in found]}, json)
     if json != "-":
@@ -75,7 +82,7 @@ def evaluate(
         widths = sorted({row.bits for row in found})
         table = Table("trained-inferred", *(f"{b} bits" for b in widths), title="Top-1 in %")
         for name, cells in rows.items():
-            table.add_row(name, *(_cell(cells[b].mean, cells[b].verified) if b in cells else "-" for b in widths))
+            table.add_row(name, *(_cell(cells[b]) if b in cells else "-" for b in widths))
         console().print(table)
         console().print("v: the shifted integers are those of the quantizer, the logits equal bit for bit")
 
@@ -107,5 +114,6 @@ def _bits(text: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _cell(top1: float, verified: bool) -> str:
-    return f"{top1:.1f}{' v' if verified else ''}"
+def _cell(cell: Cell) -> str:
+    spread = f" ± {cell.deviation:.1f}" if cell.runs > 1 else ""
+    return f"{cell.mean:.1f}{spread}{' v' if cell.verified else ''}"

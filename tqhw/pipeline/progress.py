@@ -12,9 +12,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 class Tick(Protocol):
-    """One more unit of the stage is done, or ``done`` of them in all."""
+    """One more unit of the stage is done, or ``done`` of them in all; ``note`` says how it goes."""
 
-    def __call__(self, done: int | None = None) -> None: ...
+    def __call__(self, done: int | None = None, note: str = "") -> None: ...
 
 
 class Watcher(Protocol):
@@ -26,7 +26,7 @@ class Watcher(Protocol):
 @contextmanager
 def unwatched(stage: str, total: int) -> Iterator[Tick]:
     """Nobody watches."""
-    yield lambda done=None: None
+    yield lambda done=None, note="": None
 
 
 def bars(console: Console) -> Watcher:
@@ -43,15 +43,15 @@ def _bar(console: Console) -> Watcher:
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
         )
         with Progress(*columns, console=console) as progress:
-            task = progress.add_task(stage, total=total)
+            task = progress.add_task(stage, total=total, note="")
 
-            def tick(done: int | None = None) -> None:
+            def tick(done: int | None = None, note: str = "") -> None:
                 if done is None:
                     progress.advance(task)
-                else:
-                    progress.update(task, completed=done)
+                progress.update(task, completed=done, note=note)
 
             yield tick
             progress.update(task, completed=total)  # what was kept from an earlier run is done too
@@ -63,7 +63,7 @@ def _line(console: Console) -> Watcher:
     @contextmanager
     def watch(stage: str, total: int) -> Iterator[Tick]:
         started = time.perf_counter()
-        yield lambda done=None: None
+        yield lambda done=None, note="": None
         console.print(f"{stage}: {time.perf_counter() - started:.1f} s", highlight=False)
 
     return watch

@@ -11,14 +11,14 @@ from tqhw.train.evaluate import Accuracy
 
 @dataclass(frozen=True)
 class Cell:
-    """Top-1 in percent over ``seeds`` runs; ``deviation`` of the sample, 0 for one run.
+    """Top-1 in percent over ``runs``, which differ in their seeds; ``deviation`` of the sample, 0 for one.
 
     ``verified``: every run's shifted integers were those of the quantizer.
     """
 
     mean: float
     deviation: float
-    seeds: int
+    runs: int
     verified: bool
 
 
