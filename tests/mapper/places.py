@@ -1,4 +1,4 @@
-"""The architectures and searches in tests/mapper/data."""
+"""The reference's architectures and recorded searches."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from typing import Any
 from tqhw.spec import CONV2D, ERT, SHAPES, Hardware, Problem, flatten, load_architecture, load_ert, make_problem
 
 DATA = Path(__file__).parent / "data"
+REFERENCE = Path(__file__).parent.parent / "data" / "timeloop"
 
 
 @cache
 def machine(name: str) -> tuple[Hardware, ERT]:
     """Hardware and energies of one of the reference's architectures."""
-    return flatten(load_architecture(DATA / "arch" / f"{name}.yaml")), load_ert(DATA / "ert" / f"{name}.ERT.yaml")
+    return flatten(load_architecture(REFERENCE / "arch" / f"{name}.yaml")), load_ert(
+        REFERENCE / "ert" / f"{name}.ERT.yaml"
+    )
 
 
 def conv(**given: int) -> Problem:

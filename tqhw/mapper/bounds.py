@@ -8,7 +8,7 @@ import numpy as np
 
 from tqhw.engine.jit import jit
 from tqhw.engine.model import Floats, Ints
-from tqhw.mapper.fronts import HEAD, LINK, OPEN, SHUT, WIDTH, A, C, E, U, X
+from tqhw.mapper.points import HEAD, LINK, OPEN, SHUT, WIDTH, A, C, E, U, X
 from tqhw.mapper.tables import Costs, Space
 
 # How a data space with a halo fares at its innermost relevant loop: full fetches; a step overlaps and every other

@@ -8,31 +8,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tqhw.engine import Batch, Model
-from tqhw.engine.kernel import make_counts, make_work
+from tqhw.engine import Batch, Model, run_batch
+from tqhw.engine.kernel import Work, make_work
+from tqhw.engine.model import Bools
 from tqhw.mapper.bounds import Outside
-from tqhw.mapper.explore import EXHAUSTED, FULL_STACK, Best, Leaf, Stack, explore, start
-from tqhw.mapper.fronts import HEAD, WIDTH, Fronts, Scratch, sweep
+from tqhw.mapper.explore import EXHAUSTED, FULL_STACK, explore
+from tqhw.mapper.fronts import Fronts, Scratch, sweep
 from tqhw.mapper.loops import Choices
 from tqhw.mapper.mapspace import Mapspace
+from tqhw.mapper.points import HEAD, WIDTH, Plan
+from tqhw.mapper.stack import Leaves, grown, make_leaves, make_stack
 from tqhw.mapper.tables import Space, build_costs, build_space
 
 OBJECTIVES = ("energy", "edp", "latency")
-POINTS_PER_TILE = 4
+POINTS_PER_TILE = 32
 STEPS = 2_000  # nodes between two looks at the clock
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What the search found. ``batch`` is None where no mapping fits."""
-
-    batch: Batch | None
-    value: float
-    lower_bound: float
-    proved: bool
-    evaluated: int
-    nodes: int
-    tightness: float  # least ratio of a priced mapping's cost to its bound; at least 1 if the bounds hold
+BATCH = 256  # mappings priced at once
+SLACK = 1e-12  # two costs closer than this are the same: sums of floats in another order
 
 
 class Clock:
@@ -46,39 +38,80 @@ class Clock:
         return time.perf_counter() >= self.end
 
 
-def solve(space: Mapspace, model: Model, objective: str, budget_s: float | None = None) -> Outcome:
-    """The best mapping of the space, and a bound below every mapping of it."""
+class Best:
+    """The best mapping so far, and what pricing showed."""
+
+    def __init__(self, space: Mapspace, model: Model, objective: str) -> None:
+        self.objective, self.model, self.least_used = objective, model, space.least_used
+        self.work: Work = make_work(model)
+        self.value = math.inf
+        self.batch: Batch | None = None
+        self.evaluated = 0
+        self.tightness = math.inf  # least ratio of a cost to its bound; below 1 a bound would be wrong
+
+    def price(self, leaves: Leaves, n: int, keep: Bools) -> bool:
+        """Takes the best of ``n`` mappings, the first of equals; True if it is better than what was known."""
+        batch = leaf_batch(leaves, 0, n, keep)
+        counts = run_batch(self.model, batch, work=self.work)
+        energy, cycles = counts.energy_pj, counts.cycles.astype(np.float64)
+        value = {"energy": energy, "edp": energy * cycles, "latency": cycles}[self.objective]
+        used = batch.spatial.prod(axis=(1, 2))
+        value = np.where((counts.rule == 0) & (used >= self.least_used), value, np.inf)
+        self.evaluated += n
+        self.tightness = min(self.tightness, float((value / leaves.bound[:n]).min()))
+        i = int(value.argmin())
+        if not value[i] < self.value * (1.0 - SLACK):
+            return False
+        self.value = float(value[i])
+        self.batch = leaf_batch(leaves, i, i + 1, keep)
+        return True
+
+
+def leaf_batch(leaves: Leaves, begin: int, end: int, keep: Bools) -> Batch:
+    """A copy of some mappings, as the engine takes them."""
+    return Batch(
+        leaves.temporal[begin:end].copy(),
+        leaves.temporal_order[begin:end].copy(),
+        leaves.spatial[begin:end].copy(),
+        leaves.spatial_order[begin:end].copy(),
+        leaves.split[begin:end].copy(),
+        keep[None],
+    )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the search found. ``batch`` is None where no mapping fits."""
+
+    batch: Batch | None
+    value: float
+    lower_bound: float
+    proved: bool
+    evaluated: int
+    nodes: int
+    tightness: float
+
+
+def solve(space: Mapspace, model: Model, objective: str, budget_s: float | None = None, first: bool = False) -> Outcome:
+    """The best mapping of the space, and a bound below every mapping of it; with ``first``, any mapping that fits."""
     clock = Clock(budget_s)
     tables, choices = build_space(space, model)
-    best = _make_best(tables, len(model.mesh_x))
-    searches = []
-    for mask in space.masks():
-        one = MaskSearch(space, tables, choices, model, mask, OBJECTIVES.index(objective))
-        one.prepare(clock)
-        searches.append(one)
-    for one in sorted(searches, key=lambda s: s.lower_bound):
-        one.run(best, clock)
-    value = float(best.value[0])
+    best = Best(space, model, objective)
+    searches = [MaskSearch(space, tables, choices, model, mask, objective) for mask in space.masks()]
+    for one in searches:
+        one.prepare()
+    for one in sorted(searches, key=lambda search: search.lower_bound):
+        one.run(best, clock, first)
     bound = min((one.lower_bound for one in searches), default=math.inf)
-    proved = bound >= value * (1 - 1e-9) or (math.isinf(value) and math.isinf(bound))
-    batch = None
-    if not math.isinf(value):
-        batch = Batch(
-            best.temporal[None],
-            best.temporal_order[None],
-            best.spatial[None],
-            best.spatial_order[None],
-            best.split[None],
-            best.keep[None],
-        )
+    proved = bound >= best.value * (1.0 - SLACK)
     return Outcome(
-        batch,
-        value,
-        value if proved else bound,
+        best.batch,
+        best.value,
+        best.value if proved else bound,
         proved,
-        sum(int(one.stack.evaluated[0]) for one in searches),
+        best.evaluated,
         sum(int(one.stack.nodes[0]) for one in searches),
-        min((float(one.stack.tightness[0]) for one in searches), default=math.inf),
+        best.tightness,
     )
 
 
@@ -92,37 +125,23 @@ class MaskSearch:
         choices: Choices,
         model: Model,
         mask: tuple[tuple[bool, ...], ...],
-        objective: int,
+        objective: str,
     ) -> None:
-        self.tables, self.choices, self.model, self.objective = tables, choices, model, objective
-        self.costs = build_costs(space, model, mask, energy=objective < 2)
+        self.tables, self.choices = tables, choices
+        self.objective = OBJECTIVES.index(objective)
+        self.costs = build_costs(space, model, mask, energy=objective != "latency")
         n_slots, n_dims, n_spaces = len(tables.level), len(tables.bounds), len(tables.relevant)
-        width = HEAD + WIDTH * n_spaces
-        self.work = Scratch(
-            rows=np.zeros((POINTS_PER_TILE, width)),
-            point=np.zeros(width),
-            at=np.zeros(n_dims, np.int64),
-            tile=np.ones(n_dims, np.int64),
-            above=np.ones(n_dims, np.int64),
-            factors=np.ones(n_dims, np.int64),
-            start=np.zeros((1, width)),
-        )
-        self.out = _make_outside(n_slots, n_dims, n_spaces)
-        self.leaf = _make_leaf(model)
-        self.stack = _make_stack(n_slots, n_dims, n_spaces, 1 << 14)
+        self.work = make_scratch(n_dims, n_spaces)
+        self.out = make_outside(n_slots, n_dims, n_spaces)
+        self.leaves = make_leaves(BATCH, len(model.mesh_x), n_dims)
+        self.stack = make_stack(n_slots, n_dims, n_spaces, room=1 << 14)
+        self.fronts = make_fronts(n_slots, len(tables.digits), self.work.rows.shape[1])
         self.lower_bound = 0.0
-        self.opened = False
 
-    def prepare(self, clock: Clock) -> None:
+    def prepare(self) -> None:
         """Sweeps the fronts of all slots but the outermost, and opens the root."""
         n_slots, n_tiles = len(self.tables.level), len(self.tables.digits)
-        width = self.work.rows.shape[1]
-        fronts = Fronts(
-            np.zeros((n_slots, n_tiles), np.int64),
-            np.zeros((n_slots, n_tiles), np.int64),
-            np.zeros((n_slots, n_tiles)),
-            np.zeros((max(4096, 2 * n_tiles), width)),
-        )
+        fronts = self.fronts
         used = 0
         for q in range(n_slots - 1):
             spread = self.objective > 0 or bool(self.costs.units_left[q + 1])
@@ -130,53 +149,48 @@ class MaskSearch:
             while begin < n_tiles:
                 begin, used = sweep(self.tables, self.costs, self.choices, fronts, q, begin, used, spread, self.work)
                 if begin < n_tiles:
-                    fronts = replace_points(fronts, width)
+                    fronts = fronts._replace(points=np.concatenate([fronts.points, np.zeros_like(fronts.points)]))
         self.fronts = fronts
-        self.used_points = used
-        self._open()
+        self._explore(math.inf, 0, 0)
+        self.lower_bound = self._open_bound()
 
-    def _open(self) -> None:
-        while True:
-            top = start(
-                self.tables,
-                self.costs,
-                self.choices,
-                self.fronts,
-                self.objective,
-                self.stack,
-                np.inf,
-                self.out,
-                self.work,
-            )
-            if top >= 0:
-                break
-            self.stack = _grow(self.stack)
-        self.lower_bound = self._bound()
-
-    def run(self, best: Best, clock: Clock) -> None:
+    def run(self, best: Best, clock: Clock, first: bool = False) -> None:
         """Explores until nothing is left that could be better, or the time is over."""
-        while not clock.over:
-            done = explore(
+        wanted = 1
+        done = False
+        # The clock only stops a search that has something to show.
+        while not done and not (best.batch is not None and (first or clock.over)):
+            done, found = self._explore(best.value * (1.0 - SLACK), wanted, STEPS)
+            if found and best.price(self.leaves, found, self.costs.keep):
+                wanted = 1
+            elif found:
+                wanted = min(BATCH, 2 * wanted)
+        self.lower_bound = max(self.lower_bound, min(self._open_bound(), best.value))
+
+    def _explore(self, limit: float, wanted: int, steps: int) -> tuple[bool, int]:
+        """(nothing is left, mappings found)."""
+        while True:
+            state, found = explore(
                 self.tables,
                 self.costs,
                 self.choices,
                 self.fronts,
-                self.model,
                 self.objective,
                 self.stack,
-                best,
+                limit,
                 self.out,
                 self.work,
-                self.leaf,
-                STEPS,
+                self.leaves,
+                wanted,
+                steps,
             )
-            if done == EXHAUSTED:
-                break
-            if done == FULL_STACK:
-                self.stack = _grow(self.stack)
-        self.lower_bound = max(self.lower_bound, self._bound())
+            if state != FULL_STACK:
+                return state == EXHAUSTED, found
+            self.stack = grown(self.stack)
+            if found:
+                return False, found
 
-    def _bound(self) -> float:
+    def _open_bound(self) -> float:
         """The least bound of what is still open."""
         stack = self.stack
         bound = math.inf
@@ -186,94 +200,39 @@ class MaskSearch:
         return bound
 
 
-def replace_points(fronts: Fronts, width: int) -> Fronts:
-    """The same fronts with room for twice as many points."""
-    points = np.zeros((2 * len(fronts.points), width))
-    points[: len(fronts.points)] = fronts.points
-    return fronts._replace(points=points)
-
-
-def _grow(stack: Stack) -> Stack:
-    def twice(array: np.ndarray) -> np.ndarray:
-        return np.concatenate([array, np.zeros_like(array)])
-
-    return stack._replace(bound=twice(stack.bound), child=twice(stack.child), option=twice(stack.option))
-
-
-def _make_best(tables: Space, n_levels: int) -> Best:
-    n_dims, n_spaces = len(tables.bounds), len(tables.relevant)
-
-    def table() -> np.ndarray:
-        return np.ones((n_levels, n_dims), np.int64)
-
-    def order() -> np.ndarray:
-        return np.tile(np.arange(n_dims), (n_levels, 1))
-
-    return Best(
-        np.array([np.inf]),
-        table(),
-        order(),
-        table(),
-        order(),
-        np.full(n_levels, n_dims, np.int64),
-        np.ones((n_levels, n_spaces), np.bool_),
+def make_fronts(n_slots: int, n_tiles: int, width: int) -> Fronts:
+    """Empty fronts with room for some points."""
+    return Fronts(
+        np.zeros((n_slots, n_tiles), np.int64),
+        np.zeros((n_slots, n_tiles), np.int64),
+        np.zeros((n_slots, n_tiles)),
+        np.zeros((max(4096, 2 * n_tiles), width)),
     )
 
 
-def _make_outside(n_slots: int, n_dims: int, n_spaces: int) -> Outside:
+def make_scratch(n_dims: int, n_spaces: int) -> Scratch:
+    """Work arrays of one search."""
+    width = HEAD + WIDTH * n_spaces
+
+    def ones() -> np.ndarray:
+        return np.ones(n_dims, np.int64)
+
+    plan = Plan(np.ones(n_spaces), np.zeros(n_spaces, np.bool_), np.zeros(n_spaces, np.bool_), np.ones(n_spaces))
+    return Scratch(
+        np.zeros((POINTS_PER_TILE, width)), np.zeros(width), np.zeros((1, width)), plan, ones(), ones(), ones(), ones()
+    )
+
+
+def make_outside(n_slots: int, n_dims: int, n_spaces: int) -> Outside:
+    """A context without loops."""
+
     def loops() -> np.ndarray:
         return np.zeros((n_slots + 1) * n_dims, np.int64)
 
-    return Outside(
-        loops(),
-        loops(),
-        loops(),
-        np.ones(n_spaces),
-        np.zeros(n_spaces, np.int64),
-        np.zeros(n_spaces, np.int64),
-        np.zeros(n_spaces),
-        np.ones(n_spaces),
-        np.ones(n_spaces),
-        np.ones(n_spaces),
-    )
+    def spaces() -> np.ndarray:
+        return np.ones(n_spaces)
 
+    def kinds() -> np.ndarray:
+        return np.zeros(n_spaces, np.int64)
 
-def _make_leaf(model: Model) -> Leaf:
-    n_levels, n_dims = len(model.mesh_x), len(model.bounds)
-
-    def table() -> np.ndarray:
-        return np.ones((n_levels, n_dims), np.int64)
-
-    def order() -> np.ndarray:
-        return np.tile(np.arange(n_dims), (n_levels, 1))
-
-    counts = make_counts(1, n_levels, len(model.ranks), detail=False)
-    split = np.full(n_levels, n_dims, np.int64)
-    return Leaf(table(), order(), table(), order(), split, make_work(model), counts)
-
-
-def _make_stack(n_slots: int, n_dims: int, n_spaces: int, room: int) -> Stack:
-    def depth() -> np.ndarray:
-        return np.zeros(n_slots + 1, np.int64)
-
-    return Stack(
-        tile=depth(),
-        settled=np.zeros(n_slots + 1),
-        first_visits=np.ones(n_slots + 1),
-        used=np.ones(n_slots + 1),
-        leaking=np.zeros(n_slots + 1),
-        multicast=np.ones((n_slots + 1, n_spaces)),
-        link=np.ones((n_slots + 1, n_spaces)),
-        factors=np.ones((n_slots, n_dims), np.int64),
-        choice=np.zeros(n_slots, np.int64),
-        begin=depth(),
-        next=depth(),
-        end=depth(),
-        bound=np.zeros(room),
-        child=np.zeros(room, np.int64),
-        option=np.zeros(room, np.int64),
-        depth=np.zeros(1, np.int64),
-        evaluated=np.zeros(1, np.int64),
-        nodes=np.zeros(1, np.int64),
-        tightness=np.array([np.inf]),
-    )
+    return Outside(loops(), loops(), loops(), spaces(), kinds(), kinds(), spaces(), spaces(), spaces(), spaces())

@@ -6,6 +6,7 @@ Q slots (innermost first), S data spaces, R ranks with a halo (two are kept, mor
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -162,6 +163,12 @@ def build_costs(space: Mapspace, model: Model, mask: tuple[tuple[bool, ...], ...
         units_left=np.array([any(s.spatial for s in space.slots[q:]) for q in range(len(space.slots) + 1)]),
         constant_pj=float(problem_pj(model)) * weight,
     )
+
+
+def tile_words(model: Model, iterations: Sequence[int]) -> list[int]:
+    """Words per data space of the tile that spans so many iterations per dimension."""
+    spans = 1 + model.coefficients @ (np.array(iterations, np.int64) - 1)
+    return [int(words) for words in spans.prod(axis=1)]
 
 
 def problem_pj(model: Model) -> float:

@@ -1,0 +1,87 @@
+"""Every mapping of a small mapspace, priced by the engine: what the search must equal."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from tqhw.engine import Batch, Model, run_batch
+from tqhw.mapper.mapspace import Mapspace, loop_orders, splits
+
+CHUNK = 20_000
+
+
+def factorizations(number: int, lists: Sequence[Sequence[int]]) -> Iterator[tuple[int, ...]]:
+    """All ways to write ``number`` as a product with one factor out of every list."""
+    if not lists:
+        if number == 1:
+            yield ()
+        return
+    for factor in lists[0]:
+        if number % factor == 0:
+            for rest in factorizations(number // factor, lists[1:]):
+                yield (factor, *rest)
+
+
+def slot_variants(space: Mapspace, q: int, factors: np.ndarray) -> list[tuple[tuple[int, ...], int]]:
+    """Orders, and loops along X, that the constraints and the fan-out allow for a slot's factors."""
+    slot = space.slots[q]
+    present = frozenset(int(d) for d in np.flatnonzero(factors > 1))
+    found = []
+    for order in loop_orders(slot, present):
+        for along in splits(slot, present) if slot.spatial else (0,):
+            x = np.prod([factors[d] for d in order[:along]], initial=1)
+            y = np.prod([factors[d] for d in order[along:]], initial=1)
+            if not slot.spatial or (x <= slot.fanout[0] and y <= slot.fanout[1]):
+                found.append((order, along))
+    return found
+
+
+def mappings(space: Mapspace) -> Iterator[tuple[np.ndarray, ...]]:
+    """All mappings as rows of the engine's batch arrays."""
+    dims, n_levels = space.problem.shape.dimensions, len(space.hardware.levels)
+    n_dims = len(dims)
+    per_dimension = [
+        list(factorizations(space.problem.bounds[name], [slot.factors[d] for slot in space.slots]))
+        for d, name in enumerate(dims)
+    ]
+    masks = [np.array(mask) for mask in space.masks()]
+    for combination in itertools.product(*per_dimension):
+        factors = np.array(combination).T
+        used = np.prod([factors[q].prod() for q, slot in enumerate(space.slots) if slot.spatial], initial=1)
+        if used < space.least_used:
+            continue
+        for variant in itertools.product(*(slot_variants(space, q, factors[q]) for q in range(len(space.slots)))):
+            temporal = np.ones((n_levels, n_dims), np.int64)
+            spatial = temporal.copy()
+            temporal_order = np.tile(np.arange(n_dims), (n_levels, 1))
+            spatial_order = temporal_order.copy()
+            split = np.full(n_levels, n_dims)
+            for slot, row, (order, along) in zip(space.slots, factors, variant, strict=True):
+                full = [*order, *(d for d in range(n_dims) if d not in order)]
+                if slot.spatial:
+                    spatial[slot.level], spatial_order[slot.level], split[slot.level] = row, full, along
+                else:
+                    temporal[slot.level], temporal_order[slot.level] = row, full
+            for mask in masks:
+                yield temporal, temporal_order, spatial, spatial_order, split, mask
+
+
+def best_of_all(space: Mapspace, model: Model, objective: str, most: int = 200_000) -> tuple[float, int] | None:
+    """(least objective over all mappings, how many there are); None for more than ``most`` of them."""
+    least, number = np.inf, 0
+    source = mappings(space)
+    while rows := list(itertools.islice(source, CHUNK)):
+        number += len(rows)
+        if number > most:
+            return None
+        counts = run_batch(model, Batch(*(np.array(column) for column in zip(*rows, strict=True))))
+        cost = {
+            "energy": counts.energy_pj,
+            "edp": counts.energy_pj * counts.cycles,
+            "latency": counts.cycles.astype(float),
+        }[objective]
+        least = min(least, float(np.where(counts.rule == 0, cost, np.inf).min()))
+    return least, number

@@ -1,0 +1,105 @@
+"""The search equals the enumeration of every mapping."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from tests.mapper.brute import best_of_all
+from tests.mapper.places import conv, machine
+from tqhw.engine import build_model
+from tqhw.mapper.mapspace import build_mapspace
+from tqhw.mapper.solve import solve
+from tqhw.spec import BMM, MATMUL, Problem, make_problem
+
+MATMULS = {
+    "matmul": make_problem(MATMUL, {"M": 4, "K": 6, "N": 2}),
+    "bmm": make_problem(BMM, {"B": 2, "M": 3, "K": 4, "N": 2}),
+}
+
+CASES = [
+    ("single_level", "energy", {"C": 3, "M": 4, "P": 3, "Wstride": 2}),
+    ("single_level_array", "energy", {"S": 6, "P": 12, "Hdilation": 2}),
+    ("single_level_array", "energy", {"C": 3, "M": 2, "S": 2, "P": 3, "Wstride": 2, "Wdilation": 2}),
+    ("single_level_array", "edp", {"R": 2, "S": 3, "P": 3, "M": 2}),
+    ("single_level_array", "latency", {"C": 3, "M": 2, "S": 2, "P": 15, "Wstride": 3}),
+    ("two_level", "energy", {"R": 3, "P": 6, "M": 2}),
+    ("two_level", "energy", {"R": 3, "P": 4, "C": 2, "Wstride": 2}),
+    ("two_level", "edp", {"P": 4, "Q": 4, "R": 3}),
+    ("two_level", "latency", {"M": 9, "Q": 2, "G": 3}),
+    ("two_level", "energy", {"R": 4, "P": 8, "Wdilation": 2}),
+    ("two_level_array", "energy", {"R": 3, "P": 6, "G": 2}),
+    ("two_level_array", "energy", {"S": 3, "Q": 4, "M": 2}),
+    ("two_level_array", "edp", {"R": 2, "P": 4, "C": 2}),
+    ("two_level_array", "latency", {"N": 2, "P": 5, "C": 3}),
+    ("clustered", "energy", {"R": 3, "P": 6}),
+    ("clustered", "energy", {"M": 4, "C": 4}),
+    ("clustered", "edp", {"Q": 4, "S": 2, "Hstride": 2}),
+    ("clustered", "latency", {"C": 16}),
+    ("weight_stationary", "energy", {"R": 2, "S": 6, "P": 2}),
+    ("weight_stationary", "energy", {"C": 4, "P": 4, "G": 2}),
+    ("weight_stationary", "edp", {"R": 3, "P": 4}),
+    ("output_stationary", "energy", {"C": 4, "M": 6, "R": 2}),
+    ("output_stationary", "latency", {"M": 5, "S": 5, "Wstride": 2}),
+    ("eyeriss_like", "energy", {"C": 2, "M": 4, "R": 3, "Q": 2}),
+    ("eyeriss_like", "energy", {"S": 3, "Q": 6, "M": 2}),
+    ("eyeriss_like", "energy", {"S": 3, "Q": 4, "P": 2, "Hstride": 2}),
+    ("eyeriss_like", "edp", {"M": 2, "R": 3, "P": 4, "Wdilation": 2}),
+    ("eyeriss_like", "latency", {"C": 6, "S": 3, "Q": 4}),
+    ("eyeriss_like", "energy", {"G": 4, "R": 3, "P": 2}),
+    ("eyeriss_like_free", "energy", {"S": 3, "Q": 4}),
+    ("eyeriss_like_free", "edp", {"C": 3, "P": 4}),
+    ("simba_like", "energy", {"R": 3, "P": 4}),
+    ("simba_like", "edp", {"M": 6, "C": 2}),
+    ("eyeriss_split_w6a8", "energy", {"S": 3, "Q": 2}),
+    ("two_level", "energy", MATMULS["matmul"]),
+    ("two_level_array", "edp", MATMULS["bmm"]),
+    ("clustered", "energy", MATMULS["matmul"]),
+]
+
+
+def check(architecture: str, objective: str, problem: Problem) -> bool:
+    """Compares the search with the enumeration; False if there are too many mappings for that."""
+    hardware, ert = machine(architecture)
+    space, model = build_mapspace(problem, hardware), build_model(problem, hardware, ert)
+    truth = best_of_all(space, model, objective)
+    if truth is None:
+        return False
+    least, _ = truth
+    found = solve(space, model, objective)
+    assert found.proved
+    assert found.value == pytest.approx(least, rel=1e-11)
+    assert (found.batch is None) == math.isinf(least)
+    # No mapping that was priced cost less than its bound: the bounds are bounds.
+    assert found.tightness >= 1 - 1e-11
+    return True
+
+
+@pytest.mark.parametrize("architecture, objective, given", CASES)
+def test_equals_enumeration(architecture, objective, given):
+    assert check(architecture, objective, given if isinstance(given, Problem) else conv(**given))
+
+
+@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(
+    st.sampled_from(["two_level", "two_level_array", "clustered", "weight_stationary", "eyeriss_like"]),
+    st.sampled_from(["energy", "edp", "latency"]),
+    st.dictionaries(st.sampled_from("CMRSNPQG"), st.sampled_from([2, 3, 4, 5, 6]), min_size=1, max_size=3),
+    st.fixed_dictionaries({name: st.sampled_from([1, 1, 2, 3]) for name in ("Wstride", "Hstride", "Wdilation")}),
+)
+def test_equals_enumeration_on_drawn_layers(architecture, objective, dimensions, coefficients):
+    assume(check(architecture, objective, conv(**dimensions, **coefficients)))
+
+
+def test_same_answer_twice():
+    hardware, ert = machine("eyeriss_like")
+    problem = conv(C=16, M=16, R=3, S=3, P=14, Q=14)
+    space, model = build_mapspace(problem, hardware), build_model(problem, hardware, ert)
+    one, two = (solve(space, model, "energy") for _ in range(2))
+    assert one.value == two.value
+    assert one.evaluated == two.evaluated
+    for a, b in zip(vars(one.batch).values(), vars(two.batch).values(), strict=True):
+        assert (a == b).all()

@@ -1,0 +1,127 @@
+"""Why no mapping fits: the smallest demand of every level against its bound, and which constraint is in the way."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from tqhw.engine import Model
+from tqhw.errors import TqhwError
+from tqhw.mapper.mapspace import Mapspace, build_mapspace
+from tqhw.mapper.solve import solve
+from tqhw.mapper.tables import tile_words
+from tqhw.spec import Constraints, Hardware, LoopConstraint, Reason
+
+TRY_S = 5.0  # per constraint that is relaxed to see whether a mapping appears
+
+
+@dataclass(frozen=True)
+class NoMapping:
+    """No mapping of the space fits. ``levers``: constraints of which each, if relaxed alone, would admit one."""
+
+    problem: str
+    reasons: tuple[Reason, ...]
+    levers: tuple[str, ...]
+
+    @property
+    def message(self) -> str:
+        """One line for people."""
+        why = "; ".join(reason.message for reason in self.reasons)
+        return f"no mapping of {self.problem} fits: {why or 'every level fits alone, but not all of them together'}"
+
+
+class NoMappingError(TqhwError):
+    """Raised by a search that has nothing to return; ``diagnosis`` says why."""
+
+    def __init__(self, diagnosis: NoMapping, place: str) -> None:
+        lever = f"relax {' or '.join(diagnosis.levers)}" if diagnosis.levers else "enlarge a memory or the array"
+        super().__init__(diagnosis.message, place=place, lever=lever)
+        self.diagnosis = diagnosis
+
+
+def diagnose(space: Mapspace, model: Model) -> NoMapping:
+    """Smallest demands that exceed a bound, and the constraints whose removal helps."""
+    reasons = (*_capacities(space, model), *_fanouts(space))
+    levers = tuple(name for name, relaxed in _relaxations(space.hardware) if _admits(space, model, relaxed))
+    return NoMapping(space.problem.name, reasons, levers)
+
+
+def _least_inside(space: Mapspace, level: int) -> list[int]:
+    """Per dimension, the least iterations that a tile of ``level`` can span."""
+    least = []
+    for d, name in enumerate(space.problem.shape.dimensions):
+        bound = space.problem.bounds[name]
+        inside, outside = ({1}, {1})
+        for slot in space.slots:
+            reached = inside if slot.level <= level else outside
+            longer = {p * f for p in reached for f in slot.factors[d] if bound % (p * f) == 0}
+            if slot.level <= level:
+                inside = longer
+            else:
+                outside = longer
+        least.append(min((p for p in inside if bound // p in outside), default=bound))
+    return least
+
+
+def _capacities(space: Mapspace, model: Model) -> Iterator[Reason]:
+    for i, level in enumerate(space.hardware.levels):
+        if level.effective_size is None or level.kind != "storage":
+            continue
+        words = tile_words(model, _least_inside(space, i))
+        kept = [bool(k) for k in space.keep[i]]  # a free data space may pass the level by
+        demand = sum(w for w, k in zip(words, kept, strict=True) if k)
+        if demand > level.effective_size:
+            names = [n for n, k in zip(space.problem.shape.data_space_names, kept, strict=True) if k]
+            message = (
+                f"{level.name}: the smallest tile of {', '.join(names)} has {demand} words, "
+                f"the capacity is {level.effective_size}"
+            )
+            yield Reason(level.name, "capacity", demand, level.effective_size, message)
+
+
+def _fanouts(space: Mapspace) -> Iterator[Reason]:
+    most = 1
+    for slot in space.slots:
+        if not slot.spatial:
+            continue
+        demand = math.prod(factors[0] for factors in slot.factors)
+        fanout = slot.fanout[0] * slot.fanout[1]
+        most *= fanout
+        name = slot.name(space.hardware)
+        if demand > fanout:
+            message = f"{name}: the spatial factors multiply to at least {demand}, the fan-out is {fanout}"
+            yield Reason(name, "fanout", demand, fanout, message)
+    if space.least_used > 1:
+        name = space.hardware.compute.name
+        message = f"{name}: at least {space.least_used} units must be used, of {most}"
+        yield Reason(name, "fanout", space.least_used, most, message)
+
+
+def _relaxations(hardware: Hardware) -> Iterator[tuple[str, Hardware]]:
+    """The hardware with one constraint of one level dropped."""
+    free = LoopConstraint()
+    for i, level in enumerate(hardware.levels):
+        given = level.constraints
+        dropped: list[tuple[str, Constraints]] = []
+        if level.kind == "storage" and given.temporal != free:
+            dropped.append(("the temporal constraint", replace(given, temporal=free)))
+        if level.fanout > 1 and given.spatial != free:
+            dropped.append(("the spatial constraint", replace(given, spatial=free)))
+        if given.min_utilization:
+            dropped.append(("the least utilization", replace(given, min_utilization=0.0)))
+        if level.kind == "storage" and (given.keep or given.bypass or given.bypass_all_but or given.keep_all_but):
+            kept = replace(given, keep=(), bypass=(), bypass_all_but=None, keep_all_but=None)
+            dropped.append(("what is kept", kept))
+        for what, constraints in dropped:
+            levels = list(hardware.levels)
+            levels[i] = replace(level, constraints=constraints)
+            yield f"{what} of {level.node}", replace(hardware, levels=tuple(levels))
+
+
+def _admits(space: Mapspace, model: Model, hardware: Hardware) -> bool:
+    try:
+        relaxed = build_mapspace(space.problem, hardware)
+    except TqhwError:
+        return False  # what is left contradicts itself
+    return solve(relaxed, model, "energy", TRY_S, first=True).batch is not None

@@ -1,0 +1,222 @@
+"""One node of the search: the context of a tile, and the children that may still lead to something better."""
+
+from __future__ import annotations
+
+from tqhw.engine.jit import jit
+from tqhw.mapper.bounds import Outside, least, links_possible, look_outside, tile_share
+from tqhw.mapper.fronts import Fronts, Scratch
+from tqhw.mapper.loops import Choices
+from tqhw.mapper.points import first_point, links_to_macs, spatial_gains
+from tqhw.mapper.stack import Stack, push, sort_children
+from tqhw.mapper.tables import Costs, Space
+from tqhw.mapper.tiles import first_below, fits_unit, next_below
+
+
+@jit
+def collect_loops(space: Space, choices: Choices, stack: Stack, q: int, n: int, out: Outside) -> int:
+    """Appends the temporal loops of slots q and outwards to the list; returns its length."""
+    for slot in range(q, space.level.shape[0]):
+        if space.spatial[slot]:
+            continue
+        row = stack.choice[slot]
+        for i in range(space.bounds.shape[0]):
+            d = choices.order[row, i]
+            if d < 0:
+                break
+            out.dim[n] = d
+            out.bound[n] = stack.factors[slot, d]
+            out.step[n] = space.divisor[d, space.digits[stack.tile[slot], d]] // stack.factors[slot, d]
+            n += 1
+    return n
+
+
+@jit
+def arrive(space: Space, costs: Costs, choices: Choices, stack: Stack, q: int, out: Outside) -> int:
+    """Makes the context of node q; a temporal slot's level gets its traffic. Returns the number of loops outside."""
+    n_loops = collect_loops(space, choices, stack, q + 1, 0, out)
+    look_outside(space, n_loops, out)
+    if space.spatial[q]:
+        return n_loops
+    level = space.level[q]
+    t = stack.tile[q]
+    stack.leaking[q] += costs.leak_pj[level] * stack.used[q]
+    for s in range(space.relevant.shape[0]):
+        if costs.keep[level, s]:
+            moved = space.computes * space.words[s, t] / space.iterations[t] * tile_share(space, s, t, out)
+            stack.settled[q] += moved * (
+                costs.fill_pj[level, s] / stack.link[q, s] + costs.parent_pj[level + 1, s] / stack.multicast[q, s]
+            )
+            stack.multicast[q, s] = 1.0
+            if s == space.output:
+                tensor = space.words[s, space.iterations.shape[0] - 1]
+                stack.settled[q] -= costs.first_pj[level] * tensor * stack.first_visits[q]
+        stack.link[q, s] = 1.0
+    return n_loops
+
+
+@jit
+def look_outside_behind(space: Space, offset: int, n: int, out: Outside) -> None:
+    """:func:`look_outside` on the part of the list that starts at ``offset``."""
+    shifted = Outside(
+        out.dim[offset:],
+        out.bound[offset:],
+        out.step[offset:],
+        out.run,
+        out.kind,
+        out.rank,
+        out.words,
+        out.turns,
+        out.multicast,
+        out.link,
+    )
+    look_outside(space, n, shifted)
+
+
+@jit
+def expand(
+    space: Space,
+    costs: Costs,
+    choices: Choices,
+    fronts: Fronts,
+    objective: int,
+    stack: Stack,
+    q: int,
+    limit: float,
+    out: Outside,
+    work: Scratch,
+) -> int:
+    """Lists the children of node q whose bound is below ``limit``; -1 if the stack has no room for them."""
+    n_dims = space.bounds.shape[0]
+    n_spaces = space.relevant.shape[0]
+    t = stack.tile[q]
+    top: int = stack.begin[q]
+    n_outside = arrive(space, costs, choices, stack, q, out)
+    for d in range(n_dims):
+        work.above[d] = space.divisor[d, space.digits[t, d]]
+    # Loops of this slot come first in the list: those outside move behind the widest block.
+    for i in range(n_outside - 1, -1, -1):
+        out.dim[n_dims + i] = out.dim[i]
+        out.bound[n_dims + i] = out.bound[i]
+        out.step[n_dims + i] = out.step[i]
+    inside = first_below(space, q, t, work.at, work.tile, work.factors)
+    while inside >= 0:
+        if q == 0:
+            rows = 1 if inside == 0 else 0
+            first_row = 0
+        else:
+            rows = fronts.rows[q - 1, inside]
+            first_row = fronts.start[q - 1, inside]
+        if rows > 0:
+            mask = 0
+            for d in range(n_dims):
+                if work.factors[d] > 1:
+                    mask |= 1 << d
+            n_options = choices.rows[q, mask]
+            if top + n_options > stack.bound.shape[0]:
+                return -1
+            points = work.start if q == 0 else fronts.points
+            used = stack.used[q]
+            first_visits = stack.first_visits[q]
+            linked = False
+            for s in range(n_spaces):
+                out.multicast[s] = stack.multicast[q, s]
+                out.link[s] = stack.link[q, s]
+            if space.spatial[q]:
+                look_outside_behind(space, n_dims, n_outside, out)
+                if q == 0:
+                    first_point(space, costs, work.start[0])
+                for s in range(n_spaces):
+                    multicast, gain, reach = spatial_gains(space, costs, q, s, work.factors, work.tile, work.above)
+                    if reach > 0.0 and links_possible(out, s, reach):
+                        linked = True
+                        multicast *= gain
+                        out.link[s] *= gain
+                    out.multicast[s] *= multicast
+                    if q == 0 and space.level[q] == 0 and multicast > 1.0:
+                        linked = True
+                        links_to_macs(space, s, work.start[0])
+                for d in range(n_dims):
+                    used *= work.factors[d]
+                    if not space.relevant[space.output, d]:
+                        first_visits *= work.factors[d]
+            for o in range(n_options):
+                row = choices.start[q, mask] + o
+                if space.spatial[q]:
+                    if not fits_unit(space, choices, q, work.factors, row):
+                        continue
+                else:
+                    n = 0
+                    while n < n_dims and choices.order[row, n] >= 0:
+                        n += 1
+                    # The block ends where the loops outside begin.
+                    for i in range(n):
+                        d = choices.order[row, i]
+                        out.dim[n_dims - n + i] = d
+                        out.bound[n_dims - n + i] = work.factors[d]
+                        out.step[n_dims - n + i] = work.tile[d]
+                    look_outside_behind(space, n_dims - n, n_outside + n, out)
+                value = least(
+                    space,
+                    costs,
+                    objective,
+                    points,
+                    first_row,
+                    rows,
+                    costs.units_left[q],
+                    stack.settled[q],
+                    first_visits,
+                    used,
+                    stack.leaking[q],
+                    out,
+                )
+                if value < limit:
+                    top = push(stack, top, value, inside, row)
+                if space.spatial[q] and not linked:
+                    break  # orders and directions only matter for links
+        inside = next_below(space, q, t, work.at, work.tile, work.factors)
+    stack.next[q] = stack.begin[q]
+    stack.end[q] = top
+    sort_children(stack, stack.begin[q], top)
+    return top
+
+
+@jit
+def descend_to(
+    space: Space, costs: Costs, choices: Choices, stack: Stack, q: int, at: int, out: Outside, work: Scratch
+) -> None:
+    """Decides slot q as its child ``at`` says and makes the start of node q - 1."""
+    n_dims = space.bounds.shape[0]
+    t = stack.tile[q]
+    inside = stack.child[at]
+    stack.choice[q] = stack.option[at]
+    used = stack.used[q]
+    first_visits = stack.first_visits[q]
+    for d in range(n_dims):
+        work.above[d] = space.divisor[d, space.digits[t, d]]
+        work.tile[d] = space.divisor[d, space.digits[inside, d]]
+        work.factors[d] = work.above[d] // work.tile[d]
+        stack.factors[q, d] = work.factors[d]
+    n_loops = collect_loops(space, choices, stack, q if not space.spatial[q] else q + 1, 0, out)
+    look_outside(space, n_loops, out)
+    if q == 0:
+        return
+    for s in range(space.relevant.shape[0]):
+        stack.multicast[q - 1, s] = stack.multicast[q, s]
+        stack.link[q - 1, s] = stack.link[q, s]
+        if space.spatial[q]:
+            multicast, gain, reach = spatial_gains(space, costs, q, s, work.factors, work.tile, work.above)
+            if reach > 0.0 and links_possible(out, s, reach):
+                multicast *= gain
+                stack.link[q - 1, s] *= gain
+            stack.multicast[q - 1, s] *= multicast
+    if space.spatial[q]:
+        for d in range(n_dims):
+            used *= work.factors[d]
+            if not space.relevant[space.output, d]:
+                first_visits *= work.factors[d]
+    stack.tile[q - 1] = inside
+    stack.settled[q - 1] = stack.settled[q]
+    stack.leaking[q - 1] = stack.leaking[q]
+    stack.used[q - 1] = used
+    stack.first_visits[q - 1] = first_visits
+    stack.begin[q - 1] = stack.end[q]

@@ -1,0 +1,297 @@
+"""Cost points: what one way to map the inside of a tile costs, whatever stands outside.
+
+====  =======================================================================================================
+C     settled energy, pJ
+E     energy that first visits of outputs save, to be multiplied by reduction units further out
+U     compute units used
+LINK  above 0: the point counts on neighbour links; they need a loop outside whose step is at most this
+A     per data space: fill energy that loops outside divide while they are irrelevant (its *run* is open)
+OPEN  per data space: parent energy with an open run, to be divided by multicast units as well
+SHUT  per data space: parent energy, run closed, to be divided by multicast units
+X, Y  per data space: words along the halo ranks of the tile that moves
+====  =======================================================================================================
+
+The steps put one slot around a point. docs/mapper.md proves that no mapping costs less than its points say.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tqhw.engine.jit import jit
+from tqhw.engine.model import Bools, Floats, Ints
+from tqhw.mapper.tables import Costs, Space
+
+C, E, U, LINK, HEAD = 0, 1, 2, 3, 4
+A, OPEN, SHUT, X, Y, WIDTH = 0, 1, 2, 3, 4, 5
+
+
+class Plan(NamedTuple):
+    """One slot's temporal loops, as the data spaces see them. Axis S."""
+
+    run: Floats  # product of the loops that are irrelevant
+    moves: Bools  # some loop is relevant
+    inner: Bools  # the innermost loop is relevant
+    share: Floats  # work: what the last point's open traffic is multiplied by
+
+
+@jit
+def copy_point(source: Floats, target: Floats) -> None:
+    for i in range(source.shape[0]):
+        target[i] = source[i]
+
+
+@jit
+def halo_share(space: Space, s: int, y: int, bound: int, tile: Ints, extent: float) -> float:
+    """Least share of a tile that the visits of loop y fetch on average: y moves it by less than its extent.
+
+    ``tile``: iterations per dimension inside the loop. See "Sliding" in docs/mapper.md for the three cases.
+    """
+    share = min(1.0, space.coefficient[s, y] * tile[y] / extent)
+    for z in range(tile.shape[0]):
+        # With a loop of the rank's other dimension outside, moves may cancel: a return can be free.
+        if z != y and space.rank[s, z] == space.rank[s, y] and space.bounds[z] > tile[z]:
+            return float((1.0 - 1.0 / bound) * share)
+    if bound == 2 and space.bounds[y] > tile[y] * bound:
+        return float(share)
+    return float(share + (1.0 - share) / bound)
+
+
+@jit
+def link_step(space: Space, s: int, y: int, tile: Ints) -> float:
+    """Words that one step of a loop over y, outside of ``tile``, moves data space s along its halo rank."""
+    return float(space.coefficient[s, y] * tile[y])
+
+
+@jit
+def plan_block(space: Space, factors: Ints, plan: Plan) -> None:
+    """What the loops of a slot do to every data space, whatever their order."""
+    for s in range(space.relevant.shape[0]):
+        plan.run[s] = 1.0
+        plan.moves[s] = False
+        for d in range(factors.shape[0]):
+            if factors[d] > 1:
+                if space.relevant[s, d]:
+                    plan.moves[s] = True
+                else:
+                    plan.run[s] *= factors[d]
+
+
+@jit
+def temporal_cost(
+    space: Space, costs: Costs, q: int, inner: int, factors: Ints, tile: Ints, plan: Plan, point: Floats
+) -> float:
+    """Settled energy of a point inside temporal loops with ``inner`` innermost; inf if its links cannot happen then.
+
+    Fills plan.inner and plan.share for :func:`temporal_step`. ``inner`` is -1 for a slot without loops.
+    """
+    total = float(point[C])
+    level = space.level[q]
+    for s in range(space.relevant.shape[0]):
+        at = HEAD + s * WIDTH
+        plan.inner[s] = inner >= 0 and space.relevant[s, inner]
+        if not plan.moves[s]:
+            plan.share[s] = 1.0 / plan.run[s]
+            continue
+        share = 1.0 if plan.inner[s] else 1.0 / plan.run[s]
+        if space.halo[s]:
+            slides = 1.0
+            linked = False
+            for y in range(factors.shape[0]):
+                if factors[y] > 1 and space.rank[s, y] >= 0 and (y == inner or not plan.inner[s]):
+                    extent = point[at + X + space.rank[s, y]] if space.rank[s, y] < 2 else 0.0
+                    # The extent of a third halo rank is not kept: its overlap may be anything.
+                    least = halo_share(space, s, y, factors[y], tile, extent) if extent > 0.0 else 0.0
+                    slides = min(slides, least)
+                    linked = linked or link_step(space, s, y, tile) <= point[LINK]
+            if point[LINK] > 0.0 and not linked:
+                return np.inf
+            share *= slides
+        plan.share[s] = share
+        total += point[at + A] * share
+        if costs.keep[level, s] or not costs.more_units[q + 1, s]:
+            total += point[at + OPEN] * share
+    return total
+
+
+@jit
+def temporal_step(space: Space, costs: Costs, q: int, total: float, plan: Plan, point: Floats, out: Floats) -> None:
+    """The point that :func:`temporal_cost` has priced."""
+    copy_point(point, out)
+    level = space.level[q]
+    out[C] = total
+    for s in range(space.relevant.shape[0]):
+        at = HEAD + s * WIDTH
+        if not plan.moves[s]:
+            out[at + A] *= plan.share[s]
+            out[at + OPEN] *= plan.share[s]
+            continue
+        if not (costs.keep[level, s] or not costs.more_units[q + 1, s]):
+            out[at + SHUT] += point[at + OPEN] * plan.share[s]
+        for r in (A, OPEN, X, Y):
+            out[at + r] = 0.0
+        if space.halo[s]:
+            out[LINK] = 0.0
+
+
+@jit
+def spatial_gains(
+    space: Space, costs: Costs, q: int, s: int, factors: Ints, tile: Ints, above: Ints
+) -> tuple[float, float, float]:
+    """(multicast, further gain if links happen, words the links reach) of a unit for data space s.
+
+    ``tile``/``above``: iterations per dimension inside and with the unit. The reach is 0 where no link can happen.
+    """
+    n_dims = tile.shape[0]
+    multicast = 1.0
+    sliding = 1.0
+    for d in range(n_dims):
+        if factors[d] > 1:
+            if not space.relevant[s, d]:
+                multicast *= factors[d]
+            elif space.rank[s, d] >= 0:
+                sliding *= factors[d]
+    if sliding == 1.0:
+        return multicast, 1.0, 0.0
+    level = space.level[q]
+    # Elements whose offsets along a rank agree share their words; links save words only right above a keeping level.
+    below_keeps = level == 0 or costs.keep[level - 1, s]
+    shared = 1.0
+    reach = 0.0
+    for r in range(n_dims):
+        product = 1.0
+        widest = 1.0
+        span = 0.0
+        for d in range(n_dims):
+            if space.rank[s, d] == r and factors[d] > 1:
+                product *= factors[d]
+                widest = max(widest, float(factors[d]))
+                span += (factors[d] - 1) * space.coefficient[s, d] * tile[d]
+        if product > 1.0:
+            shared *= product / widest
+            outside = 0
+            least = 0.0
+            for d in range(n_dims):
+                if space.rank[s, d] == r and space.bounds[d] > above[d]:
+                    outside += 1
+                    least = link_step(space, s, d, above)
+            if outside > 1:
+                reach = max(reach, np.inf)
+            elif outside == 1 and least <= span:
+                reach = max(reach, span)
+    if not below_keeps or reach == 0.0:
+        return multicast * shared, 1.0, 0.0
+    return multicast * shared, sliding / shared, reach
+
+
+@jit
+def links_to_macs(space: Space, s: int, point: Floats) -> None:
+    """Right above the compute units a neighbour may still hold the word of an operation that does not move it.
+
+    The units hand it on over links, so that visits without a move cost their parent nothing: a run like that of a
+    tile of one word.
+    """
+    at = HEAD + s * WIDTH
+    point[at + OPEN] += point[at + SHUT]
+    point[at + SHUT] = 0.0
+    for r in range(at + X, at + WIDTH):
+        point[r] = 1.0 if space.halo[s] else 0.0
+
+
+@jit
+def spatial_step(
+    space: Space,
+    costs: Costs,
+    q: int,
+    factors: Ints,
+    tile: Ints,
+    above: Ints,
+    linked: bool,
+    point: Floats,
+    out: Floats,
+) -> bool:
+    """Puts a unit around a point, counting on links or not; False if that cannot be."""
+    n_spaces, n_dims = space.relevant.shape
+    copy_point(point, out)
+    used = 1.0
+    for d in range(n_dims):
+        used *= factors[d]
+    out[U] = point[U] * used
+    any_link = False
+    for s in range(n_spaces):
+        at = HEAD + s * WIDTH
+        multicast, gain, reach = spatial_gains(space, costs, q, s, factors, tile, above)
+        if s == space.output:
+            for d in range(n_dims):
+                if not space.relevant[s, d]:
+                    out[E] *= factors[d]
+        if linked and reach > 0.0:
+            any_link = True
+            out[LINK] = max(out[LINK], reach)
+            multicast *= gain
+            out[at + A] /= gain
+        if space.level[q] == 0 and multicast > 1.0:
+            links_to_macs(space, s, out)
+        out[at + OPEN] /= multicast
+        out[at + SHUT] /= multicast
+        if space.halo[s] and point[LINK] > 0.0:
+            possible = False
+            for y in range(n_dims):
+                if space.rank[s, y] >= 0 and space.bounds[y] > above[y]:
+                    possible = possible or link_step(space, s, y, above) <= point[LINK]
+            if not possible:
+                return False
+    if linked and not any_link:
+        return False
+    if not costs.units_left[q + 1]:
+        # No unit changes these any more.
+        out[C] -= out[E]
+        out[E] = 0.0
+        for i in range(space.level[q], costs.leak_pj.shape[0]):
+            out[C] += costs.leak_pj[i] * space.computes / out[U]
+    return True
+
+
+@jit
+def keep_step(space: Space, costs: Costs, q: int, t: int, point: Floats) -> None:
+    """Level ``level[q]`` with tile t: traffic from below arrives, its own begins."""
+    level = space.level[q]
+    units = costs.units_left[q + 1]
+    if units:
+        point[C] += costs.leak_pj[level] * space.computes / point[U]
+    for s in range(space.relevant.shape[0]):
+        if not costs.keep[level, s]:
+            continue
+        at = HEAD + s * WIDTH
+        point[C] += point[at + SHUT]
+        point[at + SHUT] = 0.0
+        was_open = point[at + A] + point[at + OPEN]
+        moved = space.computes * space.words[s, t] / space.iterations[t]
+        point[at + A] = was_open + moved * costs.fill_pj[level, s]
+        point[at + OPEN] = moved * costs.parent_pj[level + 1, s]
+        for r in range(2):
+            inside = point[at + X + r] if was_open > 0.0 else 0.0
+            point[at + X + r] = max(inside, space.extent[s, r, t]) if space.halo[s] else 0.0
+        if s == space.output:
+            first = costs.first_pj[level] * space.words[s, space.iterations.shape[0] - 1]
+            if units:
+                point[E] += first
+            else:
+                point[C] -= first
+
+
+@jit
+def first_point(space: Space, costs: Costs, point: Floats) -> None:
+    """The inside of a compute unit: one iteration, one word of every data space per operation."""
+    point[:] = 0.0
+    point[C] = costs.constant_pj
+    point[U] = 1.0
+    if not costs.units_left[0]:
+        for i in range(costs.leak_pj.shape[0]):
+            point[C] += costs.leak_pj[i] * space.computes
+    for s in range(space.relevant.shape[0]):
+        at = HEAD + s * WIDTH
+        # No word stays in a compute unit: every operation asks for its words anew.
+        point[at + SHUT] = space.computes * costs.parent_pj[0, s]
