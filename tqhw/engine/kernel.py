@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tqhw.engine.flow import Flow, accesses, bypass, collapse, make_flow, partitions
-from tqhw.engine.jit import inline, jit
+from tqhw.engine.jit import inline, jit, part
 from tqhw.engine.model import Bools, Floats, Ints, Model
 from tqhw.engine.nest import FACTORS, OVERFLOW, VALID, Nest, build_nest, first_violation, make_nest
 from tqhw.engine.plan import Plan, Records, make_plan, records
@@ -114,7 +114,7 @@ def throttle(plan: Plan, nest: Nest, keep: Bools, compute_cycles: int, flow: Flo
     return most
 
 
-@jit
+@part
 def evaluate_nest(
     temporal: Ints,
     temporal_order: Ints,
@@ -200,7 +200,7 @@ def copy_totals(work: Work, n: int, out: Counts) -> None:
         out.energy_pj[n] = total.energy_pj
 
 
-@jit
+@part
 def evaluate_one(
     model: Model,
     temporal: Ints,

@@ -6,14 +6,14 @@ access of the level above, if that lowers the number of accesses of the visit.
 
 from __future__ import annotations
 
-from tqhw.engine.jit import jit
+from tqhw.engine.jit import part
 from tqhw.engine.nest import Nest
 from tqhw.engine.plan import Plan, Records
 from tqhw.engine.table import add_groups, add_row
 from tqhw.engine.unit import Unit, all_groups, group_sizes, lay_out, plain_groups
 
 
-@jit
+@part
 def shift_key(plan: Plan, s: int, j: int, unit: Unit) -> tuple[bool, int]:
     """(whether any two elements can lie ``unit.moves[j]`` apart, that move as a key)."""
     key = 0
@@ -24,7 +24,7 @@ def shift_key(plan: Plan, s: int, j: int, unit: Unit) -> tuple[bool, int]:
     return True, key
 
 
-@jit
+@part
 def unserved_groups(unit: Unit, n: int, shift: int, columns: int) -> tuple[int, int]:
     """Groups among the elements that no mesh neighbour can serve; returns (number of groups, elements served).
 
@@ -47,7 +47,7 @@ def unserved_groups(unit: Unit, n: int, shift: int, columns: int) -> tuple[int, 
     return group_sizes(unit.scratch, left_over, unit.sizes), n - left_over
 
 
-@jit
+@part
 def deliver_linked(
     plan: Plan,
     s: int,
@@ -74,7 +74,7 @@ def deliver_linked(
     return add_groups(rows, n_rows, unit.sizes, left, words), words, served * words
 
 
-@jit
+@part
 def find_moves(plan: Plan, s: int, nest: Nest, level: int, unit: Unit) -> int:
     """Writes the moves of data space s for every temporal loop from the level's own outwards; returns their number."""
     start = nest.levels[level].first_loop
@@ -89,7 +89,7 @@ def find_moves(plan: Plan, s: int, nest: Nest, level: int, unit: Unit) -> int:
     return int(n_loops)
 
 
-@jit
+@part
 def compare_moves(plan: Plan, s: int, unit: Unit, j: int) -> tuple[bool, bool]:
     """Whether move j is zero, and whether it equals the first move."""
     zero = True
@@ -100,7 +100,7 @@ def compare_moves(plan: Plan, s: int, unit: Unit, j: int) -> tuple[bool, bool]:
     return zero, repeats
 
 
-@jit
+@part
 def deliver_to_macs(plan: Plan, s: int, nest: Nest, unit: Unit, rows: Records) -> tuple[int, float]:
     """A unit directly above the MACs: every visit needs its points anew, moved or not.
 
@@ -124,7 +124,7 @@ def deliver_to_macs(plan: Plan, s: int, nest: Nest, unit: Unit, rows: Records) -
     return add_groups(rows, n_rows, unit.sizes, n_groups, plain), link
 
 
-@jit
+@part
 def deliver_sliding(
     plan: Plan, s: int, nest: Nest, level: int, words: float, unit: Unit, rows: Records
 ) -> tuple[int, float]:
@@ -153,7 +153,7 @@ def deliver_sliding(
     return add_row(rows, n_rows, m, groups, groups * (words - delivered)), link
 
 
-@jit
+@part
 def deliver_links(
     plan: Plan,
     s: int,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tqhw.engine.jit import jit
+from tqhw.engine.jit import part
 from tqhw.engine.model import Ints
 from tqhw.engine.plan import Records, records
 
@@ -20,7 +20,7 @@ def make_table(n_levels: int) -> Records:
     return records((n_levels, MAX_ROWS), multicast=np.int64, groups=np.int64, accesses=np.float64)
 
 
-@jit
+@part
 def add_row(rows: Records, n: int, m: int, groups: int, accesses: float) -> int:
     """Adds accesses to the row (m, groups) of ``rows[:n]``; new number of rows, beyond MAX_ROWS where they do not fit.
 
@@ -46,7 +46,7 @@ def add_row(rows: Records, n: int, m: int, groups: int, accesses: float) -> int:
     return n + 1
 
 
-@jit
+@part
 def add_groups(rows: Records, n: int, sizes: Ints, n_groups: int, words: float) -> int:
     """Adds ``words`` accesses for every group; ``sizes`` (ascending) are the groups' numbers of members."""
     i = 0

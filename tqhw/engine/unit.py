@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tqhw.engine.jit import inline, jit
+from tqhw.engine.jit import inline, part
 from tqhw.engine.model import Ints
 from tqhw.engine.nest import Nest
 from tqhw.engine.plan import Plan
@@ -44,7 +44,7 @@ def make_unit(n_elements: int, n_loops: int, n_ranks: int) -> Unit:
     )
 
 
-@jit
+@part
 def sort(values: Ints, n: int) -> None:
     """Heap sort of ``values[:n]`` in place; numpy's sort allocates, which a kernel cannot."""
     for end in range(n // 2 - 1, -n, -1):
@@ -62,7 +62,7 @@ def sort(values: Ints, n: int) -> None:
             root = child
 
 
-@jit
+@part
 def group_sizes(keys: Ints, n: int, sizes: Ints) -> int:
     """Sorts ``keys[:n]`` and writes how often each value occurs, ascending; returns the number of values."""
     if n == 0:
@@ -83,7 +83,7 @@ def group_sizes(keys: Ints, n: int, sizes: Ints) -> int:
     return n_groups
 
 
-@jit
+@part
 def all_groups(unit: Unit, n: int) -> int:
     """Groups among all elements; their sizes stand in ``unit.sizes``."""
     for e in range(n):
@@ -91,7 +91,7 @@ def all_groups(unit: Unit, n: int) -> int:
     return group_sizes(unit.scratch, n, unit.sizes)
 
 
-@jit
+@part
 def lay_out(plan: Plan, s: int, nest: Nest, level: int, unit: Unit) -> int:
     """Writes the key of every element of the level's unit (X-most loop fastest); returns their number."""
     first, end = nest.levels[level].first_unit, nest.levels[level].end_unit

@@ -1,0 +1,99 @@
+"""What tqhw relies on in numba: uncounted references, compiled code on disk, and what happens without a disk."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numba.core.errors import NumbaError
+
+from tqhw.engine.jit import jit
+
+ROOT = Path(__file__).parent.parent.parent
+
+MODULE = """
+from tqhw.engine.jit import inline, jit, part
+from helper import offset
+
+
+@jit
+def add(a, b):
+    return offset(a) + b
+
+
+print(add(1, 2), sum(add.stats.cache_hits.values()), type(add._cache).__name__)
+"""
+HELPER = """
+from tqhw.engine.jit import part
+
+
+@part
+def offset(a):
+    return a + {0}
+"""
+
+
+def run(folder: Path, **environment: str) -> str:
+    """What the module prints: result, functions loaded from disk, kind of cache."""
+    paths = os.pathsep.join([str(ROOT), str(folder)])
+    env = {**os.environ, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1", **environment}
+    env = {k: v for k, v in env.items() if v or k != "NUMBA_CACHE_DIR"}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "module"], env=env, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def write(folder: Path, constant: int) -> None:
+    (folder / "module.py").write_text(MODULE)
+    (folder / "helper.py").write_text(HELPER.format(constant))
+
+
+def test_compiled_code_is_kept_until_any_source_of_the_folder_changes(tmp_path: Path) -> None:
+    write(tmp_path, 10)
+    cache = str(tmp_path / "cache")
+    assert run(tmp_path, NUMBA_CACHE_DIR=cache) == "13 0 FunctionCache"
+    assert run(tmp_path, NUMBA_CACHE_DIR=cache) == "13 1 FunctionCache"
+    (tmp_path / "helper.py").write_text(HELPER.format(20))  # module.py is untouched
+    assert run(tmp_path, NUMBA_CACHE_DIR=cache) == "23 0 FunctionCache"
+
+
+def test_without_a_folder_to_write_to_kernels_are_compiled_each_time(tmp_path: Path) -> None:
+    write(tmp_path, 10)
+    (tmp_path / "__pycache__").write_text("a file, so no folder can be made here")
+    nowhere = str(tmp_path / "__pycache__" / "x")
+    output = run(tmp_path, NUMBA_CACHE_DIR="", HOME=nowhere, XDG_CACHE_HOME=nowhere)
+    assert output == "13 0 NullCache"
+
+
+def test_a_read_only_install_uses_the_users_cache_folder(tmp_path: Path) -> None:
+    write(tmp_path, 10)
+    (tmp_path / "__pycache__").write_text("a file, so no folder can be made here")
+    home = str(tmp_path / "home")
+    for hits in (0, 1):
+        assert run(tmp_path, NUMBA_CACHE_DIR="", HOME=home, XDG_CACHE_HOME=home) == f"13 {hits} FunctionCache"
+
+
+def test_a_kernel_cannot_make_an_array() -> None:
+    """So `_nrt=False` is in force: a numba that ignored it would count references and cost the speed."""
+
+    @jit
+    def make(n: int) -> float:
+        return float(np.zeros(n)[0])
+
+    with pytest.raises(NumbaError, match="Only accept returning of array passed into the function"):
+        make(3)
+
+
+def test_arithmetic_is_ieee() -> None:
+    @jit
+    def divide(a: float, b: float) -> float:
+        return a / b
+
+    assert divide(1.0, 0.0) == np.inf
+    assert divide(1.0, 3.0) == 1.0 / 3.0
