@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -163,3 +164,11 @@ def test_a_case_of_another_form_is_refused(change: Any, message: str, tmp_path: 
     change(case)
     with pytest.raises(TqhwError, match=message):
         check_folder(part_of(REFERENCE, tmp_path, "single_level", [json.dumps(case)]))
+
+
+def test_the_cases_that_the_documentation_names_exist() -> None:
+    text = (DATA.parent.parent / "docs/engine.md").read_text()
+    named = set(re.findall(r"`([a-z_0-9]+-\d{4})`", text))
+    recorded = {json.loads(line)["id"] for name in ARCHITECTURES for line in lines_of(name)}
+    assert len(named) >= 9
+    assert named <= recorded

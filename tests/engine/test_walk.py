@@ -53,3 +53,8 @@ def test_the_oracle_cuts_boxes_into_disjoint_slices() -> None:
     slices = minus(a, ((1, 2), (5, 5)))
     assert slices == (((0, 0), (0, 3)), ((1, 0), (3, 1)))
     assert size(slices) == 16 - 6
+
+
+def test_a_window_of_two_steps_is_fetched_whole_when_it_starts_again() -> None:
+    # A buffer of one tile would keep 2 of the 4 words on the way back: 6 + 3*(2 + 2) = 18.
+    assert inputs_read([("P", 2), ("M", 4)], [("R", 3), ("P", 2)]) == 24
