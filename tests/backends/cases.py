@@ -1,0 +1,63 @@
+"""What the tests of this room share: designs, problems, and stand-ins for programs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tqhw import architecture
+from tqhw.backends.protocol import Design, Target
+from tqhw.spec import CONV2D, Problem, load_art, load_ert, make_problem
+
+DATA = Path(__file__).parent / "data"
+REFERENCE = Path(__file__).parents[1] / "data" / "timeloop"
+PROBE = f"""
+if grep -q 'R: 3, S: 1' input.yaml; then cp '{DATA}'/probe/* .; exit 0; fi
+"""
+MODEL_PREFIX, MAPPER_PREFIX = "timeloop-model", "timeloop-mapper"
+
+
+def reference_design(name: str) -> Design:
+    """An architecture of the reference with the reference's component classes."""
+    found = architecture.load(REFERENCE / "arch" / f"{name}.yaml")
+    components = (REFERENCE / "components.yaml").read_text(encoding="utf-8")
+    return Design(found.name, found.architecture, found.hardware, found.text, components)
+
+
+def rendered_design(name: str = "eyeriss_like", **params: object) -> Design:
+    """A template of arch/."""
+    found = architecture.render(name, params)
+    return Design(found.name, found.architecture, found.hardware, found.text, found.components_text)
+
+
+def recorded_target(folder: str, prefix: str, name: str) -> Target:
+    """A reference architecture with the tables of a recorded run."""
+    place = DATA / folder
+    return Target(
+        reference_design(name), load_ert(place / f"{prefix}.ERT.yaml"), load_art(place / f"{prefix}.ART.yaml")
+    )
+
+
+def layer(size: int = 28, channels: int = 64) -> Problem:
+    """The 3x3 convolution of the recorded runs."""
+    bounds = {"C": channels, "M": channels, "R": 3, "S": 3, "N": 1, "P": size, "Q": size, "G": 1}
+    return make_problem(CONV2D, bounds, "conv3x3")
+
+
+class StandIns:
+    """A folder at the front of PATH with small scripts that behave like the real programs when these fail."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        folder.mkdir()
+        monkeypatch.setenv("PATH", f"{folder}{os.pathsep}/usr/bin{os.pathsep}/bin")
+        for name in ("timeloop-model", "timeloop-mapper", "accelergy"):
+            self.put(name, "exit 0")
+
+    def put(self, name: str, body: str) -> None:
+        """A program of that name; timeloop-model answers the known case as the real one did, first of all."""
+        path = self.folder / name
+        path.write_text("#!/bin/sh\n" + (PROBE if name == MODEL_PREFIX else "") + body + "\n", encoding="utf-8")
+        path.chmod(0o755)

@@ -1,0 +1,335 @@
+"""The backend around programs that fail.
+
+The programs are stand-ins: small scripts that behave like the real ones when these fail. They stand for failures only;
+where one succeeds, it copies what a real run wrote. test_real.py runs the real programs.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.backends.cases import DATA, MAPPER_PREFIX, MODEL_PREFIX, StandIns, layer, recorded_target, reference_design
+from tqhw.backends.protocol import Found, Job, Search
+from tqhw.backends.timeloop import Options, Timeloop
+from tqhw.errors import TqhwError
+from tqhw.spec import Invalid, Mapping, load_mapping
+
+SEARCHED = f"""
+cp '{DATA}'/mapper_eyeriss_like/timeloop-mapper.* .
+echo '[0] INVALID 41 5 36'
+"""
+TARGET = recorded_target("mapper_eyeriss_like", MAPPER_PREFIX, "eyeriss_like")
+
+
+def backend(folder: Path | None = None, **options: object) -> Timeloop:
+    return Timeloop(Options(folder=folder, jobs=2, **options), use_front_end=False)  # type: ignore[arg-type]
+
+
+def mapping() -> Mapping:
+    return load_mapping(DATA / "mapper_eyeriss_like" / f"{MAPPER_PREFIX}.map.yaml")
+
+
+def tables(folder: str) -> str:
+    """A body for accelergy that writes recorded tables."""
+    return f"""
+for kind in ERT ART ERT_summary; do
+    file='{DATA}/{folder}/timeloop-mapper.'$kind.yaml
+    echo 'ERT_summary: {{table_summary: []}}' > timeloop.$kind.yaml
+    if [ -f "$file" ]; then cp "$file" timeloop.$kind.yaml; fi
+done
+"""
+
+
+# --- versions ---------------------------------------------------------------------------------------------------------
+
+
+def test_versions_name_the_programs_by_digest(stand_ins: StandIns) -> None:
+    found = backend().versions()
+    assert set(found) == {"tqhw", "timeloop-model", "timeloop-mapper", "accelergy", "front end"}
+    assert found["timeloop-model"].startswith("sha256 ")
+    assert found["front end"] == "none"
+
+
+def test_missing_programs_are_named(stand_ins: StandIns) -> None:
+    for name in ("timeloop-mapper", "accelergy"):
+        (stand_ins.folder / name).unlink()
+    with pytest.raises(
+        TqhwError, match=r"timeloop-mapper, accelergy not found on PATH.*--backend container or embedded"
+    ):
+        backend().versions()
+
+
+def test_a_model_that_cannot_read_v04_is_refused(stand_ins: StandIns) -> None:
+    (stand_ins.folder / MODEL_PREFIX).write_text("#!/bin/sh\necho 'ERROR: no key arch'; exit 1\n", encoding="utf-8")
+    message = r"does not evaluate a known case as it should.*ERROR: no key arch.*supported: Timeloop with v0.4.*4cf6d4c"
+    with pytest.raises(TqhwError, match=message):
+        backend().versions()
+
+
+def test_a_model_that_counts_otherwise_is_refused(stand_ins: StandIns) -> None:
+    # Inputs fetched 12 times: nothing kept between iterations, in both files and in the energies.
+    body = f"""
+cp '{DATA}'/probe/* .
+sed -i 's|<item>9</item>|<item>10</item>|; s|: 9$|: 10|' timeloop-model.map+stats.xml timeloop-model.stats.txt
+"""
+    (stand_ins.folder / MODEL_PREFIX).write_text("#!/bin/sh\n" + body, encoding="utf-8")
+    with pytest.raises(TqhwError, match=r"known case.*supported: Timeloop"):
+        backend().versions()
+
+
+def test_another_accelergy_is_refused(stand_ins: StandIns) -> None:
+    python = stand_ins.folder / "python-of-accelergy"
+    python.write_text("#!/bin/sh\necho 0.3\n", encoding="utf-8")
+    python.chmod(0o755)
+    (stand_ins.folder / "accelergy").write_text(f"#!{python}\n", encoding="utf-8")
+    with pytest.raises(TqhwError, match=r"Accelergy 0.3 is not supported.*Accelergy 0.4"):
+        backend().versions()
+
+
+# --- tables -----------------------------------------------------------------------------------------------------------
+
+
+def test_tables_are_made_once_per_design(stand_ins: StandIns, tmp_path: Path) -> None:
+    stand_ins.put("accelergy", tables("mapper_eyeriss_like") + f"echo run >> '{tmp_path}/runs'")
+    engine = backend(tmp_path / "kept")
+    design = reference_design("eyeriss_like")
+    assert engine.target(design).ert.energies == TARGET.ert.energies
+    assert engine.target(design).art.areas == TARGET.art.areas
+    assert backend(tmp_path / "kept").target(design).ert.energies == TARGET.ert.energies
+    assert (tmp_path / "runs").read_text().count("run") == 1
+
+
+def test_an_unknown_class(stand_ins: StandIns) -> None:
+    log = DATA / "accelergy_unknown_class" / "timeloop-mapper.accelergy.log"
+    stand_ins.put("accelergy", f"cat '{log}'; exit 0")
+    with pytest.raises(
+        TqhwError, match=r"wrote no tables \(exit code 0\): Can not find an energy estimator for no_such"
+    ):
+        backend().target(reference_design("eyeriss_like"))
+
+
+def test_the_dummy_estimator_is_refused_with_the_components_line(stand_ins: StandIns) -> None:
+    stand_ins.put("accelergy", tables("accelergy_dummy_estimator"))
+    message = r"'DRAM' is estimated by Accelergy's dummy.*: channel \(.*eyeriss_like.yaml:\d+\).*`technology`"
+    with pytest.raises(TqhwError, match=message):
+        backend().target(reference_design("eyeriss_like"))
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        ("s/energy: 1.13555/energy: 0.0/", r"a compute of 'mac' costs nothing"),
+        ("s/energy: 27.9085/energy: 0/", r"a read of 'shared_glb' costs nothing"),
+        ("s/name: system_top_level.mac.*/name: system_top_level.other/", "no energies for 'mac'"),
+        ("s/energy: 27.9085/energy: -1/", "must be a number of at least 0"),
+        ("/tables:/,$d", "the ERT holds no tables"),
+    ],
+)
+def test_energies_that_cannot_be(stand_ins: StandIns, edit: str, message: str) -> None:
+    stand_ins.put("accelergy", tables("mapper_eyeriss_like") + f"sed -i '{edit}' timeloop.ERT.yaml")
+    with pytest.raises(TqhwError, match=message):
+        backend().target(reference_design("eyeriss_like"))
+
+
+def test_free_writes_are_noted(stand_ins: StandIns) -> None:
+    stand_ins.put(
+        "accelergy", tables("mapper_eyeriss_like") + "sed -i 's/energy: 28.7151/energy: 0/' timeloop.ERT.yaml"
+    )
+    assert backend().target(reference_design("eyeriss_like")).notes == (
+        "shared_glb: a write costs nothing, says Accelergy",
+    )
+
+
+def test_accelergy_that_hangs(stand_ins: StandIns) -> None:
+    stand_ins.put("accelergy", "sleep 60")
+    with pytest.raises(TqhwError, match=r"accelergy did not end within 0\.3 s"):
+        engine = backend(model_budget_s=0.3)
+        engine.__dict__["_versions"] = {"accelergy": "0.4"}  # the known case may take longer than that here
+        engine.target(reference_design("eyeriss_like"))
+
+
+# --- one mapping ------------------------------------------------------------------------------------------------------
+
+
+def test_an_invalid_mapping_is_an_answer(stand_ins: StandIns) -> None:
+    stand_ins.put(MODEL_PREFIX, f"cat '{DATA}/model_factors_do_not_match/stdout.log'; exit 1")
+    found = backend().evaluate(layer(), TARGET, mapping())
+    assert isinstance(found, Invalid)
+    assert [(r.rule, r.demand, r.bound) for r in found.reasons] == [("factors", 20, 64)]
+
+
+def test_a_crash_is_an_error_that_keeps_the_folder(
+    stand_ins: StandIns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    stand_ins.put(MODEL_PREFIX, f"cat '{DATA}/width_not_a_multiple/stdout.log'; kill -ABRT $$")
+    with pytest.raises(TqhwError, match=r"wrote no statistics \(signal 6\).*Assertion") as caught:
+        backend().evaluate(layer(), TARGET, mapping())
+    folder = Path(str(caught.value.place))
+    assert {path.name for path in folder.iterdir()} >= {"input.yaml", "timeloop-model.log"}
+
+
+def test_exit_code_0_without_statistics_is_an_error(stand_ins: StandIns) -> None:
+    stand_ins.put(MODEL_PREFIX, "echo 'Failed to run Accelergy.'; exit 0")
+    with pytest.raises(TqhwError, match=r"wrote no statistics \(exit code 0\): Failed to run Accelergy"):
+        backend().evaluate(layer(), TARGET, mapping())
+
+
+def test_a_model_that_hangs(stand_ins: StandIns) -> None:
+    stand_ins.put(MODEL_PREFIX, "sleep 60")
+    engine = backend(model_budget_s=0.3)
+    engine.__dict__["_versions"] = {MODEL_PREFIX: "x"}
+    with pytest.raises(TqhwError, match=r"timeloop-model had no result when its time was over.*longer budget"):
+        engine.evaluate(layer(), TARGET, mapping())
+
+
+def test_folders_of_good_runs_are_removed(stand_ins: StandIns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    stand_ins.put(MAPPER_PREFIX, SEARCHED)
+    backend().search([Job(layer(), TARGET)], Search())
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+# --- searches ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_search_returns_mapping_statistics_and_tries(stand_ins: StandIns) -> None:
+    stand_ins.put(MAPPER_PREFIX, SEARCHED)
+    done: list[Job] = []
+    (found,) = backend().search([Job(layer(), TARGET)], Search(), done.append)
+    assert isinstance(found, Found)
+    assert found.mapping == mapping()
+    assert found.stats.cycles == 3612672
+    assert (found.evaluated, found.proved_optimal) == (42, False)
+    assert done == [Job(layer(), TARGET)]
+
+
+def test_finished_layers_are_not_searched_again(stand_ins: StandIns, tmp_path: Path) -> None:
+    stand_ins.put(MAPPER_PREFIX, SEARCHED + f"echo run >> '{tmp_path}/runs'")
+    jobs = [Job(layer(), TARGET)]
+    first = backend(tmp_path / "kept").search(jobs, Search())
+    second = backend(tmp_path / "kept").search(jobs, Search())
+    assert [f.stats for f in first if isinstance(f, Found)] == [f.stats for f in second if isinstance(f, Found)]
+    assert (tmp_path / "runs").read_text().count("run") == 1
+    backend(tmp_path / "kept").search(jobs, Search(cache=False))
+    assert (tmp_path / "runs").read_text().count("run") == 2
+    backend(tmp_path / "kept", victory_condition=3).search(jobs, Search())
+    assert (tmp_path / "runs").read_text().count("run") == 3
+
+
+def test_a_search_killed_in_between_runs_again(stand_ins: StandIns, tmp_path: Path) -> None:
+    stand_ins.put(MAPPER_PREFIX, SEARCHED)
+    jobs = [Job(layer(), TARGET)]
+    backend(tmp_path / "kept").search(jobs, Search())
+    (done,) = (tmp_path / "kept").glob("*/done.json")
+    done.unlink()  # what it looks like when the mark was not reached
+    (done.parent / "left over").write_text("x")
+    assert isinstance(backend(tmp_path / "kept").search(jobs, Search())[0], Found)
+    assert not (done.parent / "left over").exists()
+
+
+def test_ctrl_c_stops_the_programs_and_keeps_what_is_done(stand_ins: StandIns, tmp_path: Path) -> None:
+    small = replace(layer(14), name="small")
+    stand_ins.put(
+        MAPPER_PREFIX, f"echo $$ >> '{tmp_path}/pids'\nif grep -q 'P: 14' input.yaml; then sleep 60; fi\n{SEARCHED}"
+    )
+    engine = backend(tmp_path / "kept")
+    engine.versions()
+
+    def interrupt() -> None:
+        end = time.monotonic() + 30
+        while not list((tmp_path / "kept").glob("*/done.json")) and time.monotonic() < end:
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        engine.search([Job(layer(), TARGET), Job(small, TARGET)], Search())
+    for pid in (tmp_path / "pids").read_text().split():
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(pid), 0)
+    assert len(list((tmp_path / "kept").glob("*/done.json"))) == 1
+    assert isinstance(engine.search([Job(layer(), TARGET)], Search())[0], Found)
+
+
+def test_a_mapper_that_finds_nothing_is_diagnosed(stand_ins: StandIns) -> None:
+    stand_ins.put(
+        MAPPER_PREFIX,
+        f"""
+: > timeloop-mapper.map+stats.xml
+if grep -q 'diagnostics: true' input.yaml; then cat '{DATA}/mapper_no_valid_mapping/stdout.log'
+else echo 'MESSAGE: no valid mappings found within search criteria. Some suggestions:'; fi
+""",
+    )
+    (found,) = backend().search([Job(layer(), TARGET)], Search())
+    assert isinstance(found, Invalid)
+    assert [(r.level, r.rule) for r in found.reasons] == [
+        ("inter_PE_column_spatial", "fanout"),
+        ("inter_PE_spatial", "fanout"),
+        ("ifmap_spad", "capacity"),
+        ("shared_glb", "capacity"),
+    ]
+
+
+def test_a_mapper_without_a_result_is_an_error(stand_ins: StandIns) -> None:
+    stand_ins.put(MAPPER_PREFIX, "echo 'ERROR: mapspace is too large'; exit 0")
+    with pytest.raises(TqhwError, match=r"timeloop-mapper wrote no statistics \(exit code 0\): ERROR: mapspace is too"):
+        backend().search([Job(layer(), TARGET)], Search())
+
+
+def test_the_shorter_budget_counts_and_the_best_so_far_is_taken(stand_ins: StandIns) -> None:
+    stand_ins.put(MAPPER_PREFIX, f'trap "{SEARCHED.replace(chr(10), ";").strip(";")}; exit 0" INT; sleep 60 & wait')
+    (found,) = backend(budget_s=50).search([Job(layer(), TARGET)], Search(budget_s=0.5))
+    assert isinstance(found, Found)
+    assert found.seconds < 40
+
+
+# --- folders and options ----------------------------------------------------------------------------------------------
+
+
+def test_a_file_in_the_place_of_the_folder(stand_ins: StandIns, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(TqhwError, match="is a file, not a folder"):
+        backend(tmp_path / "file").search([Job(layer(), TARGET)], Search())
+
+
+def test_a_folder_that_cannot_be_made(stand_ins: StandIns, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(TqhwError, match=r"run folders cannot be made here: Not a directory.*choose another folder"):
+        backend(tmp_path / "file" / "inside").search([Job(layer(), TARGET)], Search())
+
+
+def test_a_full_disk_while_the_input_is_written(stand_ins: StandIns, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Path, *args: object, **kwargs: object) -> int:
+        raise OSError(28, "No space left on device", str(self))
+
+    stand_ins.put(MODEL_PREFIX, "exit 0")
+    engine = backend()
+    engine.versions()
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(TqhwError, match=r"input.yaml: cannot be written: No space left on device.*free some space"):
+        engine.evaluate(layer(), TARGET, mapping())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"algorithm": "random_prune"}, "unknown search algorithm 'random_prune'.*did you mean 'random_pruned'"),
+        ({"num_threads": 0}, "num_threads 0 must be at least 1"),
+        ({"timeout": 0}, "timeout 0 must be at least 1"),
+        ({"jobs": 0}, "jobs 0 must be at least 1"),
+        ({"budget_s": 0}, "a budget of 0 s leaves no time"),
+        ({"victory_condition": 0}, "a random search without .* never ends"),
+    ],
+)
+def test_options_that_cannot_be(options: dict[str, object], message: str) -> None:
+    with pytest.raises(TqhwError, match=message):
+        Options(**options)  # type: ignore[arg-type]

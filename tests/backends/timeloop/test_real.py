@@ -1,0 +1,118 @@
+"""Runs of the real Timeloop and Accelergy, where they are on PATH."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.backends.cases import REFERENCE, layer, reference_design, rendered_design
+from tqhw import engine
+from tqhw.backends.compare import compare
+from tqhw.backends.embedded import Embedded
+from tqhw.backends.protocol import Found, Job, Search
+from tqhw.backends.record import record
+from tqhw.backends.timeloop import Options, Timeloop, front_end
+from tqhw.backends.timeloop.constraints import constraint_targets
+from tqhw.backends.timeloop.flatten import architecture_section
+from tqhw.engine.conformance import check_folder
+from tqhw.spec import BMM, CONV2D, Invalid, make_problem
+
+pytestmark = [pytest.mark.timeloop, pytest.mark.usefixtures("timeloop_programs")]
+ARCHITECTURES = sorted(path.stem for path in (REFERENCE / "arch").glob("*.yaml"))
+SMALL = {"C": 4, "M": 6, "R": 3, "S": 3, "N": 2, "P": 8, "Q": 6, "G": 1}
+
+
+@pytest.mark.parametrize("bits", [1, 3, 8])
+def test_accelergys_tables_are_ours(bits: int) -> None:
+    for params in ({}, {"weights_through_glb": True, "spad_model": "sram"}, {"spad_model": "register_file"}):
+        design = rendered_design(weight_bits=bits, **params)
+        theirs, ours = Timeloop().target(design), Embedded().target(design)
+        assert theirs.ert.energies == ours.ert.energies
+        assert theirs.art.areas == ours.art.areas
+        assert theirs.ert.full_names == ours.ert.full_names
+
+
+def test_a_search_finds_what_our_engine_computes() -> None:
+    backend = Timeloop(Options(victory_condition=20, num_threads=2))
+    target = backend.target(rendered_design(weight_bits=6))
+    problem = layer(14, 16)
+    (found,) = backend.search([Job(problem, target)], Search())
+    assert isinstance(found, Found)
+    assert found.evaluated > 20
+    assert compare("", engine.evaluate(problem, target.hardware, target.ert, found.mapping), found.stats) == []
+    assert compare("", found.stats, backend.evaluate(problem, target, found.mapping)) == []
+
+
+def test_a_search_out_of_time_gives_its_best_so_far() -> None:
+    backend = Timeloop(Options(victory_condition=0, timeout=10**8, budget_s=2))
+    target = backend.target(rendered_design())
+    (found,) = backend.search([Job(layer(14, 16), target)], Search())
+    assert isinstance(found, Found)
+    assert found.seconds >= 2
+
+
+def test_no_mapping_is_diagnosed_per_level() -> None:
+    design = rendered_design(weights_spad_rows=1, weights_spad_words=1, ifmap_spad_rows=1, ifmap_spad_words=1)
+    backend = Timeloop(Options(timeout=200))
+    target = backend.target(design)
+    # Sixteen filter columns in one row of the array, of which there are twelve.
+    problem = make_problem(CONV2D, {**SMALL, "C": 8, "S": 13, "R": 1, "Q": 1, "P": 1, "N": 1, "M": 13 * 17})
+    (found,) = backend.search([Job(problem, target)], Search())
+    if isinstance(found, Invalid):
+        assert all(reason.level and reason.message for reason in found.reasons)
+    else:
+        ours = engine.evaluate(problem, target.hardware, target.ert, found.mapping)
+        assert compare("", ours, found.stats) == []
+
+
+def test_fifty_fresh_random_mappings_conform(tmp_path: Path) -> None:
+    backend = Timeloop()
+    target = backend.target(rendered_design(weight_bits=5, weights_through_glb=True))
+    shapes = [make_problem(CONV2D, SMALL, "small"), make_problem(CONV2D, {**SMALL, "G": 3}, "grouped")]
+    recorded = record(tmp_path / "new", target, shapes, 50, backend, seed=7)
+    assert (recorded.valid, recorded.invalid) == (40, 10)
+    found = check_folder(tmp_path / "new")
+    assert found.cases == 50
+    assert found.differences == ()
+
+
+@pytest.mark.parametrize("name", ["weight_stationary", "clustered", "simba_like"])
+def test_random_mappings_of_other_architectures_conform(tmp_path: Path, name: str) -> None:
+    backend = Timeloop()
+    target = backend.target(reference_design(name))
+    problems = [make_problem(CONV2D, SMALL, "small")]
+    if name != "simba_like":
+        problems.append(make_problem(BMM, {"B": 2, "M": 6, "K": 8, "N": 4}, "bmm"))
+    record(tmp_path / "new", target, problems, 10, backend, seed=3)
+    assert check_folder(tmp_path / "new").differences == ()
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_our_flattening_is_the_front_ends(name: str) -> None:
+    from tests.backends.timeloop.test_render import by_target, plain
+
+    found = front_end.find()
+    if found is None:
+        pytest.skip("no timeloopfe is importable")
+    design = reference_design(name)
+    assert plain(architecture_section(design)) == plain(found.architecture(design))
+    problem = layer()
+    ours = constraint_targets(design.hardware, problem)
+    assert by_target(ours) == by_target(found.constraint_targets(design, problem))
+
+
+def test_a_whole_experiment_is_verified(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from tqhw.backends.verify import verify
+    from tqhw.experiment import Experiment
+    from tqhw.run import run
+
+    experiment = Experiment(
+        name="small", bits=(3, 8), spad_models=("smartbuffer_rf",), methods=("truncquant",), states=("steady",)
+    )
+    run(experiment, tmp_path / "results")
+    found = verify(tmp_path / "results", Timeloop())
+    assert found.differences == ()
+    assert found.mappings >= 10
+    assert found.values > 100 * found.mappings / 2

@@ -1,0 +1,109 @@
+"""Energies and areas by the real Accelergy, refused where they are none."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from tqhw.backends.protocol import Design, Target
+from tqhw.backends.timeloop.process import Children, Ended
+from tqhw.errors import TqhwError
+from tqhw.spec import ART, ERT, load_art, load_ert, yamlio
+from tqhw.spec.tables import short_name
+
+PREFIX = "timeloop."
+DUMMY = "dummy"  # the plug-in that answers 1 pJ for everything
+
+
+def run_accelergy(
+    program: Path, design: Design, text: str, folder: Path, children: Children, budget_s: float | None
+) -> Target:
+    """The design with Accelergy's tables; ``text`` is its input. Raises TqhwError where they cannot be used."""
+    (folder / "accelergy.yaml").write_text(text, encoding="utf-8")
+    log = folder / "accelergy.log"
+    arguments = [str(program), "accelergy.yaml", "-o", ".", "--oprefix", PREFIX]
+    ended = children.run(arguments, folder, log, budget_s)
+    # The exit code says little: what counts is whether the tables are there.
+    if ended.timed_out or not all(path.is_file() and path.stat().st_size for path in _files(folder).values()):
+        raise _failed(ended, design, log, budget_s)
+    return read_tables(design, folder)
+
+
+def read_tables(design: Design, folder: Path) -> Target:
+    """The design with the tables that a run in ``folder`` wrote, checked."""
+    files = _files(folder)
+    ert, art = load_ert(files["ERT"]), load_art(files["ART"])
+    check_tables(ert, art, design, str(files["ERT"]))
+    check_estimators(yamlio.load(files["ERT_summary"]), design, str(files["ERT_summary"]))
+    source = f"accelergy on {design.name}"
+    # Named anew: the folder may be gone when somebody asks.
+    named = ERT(ert.energies, ert.full_names, source), ART(art.areas, art.full_names, source)
+    return Target(design, *named, _notes(ert, design), source)
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    return {kind: folder / f"{PREFIX}{kind}.yaml" for kind in ("ERT", "ART", "ERT_summary")}
+
+
+def check_tables(ert: ERT, art: ART, design: Design, place: str) -> None:
+    """Raises TqhwError for a component without energies, or with a zero where work is never free."""
+    for component in design.architecture.components():
+        name = component.name
+        if not ert.energies.get(name):
+            raise TqhwError(
+                f"the ERT has no energies for '{name}' ({component.place})",
+                place=place,
+                lever=f"does class '{component.energy_class}' have the actions read, write, update or compute?",
+            )
+        if name not in art.areas:
+            raise TqhwError(f"the ART has no area for '{name}' ({component.place})", place=place)
+        action = "compute" if component.is_compute else "read"
+        if ert.energy_pj(name, action) == 0:
+            raise TqhwError(
+                f"the ERT says that a {action} of '{name}' costs nothing ({component.place})",
+                place=place,
+                lever=f"give class '{component.energy_class}' subcomponents that an estimator knows",
+            )
+
+
+def check_estimators(summary: Any, design: Design, place: str) -> None:
+    """Raises TqhwError for a component that the dummy estimator answered for."""
+    known = {component.name: component for component in design.architecture.components()}
+    for table in summary["ERT_summary"]["table_summary"]:
+        name = short_name(table["name"])
+        parts = [p["name"] for p in table.get("primitive_estimation(s)", []) if p["estimator"] == DUMMY]
+        if name in known and parts:
+            raise TqhwError(
+                f"'{name}' is estimated by Accelergy's dummy, which answers 1 pJ for everything: {', '.join(parts)} "
+                f"({known[name].place})",
+                place=place,
+                lever="give it a `technology`, such as 45nm (-1 asks for the dummy), and a class that is estimated",
+            )
+
+
+def _notes(ert: ERT, design: Design) -> tuple[str, ...]:
+    return tuple(
+        f"{component.name}: a write costs nothing, says Accelergy"
+        for component in design.architecture.components()
+        if not component.is_compute and ert.energy_pj(component.name, "write") == 0
+    )
+
+
+def _failed(ended: Ended, design: Design, log: Path, budget_s: float | None) -> TqhwError:
+    if ended.timed_out:
+        return TqhwError(f"accelergy did not end within {budget_s} s", place=str(log), lever="raise model_budget_s")
+    lines = [re.sub(r"^\S+ \S+ ERROR +", "", line).strip() for line in ended.log.splitlines() if " ERROR " in line]
+    # What follows the first line are the answers of every estimator that was asked, introduced by "|".
+    said = [line for line in lines if re.match(r"\w", line)] or ended.log.strip().splitlines()[-1:]
+    message = "; ".join(said[:3])[:1000] or "it said nothing"
+    place = str(log)
+    for component in design.architecture.components():
+        if re.search(rf"\b{re.escape(component.energy_class)}\b|\b{re.escape(component.name)}\b", message):
+            place = f"{component.place} (log: {log})"
+            break
+    return TqhwError(
+        f"accelergy wrote no tables (exit code {ended.returncode}): {message}",
+        place=place,
+        lever="mend the component's class or attributes; `accelergy --list-components` names what is known",
+    )

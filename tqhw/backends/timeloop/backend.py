@@ -1,0 +1,221 @@
+"""The backend that runs the real timeloop-model, timeloop-mapper and accelergy on PATH."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+import tqhw
+from tqhw.backends.protocol import Design, Found, Job, Search, Target
+from tqhw.backends.timeloop.accelergy import read_tables, run_accelergy
+from tqhw.backends.timeloop.failures import (
+    NOTHING_FOUND,
+    Diagnosis,
+    diagnoses,
+    failure,
+    invalid_mapping,
+    nothing_found,
+    tried_mappings,
+)
+from tqhw.backends.timeloop.options import Options
+from tqhw.backends.timeloop.probe import probe
+from tqhw.backends.timeloop.process import Children
+from tqhw.backends.timeloop.programs import Programs, check_accelergy, find_programs
+from tqhw.backends.timeloop.render import Renderer
+from tqhw.backends.timeloop.runs import RunFolders, run_key, write_input
+from tqhw.backends.timeloop.statistics import read_statistics
+from tqhw.spec import Invalid, Problem, Stats, load_mapping
+from tqhw.spec import Mapping as LoopMapping
+
+_DIAGNOSTIC_TIMEOUT = 2000  # invalid mappings that are looked at to say why there is no valid one
+_DIAGNOSTIC_BUDGET_S = 120.0
+
+_MODEL, _MAPPER = "timeloop-model", "timeloop-mapper"
+
+Evaluation = tuple[Problem, Target, LoopMapping]
+Answer = TypeVar("Answer")
+
+
+class Timeloop:
+    """Timeloop and Accelergy on PATH; every number comes from them.
+
+    ``options`` limit the searches; ``use_front_end``: False never takes timeloopfe, even where it is importable.
+    """
+
+    name = "timeloop"
+
+    def __init__(self, options: Options | None = None, *, use_front_end: bool | None = None) -> None:
+        self.options = options or Options()
+        self.folders = RunFolders(self.options.folder)
+        self.children = Children()
+        self._use_front_end = use_front_end
+        self._targets: dict[tuple[str, str], Target] = {}
+
+    @cached_property
+    def programs(self) -> Programs:
+        """Where the programs are. Raises TqhwError where they are missing."""
+        return find_programs()
+
+    @cached_property
+    def renderer(self) -> Renderer:
+        return Renderer(self._use_front_end)
+
+    @cached_property
+    def _versions(self) -> dict[str, str]:
+        found = self.programs.versions()
+        check_accelergy(found["accelergy"])
+        probe(self.programs.model, self.children, self.options.model_budget_s)
+        front_end = self.renderer.front_end
+        return {"tqhw": tqhw.__version__, **found, "front end": "none" if front_end is None else front_end.version}
+
+    def versions(self) -> Mapping[str, str]:
+        """The programs by their digests. Raises TqhwError where one is missing or counts otherwise than known."""
+        return self._versions
+
+    def target(self, design: Design) -> Target:
+        """The design with Accelergy's tables, run once per design and reused."""
+        key = (design.text, design.components_text)
+        if key not in self._targets:
+            text = self.renderer.accelergy(design)
+            run = run_key(text, {"accelergy": self._versions["accelergy"]})
+            done = self.folders.finished(run)
+            if done is None:
+                with self.folders.open(run, "accelergy") as folder:
+                    target = run_accelergy(
+                        self.programs.accelergy, design, text, folder, self.children, self.options.model_budget_s
+                    )
+                    self.folders.finish(folder, 0.0)
+            else:
+                target = read_tables(design, done[0])
+            self._targets[key] = target
+        return self._targets[key]
+
+    def evaluate(self, problem: Problem, target: Target, mapping: LoopMapping) -> Stats | Invalid:
+        """timeloop-model on one mapping."""
+        return self.evaluate_all([(problem, target, mapping)])[0]
+
+    def evaluate_all(
+        self, evaluations: Sequence[Evaluation], done: Callable[[int], None] | None = None
+    ) -> list[Stats | Invalid]:
+        """timeloop-model on many mappings side by side, answers in their order; ``done`` gets each one's number."""
+        return self.read_all(evaluations, read_statistics, done)
+
+    def read_all(
+        self,
+        evaluations: Sequence[Evaluation],
+        read: Callable[[Path, str, Problem, Target], Answer],
+        done: Callable[[int], None] | None = None,
+    ) -> list[Answer | Invalid]:
+        """Like :meth:`evaluate_all`, with ``read`` in place of ``read_statistics`` on the finished run folders."""
+        inputs = [self.renderer.model(*evaluation) for evaluation in evaluations]
+
+        def one(number: int) -> Answer | Invalid:
+            problem, target, _ = evaluations[number]
+            return self._model(inputs[number], target, lambda folder: read(folder, _MODEL, problem, target))
+
+        return self._side_by_side(one, len(evaluations), done)
+
+    def search(
+        self, jobs: Sequence[Job], search: Search, done: Callable[[Job], None] | None = None
+    ) -> list[Found | Invalid]:
+        """timeloop-mapper on many problems side by side; finished ones are taken from the folder where there is one.
+
+        The shorter of ``search.budget_s`` and the options' budget counts.
+        """
+        budgets = [b for b in (search.budget_s, self.options.budget_s) if b is not None]
+        options = replace(self.options, budget_s=min(budgets, default=None))
+
+        def one(number: int) -> Found | Invalid:
+            return self._mapper(jobs[number], search, options)
+
+        def tell(number: int) -> None:
+            if done is not None:
+                done(jobs[number])
+
+        return self._side_by_side(one, len(jobs), tell)
+
+    def _side_by_side(
+        self, one: Callable[[int], Answer], count: int, done: Callable[[int], None] | None
+    ) -> list[Answer]:
+        answers: dict[int, Answer] = {}
+        with self._stopping(), ThreadPoolExecutor(self.options.side_by_side) as pool:
+            futures: dict[Future[Answer], int] = {pool.submit(one, number): number for number in range(count)}
+            try:
+                for future in as_completed(futures):
+                    answers[futures[future]] = future.result()
+                    if done is not None:
+                        done(futures[future])
+            except BaseException:
+                # One failed, or Ctrl-C: the others are stopped; those that are done stay in the folder.
+                pool.shutdown(wait=False, cancel_futures=True)
+                self.children.stop()
+                raise
+        return [answers[number] for number in range(count)]
+
+    @contextlib.contextmanager
+    def _stopping(self) -> Iterator[None]:
+        """After a stop the backend is usable again."""
+        try:
+            yield
+        finally:
+            if self.children.stopping.is_set():
+                self.children = Children()
+
+    def _model(self, text: str, target: Target, read: Callable[[Path], Answer]) -> Answer | Invalid:
+        key = run_key(text, {"model": self._versions[_MODEL]})
+        if (kept := self.folders.finished(key)) is not None:
+            return read(kept[0])
+        with self.folders.open(key, "model") as folder:
+            write_input(folder, text)
+            arguments = [str(self.programs.model), "input.yaml"]
+            ended = self.children.run(arguments, folder, folder / f"{_MODEL}.log", self.options.model_budget_s)
+            if not (folder / f"{_MODEL}.map+stats.xml").is_file():
+                refused = None if ended.timed_out else invalid_mapping(ended.log, target.hardware)
+                if refused is None:
+                    raise failure(_MODEL, ended, target.design, folder)
+                return refused
+            answer = read(folder)
+            self.folders.finish(folder, ended.seconds)
+            return answer
+
+    def _mapper(self, job: Job, search: Search, options: Options) -> Found | Invalid:
+        text = self.renderer.mapper(job.problem, job.target, search.objective, options)
+        budget = "" if options.budget_s is None else str(options.budget_s)
+        key = run_key(text, {"mapper": self._versions[_MAPPER], "budget_s": budget})
+        if search.cache and (kept := self.folders.finished(key)) is not None:
+            return self._found(*kept, job)
+        with self.folders.open(key, "mapper") as folder:
+            write_input(folder, text)
+            log = folder / f"{_MAPPER}.log"
+            arguments = [str(self.programs.mapper), "input.yaml"]
+            ended = self.children.run(arguments, folder, log, options.budget_s)
+            result = folder / f"{_MAPPER}.map+stats.xml"
+            if result.is_file() and result.stat().st_size:
+                found = self._found(folder, ended.seconds, job)
+                self.folders.finish(folder, ended.seconds)
+                return found
+            if NOTHING_FOUND not in ended.log:
+                raise failure(_MAPPER, ended, job.target.design, folder)
+            return nothing_found(job.problem, self._diagnose(job, search, folder), tried_mappings(ended.log))
+
+    def _found(self, folder: Path, seconds: float, job: Job) -> Found:
+        stats = read_statistics(folder, _MAPPER, job.problem, job.target)
+        mapping = load_mapping(folder / f"{_MAPPER}.map.yaml")
+        log = (folder / f"{_MAPPER}.log").read_text(encoding="utf-8", errors="replace")
+        return Found(mapping, stats, False, tried_mappings(log), seconds)
+
+    def _diagnose(self, job: Job, search: Search, folder: Path) -> tuple[Diagnosis, ...]:
+        """Runs the search once more with diagnostics on, which slow it down and are told only at its end."""
+        short = replace(self.options, num_threads=1, timeout=_DIAGNOSTIC_TIMEOUT)
+        text = self.renderer.mapper(job.problem, job.target, search.objective, short, diagnostics=True)
+        inside = folder / "diagnostics"
+        inside.mkdir()
+        write_input(inside, text)
+        arguments = [str(self.programs.mapper), "input.yaml"]
+        ended = self.children.run(arguments, inside, inside / f"{_MAPPER}.log", _DIAGNOSTIC_BUDGET_S)
+        return diagnoses(ended.log)

@@ -1,0 +1,150 @@
+"""Running the real programs: an argument list, a log, a wall-clock budget, and nothing left behind on Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqhw.errors import TqhwError
+
+GRACE_S = 20.0  # from the polite signal to the one that nobody survives
+MAX_LOG_BYTES = 256 * 1024 * 1024
+_POLL_S = 0.02
+# Switches that change what Timeloop counts or prints; runs are made with its defaults, whatever the shell says.
+_KEPT_SWITCHES = ("TIMELOOP_BASE_PATH", "TIMELOOP_DIR", "TIMELOOP_PROBLEM_SHAPE_DIR", "TIMELOOP_PROBLEM_SHAPE_DIRS")
+
+
+class StoppedError(TqhwError):
+    """The program was stopped because everything is: not an error of its own."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a program ended. ``timed_out``: our budget was over and it was asked to stop."""
+
+    returncode: int
+    seconds: float
+    timed_out: bool
+    log: str
+
+
+class Children:
+    """The programs that run now, so that all of them can be stopped."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self.stopping = threading.Event()
+
+    def run(
+        self,
+        arguments: Sequence[str],
+        folder: Path,
+        log: Path,
+        budget_s: float | None = None,
+        grace_s: float = GRACE_S,
+        environment: Mapping[str, str] | None = None,
+    ) -> Ended:
+        """Runs a program in ``folder`` with its output in ``log``; after ``budget_s`` it gets SIGINT, then SIGKILL.
+
+        (timeloop-mapper answers SIGINT with its best mapping so far.) Raises TqhwError where it cannot be started,
+        writes a log beyond all measure, or :meth:`stop` was called.
+        """
+        start = time.perf_counter()
+        timed_out = False
+        try:
+            with log.open("wb") as stream:
+                process = self._start(arguments, folder, stream.fileno(), environment)
+                try:
+                    while (code := self._poll(process)) is None:
+                        late = time.perf_counter() - start - (budget_s if budget_s is not None else float("inf"))
+                        if late > 0 and not timed_out:
+                            timed_out = True
+                            _signal(process, signal.SIGINT)
+                        if late > grace_s:
+                            _signal(process, signal.SIGKILL)
+                        if os.fstat(stream.fileno()).st_size > MAX_LOG_BYTES:
+                            raise TqhwError(
+                                f"{Path(arguments[0]).name} wrote more than {MAX_LOG_BYTES // 1024 // 1024} MiB of log",
+                                place=str(log),
+                                lever="it was stopped; see the end of the log, or lower search_size",
+                            )
+                finally:
+                    self._end(process)
+        except OSError as error:
+            raise _cannot_run(error, arguments, folder) from None
+        if self.stopping.is_set():
+            raise StoppedError("stopped", place=str(folder))
+        return Ended(code, time.perf_counter() - start, timed_out, _tail(log))
+
+    def stop(self) -> None:
+        """Kills every program that runs, and lets none start any more."""
+        self.stopping.set()
+        with self._lock:
+            running = list(self._running)
+        for process in running:
+            _signal(process, signal.SIGKILL)
+
+    def _start(
+        self, arguments: Sequence[str], folder: Path, log: int, environment: Mapping[str, str] | None
+    ) -> subprocess.Popen[bytes]:
+        with self._lock:
+            if self.stopping.is_set():
+                raise StoppedError("stopped", place=str(folder))
+            process = subprocess.Popen(
+                list(arguments),
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=clean_environment() if environment is None else dict(environment),
+                start_new_session=True,  # Ctrl-C of the terminal comes to us, who pass on what is meant for them
+            )
+            self._running.add(process)
+            return process
+
+    def _poll(self, process: subprocess.Popen[bytes]) -> int | None:
+        try:
+            return process.wait(_POLL_S)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        if process.poll() is None:
+            _signal(process, signal.SIGKILL)
+            process.wait()
+        with self._lock:
+            self._running.discard(process)
+
+
+def clean_environment() -> dict[str, str]:
+    """Our environment without the switches that would make Timeloop count or print otherwise."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("TIMELOOP_") or k in _KEPT_SWITCHES}
+
+
+def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    """Sends a signal to the program and all that it started; it leads a process group of its own."""
+    try:
+        if process.poll() is None:
+            os.killpg(process.pid, number)
+    except ProcessLookupError:
+        pass
+
+
+def _tail(log: Path, limit: int = 1_000_000) -> str:
+    with log.open("rb") as stream:
+        stream.seek(0, os.SEEK_END)
+        stream.seek(max(0, stream.tell() - limit))
+        return stream.read().decode("utf-8", errors="replace")
+
+
+def _cannot_run(error: OSError, arguments: Sequence[str], folder: Path) -> TqhwError:
+    if isinstance(error, FileNotFoundError) and not Path(str(error.filename)).is_relative_to(folder):
+        return TqhwError(f"'{arguments[0]}' was not found", lever="put it on PATH; `tqhw doctor` says what is missing")
+    return TqhwError(f"{Path(arguments[0]).name} cannot be run: {error.strerror}", place=str(error.filename or folder))
