@@ -1,0 +1,176 @@
+"""New reference cases, in the reference's format, from runs of the real timeloop-model.
+
+The program's files lack a few fields of the reference (expansions, vector accesses, networks): the cases hold what
+they have, and ``tqhw conformance`` checks what a case holds.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tqhw import energy, engine
+from tqhw.backends.protocol import Target
+from tqhw.backends.random_mappings import random_mappings
+from tqhw.backends.timeloop import Timeloop
+from tqhw.backends.timeloop.statistics import read_statistics
+from tqhw.backends.timeloop.xml import read_archive
+from tqhw.errors import TqhwError
+from tqhw.files import write_text
+from tqhw.spec import (
+    Invalid,
+    Mapping,
+    Problem,
+    Shape,
+    Stats,
+    directives,
+    dump_art,
+    dump_ert,
+    dump_problem,
+    yamlio,
+)
+from tqhw.spec.yamlio import read_text
+
+_TRIES_PER_CASE = 400
+_INVALID_SHARE = 5  # one of so many cases is invalid
+_DIRECT = (
+    "keep",
+    "partition_size",
+    "utilized_capacity",
+    "utilized_instances",
+    "utilized_clusters",
+    "reads",
+    "fills",
+    "updates",
+    "temporal_reductions",
+    "address_generations",
+    "read_bandwidth",
+    "write_bandwidth",
+)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """How many cases were written, and where."""
+
+    folder: Path
+    valid: int
+    invalid: int
+
+
+def record(
+    folder: Path,
+    target: Target,
+    problems: list[Problem],
+    cases: int,
+    backend: Timeloop,
+    seed: int = 0,
+    done: Callable[[int], None] | None = None,
+) -> Recording:
+    """Writes a folder that ``tqhw conformance`` reads: ``cases`` random mappings, valid four times of five.
+
+    Raises TqhwError where the folder holds anything, or too few valid mappings are found.
+    """
+    if folder.is_dir() and any(folder.iterdir()):
+        raise TqhwError("the folder is not empty", place=str(folder), lever="name a new one")
+    if cases < 1 or not problems:
+        raise TqhwError("there is nothing to record", place="conformance --record", lever="ask for at least one case")
+    chosen = list(_choose(target, problems, cases, seed))
+    answers = backend.read_all([(problem, target, mapping) for problem, mapping in chosen], _expected, done)
+    name = target.hardware.name
+    lines = []
+    for number, ((problem, mapping), answer) in enumerate(zip(chosen, answers, strict=True)):
+        case: dict[str, Any] = {
+            "id": f"{name}-{number:04d}",
+            "source": f"random seed={seed}",
+            "problem": {
+                "shape": problem.shape.name,
+                "name": problem.name,
+                "instance": {**problem.coefficients, **problem.bounds},
+            },
+            "mapping": directives(mapping, problem.shape.dimensions),
+            "valid": not isinstance(answer, Invalid),
+        }
+        if isinstance(answer, Invalid):
+            message = "; ".join(reason.message for reason in answer.reasons)
+            case.update(kind=answer.reasons[0].rule, message=message)
+        else:
+            case["expected"] = answer
+        lines.append(json.dumps(case, separators=(",", ":")) + "\n")
+    write_text(folder / "arch" / f"{name}.yaml", target.design.text)
+    write_text(folder / "ert" / f"{name}.ERT.yaml", dump_ert(target.ert))
+    write_text(folder / "ert" / f"{name}.ART.yaml", dump_art(target.art))
+    write_text(folder / "components.yaml", target.design.components_text or energy.packaged_components_text())
+    write_text(folder / "problem_shapes.yaml", yamlio.dump({"shapes": _shapes([p.shape for p in problems])}))
+    versions = "".join(f"- {key}: {value}\n" for key, value in backend.versions().items())
+    write_text(folder / "README.md", f"Recorded by `tqhw conformance --record`, seed {seed}, with\n\n{versions}")
+    write_text(folder / "cases" / f"{name}.jsonl", "".join(lines))
+    refused = sum(isinstance(answer, Invalid) for answer in answers)
+    return Recording(folder, len(answers) - refused, refused)
+
+
+def _choose(target: Target, problems: list[Problem], cases: int, seed: int) -> Iterator[tuple[Problem, Mapping]]:
+    """Mappings by turns of the problems; our engine only keeps the shares of valid and invalid ones."""
+    wanted = {True: cases - cases // _INVALID_SHARE, False: cases // _INVALID_SHARE}
+    streams = [random_mappings(problem, target.hardware, seed + i) for i, problem in enumerate(problems)]
+    for turn in range(cases * _TRIES_PER_CASE):
+        problem, mapping = problems[turn % len(problems)], next(streams[turn % len(problems)])
+        valid = isinstance(engine.evaluate(problem, target.hardware, target.ert, mapping), Stats)
+        if wanted[valid]:
+            wanted[valid] -= 1
+            yield problem, mapping
+        if not any(wanted.values()):
+            return
+    raise TqhwError(
+        f"{wanted[True]} valid and {wanted[False]} invalid mappings were not found by chance",
+        place=target.hardware.name,
+        lever="give smaller problems, or ask for fewer cases",
+    )
+
+
+def _expected(folder: Path, prefix: str, problem: Problem, target: Target) -> dict[str, Any]:
+    """A case's ``expected``: the archive's own numbers where it has them, the checked sums for the whole."""
+    stats = read_statistics(folder, prefix, problem, target)
+    tiles = _tiles(folder / f"{prefix}.map.txt")
+    raw = read_archive(folder / f"{prefix}.map+stats.xml", len(problem.shape.data_spaces))
+    levels = []
+    for level in raw.levels:
+        if level.name not in stats.levels:
+            continue
+        found = stats.levels[level.name]
+        entry: dict[str, Any] = {"name": level.name}
+        entry.update({key: list(getattr(level, key)) for key in _DIRECT})
+        entry["tile_size"] = [tiles.get((level.name, name), 0) for name in problem.shape.data_space_names]
+        entry["energy"] = [pj * used for pj, used in zip(level.energy_pj, level.utilized_instances, strict=True)]
+        entry.update(energy_per_instance=list(level.energy_pj), slowdown=level.slowdown, cycles=level.cycles)
+        entry.update(leakage_energy=found.leakage_pj, energy_total=found.energy_pj + found.leakage_pj)
+        levels.append(entry)
+    compute = {
+        "name": raw.compute.name,
+        "utilized_instances": raw.compute.utilized_instances,
+        "cycles": raw.compute.cycles,
+        "energy": raw.compute.energy_pj,
+    }
+    whole = {"cycles": stats.cycles, "computes": stats.computes, "utilization": stats.utilization}
+    return {**whole, "energy": stats.energy_pj, "compute_level": compute, "levels": levels}
+
+
+def _tiles(path: Path) -> dict[tuple[str, str], int]:
+    """Words per level and data space of the drawn mapping: lines ``LEVEL [ SPACE:TILE (CAPACITY) ... ]``."""
+    found = {}
+    for match in re.finditer(r"^(\S+) \[ (.*?)\]", read_text(path), flags=re.MULTILINE):
+        for space, words in re.findall(r"(\w+):(\d+) \(\d+\)", match[2]):
+            found[match[1], space] = int(words)
+    return found
+
+
+def _shapes(shapes: list[Shape]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for shape in shapes:
+        ones = Problem(shape, shape.name, dict.fromkeys(shape.dimensions, 1), dict(shape.coefficients))
+        result[shape.name] = yamlio.parse(dump_problem(ones))["problem"]["shape"]
+    return result
