@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import typer
 
-from tqhw.commands import hardware, report, run, training, workload
+from tqhw.commands import hardware, reference, report, run, training, workload
 from tqhw.commands.common import INTERRUPTED, say
 
 app = typer.Typer(
@@ -26,6 +26,8 @@ app.command("run")(run.run)
 app.command("evaluate")(hardware.evaluate)
 app.command("map")(hardware.search)
 app.command("conformance")(hardware.conformance)
+app.command("verify")(reference.verify)
+app.add_typer(reference.docker)
 app.command("workload")(workload.workload)
 app.command("train")(training.train)
 app.command("eval")(training.evaluate)

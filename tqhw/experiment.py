@@ -138,6 +138,38 @@ class Search(Section):
     """What a mapping should have little of."""
 
 
+class Timeloop(Section):
+    """How the real Timeloop searches, with backend timeloop or container."""
+
+    algorithm: Literal["random_pruned", "linear_pruned", "hybrid", "random", "exhaustive"] = "random_pruned"
+    """How the mapspace is walked."""
+    victory_condition: Annotated[int, Field(strict=True, ge=0)] = 500
+    """Valid mappings in a row that are no better, after which a thread ends; 0 for no such end."""
+    timeout: Positive = 20_000
+    """Invalid mappings in a row after which a thread ends."""
+    search_size: Annotated[int, Field(strict=True, ge=0)] = 0
+    """Valid mappings after which a search ends; 0 for no such end."""
+    num_threads: Positive = 1
+    """Threads of one search. Their number decides what is found, so it is fixed."""
+    jobs: Positive | None = None
+    """Searches side by side; null for as many as the processors hold."""
+    budget_s: Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)] | None = None
+    """Wall-clock seconds of one search, after which its best so far is taken; null for no limit."""
+
+
+class Container(Section):
+    """The container, with backend container."""
+
+    image: str = "tqhw"
+    """Name or id of the image; `tqhw docker build` makes it."""
+    engine: Literal["docker", "podman"] | None = None
+    """The container engine; null for the one that is installed."""
+    memory_mb: Annotated[int, Field(strict=True, ge=64)] = 4096
+    """Memory of the container."""
+    time_limit_s: Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)] | None = None
+    """Seconds that one container may run; null for no limit."""
+
+
 class Experiment(Section):
     """One run."""
 
@@ -168,7 +200,11 @@ class Experiment(Section):
     seed: Annotated[int, Field(strict=True, ge=0)] = 0
     """Of training and of the network's first weights."""
     backend: str = "embedded"
-    """The engine."""
+    """The engine: embedded, timeloop or container."""
+    timeloop: Timeloop | None = None
+    """How the real Timeloop searches, with backend timeloop or container."""
+    container: Container | None = None
+    """The container, with backend container."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Experiment:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tqhw.backends import Backend
+    from tqhw.backends import Backend, Settings
     from tqhw.experiment import Experiment
     from tqhw.pipeline.hardware import Evaluated
     from tqhw.pipeline.outputs import OutputFolder
@@ -45,7 +45,7 @@ def run(
 
     started = time.perf_counter()
     watch = watch or unwatched
-    engine = backend(experiment.backend)
+    engine = backend(experiment.backend, backend_settings(experiment, out))
     engine.versions()  # an engine that cannot run says so before anything else
     folder = None if out is None else OutputFolder(out)
 
@@ -61,6 +61,19 @@ def run(
     if folder is not None:
         _write(results, folder, workload, evaluated, watch)
     return results
+
+
+def backend_settings(experiment: Experiment, out: str | Path | None) -> Settings:
+    """What the experiment says to its backend; finished layers are kept below ``out``."""
+    from tqhw.backends import Settings
+    from tqhw.backends.container import ContainerOptions
+    from tqhw.backends.timeloop import Options
+
+    return Settings(
+        timeloop=None if experiment.timeloop is None else Options(**experiment.timeloop.model_dump()),
+        container=None if experiment.container is None else ContainerOptions(**experiment.container.model_dump()),
+        folder=None if out is None else Path(out) / "kept" / "timeloop",
+    )
 
 
 def _write(

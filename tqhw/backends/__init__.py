@@ -11,6 +11,7 @@ from tqhw.backends.protocol import (
     Target,
 )
 from tqhw.backends.registry import BACKENDS, backend
+from tqhw.backends.settings import Settings
 
 __all__ = [
     "BACKENDS",
@@ -21,6 +22,7 @@ __all__ = [
     "Job",
     "Objective",
     "Search",
+    "Settings",
     "Target",
     "backend",
 ]

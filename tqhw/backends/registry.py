@@ -3,23 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from tqhw.backends.protocol import Backend
-from tqhw.errors import unknown
+from tqhw.backends.settings import Settings
+from tqhw.errors import TqhwError, unknown
 
 
-def _embedded() -> Backend:
+def _embedded(settings: Settings) -> Backend:
     from tqhw.backends.embedded import Embedded
 
+    _refuse(settings, "embedded", "timeloop", "container")
     return Embedded()
 
 
-BACKENDS: Mapping[str, Callable[[], Backend]] = {"embedded": _embedded}
+def _timeloop(settings: Settings) -> Backend:
+    from tqhw.backends.timeloop import Options, Timeloop
+
+    _refuse(settings, "timeloop", "container")
+    return Timeloop(replace(settings.timeloop or Options(), folder=settings.folder))
+
+
+def _container(settings: Settings) -> Backend:
+    from tqhw.backends.container import Container, ContainerOptions
+    from tqhw.backends.timeloop import Options
+
+    inner = replace(settings.timeloop or Options(), folder=settings.folder)
+    return Container(replace(settings.container or ContainerOptions(), timeloop=inner))
+
+
+def _refuse(settings: Settings, backend: str, *keys: str) -> None:
+    for key in keys:
+        if getattr(settings, key) is not None:
+            raise TqhwError(
+                f"backend {backend} takes no options of '{key}'",
+                place=key,
+                lever=f"leave them out, or choose --backend {key}",
+            )
+
+
+BACKENDS: Mapping[str, Callable[[Settings], Backend]] = {
+    "embedded": _embedded,
+    "timeloop": _timeloop,
+    "container": _container,
+}
 """Name -> how to make it. A new engine is one entry more."""
 
 
-def backend(name: str) -> Backend:
-    """The backend of that name. Raises TqhwError, with the names there are, for any other."""
+def backend(name: str, settings: Settings | None = None) -> Backend:
+    """The backend of that name. Raises TqhwError for any other, and for settings that it would ignore."""
     if name not in BACKENDS:
         raise unknown("backend", name, BACKENDS, "backend")
-    return BACKENDS[name]()
+    return BACKENDS[name](settings or Settings())

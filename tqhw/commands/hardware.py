@@ -81,13 +81,33 @@ def search(
 
 @guarded
 def conformance(
-    folder: Annotated[Path, typer.Argument(help="A folder with arch/, ert/ and cases/, recorded with Timeloop.")],
+    folder: Annotated[
+        Path | None, typer.Argument(help="A folder with arch/, ert/ and cases/, recorded with Timeloop.")
+    ] = None,
     json: Json = None,
+    record: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Records such a folder first: random mappings, by --backend.")
+    ] = None,
+    backend: Annotated[str, typer.Option(help="Records with this engine; timeloop is the one that can.")] = "timeloop",
+    arch: Annotated[str | None, typer.Option(help="Records on this architecture, as --arch elsewhere.")] = None,
+    param: Params = None,
+    problem: Annotated[list[Path] | None, typer.Option(help="Records mappings of this problem; repeatable.")] = None,
+    cases: Annotated[int, typer.Option(min=1, help="Cases to record; one in five is an invalid mapping.")] = 50,
+    seed: Annotated[int, typer.Option(min=0, help="Of the random mappings.")] = 0,
 ) -> None:
     """Checks the engine against recorded Timeloop runs. Exit code 1 unless every case agrees."""
     from tqhw.engine.conformance import check_folder
+    from tqhw.errors import TqhwError
     from tqhw.pipeline.progress import bars
 
+    if (folder is None) == (record is None):
+        raise TqhwError("name one folder", place="conformance", lever="one to check, or --record and a new one")
+    if record is not None:
+        from tqhw.commands.reference import record_folder
+
+        record_folder(record, backend, arch, parameters(param or []), problem or [], cases, seed)
+        folder = record
+    assert folder is not None
     files = len(list((folder / "cases").glob("*.jsonl"))) if folder.is_dir() else 0
     with bars(console(stderr=True))("conformance", files) as tick:
         found = check_folder(folder, lambda name, cases: tick())

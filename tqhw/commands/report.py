@@ -32,11 +32,14 @@ def report(
 def doctor(
     json: Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Writes it as JSON.")] = None,
 ) -> None:
-    """Says what works on this machine. Exit code 1 where the embedded engine does not."""
+    """Says what works on this machine, and what to do about the rest. Exit code 1 where the embedded engine fails."""
     from rich.table import Table
+
+    from tqhw.backends import doctor as backends
 
     rows = [*_interpreter(), *(_package(name, needed=True) for name in _PACKAGES)]
     rows += [_package(name, needed=False) for name in _OPTIONAL]
+    rows += backends.checks()
     works = all(row["found"] for row in rows if row["needed"])
     if json is not None:
         write_json({"works": works, "checks": rows}, json)

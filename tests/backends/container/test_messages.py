@@ -1,0 +1,177 @@
+"""What docker and podman say when they fail, and what a container's end means.
+
+The engines are stand-ins: scripts that print what the real ones print in these cases.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.backends.cases import rendered_design
+from tqhw.backends.container import Container, ContainerOptions
+from tqhw.backends.container.backend import _no_answer
+from tqhw.backends.container.engines import Engine, find_engine
+from tqhw.backends.container.image import build_command, source_tree
+from tqhw.backends.container.run import run_arguments
+from tqhw.backends.timeloop import Options
+from tqhw.errors import TqhwError
+
+
+def engine(folder: Path, monkeypatch: pytest.MonkeyPatch, body: str, name: str = "docker") -> Engine:
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{body}\n", encoding="utf-8")
+    path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}/usr/bin{os.pathsep}/bin")
+    return Engine(name, path)
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "message"),
+    [
+        (
+            "docker",
+            "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
+            r"daemon is not running \(sudo systemctl start docker",
+        ),
+        (
+            "docker",
+            "permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock",
+            r"may not talk to the docker daemon \(sudo usermod -aG docker \$USER",
+        ),
+        ("docker", "Error response from daemon: No such image: tqhw:latest", r"no image 'tqhw'.*tqhw docker build"),
+        ("podman", "Error: tqhw: image not known", r"no image 'tqhw' \(tqhw docker build --engine podman --tag tqhw\)"),
+        (
+            "docker",
+            "WARNING: The requested image's platform (linux/amd64) does not match the detected host platform",
+            r"for another processor.*tqhw docker build --engine docker --base-image \S+:latest-arm64",
+        ),
+        ("podman", "exec /opt/tqhw/bin/python: exec format error", r"for another processor than this"),
+        ("podman", "write /var/lib/x: no space left on device", r"the disk is full \(podman system prune\)"),
+        ("podman", "something new", r"podman failed: something new \(try `podman info` by hand\)"),
+    ],
+)
+def test_each_failure_has_its_own_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, said: str, message: str
+) -> None:
+    found = engine(tmp_path, monkeypatch, f'echo "{said}" >&2; exit 125', name)
+    with pytest.raises(TqhwError, match=message):
+        found.image_id("tqhw")
+
+
+def test_no_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(TqhwError, match=r"docker or podman was not found on PATH.*sudo apt install podman"):
+        find_engine()
+    with pytest.raises(TqhwError, match=r"unknown container engine 'poodman'.*did you mean 'podman'"):
+        find_engine("poodman")
+
+
+def test_docker_goes_before_podman(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("docker", "podman"):
+        engine(tmp_path, monkeypatch, "exit 0", name)
+    assert find_engine().name == "docker"
+    assert find_engine("podman").name == "podman"
+
+
+def test_the_container_sees_the_run_folder_and_nothing_else(tmp_path: Path) -> None:
+    found = run_arguments(Engine("docker", Path("/usr/bin/docker")), "tqhw", tmp_path, "name", 512)
+    assert found[:3] == ["/usr/bin/docker", "run", "--rm"]
+    pairs = list(itertools.pairwise(found))
+    for pair in (
+        ("--network", "none"),
+        ("--user", f"{os.getuid()}:{os.getgid()}"),
+        ("--memory", "512m"),
+        ("--cap-drop", "ALL"),
+        ("--security-opt", "no-new-privileges"),
+        ("--pull", "never"),
+    ):
+        assert pair in pairs
+    assert "--read-only" in found
+    assert [value for key, value in pairs if key == "--volume"] == [f"{tmp_path}:/run/tqhw:rw,Z"]
+    assert "--privileged" not in found
+
+
+def test_rootless_podman_keeps_our_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: 1000)
+    found = run_arguments(Engine("podman", Path("podman")), "tqhw", tmp_path, "name", 512)
+    assert ("--userns", "keep-id") in list(itertools.pairwise(found))
+    assert "--userns" not in run_arguments(Engine("docker", Path("docker")), "tqhw", tmp_path, "name", 512)
+
+
+def test_a_folder_that_cannot_be_mounted() -> None:
+    with pytest.raises(TqhwError, match="a ':' in its path cannot be mounted"):
+        run_arguments(Engine("docker", Path("docker")), "tqhw", Path("/a:b"), "name", 512)
+
+
+@pytest.mark.parametrize(
+    ("code", "timed_out", "log", "message"),
+    [
+        (137, True, "", r"stopped after its time limit of 5 s"),
+        (137, False, "", r"ran out of its 4096 MB of memory \(exit code 137\).*raise memory_mb"),
+        (1, False, "Traceback ...\nMemoryError", r"ran out of its 4096 MB of memory"),
+        (125, False, "Error: tqhw: image not known", r"there is no image 'tqhw'"),
+        (1, False, "No module named tqhw", r"exit code 1 and no answer: No module named tqhw.*tqhw docker build"),
+    ],
+)
+def test_a_container_without_an_answer(code: int, timed_out: bool, log: str, message: str) -> None:
+    options = ContainerOptions(time_limit_s=5)
+    error = _no_answer(Engine("podman", Path("podman")), code, timed_out, log, options, Path("/runs/x"))
+    with pytest.raises(TqhwError, match=message):
+        raise error
+
+
+def test_the_log_is_kept_when_a_run_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine(tmp_path, monkeypatch, 'if [ "$1" = run ]; then echo boom; exit 1; fi; echo 1.0')
+    found = Container(ContainerOptions(engine="docker", timeloop=Options(folder=tmp_path / "runs")))
+    with pytest.raises(TqhwError, match=r"exit code 1 and no answer: boom"):
+        found.target(rendered_design())
+    assert (tmp_path / "runs" / "container" / "container.log").read_text() == "boom\n"
+
+
+def test_the_time_limit_kills_the_container_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = f"""
+echo "$@" >> '{tmp_path}/calls'
+if [ "$1" = run ]; then echo $$ > '{tmp_path}/pid'; exec sleep 60; fi
+if [ "$1" = kill ]; then kill -9 $(cat '{tmp_path}/pid'); fi
+"""
+    engine(tmp_path, monkeypatch, body)
+    found = Container(ContainerOptions(engine="docker", time_limit_s=0.5))
+    with pytest.raises(TqhwError, match=r"stopped after its time limit of 0.5 s"):
+        found.target(rendered_design())
+    calls = (tmp_path / "calls").read_text().splitlines()
+    name = calls[0].split("--name ")[1].split()[0]
+    assert calls[1:] == [f"kill {name}", f"rm --force {name}"]
+
+
+def test_build_commands() -> None:
+    root = source_tree()
+    found = Engine("podman", Path("podman"))
+    plain = build_command(found, root)
+    assert plain == [
+        "podman",
+        "build",
+        "-f",
+        f"{root}/docker/Dockerfile",
+        "-t",
+        "tqhw",
+        "--target",
+        "timeloop",
+        str(root),
+    ]
+    embedded = build_command(found, root, target="embedded", base_image="mine", options=["--no-cache"])
+    assert "PYTHON_IMAGE=mine" in embedded
+    assert "--no-cache" in embedded
+    assert "BASE_IMAGE=mine" in build_command(found, root, base_image="mine")
+    with pytest.raises(TqhwError, match="unknown target 'timelop'"):
+        build_command(found, root, target="timelop")
+
+
+def test_limits_that_cannot_be() -> None:
+    with pytest.raises(TqhwError, match="memory_mb 10 must be at least 64"):
+        ContainerOptions(memory_mb=10)
+    with pytest.raises(TqhwError, match="a limit of 0 s leaves no time"):
+        ContainerOptions(time_limit_s=0)

@@ -1,0 +1,169 @@
+"""The backend that runs Timeloop in a container: one container per request, however many layers it has."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from tqhw.backends.container.engines import Engine, explain, find_engine
+from tqhw.backends.container.image import DEFAULT_IMAGE
+from tqhw.backends.container.run import run_container
+from tqhw.backends.exchange import Request, read_answer, read_found, read_stats, read_target, write_request
+from tqhw.backends.protocol import Design, Found, Job, Search, Target
+from tqhw.backends.timeloop.options import Options
+from tqhw.errors import TqhwError
+from tqhw.spec import Invalid, Problem, Stats
+from tqhw.spec import Mapping as LoopMapping
+
+Evaluation = tuple[Problem, Target, LoopMapping]
+
+
+@dataclass(frozen=True)
+class ContainerOptions:
+    """The container, and what runs in it.
+
+    ``image``: name or id. ``engine``: docker or podman, None for what is installed. ``inner``: what answers in the
+    container; an image without Timeloop has only the embedded engine. ``memory_mb``: of the whole container.
+    ``time_limit_s``: of one request, None for no limit. ``timeloop``: options of the runs inside; its ``folder`` is
+    the run folder, kept and resumed where it is given.
+    """
+
+    image: str = DEFAULT_IMAGE
+    engine: str | None = None
+    inner: Literal["timeloop", "embedded"] = "timeloop"
+    memory_mb: int = 4096
+    time_limit_s: float | None = None
+    timeloop: Options = field(default_factory=Options)
+
+    def __post_init__(self) -> None:
+        if self.memory_mb < 64:
+            raise TqhwError(f"memory_mb {self.memory_mb} must be at least 64", place="memory_mb")
+        if self.time_limit_s is not None and not self.time_limit_s > 0:
+            raise TqhwError(f"a limit of {self.time_limit_s} s leaves no time", place="time_limit_s")
+
+
+class Container:
+    """Timeloop and Accelergy of an image; only a run folder is mounted, and the network is off."""
+
+    name = "container"
+
+    def __init__(self, options: ContainerOptions | None = None) -> None:
+        self.options = options or ContainerOptions()
+        self._targets: dict[tuple[str, str], Target] = {}
+
+    @cached_property
+    def engine(self) -> Engine:
+        return find_engine(self.options.engine)
+
+    @cached_property
+    def _versions(self) -> dict[str, str]:
+        engine, image = self.engine, self.options.image
+        found = {engine.name: engine.version(), "image": f"{image} {engine.image_id(image)}"}
+        inside = self._request("versions", {}, 0, None)["versions"]
+        return {**found, **{f"{key} (in the image)": value for key, value in inside.items()}}
+
+    def versions(self) -> Mapping[str, str]:
+        """Engine, image, and the programs inside. Raises TqhwError with the command that mends what is missing."""
+        return self._versions
+
+    def target(self, design: Design) -> Target:
+        """The design with the tables of the container's Accelergy, once per design."""
+        key = (design.text, design.components_text)
+        if key not in self._targets:
+            (table,) = self._request("target", {"designs": (design,)}, 0, None)["targets"]
+            self._targets[key] = read_target(table, design)
+        return self._targets[key]
+
+    def evaluate(self, problem: Problem, target: Target, mapping: LoopMapping) -> Stats | Invalid:
+        """One mapping; for many :meth:`evaluate_all` starts one container instead of many."""
+        return self.evaluate_all([(problem, target, mapping)])[0]
+
+    def evaluate_all(
+        self, evaluations: Sequence[Evaluation], done: Callable[[int], None] | None = None
+    ) -> list[Stats | Invalid]:
+        """Many mappings in one container; ``done`` is called with how many are finished."""
+        fields = {"evaluations": tuple(evaluations)}
+        answers = self._request("evaluate", fields, len(evaluations), done)["evaluations"]
+        return [read_stats(answer) for answer in answers]
+
+    def search(
+        self, jobs: Sequence[Job], search: Search, done: Callable[[Job], None] | None = None
+    ) -> list[Found | Invalid]:
+        """Many searches in one container."""
+
+        def tell(number: int) -> None:
+            if done is not None:
+                done(jobs[number])
+
+        fields = {"jobs": tuple((job.problem, job.target) for job in jobs), "search": search}
+        return [read_found(answer) for answer in self._request("search", fields, len(jobs), tell)["jobs"]]
+
+    def _request(
+        self, verb: str, fields: Mapping[str, Any], total: int, done: Callable[[int], None] | None
+    ) -> Mapping[str, Any]:
+        options = self.options
+        inner = {key: value for key, value in vars(options.timeloop).items() if key != "folder"}
+        request = Request(options.inner, verb, inner, options.memory_mb * 1024 * 1024, **fields)
+        with self._folder() as folder:
+            write_request(folder, request)
+            name = f"tqhw-{uuid.uuid4().hex[:12]}"
+            limits = (options.memory_mb, options.time_limit_s)
+            ended = run_container(self.engine, options.image, folder, name, *limits, done)
+            answer = read_answer(folder)
+            if answer is None:
+                raise _no_answer(self.engine, ended.returncode, ended.timed_out, ended.log, options, folder)
+            found: Mapping[str, Any] = answer
+            return found
+
+    @contextlib.contextmanager
+    def _folder(self) -> Iterator[Path]:
+        """The run folder: the given one, or one that is removed when all went well."""
+        given = self.options.timeloop.folder
+        if given is not None:
+            folder = Path(given).absolute() / "container"
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                message = f"the run folder cannot be made: {error.strerror}"
+                raise TqhwError(message, place=str(folder), lever="choose another folder") from None
+            yield folder
+            return
+        folder = Path(tempfile.mkdtemp(prefix="tqhw-container-"))
+        try:
+            yield folder
+        except KeyboardInterrupt:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _no_answer(
+    engine: Engine, code: int, timed_out: bool, log: str, options: ContainerOptions, folder: Path
+) -> TqhwError:
+    if timed_out:
+        return TqhwError(
+            f"the container was stopped after its time limit of {options.time_limit_s} s",
+            place=str(folder),
+            lever="raise time_limit_s; what was finished is kept where a run folder is given",
+        )
+    if code == 137 or "MemoryError" in log or "std::bad_alloc" in log:
+        return TqhwError(
+            f"the container ran out of its {options.memory_mb} MB of memory (exit code {code})",
+            place=str(folder),
+            lever="raise memory_mb, or lower jobs and num_threads",
+        )
+    if code in (125, 126, 127):
+        return explain(engine, options.image, log)
+    said = " ".join(log.split())[-600:] or "it said nothing"
+    return TqhwError(
+        f"the container ended with exit code {code} and no answer: {said}",
+        place=str(folder / "container.log"),
+        lever=f"is '{options.image}' an image of this tqhw? `tqhw docker build` makes one",
+    )
