@@ -21,7 +21,7 @@ from tqhw.mapper.stack import Leaves, grown, make_leaves, make_stack
 from tqhw.mapper.tables import Space, build_costs, build_space
 
 OBJECTIVES = ("energy", "edp", "latency")
-POINTS_PER_TILE = 32
+FEW_SLOTS, FEW_POINTS, MANY_POINTS = 4, 8, 32  # points per tile where few, and where many slots have free loops
 STEPS = 2_000  # nodes between two looks at the clock
 BATCH = 256  # mappings priced at once
 SLACK = 1e-12  # two costs closer than this are the same: sums of floats in another order
@@ -98,9 +98,11 @@ def solve(space: Mapspace, model: Model, objective: str, budget_s: float | None 
     tables, choices = build_space(space, model)
     best = Best(space, model, objective)
     searches = [MaskSearch(space, tables, choices, model, mask, objective) for mask in space.masks()]
-    for one in searches:
-        one.prepare()
-    for one in sorted(searches, key=lambda search: search.lower_bound):
+    for i, one in enumerate(searches):
+        # Without time left, the other choices stay unbounded, and the gap says so.
+        if i == 0 or not clock.over:
+            one.prepare()
+    for one in sorted((s for s in searches if s.prepared), key=lambda search: search.lower_bound):
         one.run(best, clock, first)
     bound = min((one.lower_bound for one in searches), default=math.inf)
     proved = bound >= best.value * (1.0 - SLACK)
@@ -131,12 +133,14 @@ class MaskSearch:
         self.objective = OBJECTIVES.index(objective)
         self.costs = build_costs(space, model, mask, energy=objective != "latency")
         n_slots, n_dims, n_spaces = len(tables.level), len(tables.bounds), len(tables.relevant)
-        self.work = make_scratch(n_dims, n_spaces)
+        live = sum(not slot.spatial and any(f[-1] > 1 for f in slot.factors) for slot in space.slots)
+        self.work = make_scratch(n_dims, n_spaces, FEW_POINTS if live <= FEW_SLOTS else MANY_POINTS)
         self.out = make_outside(n_slots, n_dims, n_spaces)
         self.leaves = make_leaves(BATCH, len(model.mesh_x), n_dims)
         self.stack = make_stack(n_slots, n_dims, n_spaces, room=1 << 14)
         self.fronts = make_fronts(n_slots, len(tables.digits), self.work.rows.shape[1])
         self.lower_bound = 0.0
+        self.prepared = False
 
     def prepare(self) -> None:
         """Sweeps the fronts of all slots but the outermost, and opens the root."""
@@ -153,6 +157,7 @@ class MaskSearch:
         self.fronts = fronts
         self._explore(math.inf, 0, 0)
         self.lower_bound = self._open_bound()
+        self.prepared = True
 
     def run(self, best: Best, clock: Clock, first: bool = False) -> None:
         """Explores until nothing is left that could be better, or the time is over."""
@@ -210,7 +215,7 @@ def make_fronts(n_slots: int, n_tiles: int, width: int) -> Fronts:
     )
 
 
-def make_scratch(n_dims: int, n_spaces: int) -> Scratch:
+def make_scratch(n_dims: int, n_spaces: int, n_points: int) -> Scratch:
     """Work arrays of one search."""
     width = HEAD + WIDTH * n_spaces
 
@@ -219,7 +224,7 @@ def make_scratch(n_dims: int, n_spaces: int) -> Scratch:
 
     plan = Plan(np.ones(n_spaces), np.zeros(n_spaces, np.bool_), np.zeros(n_spaces, np.bool_), np.ones(n_spaces))
     return Scratch(
-        np.zeros((POINTS_PER_TILE, width)), np.zeros(width), np.zeros((1, width)), plan, ones(), ones(), ones(), ones()
+        np.zeros((n_points, width)), np.zeros(width), np.zeros((1, width)), plan, ones(), ones(), ones(), ones()
     )
 
 
