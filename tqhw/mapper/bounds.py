@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tqhw.engine.jit import jit
+from tqhw.engine.jit import part
 from tqhw.engine.model import Floats, Ints
 from tqhw.mapper.points import HEAD, LINK, OPEN, SHUT, WIDTH, A, C, E, U, X
 from tqhw.mapper.tables import Costs, Space
@@ -32,7 +32,7 @@ class Outside(NamedTuple):
     link: Floats  # [S] gain of possible links for the fills right below
 
 
-@jit
+@part
 def look_outside(space: Space, n_loops: int, out: Outside) -> None:
     """Fills run, kind, rank, words and turns from the first ``n_loops`` loops."""
     for s in range(space.relevant.shape[0]):
@@ -68,7 +68,7 @@ def look_outside(space: Space, n_loops: int, out: Outside) -> None:
         out.kind[s] = kind
 
 
-@jit
+@part
 def share_of(kind: int, words: float, turns: float, extent: float) -> float:
     """Least share of the tile that a visit fetches on average."""
     if kind == FULL:
@@ -83,7 +83,7 @@ def share_of(kind: int, words: float, turns: float, extent: float) -> float:
     return overlap + (1.0 - overlap) / turns
 
 
-@jit
+@part
 def tile_share(space: Space, s: int, t: int, out: Outside) -> float:
     """What the loops outside leave of the traffic that tile t of data space s would have without reuse."""
     if out.rank[s] < 0:
@@ -92,13 +92,13 @@ def tile_share(space: Space, s: int, t: int, out: Outside) -> float:
     return float(share_of(out.kind[s], out.words[s], out.turns[s], extent) / out.run[s])
 
 
-@jit
+@part
 def links_possible(out: Outside, s: int, reach: float) -> bool:
     """Whether a step of the loops outside can move data space s to a neighbour within ``reach`` words."""
     return bool(out.rank[s] >= 0 and (out.kind[s] == MAY_BE_FREE or out.words[s] <= reach))
 
 
-@jit
+@part
 def objective_of(objective: int, energy_pj: float, cycles: float) -> float:
     if objective == ENERGY:
         return energy_pj
@@ -107,7 +107,7 @@ def objective_of(objective: int, energy_pj: float, cycles: float) -> float:
     return cycles
 
 
-@jit
+@part
 def least(
     space: Space,
     costs: Costs,

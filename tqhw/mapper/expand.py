@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tqhw.engine.jit import jit
+from tqhw.engine.jit import part
 from tqhw.mapper.bounds import Outside, least, links_possible, look_outside, tile_share
 from tqhw.mapper.fronts import Fronts, Scratch
 from tqhw.mapper.loops import Choices
@@ -12,7 +12,7 @@ from tqhw.mapper.tables import Costs, Space
 from tqhw.mapper.tiles import first_below, fits_unit, next_below
 
 
-@jit
+@part
 def collect_loops(space: Space, choices: Choices, stack: Stack, q: int, n: int, out: Outside) -> int:
     """Appends the temporal loops of slots q and outwards to the list; returns its length."""
     for slot in range(q, space.level.shape[0]):
@@ -30,7 +30,7 @@ def collect_loops(space: Space, choices: Choices, stack: Stack, q: int, n: int, 
     return n
 
 
-@jit
+@part
 def arrive(space: Space, costs: Costs, choices: Choices, stack: Stack, q: int, out: Outside) -> int:
     """Makes the context of node q; a temporal slot's level gets its traffic. Returns the number of loops outside."""
     n_loops = collect_loops(space, choices, stack, q + 1, 0, out)
@@ -54,7 +54,7 @@ def arrive(space: Space, costs: Costs, choices: Choices, stack: Stack, q: int, o
     return n_loops
 
 
-@jit
+@part
 def look_outside_behind(space: Space, offset: int, n: int, out: Outside) -> None:
     """:func:`look_outside` on the part of the list that starts at ``offset``."""
     shifted = Outside(
@@ -72,7 +72,7 @@ def look_outside_behind(space: Space, offset: int, n: int, out: Outside) -> None
     look_outside(space, n, shifted)
 
 
-@jit
+@part
 def expand(
     space: Space,
     costs: Costs,
@@ -180,7 +180,7 @@ def expand(
     return top
 
 
-@jit
+@part
 def descend_to(
     space: Space, costs: Costs, choices: Choices, stack: Stack, q: int, at: int, out: Outside, work: Scratch
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tqhw.engine.jit import jit
+from tqhw.engine.jit import jit, part
 from tqhw.mapper.bounds import Outside
 from tqhw.mapper.expand import descend_to, expand
 from tqhw.mapper.fronts import Fronts, Scratch
@@ -15,7 +15,7 @@ from tqhw.mapper.tiles import fits_level
 EXHAUSTED, PAUSED, FULL_STACK = range(3)
 
 
-@jit
+@part
 def write_leaf(space: Space, choices: Choices, stack: Stack, bound: float, leaves: Leaves, at: int) -> None:
     """The mapping that the stack has decided, as row ``at`` of the engine's arrays; loops of bound 1 come last."""
     n_dims = space.bounds.shape[0]
@@ -47,7 +47,7 @@ def write_leaf(space: Space, choices: Choices, stack: Stack, bound: float, leave
             leaves.split[at, level] = choices.along_x[row]
 
 
-@jit
+@part
 def open_root(space: Space, costs: Costs, stack: Stack) -> bool:
     """Puts the whole problem at the outermost level; False if it does not fit there."""
     q = space.level.shape[0] - 1

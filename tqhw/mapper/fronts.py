@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tqhw.engine.jit import jit
+from tqhw.engine.jit import jit, part
 from tqhw.engine.model import Floats, Ints
 from tqhw.mapper.loops import Choices
 from tqhw.mapper.points import (
@@ -60,7 +60,7 @@ class Scratch(NamedTuple):
     factors: Ints
 
 
-@jit
+@part
 def dominates(p: Floats, q: Floats, spread: bool) -> bool:
     """No context outside makes q cheaper than p. ``spread``: the compute units used still matter."""
     if p[C] > q[C] or p[E] < q[E] or (spread and p[U] < q[U]):
@@ -75,7 +75,7 @@ def dominates(p: Floats, q: Floats, spread: bool) -> bool:
     return True
 
 
-@jit
+@part
 def insert(scratch: Floats, n: int, point: Floats, spread: bool) -> int:
     """Adds a point to the first ``n`` rows unless one dominates it; returns how many rows there are then."""
     for i in range(n):
@@ -120,7 +120,7 @@ def insert(scratch: Floats, n: int, point: Floats, spread: bool) -> int:
     return n
 
 
-@jit
+@part
 def ceiling(point: Floats) -> float:
     """What a point costs at most, if nothing outside divides its open traffic; inf if that depends on links."""
     if point[LINK] > 0.0:
@@ -131,7 +131,7 @@ def ceiling(point: Floats) -> float:
     return total
 
 
-@jit
+@part
 def sweep_tile(
     space: Space, costs: Costs, choices: Choices, fronts: Fronts, q: int, t: int, spread: bool, work: Scratch
 ) -> int:

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tqhw.engine.jit import jit
+from tqhw.engine.jit import part
 from tqhw.engine.model import Bools, Floats, Ints
 from tqhw.mapper.tables import Costs, Space
 
@@ -37,13 +37,13 @@ class Plan(NamedTuple):
     share: Floats  # work: what the last point's open traffic is multiplied by
 
 
-@jit
+@part
 def copy_point(source: Floats, target: Floats) -> None:
     for i in range(source.shape[0]):
         target[i] = source[i]
 
 
-@jit
+@part
 def halo_share(space: Space, s: int, y: int, bound: int, tile: Ints, extent: float) -> float:
     """Least share of a tile that the visits of loop y fetch on average: y moves it by less than its extent.
 
@@ -59,13 +59,13 @@ def halo_share(space: Space, s: int, y: int, bound: int, tile: Ints, extent: flo
     return float(share + (1.0 - share) / bound)
 
 
-@jit
+@part
 def link_step(space: Space, s: int, y: int, tile: Ints) -> float:
     """Words that one step of a loop over y, outside of ``tile``, moves data space s along its halo rank."""
     return float(space.coefficient[s, y] * tile[y])
 
 
-@jit
+@part
 def plan_block(space: Space, factors: Ints, plan: Plan) -> None:
     """What the loops of a slot do to every data space, whatever their order."""
     for s in range(space.relevant.shape[0]):
@@ -79,7 +79,7 @@ def plan_block(space: Space, factors: Ints, plan: Plan) -> None:
                     plan.run[s] *= factors[d]
 
 
-@jit
+@part
 def temporal_cost(
     space: Space, costs: Costs, q: int, inner: int, factors: Ints, tile: Ints, plan: Plan, point: Floats
 ) -> float:
@@ -116,7 +116,7 @@ def temporal_cost(
     return total
 
 
-@jit
+@part
 def temporal_step(space: Space, costs: Costs, q: int, total: float, plan: Plan, point: Floats, out: Floats) -> None:
     """The point that :func:`temporal_cost` has priced."""
     copy_point(point, out)
@@ -136,7 +136,7 @@ def temporal_step(space: Space, costs: Costs, q: int, total: float, plan: Plan, 
             out[LINK] = 0.0
 
 
-@jit
+@part
 def spatial_gains(
     space: Space, costs: Costs, q: int, s: int, factors: Ints, tile: Ints, above: Ints
 ) -> tuple[float, float, float]:
@@ -186,7 +186,7 @@ def spatial_gains(
     return multicast * shared, sliding / shared, reach
 
 
-@jit
+@part
 def links_to_macs(space: Space, s: int, point: Floats) -> None:
     """Right above the compute units a neighbour may still hold the word of an operation that does not move it.
 
@@ -200,7 +200,7 @@ def links_to_macs(space: Space, s: int, point: Floats) -> None:
         point[r] = 1.0 if space.halo[s] else 0.0
 
 
-@jit
+@part
 def spatial_step(
     space: Space,
     costs: Costs,
@@ -254,7 +254,7 @@ def spatial_step(
     return True
 
 
-@jit
+@part
 def keep_step(space: Space, costs: Costs, q: int, t: int, point: Floats) -> None:
     """Level ``level[q]`` with tile t: traffic from below arrives, its own begins."""
     level = space.level[q]
@@ -282,7 +282,7 @@ def keep_step(space: Space, costs: Costs, q: int, t: int, point: Floats) -> None
                 point[C] -= first
 
 
-@jit
+@part
 def first_point(space: Space, costs: Costs, point: Floats) -> None:
     """The inside of a compute unit: one iteration, one word of every data space per operation."""
     point[:] = 0.0

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tqhw.engine.jit import jit
+from tqhw.engine.jit import part
 from tqhw.engine.model import Floats, Ints
 
 
@@ -88,7 +88,7 @@ def make_leaves(room: int, n_levels: int, n_dims: int) -> Leaves:
     return Leaves(table(), table(), table(), table(), np.full((room, n_levels), n_dims, np.int64), np.zeros(room))
 
 
-@jit
+@part
 def push(stack: Stack, top: int, bound: float, child: int, option: int) -> int:
     stack.bound[top] = bound
     stack.child[top] = child
@@ -96,7 +96,7 @@ def push(stack: Stack, top: int, bound: float, child: int, option: int) -> int:
     return top + 1
 
 
-@jit
+@part
 def before(stack: Stack, i: int, j: int) -> bool:
     """Children in the order of their bounds, then tiles, then options: the same on every machine."""
     if stack.bound[i] != stack.bound[j]:
@@ -106,14 +106,14 @@ def before(stack: Stack, i: int, j: int) -> bool:
     return bool(stack.option[i] < stack.option[j])
 
 
-@jit
+@part
 def swap(stack: Stack, i: int, j: int) -> None:
     stack.bound[i], stack.bound[j] = stack.bound[j], stack.bound[i]
     stack.child[i], stack.child[j] = stack.child[j], stack.child[i]
     stack.option[i], stack.option[j] = stack.option[j], stack.option[i]
 
 
-@jit
+@part
 def sort_children(stack: Stack, begin: int, end: int) -> None:
     """Heap sort in place."""
     n = end - begin
@@ -124,7 +124,7 @@ def sort_children(stack: Stack, begin: int, end: int) -> None:
         sift(stack, begin, 0, last)
 
 
-@jit
+@part
 def sift(stack: Stack, begin: int, root: int, n: int) -> None:
     while True:
         child = 2 * root + 1

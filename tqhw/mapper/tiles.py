@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from tqhw.engine.jit import jit
+from tqhw.engine.jit import part
 from tqhw.engine.model import Ints
 from tqhw.mapper.loops import Choices
 from tqhw.mapper.tables import Costs, Space
 
 
-@jit
+@part
 def current_below(space: Space, q: int, t: int, at: Ints, tile: Ints, factors: Ints) -> int:
     """The tile that the odometer shows; fills its iterations and the slot's factors."""
     number = 0
@@ -21,7 +21,7 @@ def current_below(space: Space, q: int, t: int, at: Ints, tile: Ints, factors: I
     return number
 
 
-@jit
+@part
 def first_below(space: Space, q: int, t: int, at: Ints, tile: Ints, factors: Ints) -> int:
     """Sets the odometer to the first tile inside t; -1 if there is none."""
     for d in range(at.shape[0]):
@@ -31,7 +31,7 @@ def first_below(space: Space, q: int, t: int, at: Ints, tile: Ints, factors: Int
     return current_below(space, q, t, at, tile, factors)
 
 
-@jit
+@part
 def next_below(space: Space, q: int, t: int, at: Ints, tile: Ints, factors: Ints) -> int:
     """Steps the odometer ``at`` to the next tile that slot q allows inside tile t; its number, or -1 at the end."""
     n_dims = at.shape[0]
@@ -47,7 +47,7 @@ def next_below(space: Space, q: int, t: int, at: Ints, tile: Ints, factors: Ints
     return current_below(space, q, t, at, tile, factors)
 
 
-@jit
+@part
 def fits_level(space: Space, costs: Costs, level: int, t: int) -> bool:
     """Whether the kept tiles of tile t fit a level."""
     words = 0.0
@@ -57,7 +57,7 @@ def fits_level(space: Space, costs: Costs, level: int, t: int) -> bool:
     return bool(words <= costs.capacity[level])
 
 
-@jit
+@part
 def fits_unit(space: Space, choices: Choices, q: int, factors: Ints, variant: int) -> bool:
     """Whether a spatial order and split stay inside the fan-out's own columns and rows."""
     x = 1
