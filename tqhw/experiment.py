@@ -82,7 +82,7 @@ class Training(Section):
     """Of stochastic gradient descent."""
     distillation: Literal["recursive", "none"] = "recursive"
     """recursive: each precision learns from the next higher one. none: all learn from the labels."""
-    threads: Positive = 2
+    threads: Positive = 1
     """CPU threads of PyTorch. Their number decides the last bits of a result, so it is fixed."""
 
 

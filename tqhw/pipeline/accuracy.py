@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import nn
@@ -14,7 +17,8 @@ import tqhw
 from tqhw import models, quant, train
 from tqhw.errors import TqhwError
 from tqhw.experiment import Experiment, Training
-from tqhw.pipeline.progress import Tick, Watcher
+from tqhw.pipeline.aside import Aside, aside
+from tqhw.pipeline.progress import Watcher
 from tqhw.scenario.results import AccuracyRow
 from tqhw.train.recipe import DataRecipe, ModelRecipe
 
@@ -79,27 +83,81 @@ def not_measured(experiment: Experiment) -> tuple[AccuracyRow, ...]:
     return tuple(AccuracyRow(HARDWARE_SCHEME, bits, "shifted", None, 0, False) for bits in experiment.bits)
 
 
-def measure(
-    experiment: Experiment, training: Training, kept: Callable[[str], Path] | None, watch: Watcher
-) -> tuple[AccuracyRow, ...]:
+class Pending(Protocol):
+    """Accuracies that are on their way."""
+
+    def rows(self, watch: Watcher) -> tuple[AccuracyRow, ...]:
+        """Waits for them."""
+        ...
+
+
+@contextmanager
+def measuring(experiment: Experiment, kept: Callable[[str], Path] | None, jobs: int) -> Iterator[Pending]:
     """Trains one network per scheme and measures each at every precision, shifted and re-quantized.
 
+    With more than one job the trainings run beside whatever the block does, a process each; the weights are the same.
     Every epoch leaves a checkpoint in ``kept(name)``. The next run of the same configuration, whatever else the
     experiment changes, goes on from there, or has nothing left to train.
     """
-    rows: list[AccuracyRow] = []
+    training = experiment.training
+    if training is None:
+        yield _Known(not_measured(experiment))
+        return
+    calls = []
     for scheme in training.schemes:
         found = recipe(experiment, scheme)
-        model, data = found.network(found.bits), found.data.open()
-        keep = None if kept is None else train.Checkpoints(kept(f"{scheme}-{_digest(found)}"), found.json)
-        with watch(f"training, {scheme}", training.epochs * (data.train_size // training.batch_size)) as tick:
-            train.train(model, data, found.training, _teller(tick), keep=keep, resume=keep is not None)
-        rows += _evaluate(model, data, experiment)
-    return tuple(rows)
+        calls.append((experiment, scheme, None if kept is None else kept(f"{scheme}-{_digest(found)}")))
+    if jobs == 1 or len(calls) == 1:
+        yield _Later(calls, training)
+        return
+    with aside(_train_and_measure, calls) as others:
+        yield _Beside(others, training)
 
 
-def _teller(tick: Tick) -> Callable[[train.Progress], None]:
-    return lambda progress: tick(progress.step)
+@dataclass(frozen=True)
+class _Known:
+    found: tuple[AccuracyRow, ...]
+
+    def rows(self, watch: Watcher) -> tuple[AccuracyRow, ...]:
+        return self.found
+
+
+@dataclass(frozen=True)
+class _Later:
+    calls: Sequence[tuple[Experiment, str, Path | None]]
+    training: Training
+
+    def rows(self, watch: Watcher) -> tuple[AccuracyRow, ...]:
+        found: list[AccuracyRow] = []
+        for call in self.calls:
+            with watch(f"training, {call[1]}", _steps(self.training)) as tick:
+                found += _train_and_measure(tick, *call)
+        return tuple(found)
+
+
+@dataclass(frozen=True)
+class _Beside:
+    others: Aside[list[AccuracyRow]]
+    training: Training
+
+    def rows(self, watch: Watcher) -> tuple[AccuracyRow, ...]:
+        schemes = self.training.schemes
+        with watch(f"training, {' and '.join(schemes)}", len(schemes) * _steps(self.training)) as tick:
+            return tuple(row for found in self.others.results(tick) for row in found)
+
+
+def _steps(training: Training) -> int:
+    return training.epochs * (train.digits(training.size).train_size // training.batch_size)
+
+
+def _train_and_measure(
+    tell: Callable[[int], None], experiment: Experiment, scheme: str, folder: Path | None
+) -> list[AccuracyRow]:
+    found = recipe(experiment, scheme)
+    model, data = found.network(found.bits), found.data.open()
+    keep = None if folder is None else train.Checkpoints(folder, found.json)
+    train.train(model, data, found.training, lambda progress: tell(progress.step), keep=keep, resume=keep is not None)
+    return _evaluate(model, data, experiment)
 
 
 def _evaluate(model: nn.Module, data: train.Data, experiment: Experiment) -> list[AccuracyRow]:

@@ -64,7 +64,7 @@ def evaluate_requantized(
 
 
 @torch.no_grad()
-def logits_of(model: nn.Module, data: Data, batch_size: int, threads: int = 2) -> tuple[torch.Tensor, torch.Tensor]:
+def logits_of(model: nn.Module, data: Data, batch_size: int, threads: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
     """Logits (N, classes) and labels (N,) of the whole test set, the model in evaluation mode meanwhile."""
     training = model.training
     model.eval()
