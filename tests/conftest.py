@@ -1,4 +1,4 @@
-"""For all tests: one thread per process, before PyTorch starts its pool.
+"""For all tests: one thread per process, before PyTorch starts its pool, and a mapping cache of their own.
 
 The models here are small, and several processes share the cores (xdist); waiting threads made the tests of
 tests/workload take 67 s instead of 11 s on two busy cores.
@@ -7,5 +7,16 @@ tests/workload take 67 s instead of 11 s on two busy cores.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+
+import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_mapping_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests neither read nor fill the mapping cache of whoever runs them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield

@@ -29,15 +29,19 @@ def run(
     out: str | Path | None = None,
     *,
     watch: Watcher | None = None,
+    jobs: int = 1,
+    cache: bool = True,
     command: Sequence[str] = (),
 ) -> Results:
     """Runs an experiment; with ``out``, the results folder is written too.
 
-    ``watch`` is told of the stages (see :mod:`tqhw.pipeline.progress`). Raises TqhwError for whatever is wrong
-    with the experiment, the model, the architecture or the folder; results of an earlier run then stay as they are.
+    ``watch`` is told of the stages (see :mod:`tqhw.pipeline.progress`). ``jobs`` above 1: so many processes search
+    mappings and, beside them, train; a script that asks for them needs ``if __name__ == "__main__"``. ``cache`` lets
+    searches use and keep answers of earlier runs. Neither changes a number. Raises TqhwError for whatever is wrong with
+    the experiment, the model, the architecture or the folder; results of an earlier run then stay as they are.
     """
     from tqhw import workload as layers
-    from tqhw.backends import backend
+    from tqhw.backends import Search, backend
     from tqhw.pipeline import accuracy, hardware
     from tqhw.pipeline.assemble import assemble
     from tqhw.pipeline.outputs import OutputFolder
@@ -49,13 +53,12 @@ def run(
     engine.versions()  # an engine that cannot run says so before anything else
     folder = None if out is None else OutputFolder(out)
 
+    search = Search(experiment.search.objective, jobs=jobs, cache=cache)
     model = accuracy.network(experiment)
     workload = layers.extract(model, accuracy.input_shape(experiment), name=experiment.model.name)
-    evaluated = hardware.evaluate(experiment, workload, engine, watch)
-    if experiment.training is None:
-        measured = accuracy.not_measured(experiment)
-    else:
-        measured = accuracy.measure(experiment, experiment.training, folder.kept if folder else None, watch)
+    with accuracy.measuring(experiment, folder.kept if folder else None, jobs) as pending:
+        evaluated = hardware.evaluate(experiment, workload, engine, search, watch)
+        measured = pending.rows(watch)
     results = assemble(experiment, workload, evaluated, measured, accuracy.scales(model))
     results = replace(results, provenance=_provenance(experiment, engine, evaluated, command, started))
     if folder is not None:

@@ -8,7 +8,7 @@ from importlib.metadata import version
 import tqhw
 from tqhw import energy, engine, mapper
 from tqhw.backends.protocol import Design, Found, Job, Search, Target
-from tqhw.spec import Invalid, Problem, Stats, yamlio
+from tqhw.spec import Invalid, Problem, Reason, Stats, yamlio
 from tqhw.spec import Mapping as LoopMapping
 
 
@@ -40,10 +40,26 @@ class Embedded:
     def search(
         self, jobs: Sequence[Job], search: Search, done: Callable[[Job], None] | None = None
     ) -> list[Found | Invalid]:
-        found: list[Found | Invalid] = []
-        for job in jobs:
-            result = mapper.search(job.problem, job.target.hardware, job.target.ert, search.objective, search.budget_s)
-            found.append(Found(result.mapping, result.stats, result.proved_optimal, result.evaluated, result.seconds))
+        tasks = [mapper.Task(job.problem, job.target.hardware, job.target.ert) for job in jobs]
+
+        def told(position: int, answer: mapper.Answer) -> None:
             if done is not None:
-                done(job)
-        return found
+                done(jobs[position])
+
+        answers = mapper.search_many(
+            tasks,
+            search.objective,
+            search.budget_s,
+            jobs=search.jobs,
+            progress=told,
+            cache=mapper.MappingCache() if search.cache else None,
+        )
+        return [_found(answer, job) for answer, job in zip(answers, jobs, strict=True)]
+
+
+def _found(answer: mapper.Answer, job: Job) -> Found | Invalid:
+    if isinstance(answer, mapper.SearchResult):
+        return Found(answer.mapping, answer.stats, answer.proved_optimal, answer.evaluated, answer.seconds)
+    levers = f"; relaxing {' or '.join(answer.levers)} would admit one" if answer.levers else ""
+    whole = Reason(job.target.hardware.name, "capacity", 0, 0, f"{answer.message}{levers}")
+    return Invalid(answer.reasons or (whole,))

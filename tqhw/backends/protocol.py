@@ -44,10 +44,15 @@ class Target:
 
 @dataclass(frozen=True)
 class Search:
-    """How to search, the same for every engine. ``budget_s``: wall-clock seconds for a problem, None for no limit."""
+    """How to search, the same for every engine.
+
+    ``budget_s``: wall-clock seconds for a problem, None for no limit. ``jobs``: processes; the answers
+    do not depend on their number. ``cache``: answers of earlier searches may be used and kept.
+    """
 
     objective: Objective = "energy"
     budget_s: float | None = None
+    jobs: int = 1
     cache: bool = True
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -70,3 +71,8 @@ def parameters(given: Sequence[str]) -> dict[str, str]:
             raise TqhwError(f"'{item}' is not name=value", place="--param", lever="for example --param weight_bits=2")
         result[name.strip()] = value.strip()
     return result
+
+
+def processors() -> int:
+    """The processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

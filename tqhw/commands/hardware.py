@@ -51,6 +51,7 @@ def search(
     param: Params = None,
     objective: Annotated[str, typer.Option(help="energy, edp or latency.")] = "energy",
     budget: Annotated[float | None, typer.Option(help="Seconds after which the best so far is the answer.")] = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Searches anew, and keeps nothing.")] = False,
     json: Json = None,
     backend: Engine = "embedded",
 ) -> None:
@@ -64,7 +65,7 @@ def search(
         raise unknown("objective", objective, OBJECTIVES, "--objective")
     layer = load_problem(problem)
     engine, target = _target(backend, arch, param, ert, art)
-    (found,) = engine.search([Job(layer, target)], Search(wanted, budget))
+    (found,) = engine.search([Job(layer, target)], Search(wanted, budget, cache=not no_cache))
     if isinstance(found, Invalid):
         _answer(found, json, {})
         return

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tqhw.commands.common import console, guarded
+from tqhw.commands.common import console, guarded, processors
 
 
 @guarded
@@ -21,6 +21,10 @@ def run(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Changes a key, e.g. scenario.layout=packed.")
     ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Processes that search and train; without it, one per processor.")
+    ] = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Searches every mapping anew.")] = False,
     keys: Annotated[bool, typer.Option("--keys", help="Lists every key of an experiment and stops.")] = False,
 ) -> None:
     """Runs an experiment: accuracies, energy, traffic and storage as tables, and a results folder."""
@@ -35,7 +39,10 @@ def run(
     changes = [*(settings or []), *([f"backend={backend}"] if backend is not None else [])]
     chosen = experiment_file.load(experiment or default_experiment(), changes)
     folder = out or Path("results") / chosen.name
-    results = run_experiment(chosen, folder, watch=bars(console(stderr=True)), command=sys.argv)
+    watch = bars(console(stderr=True))
+    results = run_experiment(
+        chosen, folder, watch=watch, jobs=jobs or processors(), cache=not no_cache, command=sys.argv
+    )
     screen = console()
     for table in report.tables(results):
         screen.print(table)

@@ -47,7 +47,9 @@ class Evaluated:
     network: Network
 
 
-def evaluate(experiment: Experiment, workload: Workload, engine: Backend, watch: Watcher) -> tuple[Evaluated, ...]:
+def evaluate(
+    experiment: Experiment, workload: Workload, engine: Backend, search: Search, watch: Watcher
+) -> tuple[Evaluated, ...]:
     """The best mapping of every layer, for each of ``experiment.spad_models`` anew.
 
     Another scratchpad model makes other mappings the best, so the layers are searched again rather than costed
@@ -68,7 +70,7 @@ def evaluate(experiment: Experiment, workload: Workload, engine: Backend, watch:
                 plan.append((model, index, width))
     jobs = [Job(workload.layers[index].problem, renderings[model, width].target) for model, index, width in plan]
     with watch(f"mapping {len(workload.layers)} layers", len(jobs)) as tick:
-        answers = engine.search(jobs, Search(objective=experiment.search.objective), lambda _: tick())
+        answers = engine.search(jobs, search, lambda _: tick())
     _check_mapped(plan, answers, workload)
     result = []
     for model in models:
