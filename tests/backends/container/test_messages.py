@@ -113,6 +113,7 @@ def test_a_folder_that_cannot_be_mounted() -> None:
         (137, True, "", r"stopped after its time limit of 5 s"),
         (137, False, "", r"ran out of its 4096 MB of memory \(exit code 137\).*raise memory_mb"),
         (1, False, "Traceback ...\nMemoryError", r"ran out of its 4096 MB of memory"),
+        (1, False, "OpenBLAS error: Memory allocation still failed", r"ran out of its 4096 MB of memory"),
         (125, False, "Error: tqhw: image not known", r"there is no image 'tqhw'"),
         (1, False, "No module named tqhw", r"exit code 1 and no answer: No module named tqhw.*tqhw docker build"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 import tempfile
 import uuid
@@ -22,6 +23,7 @@ from tqhw.errors import TqhwError
 from tqhw.spec import Invalid, Problem, Stats
 from tqhw.spec import Mapping as LoopMapping
 
+_OUT_OF_MEMORY = re.compile(r"MemoryError|bad_alloc|(?:memory allocation|cannot allocate|out of memory)", re.IGNORECASE)
 Evaluation = tuple[Problem, Target, LoopMapping]
 
 
@@ -153,7 +155,7 @@ def _no_answer(
             place=str(folder),
             lever="raise time_limit_s; what was finished is kept where a run folder is given",
         )
-    if code == 137 or "MemoryError" in log or "std::bad_alloc" in log:
+    if code == 137 or _OUT_OF_MEMORY.search(log):
         return TqhwError(
             f"the container ran out of its {options.memory_mb} MB of memory (exit code {code})",
             place=str(folder),
