@@ -152,7 +152,7 @@ class Timeloop(Section):
     num_threads: Positive = 1
     """Threads of one search. Their number decides what is found, so it is fixed."""
     jobs: Positive | None = None
-    """Searches side by side; null for as many as the processors hold."""
+    """Searches side by side; null for as many as the run may use."""
     budget_s: Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)] | None = None
     """Wall-clock seconds of one search, after which its best so far is taken; null for no limit."""
 

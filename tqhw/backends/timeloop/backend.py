@@ -118,7 +118,7 @@ class Timeloop:
             problem, target, _ = evaluations[number]
             return self._model(inputs[number], target, lambda folder: read(folder, _MODEL, problem, target))
 
-        return self._side_by_side(one, len(evaluations), done)
+        return self._side_by_side(one, len(evaluations), done, self.options.side_by_side)
 
     def search(
         self, jobs: Sequence[Job], search: Search, done: Callable[[Job], None] | None = None
@@ -137,13 +137,14 @@ class Timeloop:
             if done is not None:
                 done(jobs[number])
 
-        return self._side_by_side(one, len(jobs), tell)
+        workers = options.jobs or max(1, search.jobs // options.num_threads)
+        return self._side_by_side(one, len(jobs), tell, workers)
 
     def _side_by_side(
-        self, one: Callable[[int], Answer], count: int, done: Callable[[int], None] | None
+        self, one: Callable[[int], Answer], count: int, done: Callable[[int], None] | None, workers: int
     ) -> list[Answer]:
         answers: dict[int, Answer] = {}
-        with self._stopping(), ThreadPoolExecutor(self.options.side_by_side) as pool:
+        with self._stopping(), ThreadPoolExecutor(workers) as pool:
             futures: dict[Future[Answer], int] = {pool.submit(one, number): number for number in range(count)}
             try:
                 for future in as_completed(futures):

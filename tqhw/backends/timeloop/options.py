@@ -20,7 +20,8 @@ class Options:
     ``algorithm``: how the mapspace is walked. ``victory_condition``: valid mappings in a row that are no better,
     after which a thread ends. ``timeout``: invalid mappings in a row, likewise. ``search_size``: valid mappings
     after which the search ends, 0 for no limit. ``num_threads``: of one mapper; their number decides what is found,
-    so it is fixed. ``jobs``: programs side by side, None for as many as the processors hold. ``budget_s``:
+    so it is fixed. ``jobs``: programs side by side; None for as many as
+    a search is allowed, and for evaluations as the processors hold. ``budget_s``:
     wall-clock seconds of one search, after which the best mapping so far is taken; None for no limit.
     ``model_budget_s``: seconds after which one evaluation, or Accelergy, is given up. ``folder``: where finished
     runs are kept for the next time; None keeps none.
