@@ -36,6 +36,10 @@ def test_storage() -> None:
     table = headline.storage_ratios(sample())
     assert table is not None
     assert table.rows[1] == ("FP32 / TruncQuant", "as trained", "1.10 MB", "0.340 MB", "3.24x", "3.53x")
+    unclaimed = headline.storage_ratios(replace(sample(), summary=sample().summary[-2:-1]))
+    assert unclaimed is not None
+    assert unclaimed.columns[-1] == "Ratio"
+    assert unclaimed.rows == (("FP32 / TruncQuant", "batch norm folded", "1.10 MB", "0.310 MB", "3.55x"),)
 
 
 def test_overview_joins_accuracy_and_cost() -> None:
@@ -53,7 +57,7 @@ def test_cards_say_what_they_are() -> None:
     cards = headline.cards(sample())
     assert [card.value for card in cards] == ["10.3x", "2.72x", "3.55x", "97.3 %", "60.7 %"]
     assert cards[0].what == "DRAM traffic, Any-Precision / TruncQuant, 2 bits, precision switching"
-    assert cards[0].beside == "paper: 20x"
+    assert cards[0].beside == "the paper: up to 20x"
     assert cards[4].what == "Top-1 at 2 bits, Ordinary QAT, truncated"
 
 

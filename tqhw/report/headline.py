@@ -77,7 +77,7 @@ def _merged(rows: _Rows) -> _Rows:
 
 def storage_ratios(results: Results) -> Table | None:
     """Ratios that do not depend on the precision at run time."""
-    rows = tuple(
+    rows: tuple[tuple[str, ...], ...] = tuple(
         (
             _sides(r),
             r.note,
@@ -89,7 +89,9 @@ def storage_ratios(results: Results) -> Table | None:
         for r in results.summary
         if r.bits is None
     )
-    heads = ("How many times more", "Counted", "Upper", "Lower", "Ratio", "Paper")
+    heads: tuple[str, ...] = ("How many times more", "Counted", "Upper", "Lower", "Ratio", "Paper")
+    if not any(row[-1] for row in rows):
+        heads, rows = heads[:-1], tuple(row[:-1] for row in rows)
     return Table("Storage of a model that serves all precisions", heads, rows, labels=2) if rows else None
 
 
@@ -129,7 +131,7 @@ def cards(results: Results) -> tuple[Card, ...]:
             ratio = chosen[0]
             where = [] if ratio.bits is None else [labels.bits(ratio.bits)]
             where += [labels.STATES.get(ratio.state, ratio.state)] if ratio.state else []
-            paper = "" if ratio.paper is None else f"paper: {labels.claim(ratio.paper)}"
+            paper = "" if ratio.paper is None else f"the paper: up to {labels.claim(ratio.paper)}"
             what = ", ".join([labels.QUANTITIES.get(quantity, quantity), _sides(ratio), *where])
             found.append(Card(labels.times(ratio.value), what, paper))
     bits = min(precisions(results), default=None)

@@ -24,7 +24,9 @@ class Table:
 
     def terminal(self) -> rich.table.Table:
         """The table for the terminal."""
-        table = rich.table.Table(title=self.title, title_justify="left", title_style="bold", caption=self.note or None)
+        table = rich.table.Table(
+            title=f"\n{self.title}", title_justify="left", title_style="bold", caption=self.note or None
+        )
         table.caption_justify = "left"
         for position, column in enumerate(self.columns):
             table.add_column(Text(column), justify="left" if position < self.labels else "right")
