@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -62,15 +63,28 @@ class TestEvaluate:
         wrong = CASES / "ert" / "eyeriss_like.ART.yaml"
         assert "unknown component in the ART 'buffer'" in refused(*arguments, "--art", wrong)
 
-    def test_an_invalid_mapping_is_an_answer(self, tmp_path: Path) -> None:
+    def test_factors_that_do_not_multiply_to_the_bounds_are_bad_input(self, tmp_path: Path) -> None:
         problem, mapping = write_case(tmp_path, DRAM=None)
         found = tqhw("evaluate", "--arch", ARCH, "--problem", problem, "--mapping", mapping, "--json", "-")
-        assert found.exit_code == 1
+        assert found.exit_code == 2
         answer = json.loads(found.stdout)
         assert answer["valid"] is False
         assert {reason["rule"] for reason in answer["reasons"]} == {"factors"}
         shown = tqhw("evaluate", "--arch", ARCH, "--problem", problem, "--mapping", mapping)
-        assert (shown.exit_code, "The mapping is invalid:" in shown.stdout) == (1, True)
+        assert (shown.exit_code, shown.stdout) == (2, "")
+        assert "multiply to" in shown.stderr
+
+    def test_an_invalid_mapping_is_an_answer(self, tmp_path: Path) -> None:
+        loops = [d for d in case()["mapping"] if d["type"] == "temporal"]
+        swapped = {d["target"]: {**d, "factors": other["factors"]} for d, other in zip(loops, loops[::-1], strict=True)}
+        problem, mapping = write_case(tmp_path, **swapped)
+        small = tmp_path / "small.yaml"
+        small.write_text(re.sub(r"depth: \d+", "depth: 1", ARCH.read_text()))
+        options = ("--arch", small, "--ert", ERT, "--problem", problem, "--mapping", mapping)
+        found = tqhw("evaluate", *options, "--json", "-")
+        assert found.exit_code == 1
+        answer = json.loads(found.stdout)
+        assert (answer["valid"], {reason["rule"] for reason in answer["reasons"]}) == (False, {"capacity"})
 
     def test_a_template_takes_parameters(self, tmp_path: Path) -> None:
         message = refused("evaluate", "--arch", "eyeriss_lik", "--problem", write_case(tmp_path)[0], "--mapping", "m")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tqhw.commands.common import NO, console, guarded, parameters, write_json
+from tqhw.commands.common import BAD_INPUT, NO, console, guarded, parameters, say, write_json
 
 if TYPE_CHECKING:
     from tqhw.backends import Backend, Target
@@ -33,12 +33,20 @@ def evaluate(
     json: Json = None,
     backend: Engine = "embedded",
 ) -> None:
-    """Evaluates one mapping: counts, cycles and energy. Exit code 1 where the mapping is invalid."""
-    from tqhw.spec import load_mapping, load_problem
+    """Evaluates one mapping: counts, cycles and energy. Exit code 1 where the mapping is invalid.
+
+    A mapping whose factors do not multiply to the problem's bounds is none of this problem: exit code 2.
+    """
+    from tqhw.spec import Invalid, load_mapping, load_problem
 
     layer, loops = load_problem(problem), load_mapping(mapping)
     engine, target = _target(backend, arch, param, ert, art)
     stats = engine.evaluate(layer, target, loops)
+    if isinstance(stats, Invalid) and any(reason.rule == "factors" for reason in stats.reasons):
+        if json is not None:
+            write_json(stats.as_json(), json)
+        say(f"{mapping}: {'; '.join(reason.message for reason in stats.reasons)}")
+        raise typer.Exit(BAD_INPUT)
     _answer(stats, json, _area(target, art))
 
 
