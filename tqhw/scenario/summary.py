@@ -101,9 +101,11 @@ def storage_ratios(
     ours = storage("truncquant", bits, parameters, options).megabytes
     as_trained = storage("truncquant", ALL_PRECISIONS, parameters, options, TRAINED).megabytes
     whole, folded = parameters.float_megabytes(), "batch norm folded to scale and shift, for these precisions"
+    copy = "" if options.requantize == "streaming" else "; with the quantized copy of its steady state"
+    notes = {"any_precision": f"{folded}{copy}", "multi_model": folded}
     rows = [
-        _storage_ratio(method, storage(method, bits, parameters, options).megabytes, ours, None, folded)
-        for method in ("any_precision", "multi_model")
+        _storage_ratio(method, storage(method, bits, parameters, options).megabytes, ours, None, note)
+        for method, note in notes.items()
         if method in methods
     ]
     trained = "batch norm as trained (four numbers a channel), for all of 1 to 8 bits"
