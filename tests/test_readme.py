@@ -1,0 +1,51 @@
+"""The README is true: its files exist, its commands are the commands, its examples load."""
+
+import re
+from pathlib import Path
+
+import pytest
+import typer
+import yaml
+
+from tqhw import experiment_file
+from tqhw.cli import app
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_every_file_it_names_exists() -> None:
+    linked = [path for path in re.findall(r"\]\(([^)]*)\)", README) if "://" not in path]
+    assert linked
+    named = re.findall(r"`?((?:arch|docs|experiments|tests)/[\w./-]*\w)", README)
+    for path in {*linked, *named}:
+        assert (ROOT / path).exists(), path
+
+
+def test_the_commands_are_all_there() -> None:
+    known = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+    assert set(re.findall(r"(?:^|`)tqhw ([a-z]+)", README, flags=re.MULTILINE)) == known
+
+
+def test_the_make_targets_exist() -> None:
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert set(re.findall(r"make ([a-z]+)", README)) == set(targets) == {"run", "test"}
+
+
+def test_the_example_is_an_experiment(tmp_path: Path) -> None:
+    (text,) = re.findall(r"```yaml\n(.*?)```", README, flags=re.DOTALL)
+    (tmp_path / "mine.yaml").write_text(text)
+    settings = re.findall(r"--set (\S+)", README)
+    found = experiment_file.load(tmp_path / "mine.yaml", settings)
+    assert (found.name, found.bits) == ("mine", tuple(yaml.safe_load(text)["bits"]))
+    assert found.architecture.params == {"activation_bits": 16}
+
+
+def test_the_example_model_has_layers_to_quantize() -> None:
+    torch = pytest.importorskip("torch")
+    (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    scope: dict[str, object] = {}
+    exec(compile(code, "README.md", "exec"), scope)
+    net = scope["net"]
+    assert callable(net)
+    assert net()(torch.zeros(1, 3, 32, 32)).shape == (1, 10)
