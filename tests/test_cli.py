@@ -15,6 +15,8 @@ from typer.testing import CliRunner, Result
 from tests.cli_files import ARCH, CASES, ERT, case, write_case
 from tqhw.cli import app
 
+SHAPE = """{"name": "s", "dimensions": ["C", "M", "R", "S", "N", "P", "Q", "G"], "data_spaces": [
+  {"name": "Weights", "projection": [[["Z"]]]}, {"name": "Outputs", "projection": [[["M"]]], "read_write": true}]}"""
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -103,6 +105,63 @@ class TestEvaluate:
         problem, mapping = write_case(tmp_path)
         arguments = ("evaluate", "--arch", ARCH, "--problem", problem, "--mapping", mapping)
         assert "unknown backend 'timelop'" in refused(*arguments, "--backend", "timelop")
+
+
+class TestBadFiles:
+    """What the documents may not hold, met from the command line."""
+
+    @pytest.mark.parametrize(
+        ("old", "new", "message"),
+        [
+            ('"P": 4', '"P": 0', "'0' must be a whole number of at least 1"),
+            ('"P": 4', '"PP": 4', "unknown dimension or coefficient 'PP' (did you mean 'P'?"),
+            ('"conv2d"', '"conv3d"', "unknown problem shape 'conv3d' (did you mean 'conv2d'?"),
+            ('"conv2d"', SHAPE, "unknown dimension 'Z'"),
+        ],
+    )
+    def test_a_bad_problem(self, tmp_path: Path, old: str, new: str, message: str) -> None:
+        problem, mapping = write_case(tmp_path)
+        text = problem.read_text()
+        assert old in text
+        problem.write_text(text.replace(old, new))
+        assert message in refused("evaluate", "--arch", ARCH, "--problem", problem, "--mapping", mapping)
+
+    @pytest.mark.parametrize(
+        ("old", "new", "message"),
+        [
+            ("width: 32", "width: 30", "width 30 is no multiple of cluster_size * datawidth = 8"),
+            ("name: buffer", "name: DRAM", "DRAM"),
+            ("class: compute", "class: storage", "needs exactly one compute component, found 0"),
+            ("subclass: sram_buffer", "subclass: sram_bufer", "sram_bufer"),
+            ("!Component", "!Compnent", "!Compnent"),
+            ("datawidth: 8", "datawidth: [8", "not valid YAML"),
+        ],
+    )
+    def test_a_bad_architecture(self, tmp_path: Path, old: str, new: str, message: str) -> None:
+        problem, mapping = write_case(tmp_path)
+        arch = tmp_path / "arch.yaml"
+        text = ARCH.read_text()
+        assert old in text
+        arch.write_text(text.replace(old, new))
+        assert message in refused("evaluate", "--arch", arch, "--problem", problem, "--mapping", mapping)
+
+    def test_a_bad_mapping(self, tmp_path: Path) -> None:
+        problem, mapping = write_case(tmp_path)
+        mapping.write_text("mapping: []")
+        message = refused("evaluate", "--arch", ARCH, "--problem", problem, "--mapping", mapping)
+        assert "a mapping must be a list of at least one directive" in message
+
+    def test_a_missing_action(self, tmp_path: Path) -> None:
+        problem, mapping = write_case(tmp_path)
+        ert = tmp_path / "ERT.yaml"
+        ert.write_text(ERT.read_text().replace("name: write", "name: wrote"))
+        arguments = ("evaluate", "--arch", ARCH, "--problem", problem, "--mapping", mapping, "--ert", ert)
+        assert "the ERT has no action 'write'" in refused(*arguments)
+
+    def test_a_place_that_cannot_be_written(self, tmp_path: Path) -> None:
+        problem, mapping = write_case(tmp_path)
+        arguments = ("evaluate", "--arch", ARCH, "--problem", problem, "--mapping", mapping)
+        assert "cannot be written" in refused(*arguments, "--json", "/proc/nowhere/stats.json")
 
 
 class TestMap:

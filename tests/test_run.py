@@ -12,7 +12,10 @@ import pytest
 
 pytest.importorskip("torch")
 
+from typer.testing import CliRunner
+
 from tqhw import engine, report
+from tqhw.cli import app
 from tqhw.experiment import Experiment
 from tqhw.pipeline.progress import Tick
 from tqhw.run import default_experiment, run
@@ -176,3 +179,18 @@ def test_the_packaged_experiments_are_valid(name: str) -> None:
 
     found = experiment_file.load(default_experiment().with_name(f"{name}.yaml"))
     assert (found.training is None) == name.startswith("paper")
+
+
+def test_the_command_prints_the_tables_and_says_where_the_rest_is(tmp_path: Path) -> None:
+    path, out = tmp_path / "e.yaml", tmp_path / "out"
+    path.write_text(json.dumps({**TINY, "training": None, "bits": [2]}))
+    found = CliRunner().invoke(app, ["run", str(path), "--out", str(out), "--jobs", "1"])
+    assert found.exit_code == 0, found.output
+    for table in ("Energy in mJ", "DRAM traffic", "Storage", "Headline ratios"):
+        assert table in found.stdout
+    assert "not measured" in found.stdout
+    assert f"Everything is in {out}" in " ".join(found.stdout.split())
+    again = CliRunner().invoke(app, ["report", str(out), "--no-figures", "--out", str(tmp_path / "again")])
+    assert again.exit_code == 0
+    assert document(tmp_path / "again") == document(out)
+    assert CliRunner().invoke(app, ["report", str(tmp_path)]).exit_code == 2

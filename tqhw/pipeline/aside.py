@@ -26,7 +26,7 @@ class Aside(Generic[T]):
     def results(self, tick: Tick) -> list[T]:
         """Waits for all of them; ``tick`` is told how many steps they have done together.
 
-        Raises what a call raised as a TqhwError, and RuntimeError where a process ended without an answer.
+        Raises the TqhwError that a call raised, and one of its own where a process ended without an answer.
         """
         answers: dict[int, T] = {}
         steps = [0] * len(self._processes)
@@ -36,8 +36,10 @@ class Aside(Generic[T]):
             except queue.Empty:
                 lost = [i for i, p in enumerate(self._processes) if i not in answers and p.exitcode not in (None, 0)]
                 if lost:
-                    raise RuntimeError(
-                        f"process {lost[0]} ended with code {self._processes[lost[0]].exitcode}"
+                    raise TqhwError(
+                        f"a process ended with code {self._processes[lost[0]].exitcode} before it was done",
+                        place="--jobs",
+                        lever="was memory short? --jobs 1 does one thing at a time; what it wrote is kept",
                     ) from None
                 continue
             if kind == "error":
