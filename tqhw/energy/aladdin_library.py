@@ -5,6 +5,7 @@ Source: Accelergy Library plug-in, commit ba4e9da. Every entry is linear in its 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -17,39 +18,37 @@ ENERGY_SCALE = 1.265241016612673
 AREA_SCALE = 1.7384615384615385
 
 
-def _width_factor(query: Query, entry_bits: int) -> float:
-    """The width over the entry's. ``datawidth`` is the plug-in's other name for ``width``: the first given counts."""
-    given = [name for name in query.attributes if name in ("width", "datawidth")]
-    return query.whole(given[0]) / entry_bits if given else 1.0
-
-
-def _operand_factor(query: Query, entry_bits: int) -> float:
-    operands = [name for name in ("width_a", "width_b") if name in query.attributes]
-    if not operands:
-        return _width_factor(query, entry_bits)
+def _widths(query: Query) -> tuple[str, ...]:
+    """The attributes that count as widths. ``datawidth`` is another name for ``width``: the first of them counts."""
+    operands = tuple(name for name in ("width_a", "width_b") if name in query.attributes)
+    if query.class_ != "aladdin_multiplier" or not operands:
+        return tuple(name for name in query.attributes if name in ("width", "datawidth"))[:1]
     if len(operands) == 1 or "width" in query.attributes:
         raise query.refusal(
             "Accelergy multiplies the factors of all widths that it is given",
             "give width_a and width_b and no width",
         )
-    return query.whole("width_a") / entry_bits * query.whole("width_b") / entry_bits
+    return operands
 
 
-def _factor(query: Query, entry_bits: int) -> float:
-    if query.class_ == "aladdin_multiplier":
-        return _operand_factor(query, entry_bits)
-    return _width_factor(query, entry_bits)
+def _factor(query: Query, entry_bits: int, node: float, cycles: float = 1.0) -> float:
+    """The product of a factor per attribute, in the order of the attributes."""
+    factors = {name: query.whole(name) / entry_bits for name in _widths(query)}
+    factors.update(technology=node, global_cycle_seconds=cycles)
+    return math.prod(factors[name] for name in query.attributes if name in factors)
 
 
-def _energy_pj(row: Mapping[str, str], query: Query, action: str, arguments: Mapping[str, Any]) -> float:
-    factor = _factor(query, int(row["entry_bits"])) * ENERGY_SCALE
+def _energy_j(row: Mapping[str, str], query: Query, action: str, arguments: Mapping[str, Any]) -> float:
+    bits = int(row["entry_bits"])
     if action == "leak":
-        return float(row["leak_pj_per_ns"]) * factor * query.cycle_seconds / 1e-9
-    return float(row["energy_pj"]) * factor if action in row["actions"].split() else 0.0
+        factor = _factor(query, bits, ENERGY_SCALE, query.cycle_seconds / 1e-9)
+        return float(row["leak_pj_per_ns"]) * factor * 1e-12
+    charged = action in row["actions"].split()
+    return float(row["energy_pj"]) * _factor(query, bits, ENERGY_SCALE) * 1e-12 if charged else 0.0
 
 
-def _area_um2(row: Mapping[str, str], query: Query) -> float:
-    return float(row["area_um2"]) * AREA_SCALE * _factor(query, int(row["entry_bits"]))
+def _area_m2(row: Mapping[str, str], query: Query) -> float:
+    return float(row["area_um2"]) * _factor(query, int(row["entry_bits"]), AREA_SCALE) * 1e-12
 
 
 def _notes(row: Mapping[str, str], query: Query) -> tuple[Note, ...]:
@@ -76,8 +75,8 @@ def _notes(row: Mapping[str, str], query: Query) -> tuple[Note, ...]:
 def _primitive(row: Mapping[str, str]) -> Primitive:
     return Primitive(
         actions=(*row["actions"].split(), *row["free_actions"].split()),
-        energy_pj=partial(_energy_pj, row),
-        area_um2=partial(_area_um2, row),
+        energy_j=partial(_energy_j, row),
+        area_m2=partial(_area_m2, row),
         notes=partial(_notes, row),
     )
 

@@ -17,24 +17,36 @@ from tqhw.energy.query import Note, Primitive, Query, table
 
 @dataclass(frozen=True)
 class _Unit:
-    """One table, how many bits its entries have, and the power of the bits that it scales with."""
+    """One table, how many bits its entries have, the power of the bits that it scales with, and how.
+
+    ``sloped``: by the slope of a line (or parabola) from zero through the entry, else by the share of the bits.
+    """
 
     table: str
     entry_bits: int
     power: int = 1
+    sloped: bool = False
+
+    def scaled(self, entry: float, bits: int) -> float:
+        """The entry for a number of bits, rounded as the plug-in's own arithmetic rounds it."""
+        if bits == self.entry_bits:
+            return entry
+        if self.sloped:
+            return float(entry / self.entry_bits**self.power * bits**self.power)
+        return entry * (bits / self.entry_bits)
 
 
 _FLOAT = {  # up to 32 bits, above
-    "add": (_Unit("fp_sp_adder", 32), _Unit("fp_dp_adder", 64)),
-    "multiply": (_Unit("fp_sp_multiplier", 32, 2), _Unit("fp_dp_multiplier", 64, 2)),
+    "add": (_Unit("fp_sp_adder", 32, 1, True), _Unit("fp_dp_adder", 64, 1, True)),
+    "multiply": (_Unit("fp_sp_multiplier", 32, 2, True), _Unit("fp_dp_multiplier", 64, 2, True)),
 }
 _INTEGER = {
     "reg": (_Unit("reg", 1),),
     "comparator": (_Unit("comparator", 32),),
     "counter": (_Unit("counter", 32),),
     "bitwise": (_Unit("bitwise", 1),),
-    "intadder": (_Unit("adder", 32),),
-    "intmultiplier": (_Unit("multiplier", 32, 2),),
+    "intadder": (_Unit("adder", 32, 1, True),),
+    "intmultiplier": (_Unit("multiplier", 32, 2, True),),
 }
 _FLOATS = {"fpadder": ("add",), "fpmultiplier": ("multiply",), "fpmac": ("add", "multiply")}
 
@@ -79,30 +91,27 @@ def _units(query: Query) -> tuple[tuple[_Unit, int], ...]:
     return tuple((_FLOAT[kind][bits > 32], bits) for kind in _FLOATS[query.class_])
 
 
-def _energy_pj(query: Query, action: str, arguments: Mapping[str, Any]) -> float:
+def _energy_j(query: Query, action: str, arguments: Mapping[str, Any]) -> float:
     cycle = query.cycle_seconds
     asked = replace(query, attributes={**query.attributes, **arguments})
     latency = cycle * asked.number("action_latency_cycles", 1)
     total = 0.0
     for unit, bits in _units(query):
         row = table_row(unit.table, latency)
-        factor = (bits / unit.entry_bits) ** unit.power
         multiplies = unit.power == 2
         if action == "leak" or (multiplies and action.endswith("_gated")):
             # An idle energy is for as long as its row's latency.
-            total += float(row["idle_pj"]) * factor * cycle / (float(row["latency_ns"]) * 1e-9)
+            total += unit.scaled(float(row["idle_pj"]) * (cycle / (float(row["latency_ns"]) * 1e-9)), bits)
         else:
             reused = multiplies and action.endswith("_reused")
-            total += float(row["dynamic_pj"]) * factor * (0.85 if reused else 1.0)
-    return total
+            total += (0.85 if reused else 1.0) * unit.scaled(float(row["dynamic_pj"]), bits)
+    return total * 1e-12
 
 
-def _area_um2(query: Query) -> float:
+def _area_m2(query: Query) -> float:
     cycle = query.cycle_seconds
-    return sum(
-        float(table_row(unit.table, cycle)["area_um2"]) * (bits / unit.entry_bits) ** unit.power
-        for unit, bits in _units(query)
-    )
+    areas = (unit.scaled(float(table_row(unit.table, cycle)["area_um2"]), bits) for unit, bits in _units(query))
+    return sum(areas) * 1e-12
 
 
 def _notes(query: Query) -> tuple[Note, ...]:
@@ -116,6 +125,6 @@ def _notes(query: Query) -> tuple[Note, ...]:
 def primitives() -> dict[str, Primitive]:
     """The classes by name."""
     return {
-        name: Primitive((*_ACTIONS.get(name, ()), *_PLAIN), _energy_pj, _area_um2, _notes)
+        name: Primitive((*_ACTIONS.get(name, ()), *_PLAIN), _energy_j, _area_m2, _notes)
         for name in (*_INTEGER, *_FLOATS)
     }

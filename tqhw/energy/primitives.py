@@ -24,24 +24,24 @@ def _dram_pj_per_bit() -> dict[str, float]:
     return {row["type"]: float(row["pj_per_bit"]) for row in table("dram.csv")}
 
 
-def _dram_energy_pj(query: Query, action: str, arguments: Mapping[str, Any]) -> float:
+def _dram_energy_j(query: Query, action: str, arguments: Mapping[str, Any]) -> float:
     known = _dram_pj_per_bit()
     type_ = str(query.attributes.get("type", "LPDDR4"))
     if type_ not in known:
         raise unknown("DRAM type", type_, known, query.place)
     width = query.whole("width")
-    return 0.0 if action == "leak" else known[type_] * width
+    return 0.0 if action == "leak" else known[type_] * 1e-12 * width
 
 
-def _dram_area_um2(query: Query) -> float:
-    _dram_energy_pj(query, "leak", {})  # off chip: no area, but a wrong type is refused here too
+def _dram_area_m2(query: Query) -> float:
+    _dram_energy_j(query, "leak", {})  # off chip: no area, but a wrong type is refused here too
     return 0.0
 
 
 @cache
 def primitives() -> Mapping[str, Primitive]:
     """Every class by name."""
-    dram = Primitive(("read", "write", "update"), _dram_energy_pj, _dram_area_um2)
+    dram = Primitive(("read", "write", "update"), _dram_energy_j, _dram_area_m2)
     return {
         **aladdin_library.primitives(),
         **aladdin_plugin.primitives(),

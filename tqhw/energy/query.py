@@ -13,6 +13,7 @@ from typing import Any
 from tqhw.errors import TqhwError, unknown
 
 TECHNOLOGY = "45nm"
+PICO = 1e12  # pJ in a J, um^2 in a m^2
 # Attributes by which Accelergy picks or bends a plug-in. They are not modelled, so they may not pass unnoticed.
 _STEERING = ("plug_in", "minimum_accuracy", "min_accuracy", "no_scale_energy", "no_scale_leak", "no_scale_area")
 
@@ -78,26 +79,29 @@ class Query:
 class Primitive:
     """A class that the tables answer.
 
-    ``actions`` are the action names it knows besides ``leak``; ``energy_pj(query, action, arguments)`` is for one
-    action, or for one cycle of one instance leaking; ``area_um2(query)`` and ``notes(query)`` are of one instance.
+    ``actions`` are the action names it knows besides ``leak``; ``energy_j(query, action, arguments)`` is for one
+    action, or for one cycle of one instance leaking; ``area_m2(query)`` and ``notes(query)`` are of one instance.
+
+    J and m^2 are what Accelergy takes from its plug-ins. Its tables have 6 digits, and a product that ends in 5
+    after them is rounded up or down by its last bit: so products and units are in the plug-ins' own order.
     """
 
     actions: tuple[str, ...]
-    energy_pj: Callable[[Query, str, Mapping[str, Any]], float]
-    area_um2: Callable[[Query], float]
+    energy_j: Callable[[Query, str, Mapping[str, Any]], float]
+    area_m2: Callable[[Query], float]
     notes: Callable[[Query], tuple[Note, ...]] = lambda query: ()
 
     def energy(self, query: Query, action: str, arguments: Mapping[str, Any]) -> float:
         """pJ of one ``action``, checked; ``leak`` counts the attribute ``n_instances`` times, as in Accelergy."""
         if action == "leak":
-            return self.energy_pj(query, action, arguments) * query.number("n_instances", 1)
+            return self.energy_j(query, action, arguments) * query.number("n_instances", 1) * PICO
         if action not in self.actions:
             raise unknown(f"action of {query.class_}", action, (*self.actions, "leak"), query.place)
-        return self.energy_pj(query, action, arguments)
+        return self.energy_j(query, action, arguments) * PICO
 
     def area(self, query: Query) -> float:
         """um^2 of ``n_instances`` instances."""
-        return self.area_um2(query) * query.number("n_instances", 1)
+        return self.area_m2(query) * query.number("n_instances", 1) * PICO
 
 
 def with_component(note: Note, component: str) -> Note:

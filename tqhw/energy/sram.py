@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from tqhw.energy.query import Note, Primitive, Query, table
+from tqhw.energy.query import PICO, Note, Primitive, Query, table
 from tqhw.errors import TqhwError
 
 # Errors of the interpolation, measured on sizes off the grid (data/README.md).
@@ -24,44 +24,69 @@ COARSE_ERROR = "median / 90th percentile / largest in %: read 4 / 14 / 31, write
 
 @dataclass(frozen=True)
 class Macro:
-    """One SRAM: pJ per access of a row, pJ of leakage per ns, um^2, and ns between two accesses."""
+    """One SRAM: J per access of a row, W of leakage, m^2, and s between two accesses.
 
-    read_pj: float
-    write_pj: float
-    leak_pj_per_ns: float
-    area_um2: float
-    cycle_ns: float
+    These are the units of the plug-in, in which CACTI's answers are scaled (see :class:`Primitive`).
+    """
+
+    read_j: float
+    write_j: float
+    leak_w: float
+    area_m2: float
+    cycle_s: float
     interpolated: str = ""  # what it was interpolated between, empty where the table has it
 
-    def scaled(self, dynamic: float, leak: float, area: float) -> Macro:
-        """The macro with its dynamic energies, leakage and area times a factor each."""
+    @property
+    def read_pj(self) -> float:
+        return self.read_j * PICO
+
+    @property
+    def write_pj(self) -> float:
+        return self.write_j * PICO
+
+    @property
+    def area_um2(self) -> float:
+        return self.area_m2 * PICO
+
+    def scaled(self, dynamic: float, banks: float, size: float) -> Macro:
+        """The macro with its dynamic energies, its banks that leak, and its size times a factor each."""
         return replace(
             self,
-            read_pj=self.read_pj * dynamic,
-            write_pj=self.write_pj * dynamic,
-            leak_pj_per_ns=self.leak_pj_per_ns * leak,
-            area_um2=self.area_um2 * area,
+            read_j=self.read_j * dynamic,
+            write_j=self.write_j * dynamic,
+            leak_w=self.leak_w * banks * size,
+            area_m2=self.area_m2 * size,
         )
 
 
-def _row_macro(row: Mapping[str, str]) -> Macro:
+def _row_macro(row: Mapping[str, str], banks: int, digits: int) -> Macro:
+    """A row of a table; CACTI's own have the ``digits`` that it prints, in nJ, mW per bank, mm^2 and ns."""
+    leak_mw = float(f"{float(row['leak_pj_per_cycle']) / banks:.{digits}g}")  # of 1 ns
     return Macro(
-        read_pj=float(row["read_pj"]),
-        write_pj=float(row["write_pj"]),
-        leak_pj_per_ns=float(row["leak_pj_per_cycle"]),  # of 1 ns
-        area_um2=float(row["area_um2"]),
-        cycle_ns=float(row["random_cycle_ns"]),
+        read_j=float(f"{row['read_pj']}e-3") * 1e-9,
+        write_j=float(f"{row['write_pj']}e-3") * 1e-9,
+        leak_w=leak_mw * 1e-3 * banks,
+        area_m2=float(f"{row['area_um2']}e-6") * 1e-6,
+        cycle_s=float(row["random_cycle_ns"]) * 1e-9,
     )
 
 
 @cache
 def _exact() -> dict[tuple[int, int, int, int], Macro]:
     """Tabulated macros by depth, width, banks and ports."""
-    found = {(int(row["depth"]), int(row["width"]), 1, 1): _row_macro(row) for row in table("sram_dense.csv")}
-    for row in table("sram.csv"):  # printed with more digits: it wins
+    found = {}
+    for row in table("sram_dense.csv"):
+        found[int(row["depth"]), int(row["width"]), 1, 1] = _row_macro(row, 1, CACTI_DIGITS)
+    for row in table("sram.csv"):
         depth, width, banks, ports = (int(row[k]) for k in ("depth", "width", "n_banks", "n_rw_ports"))
-        found[depth, width, banks, ports] = _row_macro(row)
+        own = _asked(width, depth, banks) == (width, depth, banks)
+        found[depth, width, banks, ports] = _row_macro(row, banks, CACTI_DIGITS if own else TABLE_DIGITS)
     return found
+
+
+def _asked(width: int, depth: int, banks: int) -> tuple[int, int, int]:
+    """Width, depth and banks that CACTI is asked for in the place of these."""
+    return max(math.ceil(width / 8) * 8, 32), max(depth, 64 * banks), 1 << (banks - 1).bit_length()
 
 
 @cache
@@ -75,6 +100,7 @@ def _grid(banks: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
 
 
 BANKS = (1, 2, 4, 8, 16, 32)
+CACTI_DIGITS, TABLE_DIGITS = 6, 12
 
 
 def sram_macro(width: int, depth: int, banks: int = 1, ports: int = 1, place: str | None = None) -> Macro:
@@ -83,28 +109,33 @@ def sram_macro(width: int, depth: int, banks: int = 1, ports: int = 1, place: st
     Raises TqhwError where neither the table nor an interpolation in it has that size.
     """
     exact = _exact().get((depth, width, banks, ports))
-    return exact if exact is not None else _by_rule(width, depth, banks, ports, place)
+    if exact is not None and _cactis_own(*_asked(width, depth, banks), ports) is None:
+        return exact
+    return _by_rule(width, depth, banks, ports, place)
+
+
+def _cactis_own(width: int, depth: int, banks: int, ports: int) -> Macro | None:
+    """The tabulated macro that CACTI itself made: of a row below its least sizes, the plug-in made a scaled one."""
+    return _exact().get((depth, width, banks, ports)) if _asked(width, depth, banks) == (width, depth, banks) else None
 
 
 def _by_rule(width: int, depth: int, banks: int, ports: int, place: str | None) -> Macro:
     """The macro that CACTI is asked for instead, scaled to the size."""
-    asked_banks = 1 << (banks - 1).bit_length()
-    asked_width = max(math.ceil(width / 8) * 8, 32)
-    asked_depth = max(depth, 64 * banks)
+    asked_width, asked_depth, asked_banks = _asked(width, depth, banks)
     width_share, depth_share = width / asked_width, depth / asked_depth
     macro = _cacti(asked_width, asked_depth, asked_banks, ports, place)
     return macro.scaled(
         dynamic=(0.7 * width_share + 0.3) * depth_share ** (1.56 / 2),
-        leak=width_share * depth_share * banks / asked_banks,
-        area=width_share * depth_share,
+        banks=banks / asked_banks,
+        size=width_share * depth_share,
     )
 
 
 def _cacti(width: int, depth: int, banks: int, ports: int, place: str | None) -> Macro:
     """A macro that CACTI itself can make, tabulated or interpolated."""
-    exact = _exact().get((depth, width, banks, ports))
-    if exact is not None and depth >= 64 * banks:  # below, the row is a scaled one itself
-        return exact
+    own = _cactis_own(width, depth, banks, ports)
+    if own is not None:
+        return own
     what = f"SRAM of {depth} rows x {width} bits, {banks} bank{'s' * (banks > 1)}, {ports} port{'s' * (ports > 1)}"
     if banks not in BANKS or ports != 1:
         raise TqhwError(
@@ -135,11 +166,11 @@ def _interpolate(depth: int, width: int, banks: int, depths: tuple[int, ...], wi
         return math.exp(sum(share * math.log(getattr(macro, name)) for macro, share in corners))
 
     return Macro(
-        mean("read_pj"),
-        mean("write_pj"),
-        mean("leak_pj_per_ns"),
-        mean("area_um2"),
-        mean("cycle_ns"),
+        mean("read_j"),
+        mean("write_j"),
+        mean("leak_w"),
+        mean("area_m2"),
+        mean("cycle_s"),
         f"{d0} to {d1} rows and {w0} to {w1} bits",
     )
 
@@ -164,14 +195,14 @@ def _macro(query: Query) -> Macro:
 _SIZES = (("width", None), ("depth", None), ("n_banks", 1), ("n_rw_ports", 1))
 
 
-def _energy_pj(query: Query, action: str, arguments: Mapping[str, Any]) -> float:
+def _energy_j(query: Query, action: str, arguments: Mapping[str, Any]) -> float:
     macro = _macro(query)
     if action == "leak":
         seconds = replace(query, attributes={**query.attributes, **arguments}).cycle_seconds
-        return macro.leak_pj_per_ns * seconds / 1e-9
+        return macro.leak_w * seconds
     # The plug-in's rough split: 30 % decode the address, 70 % move the data.
     share = 0.7 * bool(arguments.get("data_delta", True)) + 0.3 * bool(arguments.get("address_delta", True))
-    return (macro.read_pj if action == "read" else macro.write_pj) * share
+    return (macro.read_j if action == "read" else macro.write_j) * share
 
 
 def _notes(query: Query) -> tuple[Note, ...]:
@@ -183,9 +214,8 @@ def _notes(query: Query) -> tuple[Note, ...]:
         error = DENSE_ERROR if banks == 1 else COARSE_ERROR
         text = f"{size} interpolated between {macro.interpolated}; its error, {error}"
         notes.append(Note("interpolated", text))
-    cycle_ns = query.cycle_seconds * 1e9
-    if macro.cycle_ns > cycle_ns:
-        times = f"{macro.cycle_ns:.3g} ns per access, the cycle is {cycle_ns:.3g} ns"
+    if macro.cycle_s > query.cycle_seconds:
+        times = f"{macro.cycle_s * 1e9:.3g} ns per access, the cycle is {query.cycle_seconds * 1e9:.3g} ns"
         text = f"{size} takes {times}; an access counts as one cycle all the same"
         notes.append(Note("caution", text))
     return tuple(notes)
@@ -193,5 +223,5 @@ def _notes(query: Query) -> tuple[Note, ...]:
 
 def primitives() -> dict[str, Primitive]:
     """The class by its two names."""
-    sram = Primitive(("read", "write", "update"), _energy_pj, lambda query: _macro(query).area_um2, _notes)
+    sram = Primitive(("read", "write", "update"), _energy_j, lambda query: _macro(query).area_m2, _notes)
     return {"SRAM": sram, "sram": sram}

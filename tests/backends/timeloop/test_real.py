@@ -23,7 +23,7 @@ ARCHITECTURES = sorted(path.stem for path in (REFERENCE / "arch").glob("*.yaml")
 SMALL = {"C": 4, "M": 6, "R": 3, "S": 3, "N": 2, "P": 8, "Q": 6, "G": 1}
 
 
-@pytest.mark.parametrize("bits", [1, 3, 8])
+@pytest.mark.parametrize("bits", range(1, 9))
 def test_accelergys_tables_are_ours(bits: int) -> None:
     for params in ({}, {"weights_through_glb": True, "spad_model": "sram"}, {"spad_model": "register_file"}):
         design = rendered_design(weight_bits=bits, **params)
