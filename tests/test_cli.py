@@ -234,6 +234,17 @@ class TestDoctor:
         assert answer["works"] is (found.exit_code == 0)
         assert "python" in tqhw("doctor").stdout
 
+    def test_brackets_are_printed_as_they_are(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        from importlib import metadata
+
+        def version(name: str) -> str:
+            if name == "onnx":
+                raise metadata.PackageNotFoundError(name)
+            return "1.0"
+
+        monkeypatch.setattr(metadata, "version", version)
+        assert "pip install 'tqhw[onnx]'" in tqhw("doctor").stdout
+
 
 class TestFront:
     def test_usage_errors_give_2(self) -> None:

@@ -163,7 +163,7 @@ class Container(Section):
     image: str = "tqhw"
     """Name or id of the image; `tqhw docker build` makes it."""
     engine: Literal["docker", "podman"] | None = None
-    """The container engine; null for the one that is installed."""
+    """The container engine; null for the first that works, docker before podman."""
     memory_mb: Annotated[int, Field(strict=True, ge=64)] = 4096
     """Memory of the container."""
     time_limit_s: Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)] | None = None

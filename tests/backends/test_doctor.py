@@ -18,7 +18,7 @@ def test_a_machine_with_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert not any(found[name]["found"] for name in ("timeloop-model", "timeloop-mapper", "accelergy", "docker"))
     assert found["backend timeloop"]["lever"] == "put timeloop-model, timeloop-mapper, accelergy on PATH"
     assert "install docker" in str(found["podman"]["lever"])
-    assert found["image tqhw"]["lever"] == "see docker and podman"
+    assert found["image tqhw"]["lever"] == found["backend container"]["lever"] == "see docker and podman"
     assert found["GPU"]["lever"] == "nothing: everything runs without one"
     assert not any(row["needed"] for row in found.values())
 
@@ -48,6 +48,18 @@ def test_an_engine_without_the_image(stand_ins: StandIns) -> None:
     found = rows()
     assert (found["docker"]["version"], found["docker"]["found"]) == ("27.0", True)
     assert found["image tqhw"]["lever"] == "tqhw docker build --engine docker --tag tqhw"
+    assert (found["backend container"]["found"], found["backend container"]["lever"]) == (False, "make image tqhw")
+
+
+def test_podman_works_where_dockers_daemon_does_not_run(stand_ins: StandIns) -> None:
+    stand_ins.put("docker", "echo 'Is the docker daemon running?'; exit 1")
+    stand_ins.put("podman", 'if [ "$1" = info ]; then echo 4.3.1; else echo sha256:0123456789abcdef0; fi')
+    found = rows()
+    assert (found["docker"]["version"], found["docker"]["found"]) == ("cannot run", False)
+    assert str(found["docker"]["lever"]).startswith("sudo systemctl start docker")
+    assert found["podman"]["version"] == "4.3.1"
+    assert found["image tqhw"]["version"] == "0123456789abcdef"
+    assert (found["backend container"]["version"], found["backend container"]["found"]) == ("takes podman", True)
 
 
 def test_a_gpu_by_the_drivers_tool(stand_ins: StandIns) -> None:

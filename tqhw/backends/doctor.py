@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from typing import Any
 
-from tqhw.backends.container.engines import ENGINES, find_engine
+from tqhw.backends.container.engines import ENGINES, Engine, find_engine
 from tqhw.backends.container.image import DEFAULT_IMAGE
 from tqhw.backends.timeloop import front_end
 from tqhw.backends.timeloop.backend import Timeloop
@@ -54,7 +54,7 @@ def _front_end() -> dict[str, Any]:
 
 
 def _engines() -> Iterator[dict[str, Any]]:
-    works = None
+    works: Engine | None = None
     for name in ENGINES:
         try:
             engine = find_engine(name)
@@ -66,11 +66,15 @@ def _engines() -> Iterator[dict[str, Any]]:
             )
     if works is None:
         yield _row(f"image {DEFAULT_IMAGE}", "no container engine works", False, "see docker and podman")
+        yield _row("backend container", "cannot run", False, "see docker and podman")
         return
     try:
-        yield _row(f"image {DEFAULT_IMAGE}", f"{works.image_id(DEFAULT_IMAGE)} ({works.name})", True)
+        yield _row(f"image {DEFAULT_IMAGE}", works.image_id(DEFAULT_IMAGE), True)
     except TqhwError as error:
-        yield _row(f"image {DEFAULT_IMAGE}", "missing", False, error.lever or str(error))
+        yield _row(f"image {DEFAULT_IMAGE}", f"{works.name} has none", False, error.lever or str(error))
+        yield _row("backend container", "cannot run", False, f"make image {DEFAULT_IMAGE}")
+    else:
+        yield _row("backend container", f"takes {works.name}", True)
 
 
 def _gpu() -> dict[str, Any]:

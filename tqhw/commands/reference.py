@@ -10,6 +10,7 @@ import typer
 
 from tqhw.commands.common import NO, console, guarded, write_json
 
+ENGINE_HELP = "docker or podman; without it, the first that works."
 docker = typer.Typer(name="docker", help="The image of backend container.", no_args_is_help=True)
 
 
@@ -17,18 +18,20 @@ docker = typer.Typer(name="docker", help="The image of backend container.", no_a
 def verify(
     results: Annotated[Path, typer.Argument(help="The results folder of an embedded run.")],
     backend: Annotated[str, typer.Option(help="timeloop or container.")] = "timeloop",
-    image: Annotated[str | None, typer.Option(help="The container's image.")] = None,
+    image: Annotated[str | None, typer.Option(help="The container's image; without it, tqhw.")] = None,
+    engine: Annotated[str | None, typer.Option(help=ENGINE_HELP)] = None,
     json: Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Writes the outcome as JSON.")] = None,
 ) -> None:
     """Derives a run again with the real Timeloop and prints every difference. Exit code 1 on any."""
     from tqhw.backends import Settings
     from tqhw.backends import backend as backend_named
-    from tqhw.backends.container import ContainerOptions
+    from tqhw.backends.container import DEFAULT_IMAGE, ContainerOptions
     from tqhw.backends.verify import Reference, verify, written
     from tqhw.errors import TqhwError
     from tqhw.pipeline.progress import bars
 
-    chosen = backend_named(backend, Settings(container=None if image is None else ContainerOptions(image=image)))
+    options = None if (image, engine) == (None, None) else ContainerOptions(image=image or DEFAULT_IMAGE, engine=engine)
+    chosen = backend_named(backend, Settings(container=options))
     if not isinstance(chosen, Reference):
         raise TqhwError(
             f"backend {backend} is what is to be verified", place="--backend", lever="choose timeloop or container"
@@ -45,7 +48,9 @@ def verify(
         write_json(found.as_json(), json)
     if json != "-":
         for difference in found.differences:
-            console().print(str(difference), markup=False, highlight=False)
+            console().print(str(difference), markup=False, highlight=False, soft_wrap=True)
+        versions = ", ".join(f"{name} {version}" for name, version in chosen.versions().items())
+        console().print(f"backend {backend}: {versions}", markup=False, highlight=False, soft_wrap=True)
         console().print(
             f"{found.mappings} mappings on {found.architectures} architectures, {found.values} values compared: "
             f"{len(found.differences)} differences",
@@ -97,10 +102,11 @@ def build(
     tag: Annotated[str, typer.Option(help="Name of the image.")] = "tqhw",
     target: Annotated[str, typer.Option(help="timeloop, or embedded for an image without Timeloop.")] = "timeloop",
     base_image: Annotated[str | None, typer.Option(help="What it stands on; else as docker/Dockerfile says.")] = None,
-    engine: Annotated[str | None, typer.Option(help="docker or podman; else the one that is installed.")] = None,
+    engine: Annotated[str | None, typer.Option(help=ENGINE_HELP)] = None,
     option: Annotated[list[str] | None, typer.Option(help="Handed to the engine's build; repeatable.")] = None,
 ) -> None:
     """Builds the image, as `docker build -f docker/Dockerfile -t tqhw .` does."""
     from tqhw.backends.container import build_image
 
-    console().print(f"{tag}: {build_image(tag, target, base_image, engine, option or [])}", highlight=False)
+    built = build_image(tag, target, base_image, engine, option or [])
+    console().print(f"{tag}: {built.image_id}, made by {built.engine.name}", markup=False, highlight=False)

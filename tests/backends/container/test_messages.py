@@ -23,9 +23,9 @@ from tqhw.errors import TqhwError
 
 def engine(folder: Path, monkeypatch: pytest.MonkeyPatch, body: str, name: str = "docker") -> Engine:
     path = folder / name
-    path.write_text(f"#!/bin/sh\n{body}\n", encoding="utf-8")
+    path.write_text(f"#!/bin/sh\nPATH=/usr/bin:/bin\n{body}\n", encoding="utf-8")
     path.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}/usr/bin{os.pathsep}/bin")
+    monkeypatch.setenv("PATH", str(folder))  # engines of this machine are not found
     return Engine(name, path)
 
 
@@ -47,7 +47,7 @@ def engine(folder: Path, monkeypatch: pytest.MonkeyPatch, body: str, name: str =
         (
             "docker",
             "WARNING: The requested image's platform (linux/amd64) does not match the detected host platform",
-            r"for another processor.*tqhw docker build --engine docker --base-image \S+:latest-arm64",
+            r"for another processor than this \S+ \(tqhw docker build --engine docker --tag tqhw, which makes",
         ),
         ("podman", "exec /opt/tqhw/bin/python: exec format error", r"for another processor than this"),
         ("podman", "write /var/lib/x: no space left on device", r"the disk is full \(podman system prune\)"),
@@ -70,11 +70,44 @@ def test_no_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         find_engine("poodman")
 
 
+NO_DAEMON = "echo 'Cannot connect to the Docker daemon at unix:///x. Is the docker daemon running?' >&2; exit 1"
+
+
 def test_docker_goes_before_podman(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("docker", "podman"):
         engine(tmp_path, monkeypatch, "exit 0", name)
     assert find_engine().name == "docker"
     assert find_engine("podman").name == "podman"
+
+
+def test_the_first_engine_that_works_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine(tmp_path, monkeypatch, NO_DAEMON, "docker")
+    with pytest.raises(TqhwError, match=r"^backend container \(docker\): the docker daemon is not running"):
+        find_engine()
+    engine(tmp_path, monkeypatch, "echo 4.3.1", "podman")
+    assert find_engine().name == "podman"
+
+
+def test_an_engine_that_was_named_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine(tmp_path, monkeypatch, NO_DAEMON, "docker")
+    engine(tmp_path, monkeypatch, "echo 4.3.1", "podman")
+    with pytest.raises(TqhwError, match="the docker daemon is not running"):
+        Container(ContainerOptions(engine="docker")).versions()
+
+
+def test_no_engine_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine(tmp_path, monkeypatch, NO_DAEMON, "docker")
+    engine(tmp_path, monkeypatch, "echo 'cannot clone: Operation not permitted' >&2; exit 125", "podman")
+    message = r"no container engine works: the docker daemon is not running; podman failed: cannot.*systemctl.*; or"
+    with pytest.raises(TqhwError, match=message):
+        find_engine()
+
+
+def test_an_engine_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tqhw.backends.container.engines._QUESTION_S", 0.2)
+    found = engine(tmp_path, monkeypatch, "exec sleep 20", "podman")
+    with pytest.raises(TqhwError, match=r"podman info did not answer within 0.2 s \(restart it"):
+        found.version()
 
 
 def test_the_container_sees_the_run_folder_and_nothing_else(tmp_path: Path) -> None:
@@ -148,7 +181,8 @@ if [ "$1" = kill ]; then kill -9 $(cat '{tmp_path}/pid'); fi
     assert calls[1:] == [f"kill {name}", f"rm --force {name}"]
 
 
-def test_build_commands() -> None:
+def test_build_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
     root = source_tree()
     found = Engine("podman", Path("podman"))
     plain = build_command(found, root)
@@ -161,8 +195,12 @@ def test_build_commands() -> None:
         "tqhw",
         "--target",
         "timeloop",
+        "--build-arg",
+        "TARGETARCH=arm64",
         str(root),
     ]
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    assert "TARGETARCH=amd64" in build_command(found, root)
     embedded = build_command(found, root, target="embedded", base_image="mine", options=["--no-cache"])
     assert "PYTHON_IMAGE=mine" in embedded
     assert "--no-cache" in embedded

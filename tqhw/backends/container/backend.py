@@ -31,7 +31,7 @@ Evaluation = tuple[Problem, Target, LoopMapping]
 class ContainerOptions:
     """The container, and what runs in it.
 
-    ``image``: name or id. ``engine``: docker or podman, None for what is installed. ``inner``: what answers in the
+    ``image``: name or id. ``engine``: docker or podman, None for the first that works. ``inner``: what answers in the
     container; an image without Timeloop has only the embedded engine. ``memory_mb``: of the whole container.
     ``time_limit_s``: of one request, None for no limit. ``timeloop``: options of the runs inside; its ``folder`` is
     the run folder, kept and resumed where it is given.

@@ -16,6 +16,11 @@ from tqhw.errors import TqhwError, unknown
 ENGINES = ("docker", "podman")
 INSTALL = "install docker (https://docs.docker.com/engine/install) or podman (`sudo apt install podman`)"
 _QUESTION_S = 60
+# Of docker's daemon; podman has none, but tells this only where its storage and runtime are fit for use.
+_VERSIONS = {
+    "docker": ("version", "--format", "{{.Server.Version}}"),
+    "podman": ("info", "--format", "{{.Version.Version}}"),
+}
 
 
 @dataclass(frozen=True)
@@ -49,9 +54,9 @@ class Engine:
             raise TqhwError(message, place=str(self.path), lever=INSTALL) from None
 
     def version(self) -> str:
-        """The server's version where there is one. Raises TqhwError where the engine does not work."""
-        template = "{{.Server.Version}}" if self.name == "docker" else "{{.Client.Version}}"
-        answer = self.ask("version", "--format", template)
+        """The engine's version. Raises TqhwError where it does not work: a client alone would answer, too."""
+        question = _VERSIONS[self.name]
+        answer = self.ask(*question)
         if answer.returncode != 0:
             raise explain(self, "", answer.stdout)
         return answer.stdout.strip().splitlines()[-1] if answer.stdout.strip() else "unknown"
@@ -69,14 +74,32 @@ class Engine:
 
 
 def find_engine(name: str | None = None) -> Engine:
-    """The engine of that name, or the first that is installed. Raises TqhwError where there is none."""
+    """The engine of that name, or without one the first that works.
+
+    Raises TqhwError where it is not installed, or where none works: then with what is wrong with each. What is wrong
+    with an engine that was named is told when it is used.
+    """
     if name is not None and name not in ENGINES:
         raise unknown("container engine", name, ENGINES, "container engine")
-    for candidate in ENGINES if name is None else (name,):
-        if path := shutil.which(candidate):
-            return Engine(candidate, Path(path))
-    wanted = " or ".join(ENGINES if name is None else (name,))
-    raise TqhwError(f"{wanted} was not found on PATH", place="backend container", lever=INSTALL)
+    names = ENGINES if name is None else (name,)
+    installed = [Engine(candidate, Path(path)) for candidate in names if (path := shutil.which(candidate))]
+    if not installed:
+        raise TqhwError(f"{' or '.join(names)} was not found on PATH", place="backend container", lever=INSTALL)
+    if name is not None:
+        return installed[0]
+    failures = []
+    for engine in installed:
+        try:
+            engine.version()
+        except TqhwError as error:
+            failures.append(error)
+        else:
+            return engine
+    if len(failures) == 1:
+        raise failures[0]
+    message = "; ".join(error.message for error in failures)
+    lever = "; or ".join(str(error.lever) for error in failures)
+    raise TqhwError(f"no container engine works: {message}", place="backend container", lever=lever)
 
 
 def _daemon(engine: Engine, image: str) -> tuple[str, str]:
@@ -93,10 +116,8 @@ def _image(engine: Engine, image: str) -> tuple[str, str]:
 
 
 def _platform(engine: Engine, image: str) -> tuple[str, str]:
-    machine = platform.machine()
-    base = "timeloopaccelergy/accelergy-timeloop-infrastructure:latest-arm64"
-    lever = f"tqhw docker build --engine {engine.name} --base-image {base}"
-    return f"the image '{image}' is for another processor than this {machine}", lever
+    lever = f"tqhw docker build --engine {engine.name} --tag {image}, which makes one for this machine"
+    return f"the image '{image}' is for another processor than this {platform.machine()}", lever
 
 
 def _full(engine: Engine, image: str) -> tuple[str, str]:

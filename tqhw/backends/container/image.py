@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from tqhw.backends.container.engines import Engine, explain, find_engine
@@ -13,6 +15,15 @@ from tqhw.errors import TqhwError, unknown
 DEFAULT_IMAGE = "tqhw"
 DOCKERFILE = Path("docker") / "Dockerfile"
 TARGETS = ("timeloop", "embedded")
+_ARCHITECTURES = {"aarch64": "arm64", "arm64": "arm64"}  # by the names of platform.machine()
+
+
+@dataclass(frozen=True)
+class Built:
+    """An image and the engine that made it and can run it."""
+
+    image_id: str
+    engine: Engine
 
 
 def source_tree() -> Path:
@@ -40,7 +51,10 @@ def build_command(
     if target not in TARGETS:
         raise unknown("target", target, TARGETS, "--target")
     command = [str(engine.path), "build", "-f", str(root / DOCKERFILE), "-t", tag, "--target", target, *options]
-    if base_image is not None:
+    if base_image is None:
+        # The published base has a tag per architecture; not every builder tells a Dockerfile which one it is.
+        command += ["--build-arg", f"TARGETARCH={_ARCHITECTURES.get(platform.machine(), 'amd64')}"]
+    else:
         argument = "BASE_IMAGE" if target == "timeloop" else "PYTHON_IMAGE"
         command += ["--build-arg", f"{argument}={base_image}"]
     return [*command, str(root)]
@@ -52,8 +66,8 @@ def build_image(
     base_image: str | None = None,
     engine: str | None = None,
     options: Sequence[str] = (),
-) -> str:
-    """Builds the image, with the engine's output on the terminal, and returns its id.
+) -> Built:
+    """Builds the image, with the engine's output on the terminal.
 
     ``options`` are handed to the engine's build as they are. Raises TqhwError where it fails.
     """
@@ -70,4 +84,4 @@ def build_image(
             place=str(DOCKERFILE),
             lever="its last lines say why; a base image that cannot be pulled is named with --base-image",
         )
-    return found.image_id(tag)
+    return Built(found.image_id(tag), found)

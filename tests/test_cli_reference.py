@@ -1,0 +1,168 @@
+"""``tqhw verify`` and ``tqhw docker build`` as a user meets them.
+
+The programs and engines are stand-ins: scripts that give what a real run wrote, or fail as the real ones do.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from tests.backends.cases import DATA, StandIns, layer, reference_design
+from tqhw.cli import app
+from tqhw.spec import directives, dump_problem, parse_mapping, yamlio
+
+RUN = DATA / "model_eyeriss_like_free"
+ANSWERED = f"cp '{RUN}'/timeloop-model.* ."
+TABLES = f"""
+for kind in ERT ART; do cp '{RUN}'/timeloop-model.$kind.yaml timeloop.$kind.yaml; done
+echo 'ERT_summary: {{table_summary: []}}' > timeloop.ERT_summary.yaml
+"""
+
+
+@pytest.fixture
+def stand_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandIns:
+    found = StandIns(tmp_path / "bin", monkeypatch)
+    found.put("timeloop-model", ANSWERED)
+    found.put("accelergy", TABLES)
+    return found
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """What a run leaves of one layer on one architecture: the mapping whose real run is recorded."""
+    folder = tmp_path / "results"
+    hardware = folder / "hardware" / "free"
+    (hardware / "mappings").mkdir(parents=True)
+    (folder / "problems").mkdir()
+    design, problem = reference_design("eyeriss_like_free"), layer()
+    (hardware / "architecture.yaml").write_text(design.text)
+    (hardware / "components_own.yaml").write_text(design.components_text)
+    for kind in ("ERT", "ART"):
+        (hardware / f"{kind}.yaml").write_text((RUN / f"timeloop-model.{kind}.yaml").read_text())
+    mapping = parse_mapping(yamlio.load(RUN / "parsed-processed-input.yaml")["mapping"])
+    text = yamlio.dump({"mapping": directives(mapping, problem.shape.dimensions)})
+    (hardware / "mappings" / "conv3x3.yaml").write_text(text)
+    (folder / "problems" / "conv3x3.yaml").write_text(dump_problem(problem))
+    return folder
+
+
+def tqhw(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def refused(*arguments: object) -> str:
+    found = tqhw(*arguments)
+    assert found.exit_code == 2, found.output
+    assert found.stderr.count("tqhw: ") == 1, found.stderr
+    assert "Traceback" not in found.output
+    return found.stderr.splitlines()[-1]
+
+
+class TestVerify:
+    def test_a_run_that_agrees(self, stand_ins: StandIns, results: Path, tmp_path: Path) -> None:
+        target = tmp_path / "outcome.json"
+        found = tqhw("verify", results, "--backend", "timeloop", "--json", target)
+        assert found.exit_code == 0, found.output
+        first, last = found.stdout.splitlines()
+        assert first.startswith("backend timeloop: tqhw ")
+        assert "timeloop-model sha256 " in first
+        assert last.startswith("1 mappings on 1 architectures, ")
+        assert last.endswith(" values compared: 0 differences")
+        outcome = json.loads(target.read_text())
+        assert (outcome["mappings"], outcome["architectures"], outcome["differences"]) == (1, 1, [])
+        assert outcome["values_compared"] > 100
+
+    def test_every_difference_is_printed(self, stand_ins: StandIns, results: Path) -> None:
+        # The run's tables say another area than Accelergy, and its mapping is another one than the recorded run's.
+        hardware = results / "hardware" / "free"
+        areas = yamlio.load(hardware / "ART.yaml")
+        entry = next(table for table in areas["ART"]["tables"] if "shared_glb" in table["name"])
+        theirs, entry["area"] = entry["area"], 0.5
+        (hardware / "ART.yaml").write_text(yamlio.dump(areas))
+        mapping = yamlio.load(hardware / "mappings" / "conv3x3.yaml")
+        loops = next(part for part in mapping["mapping"] if (part["target"], part["type"]) == ("DRAM", "temporal"))
+        loops["permutation"] = loops["permutation"][::-1]
+        (hardware / "mappings" / "conv3x3.yaml").write_text(yamlio.dump(mapping))
+        found = tqhw("verify", results)
+        assert found.exit_code == 1, found.output
+        lines = found.stdout.splitlines()
+        assert f"hardware/free, shared_glb: um^2 ours 0.5, theirs {theirs}" in lines
+        counts = [line for line in lines if line.startswith("hardware/free, conv3x3, DRAM, Outputs: reads ours ")]
+        assert len(counts) == 1, lines
+        assert lines[-1].endswith(f"{len(lines) - 2} differences")
+        answer = json.loads(tqhw("verify", results, "--json", "-").stdout)
+        assert len(answer["differences"]) == len(lines) - 2
+
+    def test_programs_that_are_missing(self, results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PATH", str(tmp_path))
+        assert "timeloop-model, timeloop-mapper, accelergy not found on PATH" in refused("verify", results)
+
+    def test_a_program_of_an_unsupported_version(self, stand_ins: StandIns, results: Path) -> None:
+        (stand_ins.folder / "timeloop-model").write_text("#!/bin/sh\necho 'ERROR: no key'; exit 1\n")
+        message = refused("verify", results)
+        assert "does not evaluate a known case as it should" in message
+        assert "supported: Timeloop with v0.4 inputs" in message
+
+    def test_what_cannot_be_verified(self, stand_ins: StandIns, results: Path, tmp_path: Path) -> None:
+        assert "there is no hardware/*/architecture.yaml in it" in refused("verify", tmp_path / "nothing")
+        assert "backend embedded is what is to be verified" in refused("verify", results, "--backend", "embedded")
+        assert "unknown backend 'timelop'" in refused("verify", results, "--backend", "timelop")
+        assert "takes no options of 'container'" in refused("verify", results, "--image", "mine")
+        assert "takes no options of 'container'" in refused("verify", results, "--engine", "podman")
+
+    def test_a_container_that_cannot_be_had(
+        self, results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("PATH", str(tmp_path))
+        arguments = ("verify", results, "--backend", "container")
+        assert "docker or podman was not found on PATH" in refused(*arguments)
+        assert "podman was not found on PATH" in refused(*arguments, "--engine", "podman")
+        assert "unknown container engine 'dokcer'" in refused(*arguments, "--engine", "dokcer")
+
+
+class TestDockerBuild:
+    @pytest.fixture
+    def calls(self, stand_ins: StandIns, tmp_path: Path) -> Path:
+        """An engine that notes what it is asked; a build of base image `broken` fails."""
+        body = f"""
+for argument; do echo "$argument"; done >> '{tmp_path}/calls'
+case "$1" in
+    version) echo 27.0;;
+    build) case "$*" in *broken*) echo 'pull access denied'; exit 1;; esac;;
+    image) echo sha256:0123456789abcdef0;;
+esac
+"""
+        stand_ins.put("docker", body)
+        return tmp_path / "calls"
+
+    def test_it_hands_the_engine_an_argument_list(self, calls: Path) -> None:
+        options = ("--tag", "my image", "--target", "embedded", "--base-image", "python:3.12")
+        found = tqhw("docker", "build", *options, "--option=--no-cache", "--option", "--quiet")
+        assert found.exit_code == 0, found.output
+        assert found.stdout == "my image: 0123456789abcdef, made by docker\n"
+        asked = calls.read_text().splitlines()
+        start = asked.index("build")
+        root = Path(__file__).resolve().parents[1]
+        assert asked[start : asked.index("image")] == [
+            *("build", "-f", f"{root}/docker/Dockerfile", "-t", "my image", "--target", "embedded"),
+            *("--no-cache", "--quiet", "--build-arg", "PYTHON_IMAGE=python:3.12", str(root)),
+        ]
+
+    def test_a_build_that_fails(self, calls: Path) -> None:
+        message = refused("docker", "build", "--base-image", "broken")
+        assert message.startswith("tqhw: docker/Dockerfile: docker build ended with exit code 1")
+        assert "--base-image" in message
+
+    def test_what_cannot_be_built(self, calls: Path, stand_ins: StandIns) -> None:
+        assert "unknown target 'embeded' (did you mean 'embedded'" in refused("docker", "build", "--target", "embeded")
+        assert "unknown container engine 'dokcer'" in refused("docker", "build", "--engine", "dokcer")
+        stand_ins.put("docker", "echo 'Cannot connect to the Docker daemon'; exit 1")
+        message = refused("docker", "build", "--engine", "docker")
+        assert message == (
+            "tqhw: backend container (docker): the docker daemon is not running "
+            "(sudo systemctl start docker (or start Docker Desktop))"
+        )
