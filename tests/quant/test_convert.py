@@ -137,9 +137,47 @@ def test_options_that_do_not_fit_are_refused_and_leave_the_model_alone(options, 
     assert kinds(model) == kinds(tiny())
 
 
+def test_a_model_without_a_quantizable_layer_is_told_what_it_has_instead():
+    with pytest.raises(TqhwError, match=r"no convolution and no linear layer to quantize \(quantizable are"):
+        convert(nn.Sequential(nn.ReLU(), nn.BatchNorm2d(3)), QuantConfig())
+    with pytest.raises(TqhwError, match=r"to quantize; what has weights is the model \(LSTM\) \(quantizable are"):
+        convert(nn.LSTM(4, 5), QuantConfig())
+    with pytest.raises(TqhwError, match=r"what has weights is 0 \(Embedding\), 1 \(GRU\)"):
+        convert(nn.Sequential(nn.Embedding(9, 4), nn.GRU(4, 5)), QuantConfig())
+
+
+def test_weights_and_norms_that_are_no_plain_parameters_are_refused():
+    computed = nn.Sequential(nn.Conv2d(1, 2, 3), nn.utils.parametrizations.weight_norm(nn.Linear(4, 5)))
+    with pytest.raises(TqhwError, match=r"1\.weight: the weight is computed by another parametrization or hook"):
+        convert(computed, EVERY_LAYER)
+    with pytest.raises(TqhwError, match=r"0\.weight: the weight has no shape yet \(run the model on one input"):
+        convert(nn.Sequential(nn.LazyLinear(5)), EVERY_LAYER)
+    with pytest.raises(TqhwError, match=r"1: the batch norm has no shape yet"):
+        convert(nn.Sequential(nn.Linear(4, 5), nn.LazyBatchNorm1d()), EVERY_LAYER)
+    with pytest.raises(TqhwError, match=r"1: a SyncBatchNorm cannot be switched by precision \(use the plain"):
+        convert(nn.Sequential(nn.Linear(4, 5), nn.SyncBatchNorm(5)), EVERY_LAYER)
+
+
+def test_a_single_layer_is_a_model_too():
+    model = convert(nn.Linear(4, 5), EVERY_LAYER)
+    assert names(model) == [""] and set(model.state_dict()) == {"weight", "bias"}
+    set_bits(model, 1)
+    assert len(model.weight.unique()) == 2
+
+
+def test_what_stands_in_two_places_stays_one():
+    layer, norm = nn.Linear(4, 4), nn.BatchNorm1d(4)
+    model = convert(nn.Sequential(nn.Sequential(layer, norm), nn.Sequential(layer, norm)), EVERY_LAYER)
+    assert model[0][1] is model[1][1] and len(quantized_layers(model)) == 1
+    revert(model)
+    assert model[0][1] is model[1][1] and model[0][0] is model[1][0]
+    tied = nn.Sequential(nn.Embedding(9, 4), nn.Linear(4, 9))
+    tied[1].weight = tied[0].weight
+    convert(tied, EVERY_LAYER)
+    assert quantized_layers(tied)[0].real_weight is tied[0].weight
+
+
 def test_models_that_cannot_be_quantized_are_refused():
-    with pytest.raises(TqhwError, match=r"no convolution and no linear layer"):
-        convert(nn.Sequential(nn.ReLU()), QuantConfig())
     broken = tiny()
     broken.fc.weight.data[0, 0] = float("nan")
     with pytest.raises(TqhwError, match=r"fc\.weight: 1 of 160 weights are NaN"):

@@ -64,6 +64,14 @@ def test_the_file_gives_the_logits_of_the_shifted_model(tmp_path, options, bits)
         assert torch.equal(got, expected(model, bits))
 
 
+def test_a_single_layer_is_a_model_too(tmp_path):
+    layer = convert(torch.nn.Linear(64, 10), QuantConfig(precisions=(2, 8), first=None, last=None)).eval()
+    save(layer, tmp_path / "m")
+    x = torch.randn(3, 64)
+    with running_on_codes(layer, integer_codes(layer), 2):
+        assert torch.equal(load(tmp_path / "m", 2).into(torch.nn.Linear(64, 10))(x), layer(x))
+
+
 def test_only_the_planes_and_norms_of_the_precision_are_read(path, monkeypatch):
     """The bytes that reach us from the file itself, counted outside of the code under test."""
     counted = {}

@@ -11,8 +11,8 @@ from tqhw.errors import TqhwError
 from tqhw.quant import activation
 from tqhw.quant.activation import InputQuantizer
 from tqhw.quant.config import LayerBits, QuantConfig, bits_by_layer
-from tqhw.quant.layers import is_quantized, quantization_of, quantized_layers
-from tqhw.quant.norm import make_single, make_switchable
+from tqhw.quant.layers import is_quantized, quantization_of, quantized_layers, weight_name
+from tqhw.quant.norm import check_norms, make_single, make_switchable
 from tqhw.quant.schemes import gradient_named, scheme_named
 from tqhw.quant.tensor import check_weight
 from tqhw.quant.weight import QuantizedWeight
@@ -25,16 +25,19 @@ def convert(model: nn.Module, config: QuantConfig) -> nn.Module:
     """Quantizes ``model`` in place and returns it, switched to its highest precision.
 
     State-dict names stay as they are. Raises TqhwError for a model without a quantizable layer, with NaN
-    weights or already quantized, and for options that name no layer or cannot be applied to the model.
+    weights, with weights or norms that are computed or not there yet, or already quantized, and for options that
+    name no layer or cannot be applied to the model.
     """
     if is_quantized(model):
         raise TqhwError("the model is quantized already", place="convert", lever="revert it first")
     found = [(name, module) for name, module in model.named_modules() if isinstance(module, _QUANTIZABLE)]
     if not found:
-        raise TqhwError("the model has no convolution and no linear layer to quantize", place="convert")
+        raise _nothing_to_quantize(model)
     chosen = bits_by_layer([name for name, _ in found], config)
     for name, module in found:
-        check_weight(module.weight.detach(), place=f"{name}.weight")
+        _check_layer(name, module)
+    if config.norms == "switchable":
+        check_norms(model)
     if config.activations != "full":
         _refuse_bypassed_inputs(model)
     first = found[0][0]
@@ -60,6 +63,34 @@ def revert(model: nn.Module) -> nn.Module:
         parametrize.remove_parametrizations(layer.module, "weight", leave_parametrized=False)
     make_single(model)
     return model
+
+
+def _nothing_to_quantize(model: nn.Module) -> TqhwError:
+    others = [
+        f"{name or 'the model'} ({type(module).__name__})"
+        for name, module in model.named_modules()
+        if any(parameter.ndim > 1 for parameter in module.parameters(recurse=False))
+    ]
+    return TqhwError(
+        "the model has no convolution and no linear layer to quantize"
+        + (f"; what has weights is {', '.join(others)}" if others else ""),
+        place="convert",
+        lever="quantizable are Conv1d to Conv3d, their transposed forms, and Linear",
+    )
+
+
+def _check_layer(name: str, module: nn.Module) -> None:
+    place = weight_name(name)
+    weight = module._parameters.get("weight")
+    if weight is None:
+        raise TqhwError(
+            "the weight is computed by another parametrization or hook, such as weight_norm",
+            place=place,
+            lever="remove it first",
+        )
+    if nn.parameter.is_lazy(weight):
+        raise TqhwError("the weight has no shape yet", place=place, lever="run the model on one input first")
+    check_weight(weight.detach(), place=place)
 
 
 def _weight_quantizer(module: nn.Module, config: QuantConfig, bits: LayerBits) -> QuantizedWeight:

@@ -45,6 +45,11 @@ def quantized_layers(model: nn.Module) -> tuple[QuantizedLayer, ...]:
     return tuple(layers)
 
 
+def weight_name(layer: str) -> str:
+    """The state-dict name of a layer's weight; of the model itself where it is the layer, and has no name."""
+    return f"{layer}.weight" if layer else "weight"
+
+
 def is_quantized(model: nn.Module) -> bool:
     """Whether ``model`` was converted, and not reverted since."""
     return isinstance(getattr(model, "quantization", None), QuantConfig)

@@ -77,17 +77,36 @@ class SwitchableBatchNorm(_BatchNorm):
         return f"{plain}, precisions={[*map(int, self.at), self.highest]}"
 
 
+def check_norms(model: nn.Module) -> None:
+    """Refuses batch norms that cannot be had once per precision."""
+    for name, module in model.named_modules():
+        if isinstance(module, nn.SyncBatchNorm):
+            raise TqhwError(
+                "a SyncBatchNorm cannot be switched by precision",
+                place=name,
+                lever="use the plain batch norm: training under torchrun shares its statistics as well",
+            )
+        if isinstance(module, _BatchNorm) and any(map(nn.parameter.is_lazy, module.parameters())):
+            raise TqhwError("the batch norm has no shape yet", place=name, lever="run the model on one input first")
+
+
 def make_switchable(model: nn.Module, precisions: tuple[int, ...]) -> None:
     """Gives every batch norm of ``model`` one set of tensors per precision."""
+    made: dict[_BatchNorm, SwitchableBatchNorm] = {}  # one that stands in several places stays one
     for parent, name, norm in _norms(model):
-        setattr(parent, name, SwitchableBatchNorm(norm, precisions))
+        if norm not in made:
+            made[norm] = SwitchableBatchNorm(norm, precisions)
+        setattr(parent, name, made[norm])
 
 
 def make_single(model: nn.Module) -> None:
     """Leaves every switchable norm with the tensors of the precision it is switched to."""
+    made: dict[_BatchNorm, _BatchNorm] = {}
     for parent, name, norm in _norms(model):
         if isinstance(norm, SwitchableBatchNorm):
-            setattr(parent, name, norm.copy_of(norm.bits))
+            if norm not in made:
+                made[norm] = norm.copy_of(norm.bits)
+            setattr(parent, name, made[norm])
 
 
 def _norms(model: nn.Module) -> list[tuple[nn.Module, str, _BatchNorm]]:

@@ -21,7 +21,7 @@ from tqhw.files import write_bytes
 from tqhw.quant.bits import MAX_BITS, check_bits, top_code
 from tqhw.quant.codes import fixed_bits, integer_codes
 from tqhw.quant.convert import revert
-from tqhw.quant.layers import quantization_of
+from tqhw.quant.layers import quantization_of, weight_name
 from tqhw.quant.norm import SwitchableBatchNorm
 from tqhw.quant.precision import set_bits
 from tqhw.quant.tensor import QuantizedTensor
@@ -52,7 +52,7 @@ def save_onnx(model: nn.Module, path: str | Path, input_shape: tuple[int, ...], 
     builder.own_every_initializer()
     fixed = fixed_bits(model)
     for name, codes in integer_codes(model, stored).items():
-        builder.weight(f"{name}.weight", codes, name in fixed)
+        builder.weight(weight_name(name), codes, name in fixed)
     served = tuple(bits for bits in config.precisions if bits <= stored)
     for name, module in model.named_modules():
         if isinstance(module, SwitchableBatchNorm):

@@ -19,7 +19,7 @@ from tqhw.quant.bits import MAX_BITS, check_bits
 from tqhw.quant.codes import fixed_bits, integer_codes
 from tqhw.quant.config import QuantConfig
 from tqhw.quant.convert import convert
-from tqhw.quant.layers import quantization_of, quantized_layers
+from tqhw.quant.layers import quantization_of, quantized_layers, weight_name
 from tqhw.quant.norm import SwitchableBatchNorm
 from tqhw.quant.planes import pack, unpack
 from tqhw.quant.rangefile import RangeFile, digest
@@ -49,7 +49,7 @@ class Deployed:
         """Makes ``model``, which is of the exported architecture and not quantized, compute with these codes."""
         config = replace(self.quantization, precisions=(self.bits,), norms="shared")
         convert(model, config)
-        real = {f"{name}.weight": codes.dequantize() for name, codes in self.codes.items()}
+        real = {weight_name(name): codes.dequantize() for name, codes in self.codes.items()}
         try:
             model.load_state_dict({**self.state, **real})
         except RuntimeError as error:
@@ -152,7 +152,7 @@ def _read(file: RangeFile, header: dict[str, Any], bits: int) -> Deployed:
 
 def _other_state(model: nn.Module, served: list[int]) -> dict[str, torch.Tensor]:
     """The state dict without quantized weights, and without batch norms of precisions that are not served."""
-    weights = {f"{layer.name}.weight" for layer in quantized_layers(model)}
+    weights = {weight_name(layer.name) for layer in quantized_layers(model)}
     names = [_names_at(_norm_names(model), bits) for bits in served]
     return {
         name: tensor

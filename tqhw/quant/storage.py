@@ -9,7 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from tqhw.quant.bits import MAX_BITS, check_bits
 from tqhw.quant.codes import integer_codes
-from tqhw.quant.layers import quantized_layers
+from tqhw.quant.layers import quantized_layers, weight_name
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def storage(model: nn.Module, stored: int = MAX_BITS) -> Storage:
     """Counts the bytes of ``model`` with codes of ``stored`` bits. Counters of batches are left out."""
     check_bits(stored, place="stored")
     codes = integer_codes(model, stored)
-    weights = {f"{layer.name}.weight" for layer in quantized_layers(model)}
+    weights = {weight_name(layer.name) for layer in quantized_layers(model)}
     of_norms = {
         f"{prefix}.{name}"
         for prefix, module in model.named_modules()
