@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("torch")
 
 from tests.test_cli import refused, tqhw
+from tqhw.errors import TqhwError
 from tqhw.quant import load
 
 RECIPE = """\
@@ -69,9 +70,63 @@ def test_several_checkpoints_give_mean_and_deviation(trained: Path, tmp_path: Pa
     assert len(json.loads((tmp_path / "a.json").read_text())["accuracy"]) == 8
 
 
+def test_what_is_no_other_seed_is_refused(trained: Path, tmp_path: Path) -> None:
+    recipe = trained.parent / "recipe.yaml"
+    assert tqhw("train", recipe, "--out", tmp_path, "--set", "training.batch_size=64").exit_code == 0
+    assert "is no other seed of" in refused("eval", trained, tmp_path)
+
+
+def test_every_method_trains_and_is_measured(trained: Path, tmp_path: Path) -> None:
+    recipe = trained.parent / "recipe.yaml"
+    for method in ("any_precision", "single", "post_training"):
+        found = tqhw(
+            "train", recipe, "--out", tmp_path / method, "--set", f"method={method}", "--set", "quantization={}"
+        )
+        assert found.exit_code == 0, found.output
+    shown = tqhw("eval", tmp_path, trained, "--json", tmp_path / "a.json").stdout
+    rows = json.loads((tmp_path / "a.json").read_text())["accuracy"]
+    assert {row["method"] for row in rows} == {"any_precision", "single", "post_training", "truncquant"}
+    assert [(row["bits"], row["weights"]) for row in rows if row["method"] == "single"] == [
+        (2, "requantized"),
+        (2, "shifted"),
+        (8, "requantized"),
+        (8, "shifted"),
+    ]
+    for label in ("Any-Precision-Quant", "Single-Trunc", "Post-training-Trunc", "TruncQuant-Trunc"):
+        assert label in shown
+    assert "networks of one precision each, [2, 8] bits" in refused("eval", tmp_path / "single", "--bits", "2")
+
+
+def test_the_papers_table_is_one_command_that_keeps_what_is_done(trained: Path, tmp_path: Path) -> None:
+    arguments = (
+        "table",
+        trained.parent / "recipe.yaml",
+        "--out",
+        tmp_path,
+        "--seeds",
+        2,
+        "--json",
+        tmp_path / "a.json",
+    )
+    shown = tqhw(*arguments)
+    assert shown.exit_code == 0, shown.output
+    for row in ("Quant-Quant", "Quant-Trunc", "TruncQuant-Quant", "TruncQuant-Trunc"):
+        assert row in shown.stdout
+    assert shown.stdout.count("±") == 8
+    places = [tmp_path / method / f"seed{seed}" for method in ("dorefa", "truncquant") for seed in (0, 1)]
+    before = [(place / "checkpoint.safetensors").stat() for place in places]
+    rows = json.loads((tmp_path / "a.json").read_text())
+    assert tqhw(*arguments).exit_code == 0
+    assert json.loads((tmp_path / "a.json").read_text()) == rows
+    after = [(place / "checkpoint.safetensors").stat() for place in places]
+    assert [s.st_ino for s in after] == [s.st_ino for s in before], "finished runs are not trained again"
+    assert "unknown method 'dorefaa'" in refused(*arguments, "--methods", "dorefaa")
+
+
 def test_bad_bits_are_refused(trained: Path) -> None:
     assert "--bits: 'two' is neither a number nor a range" in refused("eval", trained, "--bits", "two")
-    assert "9" in refused("eval", trained, "--bits", "9")
+    assert "--bits: '8-1' is neither a number nor a range" in refused("eval", trained, "--bits", "8-1")
+    assert "9 bits cannot be had" in refused("eval", trained, "--bits", "9")
     assert "no such file" in refused("eval", trained / "nowhere")
 
 
@@ -81,3 +136,22 @@ def test_the_exported_model_is_one_file_for_all_precisions(trained: Path, tmp_pa
     assert found.exit_code == 0
     assert f"{path.stat().st_size:,} bytes" in found.stdout
     assert load(path, bits=2).bytes_read < load(path, bits=8).bytes_read
+
+
+def test_a_precision_that_was_not_trained_is_exported_with_norms_of_its_own(trained: Path, tmp_path: Path) -> None:
+    assert tqhw("export", trained, "--out", tmp_path / "m", "--bits", "1-8").exit_code == 0
+    assert load(tmp_path / "m", bits=5).bits == 5
+    assert tqhw("export", trained, "--out", tmp_path / "n").exit_code == 0
+    with pytest.raises(TqhwError, match="no batch norms for 5 bits"):
+        load(tmp_path / "n", bits=5)
+
+
+def test_an_onnx_file_is_compared_with_pytorch(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    found = tqhw("export", trained, "--out", tmp_path / "m.onnx")
+    assert found.exit_code == 0
+    for bits in (2, 8):
+        assert f"{bits} bits in onnxruntime: 450 of 450 answers as in PyTorch" in found.stdout
+    monkeypatch.setattr("tqhw.train.onnx_check.TOLERANCE", -1.0)
+    assert tqhw("export", trained, "--out", tmp_path / "m.onnx").exit_code == 1

@@ -11,7 +11,7 @@ def test_every_part_is_counted():
     parts = storage(convert(tiny(), QuantConfig(precisions=(2, 4, 8), first=8, last="full")), stored=4)
     assert parts.codes == 72 + 1152 // 2, "conv1 keeps 8 bits, conv2 has 4"
     assert parts.scales == 2 * 4
-    assert parts.norms == 3 * (8 + 16) * 4 * 4
+    assert parts.norms == 2 * (8 + 16) * 4 * 4, "4-bit codes serve 2 and 4 bits"
     assert parts.unquantized == (160 + 10 + 8) * 4
     assert parts.fp32 == 4 * (72 + 1152 + 160 + 10 + 8 + 24 * 4)
     assert parts.total == parts.codes + parts.scales + parts.norms + parts.unquantized

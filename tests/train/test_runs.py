@@ -7,6 +7,7 @@ from safetensors import safe_open  # noqa: E402
 
 from tqhw.errors import TqhwError  # noqa: E402
 from tqhw.quant import load  # noqa: E402
+from tqhw.train.methods import method_named  # noqa: E402
 from tqhw.train.recipe import read_recipe  # noqa: E402
 from tqhw.train.runs import evaluate_run, export_run, load_run, train_run  # noqa: E402
 from tqhw.train.table import accuracy_table  # noqa: E402
@@ -69,16 +70,16 @@ def test_a_checkpoint_without_a_recipe_that_fits_is_refused(tmp_path):
 
 
 def test_the_table_has_the_papers_rows_over_the_seeds(tmp_path):
-    rows = []
+    rows = {}
     for method in ("dorefa", "truncquant"):
         for seed in (0, 1):
             folder = tmp_path / f"{method}{seed}"
             train_run(recipe(method, epochs=1, seed=seed), folder)
-            rows += evaluate_run(*load_run(folder), (2, 8))
+            rows.setdefault(method_named(method).label, []).extend(evaluate_run(*load_run(folder), (2, 8)))
     table = accuracy_table(rows)
     assert list(table) == ["Quant-Quant", "Quant-Trunc", "TruncQuant-Quant", "TruncQuant-Trunc"]
     cell = table["TruncQuant-Trunc"][2]
-    values = [a.top1 for a in rows if (a.scheme, a.bits, a.weights) == ("truncquant", 2, "shifted")]
+    values = [a.top1 for a in rows["TruncQuant"] if (a.bits, a.weights) == (2, "shifted")]
     assert cell.runs == 2 and cell.verified and cell.mean == pytest.approx(sum(values) / 2)
     assert cell.deviation == pytest.approx(abs(values[0] - values[1]) / 2**0.5)
     assert not table["Quant-Trunc"][2].verified

@@ -1,114 +1,225 @@
-"""``tqhw train``, ``eval`` and ``export``: a network of several precisions without the hardware."""
+"""``tqhw train``, ``table``, ``eval`` and ``export``: a network of several precisions without the hardware."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tqhw.commands.common import console, guarded, write_json
+from tqhw.commands.common import NO, console, guarded, write_json
+from tqhw.errors import TqhwError
 
 if TYPE_CHECKING:
-    from tqhw.train import Cell
+    from torch import nn
 
+    from tqhw.spec import yamlio
+    from tqhw.train import Accuracy, Cell, Data, Recipe
+
+RecipeFile = Annotated[Path, typer.Argument(help="Method, bits, model, data, quantization, training.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Changes a key, e.g. training.epochs=3.")
+]
 Checkpoint = Annotated[Path, typer.Argument(help="A checkpoint, or the folder that holds it.")]
-Checkpoints = Annotated[list[Path], typer.Argument(help="Checkpoints or their folders; of several, a mean over seeds.")]
+Checkpoints = Annotated[
+    list[Path], typer.Argument(help="Checkpoints, or folders that hold them; of several, a mean over seeds.")
+]
+Bits = Annotated[str | None, typer.Option(help="2,4,8 or 1-8; without it, those it was trained at.")]
 Stored = Annotated[int, typer.Option(help="Bits of the stored codes, which lower precisions are shifted from.")]
+Json = Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Writes the accuracies.")]
 
 
 @guarded
 def train(
-    recipe: Annotated[Path, typer.Argument(help="Method, bits, model, data, quantization, training.")],
+    recipe: RecipeFile,
     out: Annotated[Path, typer.Option(help="Folder for checkpoint and logs.")],
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Changes a key, e.g. training.epochs=3.")
-    ] = None,
+    settings: Settings = None,
     resume: Annotated[bool, typer.Option("--resume", help="Goes on from the last finished epoch.")] = False,
 ) -> None:
     """Trains a network jointly at all its precisions; a checkpoint is left after every epoch.
 
     Under torchrun, the processes share every batch.
     """
-    from tqhw.errors import TqhwError
-    from tqhw.experiment_file import apply_setting
-    from tqhw.pipeline.progress import bars, unwatched
-    from tqhw.spec import yamlio
-    from tqhw.train import Progress, joined, read_recipe, train_run
+    from tqhw.train import joined, read_recipe
 
-    document = yamlio.as_map(yamlio.load(recipe), str(recipe), "a recipe")
-    for setting in settings or []:
-        apply_setting(document, setting)
-    found = read_recipe(document, str(recipe))
+    found = read_recipe(_document(recipe, settings), str(recipe))
     if not resume and any(out.glob("**/checkpoint.safetensors")):
         raise TqhwError("holds a checkpoint already", place=str(out), lever="add --resume, or choose another --out")
-    networks = found.way.networks(found.bits)
     data = found.data.open()
-    steps = found.training.epochs * (data.train_size // found.training.batch_size)
     with joined(found.training.device) as team:
-        watch = bars(console(stderr=True)) if team.leads else unwatched
-        with watch("training", steps * len(networks)) as tick:
-
-            def told(bits: tuple[int, ...], progress: Progress) -> None:
-                note = ", ".join(f"{b} bits {progress.losses[b]:.2f} {progress.top1[b]:.0f} %" for b in bits)
-                tick(networks.index(bits) * steps + progress.step, note)
-
-            train_run(found, out, resume=resume, watch=told)
+        _train(found, data, out, "training", resume=resume, leads=team.leads)
         if team.leads:
+            _tell_skipped(data)
             console().print(f"Trained at {list(found.bits)} bits, in {out}", highlight=False)
 
 
 @guarded
-def evaluate(
-    checkpoints: Checkpoints,
-    bits: Annotated[str | None, typer.Option(help="2,4,8 or 1-8; without it, those it was trained at.")] = None,
+def table(
+    recipe: RecipeFile,
+    out: Annotated[Path, typer.Option(help="Folder for the checkpoints; what is finished there is kept.")],
+    seeds: Annotated[int, typer.Option(min=1, help="How many runs of each method.")] = 3,
+    methods: Annotated[str, typer.Option(help="Which methods, instead of the recipe's.")] = "dorefa,truncquant",
+    settings: Settings = None,
     stored: Stored = 8,
-    json: Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Writes the accuracies.")] = None,
+    json: Json = None,
 ) -> None:
+    """Prints the paper's table: trains every method with several seeds, and measures all of them.
+
+    Run again, it goes on where it was stopped.
+    """
+    from tqhw.train import joined, read_recipe
+
+    document = _document(recipe, settings)
+    wanted = []
+    for method in methods.split(","):
+        found = read_recipe({**document, "method": method.strip()}, str(recipe))
+        wanted += [replace(found, training=replace(found.training, seed=seed)) for seed in range(seeds)]
+    data = wanted[0].data.open()
+    folders = [out / run.method / f"seed{run.training.seed}" for run in wanted]
+    with joined(wanted[0].training.device) as team:
+        for run, folder in zip(wanted, folders, strict=True):
+            _train(run, data, folder, f"{run.method}, seed {run.training.seed}", resume=True, leads=team.leads)
+        if team.leads:
+            _tell_skipped(data)
+            _measure(folders, None, stored, json)
+
+
+@guarded
+def evaluate(checkpoints: Checkpoints, bits: Bits = None, stored: Stored = 8, json: Json = None) -> None:
     """Measures accuracies: the real weights quantized anew, and integer codes stored once and shifted."""
-    from rich.table import Table
-
-    from tqhw.train import accuracy_table, evaluate_run, load_run
-
-    found = []
-    for checkpoint in checkpoints:
-        model, recipe = load_run(checkpoint)
-        found += evaluate_run(model, recipe, recipe.bits if bits is None else _bits(bits), stored=stored)
-    if json is not None:
-        write_json({"accuracy": [asdict(row) for row in found]}, json)
-    if json != "-":
-        rows = accuracy_table(found)
-        widths = sorted({row.bits for row in found})
-        table = Table("trained-inferred", *(f"{b} bits" for b in widths), title="Top-1 in %")
-        for name, cells in rows.items():
-            table.add_row(name, *(_cell(cells[b]) if b in cells else "-" for b in widths))
-        console().print(table)
-        console().print("v: the shifted integers are those of the quantizer, the logits equal bit for bit")
+    _measure(checkpoints, None if bits is None else _bits(bits), stored, json)
 
 
 @guarded
 def export(
     checkpoint: Checkpoint,
     out: Annotated[Path, typer.Option(help="The model's file; ONNX where it ends with .onnx.")],
+    bits: Bits = None,
     stored: Stored = 8,
 ) -> None:
-    """Writes one deployable model that serves every precision up to the stored bits."""
-    from tqhw.train import export_run, load_run
+    """Writes one deployable model that serves every precision up to the stored bits.
+
+    An ONNX file is compared with PyTorch on all test samples; exit code 1 where an answer differs.
+    """
+    from tqhw.quant import storage
+    from tqhw.train import export_run, load_run, serve
 
     model, recipe = load_run(checkpoint)
-    size = export_run(model, recipe, out, stored=stored)
-    console().print(f"{size:,} bytes in {out}", highlight=False)
+    data = recipe.data.open()
+    serve(model, recipe, recipe.bits if bits is None else _bits(bits), data)
+    size = export_run(model, recipe, out, stored=stored, data=data)
+    parts = storage(model, stored)
+    screen = console()
+    screen.print(f"{size:,} bytes in {out}", highlight=False)
+    screen.print(
+        f"codes {parts.codes:,}, scales {parts.scales:,}, batch norms {parts.norms:,}, not quantized "
+        f"{parts.unquantized:,}: {parts.total:,} bytes; FP32 {parts.fp32:,}, {parts.ratio:.2f} times as much",
+        highlight=False,
+    )
+    if out.suffix == ".onnx" and not _agrees(model, data, out, stored):
+        raise typer.Exit(NO)
+
+
+def _document(recipe: Path, settings: Iterable[str] | None) -> yamlio.Map:
+    from tqhw.experiment_file import apply_setting
+    from tqhw.spec import yamlio
+
+    document = yamlio.as_map(yamlio.load(recipe), str(recipe), "a recipe")
+    for setting in settings or []:
+        apply_setting(document, setting)
+    return document
+
+
+def _train(recipe: Recipe, data: Data, out: Path, stage: str, *, resume: bool, leads: bool) -> None:
+    from tqhw.pipeline.progress import bars, unwatched
+    from tqhw.train import Progress, train_run
+
+    networks = recipe.way.networks(recipe.bits)
+    steps = recipe.training.epochs * (data.train_size // recipe.training.batch_size)
+    watch = bars(console(stderr=True)) if leads else unwatched
+    with watch(stage, steps * len(networks)) as tick:
+
+        def told(bits: tuple[int, ...], progress: Progress) -> None:
+            note = ", ".join(f"{b} bits {progress.losses[b]:.2f} {progress.top1[b]:.0f} %" for b in progress.losses)
+            tick(networks.index(bits) * steps + progress.step, note)
+
+        train_run(recipe, out, resume=resume, watch=told, data=data)
+
+
+def _tell_skipped(data: Data) -> None:
+    skipped = sorted(getattr(data, "skipped", ()))
+    if skipped:
+        named = ", ".join(map(str, skipped[:10])) + (", ..." if len(skipped) > 10 else "")
+        console(stderr=True).print(f"skipped {len(skipped)} corrupt images: {named}", highlight=False)
+
+
+def _measure(places: Sequence[Path], bits: tuple[int, ...] | None, stored: int, json: str | None) -> None:
+    """Prints the table of all checkpoints in ``places``."""
+    from tqhw.train import check_seeds, checkpoints_in, evaluate_run, load_run, recipe_of
+
+    paths = [path for place in places for path in checkpoints_in(place)]
+    recipes = [recipe_of(path) for path in paths]
+    check_seeds(zip(paths, recipes, strict=True))
+    separate = {recipe.bits for recipe in recipes if recipe.way.training == "separate"}
+    if bits is not None and len(separate) > 1:
+        raise TqhwError(
+            f"networks of one precision each, {sorted(b for (b,) in separate)} bits, have no common --bits",
+            place="--bits",
+            lever="leave it out, or measure them one by one",
+        )
+    found: dict[str, list[Accuracy]] = {}
+    rows = []
+    for path in paths:
+        model, recipe = load_run(path)
+        measured = evaluate_run(model, recipe, recipe.bits if bits is None else bits, stored=stored)
+        found.setdefault(recipe.way.label, []).extend(measured)
+        rows += [{"method": recipe.method, "seed": recipe.training.seed, **asdict(row)} for row in measured]
+    if json is not None:
+        write_json({"accuracy": rows}, json)
+    if json != "-":
+        _show(found)
+
+
+def _show(found: dict[str, list[Accuracy]]) -> None:
+    from rich.table import Table
+
+    from tqhw.train import accuracy_table
+
+    widths = sorted({row.bits for rows in found.values() for row in rows})
+    shown = Table("trained-inferred", *(f"{b} bits" for b in widths), title="Top-1 in %")
+    for name, cells in accuracy_table(found).items():
+        shown.add_row(name, *(_cell(cells[b]) if b in cells else "-" for b in widths))
+    console().print(shown)
+    console().print("v: the shifted integers are those of the quantizer, the logits equal bit for bit")
+
+
+def _agrees(model: nn.Module, data: Data, path: Path, stored: int) -> bool:
+    """Whether the ONNX file gives the model's answers; said, not checked, where there is no runtime."""
+    from importlib.util import find_spec
+
+    from tqhw.train import compare_onnx
+
+    if find_spec("onnxruntime") is None:
+        console().print("not compared with PyTorch: onnxruntime is not installed")
+        return True
+    found = compare_onnx(path, model, data, stored=stored)
+    for row in found:
+        console().print(
+            f"{row.bits} bits in onnxruntime: {row.same} of {row.samples} answers as in PyTorch, logits within "
+            f"{row.largest_difference:.1e}",
+            highlight=False,
+        )
+    return all(row.agrees for row in found)
 
 
 def _bits(text: str) -> tuple[int, ...]:
     """``2,4,8`` and ``1-8``, mixed as one likes."""
-    from tqhw.errors import TqhwError
-
     found: list[int] = []
     for part in text.split(","):
         low, dash, high = part.strip().partition("-")
-        if not low.isdecimal() or (dash and not high.isdecimal()):
+        if not low.isdecimal() or (dash and not high.isdecimal()) or (dash and not int(low) <= int(high) <= 32):
             raise TqhwError(f"'{part}' is neither a number nor a range", place="--bits", lever="for example 2,4 or 1-8")
         found += range(int(low), int(high if dash else low) + 1)
     return tuple(dict.fromkeys(found))

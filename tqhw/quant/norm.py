@@ -109,6 +109,13 @@ def make_single(model: nn.Module) -> None:
             setattr(parent, name, made[norm])
 
 
+def norms_of(model: nn.Module) -> dict[str, _BatchNorm]:
+    """Every batch norm of ``model`` by its name; a switchable one stands for those inside of it."""
+    switchable = [module for module in model.modules() if isinstance(module, SwitchableBatchNorm)]
+    inside = {part for norm in switchable for part in norm.at.modules()}
+    return {name: m for name, m in model.named_modules() if isinstance(m, _BatchNorm) and m not in inside}
+
+
 def _norms(model: nn.Module) -> list[tuple[nn.Module, str, _BatchNorm]]:
     """Every batch norm with its parent and its name there, but not those inside of switchable ones."""
     return [

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from tqhw.quant.bits import MAX_BITS, check_bits
 from tqhw.quant.codes import integer_codes
-from tqhw.quant.layers import quantized_layers, weight_name
+from tqhw.quant.layers import quantization_of, quantized_layers, weight_name
+from tqhw.quant.norm import SwitchableBatchNorm, norms_of
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,8 @@ class Storage:
     """Bytes of a quantized model, and of the FP32 model it stands for (one set of batch norms).
 
     ``codes``: at their stored bits, packed. ``scales``: E of every layer. ``norms``: scale, shift, mean and
-    variance, one set per precision. ``unquantized``: the other weights and biases. All but codes are FP32.
+    variance, one set per precision that the codes serve. ``unquantized``: the other weights and biases. All but
+    codes are FP32.
     """
 
     codes: int
@@ -38,23 +39,27 @@ class Storage:
 
 
 def storage(model: nn.Module, stored: int = MAX_BITS) -> Storage:
-    """Counts the bytes of ``model`` with codes of ``stored`` bits. Counters of batches are left out."""
+    """Counts the bytes of ``model`` with codes of ``stored`` bits, and batch norms of the precisions these serve.
+
+    Counters of batches are left out.
+    """
     check_bits(stored, place="stored")
     codes = integer_codes(model, stored)
+    served = sum(bits <= stored for bits in quantization_of(model).precisions)
+    norms = single = 0
+    found = norms_of(model)
+    for norm in found.values():
+        tensors = (norm.weight, norm.bias, norm.running_mean, norm.running_var)
+        own = sum(4 * tensor.numel() for tensor in tensors if tensor is not None)
+        single += own
+        norms += own * (served if isinstance(norm, SwitchableBatchNorm) else 1)
     weights = {weight_name(layer.name) for layer in quantized_layers(model)}
-    of_norms = {
-        f"{prefix}.{name}"
-        for prefix, module in model.named_modules()
-        if isinstance(module, _BatchNorm)
-        for name in ("weight", "bias", "running_mean", "running_var")
-    }
-    norms = single = unquantized = 0
-    for name, tensor in model.state_dict().items():
-        if name in of_norms:
-            norms += 4 * tensor.numel()
-            single += 0 if ".at." in name else 4 * tensor.numel()
-        elif name not in weights and tensor.is_floating_point():
-            unquantized += 4 * tensor.numel()
+    inside_norms = tuple(f"{name}." for name in found)
+    unquantized = sum(
+        4 * tensor.numel()
+        for name, tensor in model.state_dict().items()
+        if tensor.is_floating_point() and name not in weights and not name.startswith(inside_norms)
+    )
     numbers = sum(layer.codes.numel() for layer in codes.values())
     return Storage(
         codes=sum((layer.codes.numel() * layer.bits + 7) // 8 for layer in codes.values()),

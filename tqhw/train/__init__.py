@@ -10,13 +10,16 @@ from tqhw.train.distributed import joined
 from tqhw.train.evaluate import Accuracy, evaluate_requantized, evaluate_shifted
 from tqhw.train.folder import FolderData
 from tqhw.train.loop import Progress, TrainResult, train
+from tqhw.train.onnx_check import Agreement, compare_onnx
 from tqhw.train.recipe import Recipe, read_recipe
 from tqhw.train.reproducible import reproducible
-from tqhw.train.runs import evaluate_run, export_run, load_run, train_run
+from tqhw.train.runs import evaluate_run, export_run, load_run, recipe_of, serve, train_run
+from tqhw.train.seeds import check_seeds, checkpoints_in
 from tqhw.train.table import Cell, accuracy_table
 
 __all__ = [
     "Accuracy",
+    "Agreement",
     "Augment",
     "Batch",
     "Cell",
@@ -30,7 +33,10 @@ __all__ = [
     "TrainConfig",
     "TrainResult",
     "accuracy_table",
+    "check_seeds",
+    "checkpoints_in",
     "cifar10",
+    "compare_onnx",
     "digits",
     "evaluate_requantized",
     "evaluate_run",
@@ -40,7 +46,9 @@ __all__ = [
     "load_run",
     "read_recipe",
     "recalibrate",
+    "recipe_of",
     "reproducible",
+    "serve",
     "train",
     "train_run",
 ]

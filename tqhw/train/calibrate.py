@@ -6,9 +6,9 @@ from itertools import islice
 
 import torch
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from tqhw.quant import SwitchableBatchNorm, set_bits
+from tqhw.quant.norm import norms_of
 from tqhw.train.data import Data
 from tqhw.train.reproducible import reproducible
 
@@ -30,11 +30,7 @@ def recalibrate(
     gives each precision its own.
     """
     set_bits(model, bits)
-    norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
-    inside = {id(part) for norm in norms if isinstance(norm, SwitchableBatchNorm) for part in norm.at.modules()}
-    active = [
-        norm.active if isinstance(norm, SwitchableBatchNorm) else norm for norm in norms if id(norm) not in inside
-    ]
+    active = [m.active if isinstance(m, SwitchableBatchNorm) else m for m in norms_of(model).values()]
     training = model.training
     at = next(model.parameters()).device
     momenta = [norm.momentum for norm in active]

@@ -18,6 +18,7 @@ from tqhw.train.health import first_broken_tensor
 
 KIND: Final = "checkpoint"
 VERSION: Final = 1
+CHECKPOINT: Final = "checkpoint.safetensors"
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Checkpoints:
     @property
     def path(self) -> Path:
         """The checkpoint's file."""
-        return self.folder / "checkpoint.safetensors"
+        return self.folder / CHECKPOINT
 
 
 def save(

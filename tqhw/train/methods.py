@@ -12,7 +12,7 @@ from tqhw.errors import TqhwError, unknown
 
 @dataclass(frozen=True)
 class Method:
-    """A quantizer and a way to train with it.
+    """A quantizer and a way to train with it. ``label``: its name in the paper's table, or like one there.
 
     ``training``: ``joint`` trains one network at all precisions; ``separate`` one network per precision;
     ``none`` trains it in floating point and quantizes afterwards, with batch norms calibrated for each
@@ -21,6 +21,7 @@ class Method:
     """
 
     name: str
+    label: str
     scheme: str
     training: Literal["joint", "separate", "none"]
     fixed: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -44,11 +45,12 @@ METHODS: Final[Mapping[str, Method]] = MappingProxyType(
     {
         method.name: method
         for method in (
-            Method("truncquant", "truncquant", "joint"),
-            Method("dorefa", "dorefa", "joint"),
+            Method("truncquant", "TruncQuant", "truncquant", "joint"),
+            Method("dorefa", "Quant", "dorefa", "joint"),
             # Yu et al., AAAI 2021: everything that dorefa leaves open is as published.
             Method(
                 "any_precision",
+                "Any-Precision",
                 "dorefa",
                 "joint",
                 {
@@ -56,8 +58,8 @@ METHODS: Final[Mapping[str, Method]] = MappingProxyType(
                     "training": {"distillation": "recursive"},
                 },
             ),
-            Method("single", "dorefa", "separate"),
-            Method("post_training", "dorefa", "none"),
+            Method("single", "Single", "dorefa", "separate"),
+            Method("post_training", "Post-training", "dorefa", "none"),
         )
     }
 )

@@ -12,7 +12,7 @@ from torch import nn
 from tqhw.quant import MAX_BITS, add_precision, check_precisions, save, save_onnx
 from tqhw.quant.tensorfile import read_header, read_tensors
 from tqhw.train.calibrate import recalibrate
-from tqhw.train.checkpoint import KIND, VERSION, Checkpoints, EpochRecord, load_model
+from tqhw.train.checkpoint import CHECKPOINT, KIND, VERSION, Checkpoints, EpochRecord, load_model
 from tqhw.train.data import Data
 from tqhw.train.evaluate import Accuracy, evaluate_requantized, evaluate_shifted
 from tqhw.train.loop import Progress, train
@@ -23,13 +23,13 @@ Watch = Callable[[tuple[int, ...], Progress], None]
 
 
 def train_run(
-    recipe: Recipe, folder: Path, *, resume: bool = False, watch: Watch | None = None
+    recipe: Recipe, folder: Path, *, resume: bool = False, watch: Watch | None = None, data: Data | None = None
 ) -> dict[tuple[int, ...], tuple[EpochRecord, ...]]:
     """Trains every network of ``recipe``; a checkpoint and logs in ``folder``, or a folder in it for each.
 
-    Returns the history of every network by its precisions.
+    Returns the history of every network by its precisions. ``data``: the recipe's, where it is open already.
     """
-    data = recipe.data.open()
+    data = recipe.data.open() if data is None else data
     histories = {}
     for precisions in recipe.way.networks(recipe.bits):
         own = replace(recipe, bits=precisions)
@@ -45,14 +45,18 @@ def train_run(
     return histories
 
 
+def recipe_of(checkpoint: Path) -> Recipe:
+    """The recipe that a checkpoint comes from."""
+    return read_recipe(read_header(checkpoint, KIND, VERSION)["recipe"], str(checkpoint))
+
+
 def load_run(checkpoint: Path) -> tuple[nn.Module, Recipe]:
     """The quantized model of a checkpoint, and the recipe it comes from.
 
     ``checkpoint``: the file, or the folder that holds it.
     """
-    path = checkpoint / "checkpoint.safetensors" if checkpoint.is_dir() else checkpoint
-    header = read_header(path, KIND, VERSION)
-    recipe = read_recipe(header["recipe"], str(path))
+    path = checkpoint / CHECKPOINT if checkpoint.is_dir() else checkpoint
+    recipe = recipe_of(path)
     model = recipe.network(recipe.bits)
     load_model(path, read_tensors(path), model)
     if recipe.way.training == "none":
@@ -61,6 +65,14 @@ def load_run(checkpoint: Path) -> tuple[nn.Module, Recipe]:
         for bits in recipe.bits:
             recalibrate(model, data, bits, threads=recipe.training.threads)
     return model, recipe
+
+
+def serve(model: nn.Module, recipe: Recipe, bits: Iterable[int], data: Data) -> None:
+    """Lets ``model`` run at ``bits`` too: batch norms of precisions that were not trained are calibrated."""
+    for new in check_precisions(bits):
+        if new not in recipe.bits:
+            add_precision(model, new)
+            recalibrate(model, data, new, threads=recipe.training.threads)
 
 
 def evaluate_run(
@@ -75,10 +87,7 @@ def evaluate_run(
     data = recipe.data.open() if data is None else data
     if torch.cuda.is_available():
         model.to(recipe.training.device)
-    for new in wanted:
-        if new not in recipe.bits:
-            add_precision(model, new)
-            recalibrate(model, data, new, threads=recipe.training.threads)
+    serve(model, recipe, wanted, data)
     shifting = [b for b in wanted if b <= stored]
     return [
         *evaluate_requantized(model, data, wanted),
@@ -86,8 +95,11 @@ def evaluate_run(
     ]
 
 
-def export_run(model: nn.Module, recipe: Recipe, path: Path, *, stored: int = MAX_BITS) -> int:
+def export_run(
+    model: nn.Module, recipe: Recipe, path: Path, *, stored: int = MAX_BITS, data: Data | None = None
+) -> int:
     """Writes the deployable model, ONNX where ``path`` ends so; returns its size in bytes."""
     if path.suffix == ".onnx":
-        return save_onnx(model, path, recipe.data.open().input_shape, stored=stored)
+        data = recipe.data.open() if data is None else data
+        return save_onnx(model, path, data.input_shape, stored=stored)
     return save(model, path, stored=stored, recipe=recipe.json)
