@@ -52,6 +52,26 @@ def test_a_run_killed_at_any_step_goes_on_bit_for_bit(tmp_path, die_at, options)
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "killed" / name).read_bytes()
 
 
+def test_logs_are_written_again_where_the_run_died_before_them(tmp_path):
+    run(tmp_path)
+    logs = {name: (tmp_path / name).read_bytes() for name in ("log.csv", "events.out.tfevents.0.tqhw")}
+    for name in logs:
+        (tmp_path / name).unlink()
+    run(tmp_path, resume=True)
+    assert {name: (tmp_path / name).read_bytes() for name in logs} == logs
+
+
+def test_a_loss_that_is_not_finite_keeps_the_last_good_checkpoint(tmp_path):
+    def spoil(progress):
+        if progress.step == 15:
+            model.bn2.bias.data.fill_(float("nan"))
+
+    model = model_of()
+    with pytest.raises(TqhwError, match=r"in step 15, through layer 'bn2' .*the last checkpoint is kept"):
+        train(model, digits(), CONFIG, spoil, keep=Checkpoints(tmp_path, RECIPE))
+    assert same(run(tmp_path, resume=True), run(tmp_path / "whole"))
+
+
 def test_a_finished_run_resumes_to_itself(tmp_path):
     assert same(run(tmp_path), run(tmp_path, resume=True, die_at=1))
 

@@ -1,13 +1,18 @@
 import json
+import os
+import re
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
 torch = pytest.importorskip("torch")
 from torch.nn import functional  # noqa: E402
 
-from tqhw.train.distributed import SharedStatistics, Team  # noqa: E402
+from tqhw.errors import TqhwError  # noqa: E402
+from tqhw.train.distributed import SharedStatistics, Team, joined  # noqa: E402
 
 
 def run(folder, processes, victim=-1):
@@ -42,8 +47,24 @@ def test_the_death_of_one_process_is_told_and_leaves_the_checkpoint(tmp_path):
     result = run(tmp_path / "run", 2, victim=1)
     assert result.returncode != 0
     message = (tmp_path / "run" / "error.txt").read_text()
-    assert message.startswith("process 0: another of the 2 processes was lost")
+    assert re.match(r"process 0: (was stopped: )?another of the 2 processes was lost", message)
     assert "start the run again with --resume" in message
+
+
+def test_being_stopped_by_torchrun_is_told(monkeypatch):
+    """As it stops the others when one has died: by SIGTERM, before they may have noticed."""
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(torch.distributed, "init_process_group", lambda _: None)
+    monkeypatch.setattr(torch.distributed, "destroy_process_group", lambda: None)
+    monkeypatch.setattr("tqhw.train.distributed.team", lambda: Team(0, 2))
+    before = signal.getsignal(signal.SIGTERM)
+    with (
+        pytest.raises(TqhwError, match=r"process 0: was stopped: another of the 2 processes was lost.*--resume"),
+        joined("cpu"),
+    ):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_one_process_is_a_team_of_itself():

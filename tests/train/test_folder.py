@@ -57,6 +57,19 @@ def test_a_corrupt_image_is_named_and_skipped_only_if_asked(root):
     assert data.skipped == {bad}
 
 
+def test_training_batches_keep_their_size_without_corrupt_images(root):
+    for number in (0, 2):
+        (root / "train" / "apple" / f"{number}.JPEG").write_bytes(b"no picture")
+    data = FolderData(root, size=16, skip_corrupt=True)
+    for rank in (0, 1):
+        assert [len(labels) for _, labels in data.train_batches(8, 0, 0, rank, 2)] == [4]
+    assert [path.name for path in sorted(data.skipped)] == ["0.JPEG", "2.JPEG"]
+    for path in (root / "train").rglob("*.*"):
+        path.write_bytes(b"no picture")
+    with pytest.raises(TqhwError, match=r"no image of a training batch can be read"):
+        list(data.train_batches(8, 0, 0))
+
+
 def test_folders_that_are_no_data_set_are_refused(root):
     with pytest.raises(TqhwError, match=r"nowhere/train: there is no such folder .it holds a folder per class"):
         FolderData(root / "nowhere")

@@ -117,6 +117,10 @@ def test_a_loss_that_is_not_finite_names_where_it_came_from():
     x, y = torch.full((8, 1, 8, 8), float("nan")), torch.zeros(8, dtype=torch.int64)
     with pytest.raises(TqhwError, match=r"became \[nan\] at \[32\] bits in step 0, through the input images"):
         train(tiny(), TensorData("broken", 10, x, y, x, y), TrainConfig(epochs=1, batch_size=8))
+    model = convert(tiny(), LINEAR)
+    model.bn2.bias.data[0] = float("nan")
+    with pytest.raises(TqhwError, match=r"became \[nan, nan\] at \[8, 2\] bits in step 0, through layer 'bn2'"):
+        train(model, digits(), QUICK)
     model = convert(tiny(), QuantConfig(last=None))
     model.conv2.parametrizations.weight.original.data[0] = float("inf")
     with pytest.raises(TqhwError, match=r"through layer 'conv2' .try a lower learning rate"):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from types import FrameType
+from typing import Any, Final
 
 import torch
 import torch.distributed as dist
@@ -18,6 +20,8 @@ from torch.overrides import TorchFunctionMode
 from tqhw.errors import TqhwError
 from tqhw.quant import SwitchableBatchNorm
 from tqhw.train.reproducible import usable
+
+_AGAIN: Final = "start the run again with --resume; the last checkpoint is whole"
 
 
 @dataclass(frozen=True)
@@ -64,17 +68,31 @@ def team() -> Team:
 
 @contextmanager
 def joined(device: str) -> Iterator[Team]:
-    """Joins the processes that torchrun started (it sets WORLD_SIZE), by gloo on CPUs and nccl on GPUs."""
+    """Joins the processes that torchrun started (it sets WORLD_SIZE), by gloo on CPUs and nccl on GPUs.
+
+    Inside, being stopped by torchrun, as it does with the others when one process dies, raises TqhwError.
+    """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield Team()
         return
     if usable(device).type == "cuda":
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     dist.init_process_group("nccl" if device == "cuda" else "gloo")
+    before = signal.signal(signal.SIGTERM, _stopped)
     try:
         yield team()
     finally:
+        signal.signal(signal.SIGTERM, before)
         dist.destroy_process_group()
+
+
+def _stopped(number: int, frame: FrameType | None) -> None:
+    members = team()
+    raise TqhwError(
+        f"was stopped: another of the {members.size} processes was lost, or the run was cancelled",
+        place=f"process {members.rank}",
+        lever=_AGAIN,
+    )
 
 
 @contextmanager
@@ -88,7 +106,7 @@ def losing_nobody(members: Team) -> Iterator[None]:
             raise TqhwError(
                 f"another of the {members.size} processes was lost: {text.splitlines()[0]}",
                 place=f"process {members.rank}",
-                lever="start the run again with --resume; the last checkpoint is whole",
+                lever=_AGAIN,
             ) from error
         raise
 

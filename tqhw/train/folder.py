@@ -34,7 +34,8 @@ class FolderData:
     Training images are random parts of 8 to 100 % of the area, resized and flipped; test images are resized to
     8/7 of ``size`` and cropped in the middle (He et al., 2016, as the usual recipe has it). Every image's
     augmentation depends on seed, epoch and its number alone, not on ``workers``. A corrupt image ends the run
-    with its name, unless ``skip_corrupt``: then ``skipped`` collects the names.
+    with its name, unless ``skip_corrupt``: then ``skipped`` collects the names, and in training another image of
+    the batch takes its place, so that the processes of a run have parts of the same size.
     """
 
     root: Path
@@ -71,14 +72,14 @@ class FolderData:
         order = torch.randperm(self.train_size, generator=epoch_generator(seed, epoch)).tolist()
         starts = range(0, self.train_size - batch_size + 1, batch_size)
         batches = [order[start : start + batch_size][rank::ranks] for start in starts]
-        yield from self._batches(_Images(self._train, self.size, (seed, epoch)), batches)
+        yield from self._batches(_Images(self._train, self.size, (seed, epoch)), batches, refill=True)
 
     def test_batches(self, batch_size: int) -> Iterator[Batch]:
         order = list(range(len(self._test)))
         batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
-        yield from self._batches(_Images(self._test, self.size, None), batches)
+        yield from self._batches(_Images(self._test, self.size, None), batches, refill=False)
 
-    def _batches(self, images: _Images, batches: list[list[int]]) -> Iterator[Batch]:
+    def _batches(self, images: _Images, batches: list[list[int]], refill: bool) -> Iterator[Batch]:
         loader = DataLoader(images, batch_sampler=batches, num_workers=self.workers, collate_fn=list)
         for items in loader:
             whole = []
@@ -93,6 +94,10 @@ class FolderData:
                         place=str(item.path),
                         lever="replace it, or pass skip_corrupt: true",
                     )
+            if refill and not whole:
+                raise TqhwError("no image of a training batch can be read", place=str(self.root))
+            if refill:
+                whole += [whole[i % len(whole)] for i in range(len(items) - len(whole))]
             if whole:
                 yield torch.stack([image for image, _ in whole]), torch.tensor([label for _, label in whole])
 

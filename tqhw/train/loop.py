@@ -71,6 +71,8 @@ def train(
     history: list[EpochRecord] = []
     if resume and keep is not None and keep.path.exists():
         history = checkpoint.restore(keep, model, optimizer, config)
+        if members.leads:
+            write_logs(keep.folder, history)  # the run may have died between checkpoint and logs
     runner = members.wrap(model)
     falling = falling_precisions(model)
     for epoch in range(len(history), config.epochs):
@@ -85,6 +87,8 @@ def train(
                 found = joint_step(runner, model, (images.to(device), labels.to(device)), config, members)
                 sums += found
                 if not torch.isfinite(found).all():
+                    if is_quantized(model):
+                        set_bits(model, falling[int(torch.isfinite(found).all(dim=0).int().argmin())])
                     where = first_broken_layer(model, images.to(device))
                     raise TqhwError(
                         f"the loss became {found[0].tolist()} at {list(falling)} bits in step {step}, through {where}",

@@ -25,7 +25,8 @@ def reproducible(seed: int, threads: int) -> Iterator[None]:
     number of cores does not, so results agree between machines that compute alike.
     """
     before = torch.get_num_threads()
-    with torch.random.fork_rng():
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices):
         torch.manual_seed(seed)
         torch.set_num_threads(threads)
         try:
