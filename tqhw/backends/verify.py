@@ -94,8 +94,8 @@ def written(results: Path) -> list[Written]:
     return found
 
 
-def verify(results: Path, reference: Reference, done: Callable[[str, int], None] | None = None) -> Verification:
-    """Derives everything anew with ``reference`` and compares; ``done`` is told each architecture and its mappings.
+def verify(results: Path, reference: Reference, done: Callable[[int], None] | None = None) -> Verification:
+    """Derives everything anew with ``reference`` and compares; ``done`` is called after every mapping.
 
     Tables are Accelergy's own of each architecture; mappings are evaluated with the tables that were used.
     """
@@ -108,14 +108,13 @@ def verify(results: Path, reference: Reference, done: Callable[[str, int], None]
         tables = list(_tables(one.folder, one.target, theirs))
         differences += [difference for same, difference in tables if not same]
         counts += len(tables)
-        answers = reference.evaluate_all([(problem, one.target, mapping) for _, problem, mapping in one.evaluations])
+        evaluations = [(problem, one.target, mapping) for _, problem, mapping in one.evaluations]
+        answers = reference.evaluate_all(evaluations, done)
         for (where, problem, mapping), answer in zip(one.evaluations, answers, strict=True):
             ours = engine.evaluate(problem, one.target.hardware, one.target.ert, mapping)
             differences += compare(where, ours, answer)
             counts += _size(answer)
         mappings += len(answers)
-        if done is not None:
-            done(one.folder, len(answers))
     return Verification(len(everything), mappings, counts, tuple(differences))
 
 

@@ -38,12 +38,7 @@ def verify(
         )
     total = sum(len(one.evaluations) for one in written(results))
     with bars(console(stderr=True))("verifying", total) as tick:
-
-        def done(_: str, mappings: int) -> None:
-            for _one in range(mappings):
-                tick()
-
-        found = verify(results, chosen, done)
+        found = verify(results, chosen, lambda _: tick())
     if json is not None:
         write_json(found.as_json(), json)
     if json != "-":

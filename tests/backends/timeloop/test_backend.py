@@ -73,6 +73,14 @@ def test_a_model_that_cannot_read_v04_is_refused(stand_ins: StandIns) -> None:
         backend().versions()
 
 
+def test_a_temporary_folder_that_cannot_be_written(
+    stand_ins: StandIns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+    with pytest.raises(TqhwError, match=r"missing.*a run folder cannot be made: No such file.*set TMPDIR"):
+        backend().versions()
+
+
 def test_a_model_that_counts_otherwise_is_refused(stand_ins: StandIns) -> None:
     # Inputs fetched 12 times: nothing kept between iterations, in both files and in the energies.
     body = f"""
@@ -113,6 +121,34 @@ def test_an_unknown_class(stand_ins: StandIns) -> None:
         TqhwError, match=r"wrote no tables \(exit code 0\): Can not find an energy estimator for no_such"
     ):
         backend().target(reference_design("eyeriss_like"))
+
+
+def test_an_expression_that_accelergy_cannot_read(stand_ins: StandIns) -> None:
+    log = """|| Traceback (most recent call last):
+||   File "accelergy/parsing_utils.py", line 357, in parse_expression_for_arithmetic
+||     raise ArithmeticError(f"{errstr}")
+|| ArithmeticError: Failed to evaluate: LPDDR4
+|| Location: arch attribute "type"
+|| Problem encountered: NameError: Name 'LPDDR4' is not defined.
+|| Available bindings:
+============================================================
+Accelergy has encountered an error and crashed. Error above.
+============================================================"""
+    stand_ins.put("accelergy", f"cat <<'END'\n{log}\nEND\nexit 255")
+    design = reference_design("eyeriss_like")
+    line = next(c.place for c in design.architecture.components() if c.name == "DRAM")
+    message = r"wrote no tables \(exit code 255\): Failed to evaluate: LPDDR4; Location: arch attribute \"type\""
+    with pytest.raises(TqhwError, match=message) as caught:
+        backend().target(design)
+    assert str(caught.value.place).startswith(f"{line} (log: ")
+
+
+def test_a_full_disk_while_accelergys_input_is_written(stand_ins: StandIns, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = backend()
+    engine.versions()
+    monkeypatch.setattr(Path, "write_text", _full)
+    with pytest.raises(TqhwError, match=r"accelergy.yaml: cannot be written: No space left on device.*free some space"):
+        engine.target(reference_design("eyeriss_like"))
 
 
 def test_the_dummy_estimator_is_refused_with_the_components_line(stand_ins: StandIns) -> None:
@@ -172,7 +208,9 @@ def test_a_crash_is_an_error_that_keeps_the_folder(
     stand_ins.put(MODEL_PREFIX, f"cat '{DATA}/width_not_a_multiple/stdout.log'; kill -ABRT $$")
     with pytest.raises(TqhwError, match=r"wrote no statistics \(signal 6\).*Assertion") as caught:
         backend().evaluate(layer(), TARGET, mapping())
-    folder = Path(str(caught.value.place))
+    ours, _, folder_named = str(caught.value.place).partition(" (run folder: ")
+    assert ours.endswith("eyeriss_like.yaml")
+    folder = Path(folder_named.removesuffix(")"))
     assert {path.name for path in folder.iterdir()} >= {"input.yaml", "timeloop-model.log"}
 
 
@@ -307,14 +345,15 @@ def test_a_folder_that_cannot_be_made(stand_ins: StandIns, tmp_path: Path) -> No
         backend(tmp_path / "file" / "inside").search([Job(layer(), TARGET)], Search())
 
 
-def test_a_full_disk_while_the_input_is_written(stand_ins: StandIns, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(self: Path, *args: object, **kwargs: object) -> int:
-        raise OSError(28, "No space left on device", str(self))
+def _full(self: Path, *args: object, **kwargs: object) -> int:
+    raise OSError(28, "No space left on device", str(self))
 
+
+def test_a_full_disk_while_the_input_is_written(stand_ins: StandIns, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_ins.put(MODEL_PREFIX, "exit 0")
     engine = backend()
     engine.versions()
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(Path, "write_text", _full)
     with pytest.raises(TqhwError, match=r"input.yaml: cannot be written: No space left on device.*free some space"):
         engine.evaluate(layer(), TARGET, mapping())
 

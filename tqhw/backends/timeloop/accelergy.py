@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from tqhw.backends.protocol import Design, Target
+from tqhw.backends.timeloop.places import place_in
 from tqhw.backends.timeloop.process import Children, Ended
+from tqhw.backends.timeloop.runs import write_input
 from tqhw.errors import TqhwError
 from tqhw.spec import ART, ERT, load_art, load_ert, yamlio
 from tqhw.spec.tables import short_name
@@ -20,7 +22,7 @@ def run_accelergy(
     program: Path, design: Design, text: str, folder: Path, children: Children, budget_s: float | None
 ) -> Target:
     """The design with Accelergy's tables; ``text`` is its input. Raises TqhwError where they cannot be used."""
-    (folder / "accelergy.yaml").write_text(text, encoding="utf-8")
+    write_input(folder, text, "accelergy.yaml")
     log = folder / "accelergy.log"
     arguments = [str(program), "accelergy.yaml", "-o", ".", "--oprefix", PREFIX]
     ended = children.run(arguments, folder, log, budget_s)
@@ -93,17 +95,20 @@ def _notes(ert: ERT, design: Design) -> tuple[str, ...]:
 def _failed(ended: Ended, design: Design, log: Path, budget_s: float | None) -> TqhwError:
     if ended.timed_out:
         return TqhwError(f"accelergy did not end within {budget_s} s", place=str(log), lever="raise model_budget_s")
-    lines = [re.sub(r"^\S+ \S+ ERROR +", "", line).strip() for line in ended.log.splitlines() if " ERROR " in line]
-    # What follows the first line are the answers of every estimator that was asked, introduced by "|".
-    said = [line for line in lines if re.match(r"\w", line)] or ended.log.strip().splitlines()[-1:]
-    message = "; ".join(said[:3])[:1000] or "it said nothing"
-    place = str(log)
-    for component in design.architecture.components():
-        if re.search(rf"\b{re.escape(component.energy_class)}\b|\b{re.escape(component.name)}\b", message):
-            place = f"{component.place} (log: {log})"
-            break
+    message = _said(ended.log)
     return TqhwError(
         f"accelergy wrote no tables (exit code {ended.returncode}): {message}",
-        place=place,
+        place=f"{place_in(message, design)} (log: {log})",
         lever="mend the component's class or attributes; `accelergy --list-components` names what is known",
     )
+
+
+def _said(log: str) -> str:
+    """Accelergy's own words: of the exception that it died of, else its lines of level ERROR, else its last line."""
+    if crash := re.search(r"^\|\| \w*(?:Error|Exception): (.+(?:\n\|\| \S.*)*)", log, flags=re.MULTILINE):
+        said = [line.removeprefix("|| ").strip() for line in crash[1].splitlines()]
+    else:
+        lines = [re.sub(r"^\S+ \S+ ERROR +", "", line).strip() for line in log.splitlines() if " ERROR " in line]
+        # What follows the first line are the answers of every estimator that was asked, introduced by "|".
+        said = [line for line in lines if re.match(r"\w", line)] or log.strip().splitlines()[-1:]
+    return "; ".join(said[:3])[:1000] or "it said nothing"

@@ -215,7 +215,6 @@ class Timeloop:
         short = replace(self.options, num_threads=1, timeout=_DIAGNOSTIC_TIMEOUT)
         text = self.renderer.mapper(job.problem, job.target, search.objective, short, diagnostics=True)
         inside = folder / "diagnostics"
-        inside.mkdir()
         write_input(inside, text)
         arguments = [str(self.programs.mapper), "input.yaml"]
         ended = self.children.run(arguments, inside, inside / f"{_MAPPER}.log", _DIAGNOSTIC_BUDGET_S)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tqhw.backends.protocol import Design
+from tqhw.backends.timeloop.places import place_in
 from tqhw.backends.timeloop.process import Ended
 from tqhw.errors import TqhwError
 from tqhw.spec import Hardware, Invalid, Problem, Reason
@@ -97,15 +98,10 @@ def failure(program: str, ended: Ended, design: Design, folder: Path) -> TqhwErr
     message = "; ".join(said[:6])[:1500]
     if re.search(r"bad file|No space left", message):
         message += " (is the disk full?)"
-    place = str(folder)
-    for component in design.architecture.components():
-        if re.search(rf"\b{re.escape(component.name)}\b", message):
-            place = f"{component.place} (run folder: {folder})"
-            break
     how = f"signal {-ended.returncode}" if ended.returncode < 0 else f"exit code {ended.returncode}"
     return TqhwError(
         f"{program} wrote no statistics ({how}): {message}",
-        place=place,
+        place=f"{place_in(message, design)} (run folder: {folder})",
         lever="the folder holds input.yaml and the log; run the program on it to see more",
     )
 

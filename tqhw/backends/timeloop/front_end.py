@@ -6,13 +6,13 @@ import importlib
 import threading
 from dataclasses import dataclass
 from importlib import metadata
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
 
 from tqhw import energy
 from tqhw.backends.protocol import Design
+from tqhw.backends.timeloop.places import place_in
+from tqhw.backends.timeloop.runs import scratch, write_input
 from tqhw.errors import TqhwError
 from tqhw.spec import MATMUL, Problem, dump_problem, make_problem, yamlio
 from tqhw.spec.architecture import STORAGE_CLASSES
@@ -66,19 +66,15 @@ class FrontEnd:
         }
         if design.components_text:
             files["components_own"] = design.components_text
-        with _LOCK, TemporaryDirectory(prefix="tqhw-front-end-") as folder:
-            paths = []
-            for name, content in files.items():
-                path = Path(folder) / f"{name}.yaml"
-                path.write_text(content, encoding="utf-8")
-                paths.append(str(path))
+        with _LOCK, scratch("front-end") as folder:
+            paths = [str(write_input(folder, content, f"{name}.yaml")) for name, content in files.items()]
             try:
                 specification = self.v4.Specification.from_yaml_files(*paths)
                 flat = self.calls._specification_to_yaml_string(specification, False)
             except self.refusals as error:
                 raise TqhwError(
                     f"Timeloop's front end refuses it: {' '.join(str(error).split())[:2000]}",
-                    place=_place(str(error), design),
+                    place=place_in(str(error), design),
                     lever="see the message; the embedded engine's checks let it pass",
                 ) from error
         parsed: Map = yamlio.parse(flat, f"{self.name} on {design.name}")
@@ -133,11 +129,3 @@ def _complete(nodes: list[Any]) -> None:
             attributes = node.setdefault("attributes", Map())
             for key in ("width", "depth"):
                 attributes.setdefault(key, yamlio.Quoted(""))
-
-
-def _place(message: str, design: Design) -> str:
-    """The line of the component that a message names."""
-    for component in design.architecture.components():
-        if component.name in message:
-            return component.place
-    return design.architecture.source or design.name

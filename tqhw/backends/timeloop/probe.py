@@ -8,12 +8,12 @@ loop is undone; another version may say 12 or 6.
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from tqhw.backends.protocol import Design, Target
 from tqhw.backends.timeloop.flatten import architecture_section, problem_section
 from tqhw.backends.timeloop.process import Children
 from tqhw.backends.timeloop.programs import SUPPORTED
+from tqhw.backends.timeloop.runs import scratch, write_input
 from tqhw.backends.timeloop.statistics import read_statistics
 from tqhw.errors import TqhwError
 from tqhw.spec import (
@@ -73,9 +73,8 @@ def probe(program: Path, children: Children, budget_s: float) -> None:
             "ART": yamlio.parse(dump_art(target.art))["ART"],
         }
     )
-    with TemporaryDirectory(prefix="tqhw-probe-") as name:
-        folder = Path(name)
-        (folder / "input.yaml").write_text(text, encoding="utf-8")
+    with scratch("probe") as folder:
+        write_input(folder, text)
         ended = children.run([str(program), "input.yaml"], folder, folder / "log", budget_s)
         try:
             stats = read_statistics(folder, "timeloop-model", problem, target)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import fcntl
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -14,7 +18,7 @@ from tqhw.backends.timeloop.process import StoppedError
 from tqhw.errors import TqhwError
 from tqhw.spec.yamlio import write_text
 
-DONE = "done.json"
+DONE, LOCK = "done.json", "lock"
 
 
 def run_key(text: str, versions: dict[str, str]) -> str:
@@ -24,7 +28,7 @@ def run_key(text: str, versions: dict[str, str]) -> str:
 
 
 class RunFolders:
-    """Where runs are made: below ``root`` by their key and found again, or in passing without a root."""
+    """Where runs are made: below ``root``, kept by their key and found again, or in passing without a root."""
 
     def __init__(self, root: Path | None) -> None:
         self.root = root
@@ -49,40 +53,92 @@ class RunFolders:
             return None  # never started, or killed in between: it runs again
 
     def finish(self, folder: Path, seconds: float) -> None:
-        """Marks a run as done; the mark is written last, and whole or not at all."""
+        """Marks a run as done, last and whole or not at all; below a root it gets its place now."""
         write_text(folder / DONE, json.dumps({"seconds": round(seconds, 3)}) + "\n")
+        if self.root is None:
+            return
+        place = self.root / folder.name.partition(".")[0]
+        (folder / LOCK).unlink(missing_ok=True)
+        shutil.rmtree(place, ignore_errors=True)
+        try:
+            folder.rename(place)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # then another run has just come to the same end
+                raise _cannot_be_made(error, place) from None
+            shutil.rmtree(folder, ignore_errors=True)
 
     @contextmanager
     def open(self, key: str, name: str) -> Iterator[Path]:
-        """An empty folder for a run. Without a root it is removed when the run succeeds, and kept when it fails."""
+        """An empty folder for a run, which no other run shares.
+
+        Without a root it is removed when the run succeeds, and kept when it fails; below a root :meth:`finish` keeps
+        it under its key, and what a run left that failed or was killed goes when the same run is started again.
+        """
         try:
             if self.root is not None:
                 self._make_root(self.root)
-                folder = self.root / key
-                if folder.exists():
-                    shutil.rmtree(folder)  # what a run left that was killed
-                folder.mkdir()
+                self._sweep(self.root, key)
+                folder = Path(tempfile.mkdtemp(prefix=f"{key}.", dir=self.root))
             else:
                 folder = Path(tempfile.mkdtemp(prefix=f"tqhw-{name}-"))
+            held = _lock(folder)
         except OSError as error:
-            raise TqhwError(
-                f"a run folder cannot be made: {error.strerror}",
-                place=str(error.filename or self.root),
-                lever="free some space, or set TMPDIR or another folder",
-            ) from None
+            raise _cannot_be_made(error, self.root or Path(tempfile.gettempdir())) from None
         try:
             yield folder
         except StoppedError:
             shutil.rmtree(folder, ignore_errors=True)  # nothing is wrong with the run
             raise
+        finally:
+            if held is not None:
+                os.close(held)
         if self.root is None:
             shutil.rmtree(folder, ignore_errors=True)
 
+    def _sweep(self, root: Path, key: str) -> None:
+        for left in root.glob(f"{key}.*"):
+            with contextlib.suppress(FileNotFoundError):  # another run may sweep, too
+                held = _lock(left)
+                if held is not None:  # else a run is at work in it
+                    shutil.rmtree(left, ignore_errors=True)
+                    os.close(held)
 
-def write_input(folder: Path, text: str) -> Path:
-    """The run's input file."""
-    path = folder / "input.yaml"
+
+def _lock(folder: Path) -> int | None:
+    """Holds a run's folder as long as this process lives; None where another one does."""
+    held = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR)
     try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(held)
+        return None
+    return held
+
+
+def _cannot_be_made(error: OSError, place: Path) -> TqhwError:
+    return TqhwError(
+        f"a run folder cannot be made: {error.strerror}",
+        place=str(error.filename or place),
+        lever="free some space, or set TMPDIR or another folder",
+    )
+
+
+@contextmanager
+def scratch(name: str) -> Iterator[Path]:
+    """A folder that is gone afterwards, whatever happens. Raises TqhwError where it cannot be made."""
+    try:
+        made = tempfile.TemporaryDirectory(prefix=f"tqhw-{name}-")
+    except OSError as error:
+        raise _cannot_be_made(error, Path(tempfile.gettempdir())) from None
+    with made as folder:
+        yield Path(folder)
+
+
+def write_input(folder: Path, text: str, name: str = "input.yaml") -> Path:
+    """The run's input file, in a folder that is made where it is missing."""
+    path = folder / name
+    try:
+        folder.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         message = f"cannot be written: {error.strerror}"
