@@ -9,6 +9,7 @@ import platform
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -51,18 +52,17 @@ def run(
     watch = watch or unwatched
     engine = backend(experiment.backend, backend_settings(experiment, out))
     engine.versions()  # an engine that cannot run says so before anything else
-    folder = None if out is None else OutputFolder(out)
-
     search = Search(experiment.search.objective, jobs=jobs, cache=cache)
-    model = accuracy.network(experiment)
-    workload = layers.extract(model, accuracy.input_shape(experiment), name=experiment.model.name)
-    with accuracy.measuring(experiment, folder.kept if folder else None, jobs) as pending:
-        evaluated = hardware.evaluate(experiment, workload, engine, search, watch)
-        measured = pending.rows(watch)
-    results = assemble(experiment, workload, evaluated, measured, accuracy.scales(model))
-    results = replace(results, provenance=_provenance(experiment, engine, evaluated, command, started))
-    if folder is not None:
-        _write(results, folder, workload, evaluated, watch)
+    with nullcontext() if out is None else OutputFolder(out) as folder:
+        model = accuracy.network(experiment)
+        workload = layers.extract(model, accuracy.input_shape(experiment), name=experiment.model.name)
+        with accuracy.measuring(experiment, folder.kept if folder else None, jobs) as pending:
+            evaluated = hardware.evaluate(experiment, workload, engine, search, watch)
+            measured = pending.rows(watch)
+        results = assemble(experiment, workload, evaluated, measured, accuracy.scales(model))
+        results = replace(results, provenance=_provenance(experiment, engine, evaluated, command, started))
+        if folder is not None:
+            _write(results, folder, workload, evaluated, watch)
     return results
 
 

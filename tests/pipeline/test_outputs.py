@@ -86,3 +86,17 @@ def test_a_folder_without_permission_is_refused(tmp_path: Path) -> None:
 def test_a_place_that_cannot_hold_a_folder_is_refused() -> None:
     with pytest.raises(TqhwError, match=r"/proc/nowhere/out: cannot be written"):
         OutputFolder("/proc/nowhere/out")
+
+
+def test_a_run_that_fails_early_leaves_no_empty_folders(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="refused"), OutputFolder(tmp_path / "new" / "out"):
+        raise ValueError("refused")
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(ValueError, match="refused"), OutputFolder(tmp_path / "mine"):
+        raise ValueError("refused")
+    assert (tmp_path / "mine").is_dir()
+    with pytest.raises(ValueError, match="late"), OutputFolder(tmp_path / "new" / "out") as folder:
+        folder.kept("training").mkdir(parents=True)
+        raise ValueError("late")
+    assert (tmp_path / "new/out/kept/training").is_dir()

@@ -71,3 +71,23 @@ def test_nothing_compared_nothing_shown() -> None:
 @pytest.mark.parametrize(("side", "method"), [("any_precision (fused)", "any_precision"), ("FP32", "FP32")])
 def test_the_method_of_a_side(side: str, method: str) -> None:
     assert headline.method_of(side) == method
+
+
+def test_the_table_tells_which_way_was_divided() -> None:
+    (table,) = headline.ratios(sample())
+    assert table.note.splitlines()[0] == "initial loading: Any-Precision (fused)"
+    some = [replace(r, numerator="any_precision (streaming)") if r.bits == 8 else r for r in sample().summary]
+    (table,) = headline.ratios(replace(sample(), summary=tuple(some)))
+    mixed = "Any-Precision (fused) at 2, 4, 6 bits, Any-Precision (streaming) at 8 bits"
+    assert table.note.splitlines()[1] == f"precision switching: {mixed}"
+    some = [replace(r, numerator="any_precision (streaming)") if r.spad_model == "sram" else r for r in some]
+    (table,) = headline.ratios(replace(sample(), summary=tuple(some)))
+    line = f"smartbuffer_rf: {mixed}; register_file: {mixed}; sram: Any-Precision (streaming)"
+    assert table.note.splitlines()[2] == f"steady: {line}"
+
+
+def test_a_comparison_with_nothing_is_explained() -> None:
+    some = tuple(replace(r, value=None, denominator_value=0.0) for r in sample().summary if r.bits == 2)
+    (table,) = headline.ratios(replace(sample(), summary=some))
+    assert table.rows[0][3] == "x / 0"
+    assert table.note.splitlines()[-1].startswith("x / 0: ")

@@ -23,6 +23,7 @@ def test_numbers_have_three_digits(value: float, text: str) -> None:
 
 def test_ratios_and_claims() -> None:
     assert [labels.times(v) for v in (0.9523, 3.2, 14.21, 1234)] == ["0.95x", "3.20x", "14.2x", "1,234x"]
+    assert labels.times(None) == "x / 0"
     assert [labels.claim(v) for v in (20.0, 3.2, None)] == ["20x", "3.2x", ""]
 
 

@@ -44,13 +44,30 @@ def test_an_unknown_method_is_refused() -> None:
 def test_resnet50_comes_near_the_papers_number_without_being_tuned() -> None:
     """25,557,032 parameters: 26,560 batch-norm channels (2 each), 1,000 biases, the rest conv and fc weights."""
     resnet50 = Parameters(25_557_032 - 2 * 26_560 - 1_000, 54, 0, 26_560, 1_000)
-    any_precision, multi_model, folded, trained = storage_ratios(METHODS, BITS, resnet50, Options(), claimed=True)
+    any_precision, copied, multi_model, folded, trained = storage_ratios(
+        METHODS, BITS, resnet50, Options(), claimed=True
+    )
     assert trained.value == pytest.approx(3.5366, abs=1e-3)
     assert trained.paper == 3.53
     assert folded.value == pytest.approx(102.228 / (25.503 + 0.637 + 0.004), abs=1e-3)
-    assert (any_precision.numerator, multi_model.numerator) == ("any_precision", "multi_model")
+    assert [row.numerator for row in (any_precision, copied, multi_model)] == [
+        "any_precision",
+        "any_precision",
+        "multi_model",
+    ]
+    assert copied.numerator_value - any_precision.numerator_value == pytest.approx(25.502912)  # 8 bits a weight
     assert {row.paper for row in (any_precision, multi_model, folded)} == {None}
 
 
 def test_the_papers_storage_is_claimed_of_no_other_model() -> None:
     assert {row.paper for row in storage_ratios(METHODS, BITS, SMALL, Options())} == {None}
+
+
+@pytest.mark.parametrize(("requantize", "copies"), [("best", [0, 1]), ("streaming", [0]), ("fused", [1])])
+def test_the_baselines_copy_is_counted_where_its_way_needs_it(requantize: str, copies: list[int]) -> None:
+    rows = storage_ratios(("truncquant", "any_precision"), BITS, SMALL, Options(requantize=requantize))
+    found = [row for row in rows if row.numerator == "any_precision"]
+    assert [row.numerator_value for row in found] == pytest.approx(
+        [4.01244 + REST["unquantized"] + c - 4e-4 for c in copies]
+    )
+    assert ["quantized copy" in row.note for row in found] == [bool(c) for c in copies]

@@ -29,9 +29,17 @@ def test_the_paper_claims_nothing_about_other_baselines() -> None:
     assert {row.value for row in rows} == {1.0}
 
 
-def test_a_quantity_that_is_zero_gives_no_ratio() -> None:
+def test_where_truncquant_fetches_nothing_there_is_no_ratio_but_both_sides_are_told() -> None:
     roomy = network(layer(1000), rows=1000)
-    rows = against("any_precision", 2, "precision_switching", roomy, Options(), None)
+    traffic, weights, energy = against("any_precision", 2, "precision_switching", roomy, Options(), None)
+    assert (weights.value, weights.denominator_value) == (None, 0)
+    assert weights.numerator_value > 0
+    assert None not in (traffic.value, energy.value)
+
+
+def test_nothing_against_nothing_is_left_out() -> None:
+    roomy = network(layer(1000), rows=1000)
+    rows = against("any_precision", 2, "steady", roomy, Options(), None)
     assert [row.quantity for row in rows] == ["dram_traffic", "energy"]
 
 

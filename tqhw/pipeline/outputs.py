@@ -11,7 +11,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tqhw.errors import TqhwError
@@ -26,6 +26,7 @@ class OutputFolder:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        self._new = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             probe = tempfile.TemporaryDirectory(dir=self.path, prefix=_STAGING)
@@ -36,6 +37,16 @@ class OutputFolder:
                 f"cannot be written: {error.strerror}", place=str(path), lever="choose another --out"
             ) from None
         probe.cleanup()
+
+    def __enter__(self) -> OutputFolder:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """A run that fails before anything is kept leaves no empty folders of its own behind."""
+        if kind is not None:
+            for folder in self._new:
+                with suppress(OSError):
+                    folder.rmdir()  # refuses where something is inside
 
     def kept(self, name: str) -> Path:
         """Where long work, finished on its own, is kept for the next run."""

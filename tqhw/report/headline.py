@@ -55,13 +55,40 @@ def _ratios(sides: str, chosen: list[Ratio]) -> Table:
         what = labels.QUANTITIES.get(quantity, quantity)
         lines.append((what, spad, labels.STATES.get(state, state), *cells, paper))
     heads = ("How many times more", "Scratchpads", "State", *map(labels.bits, bits))
-    table, note = tuple(lines), ""
+    table, notes = tuple(lines), _ways(chosen)
     if any(line[-1] for line in table):
         heads = (*heads, "Paper")
-        note = "Paper: the most that it claims for something near, for comparison; nothing here is tuned to it."
+        notes += ("Paper: the most that it claims for something near, for comparison; nothing here is tuned to it.",)
     else:
         table = tuple(line[:-1] for line in table)
+    if any(r.value is None for r in chosen):
+        notes += (f"{labels.times(None)}: the right-hand method moves nothing.",)
+    note = "\n".join(notes)
     return Table(f"Headline ratios: {sides}", heads, table, labels=3, note=note, break_before=groups(table))
+
+
+def _ways(chosen: list[Ratio]) -> tuple[str, ...]:
+    """How Any-Precision, which has ways to choose from, went about it: a line per state."""
+    found: dict[str, dict[str, dict[str, list[str]]]] = {}  # state -> scratchpads -> way -> bits
+    for r in (r for r in chosen if method_of(r.numerator) == "any_precision"):
+        way = r.numerator.replace("any_precision", labels.METHODS["any_precision"])
+        bits = found.setdefault(r.state or "", {}).setdefault(r.spad_model or "", {}).setdefault(way, [])
+        if str(r.bits) not in bits:
+            bits.append(str(r.bits))
+    lines = []
+    for state, spads in found.items():
+        texts = {spad: _way(ways) for spad, ways in spads.items()}
+        one = len(set(texts.values())) == 1
+        told = next(iter(texts.values())) if one else "; ".join(f"{spad}: {text}" for spad, text in texts.items())
+        lines.append(f"{labels.STATES.get(state, state)}: {told}")
+    return tuple(lines)
+
+
+def _way(ways: dict[str, list[str]]) -> str:
+    """``Any-Precision (fused) at 2, 4 bits, Any-Precision (streaming) at 8 bits``."""
+    if len(ways) == 1:
+        return next(iter(ways))
+    return ", ".join(f"{way} at {', '.join(bits)} bits" for way, bits in ways.items())
 
 
 def _merged(rows: _Rows) -> _Rows:

@@ -54,8 +54,10 @@ def percent(value: float | None) -> str:
     return NOT_MEASURED if value is None else f"{value:.1f}"
 
 
-def times(value: float) -> str:
-    """A ratio: 3.21x, 20.4x, 1,230x."""
+def times(value: float | None) -> str:
+    """A ratio: 3.21x, 20.4x, 1,230x; None where something is compared with nothing."""
+    if value is None:
+        return "x / 0"
     return f"{value:.2f}x" if abs(value) < 10 else f"{number(value)}x"
 
 

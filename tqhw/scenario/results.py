@@ -141,7 +141,7 @@ class ScheduleRow:
 
 @dataclass(frozen=True)
 class Ratio:
-    """A headline: ``value`` = numerator / denominator, with what they are.
+    """A headline: ``value`` = numerator / denominator, with what they are; None where the denominator is 0.
 
     ``quantity``: ``dram_traffic``, ``dram_weight_traffic``, ``energy`` or ``storage``. ``paper`` is the paper's
     number for the nearest claim, for comparison only. ``spad_model`` is None where it plays no role.
@@ -156,7 +156,7 @@ class Ratio:
     numerator_value: float
     denominator_value: float
     unit: str
-    value: float
+    value: float | None
     paper: float | None
     note: str
 

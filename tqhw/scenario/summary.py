@@ -57,7 +57,7 @@ def against(
     rows = []
     for quantity, (unit, note) in QUANTITIES.items():
         upper, lower = (_amount(found.cost, quantity) for found in (top, bottom))
-        if lower > 0:
+        if upper > 0 or lower > 0:
             rows.append(
                 Ratio(
                     quantity=quantity,
@@ -69,7 +69,7 @@ def against(
                     numerator_value=upper,
                     denominator_value=lower,
                     unit=unit,
-                    value=upper / lower,
+                    value=upper / lower if lower > 0 else None,
                     paper=_claim(baseline, quantity, state),
                     note=note,
                 )
@@ -101,13 +101,16 @@ def storage_ratios(
     ours = storage("truncquant", bits, parameters, options).megabytes
     as_trained = storage("truncquant", ALL_PRECISIONS, parameters, options, TRAINED).megabytes
     whole, folded = parameters.float_megabytes(), "batch norm folded to scale and shift, for these precisions"
-    copy = "" if options.requantize == "streaming" else "; with the quantized copy of its steady state"
-    notes = {"any_precision": f"{folded}{copy}", "multi_model": folded}
-    rows = [
-        _storage_ratio(method, storage(method, bits, parameters, options).megabytes, ours, None, note)
-        for method, note in notes.items()
-        if method in methods
-    ]
+    rows = []
+    for method in ("any_precision", "multi_model"):
+        if method in methods:
+            found = storage(method, bits, parameters, options)
+            copy = found.parts["quantized_copy"]
+            if not copy or options.requantize == "best":
+                rows.append(_storage_ratio(method, found.megabytes - copy, ours, None, folded))
+            if copy:
+                note = f"{folded}; with the quantized copy that it writes back"
+                rows.append(_storage_ratio(method, found.megabytes, ours, None, note))
     trained = "batch norm as trained (four numbers a channel), for all of 1 to 8 bits"
     return (
         *rows,
