@@ -9,6 +9,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+MANY = 12
+"""So many names are listed beside a suggestion; of more, the suggestion is easier to find alone."""
+
 
 class TqhwError(Exception):
     """A bad input. ``place`` is a file, line or key; ``lever`` is what to do about it."""
@@ -30,6 +33,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     folded = {k.lower(): k for k in names}
     if name.lower() in folded:
         close = [folded[name.lower()]]
+    if close and len(names) > MANY:
+        return f"did you mean '{close[0]}'?"
     hint = f"did you mean '{close[0]}'? " if close else ""
     return f"{hint}known: {', '.join(names)}" if names else "none is known here"
 

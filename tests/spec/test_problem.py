@@ -57,6 +57,7 @@ def test_a_name_in_the_file_wins_over_the_file_name(tmp_path: Path) -> None:
         ("M: 2,", "M: 0,", ["p.yaml:16: instance: M", "'0' must be a whole number of at least 1"]),
         ("M: 2,", "M: -3,", ["'-3' must be a whole number"]),
         ("M: 2,", "M: 2.5,", ["'2.5' must be a whole number"]),
+        ("M: 2,", "M: 9007199254740993,", ["M", "9007199254740993 is more than the 9007199254740992 that can be"]),
         ("M: 2,", "M: true,", ["'True' must be a whole number"]),
         ("M: 2,", "", ["p.yaml:16: instance", "dimension M has no bound", "add `M: ...`"]),
         ("M: 2,", "M: 2, stepp: 1,", ["unknown dimension or coefficient 'stepp'", "did you mean 'step'?"]),

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from tqhw.errors import TqhwError
 from tqhw.spec import ERT, Hardware, Problem
+from tqhw.spec.problem import LARGEST
 
-MAX_COMPUTES = 2**53  # whole numbers that a double holds
 MAX_WORDS = 3_037_000_499  # whose square is a 64 bit integer
 
 Ints = NDArray[np.int64]
@@ -125,7 +125,7 @@ def _check_size(problem: Problem) -> None:
     """Timeloop counts in doubles and multiplies tile sizes as 64 bit integers; beyond either nothing is exact."""
     largest = max(problem.tensor_words(space) for space in problem.shape.data_spaces)
     for what, number, bound in (
-        ("computes", problem.computes, MAX_COMPUTES),
+        ("computes", problem.computes, LARGEST),
         ("words in a tensor", largest, MAX_WORDS),
     ):
         if number > bound:

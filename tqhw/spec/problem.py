@@ -13,6 +13,9 @@ from tqhw.spec import yamlio
 from tqhw.spec.fields import as_flag, as_list, as_name, as_names
 from tqhw.spec.yamlio import Map, as_map
 
+LARGEST = 2**53
+"""Above it a double, in which energies are added up, does not hold every whole number."""
+
 
 @dataclass(frozen=True)
 class Term:
@@ -242,4 +245,6 @@ def _check_keys(mapping: Map, known: tuple[str, ...]) -> None:
 def _positive(value: Any, place: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise TqhwError(f"'{value}' must be a whole number of at least 1", place=place)
+    if value > LARGEST:
+        raise TqhwError(f"{value} is more than the {LARGEST} that can be counted exactly", place=place)
     return value
