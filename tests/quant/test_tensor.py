@@ -17,9 +17,26 @@ def weights(dtype=torch.float32, count=1_000_000):
     return w
 
 
+def at_every_edge(dtype):
+    """For each of the 255 edges of the 8-bit bins the last weight below and the first above; the largest is 1."""
+    one = torch.ones(1, dtype=dtype)
+    edge = torch.arange(1, 256)
+    below, above = -one.expand(255), one.expand(255)
+    while True:
+        middle = (below + above) / 2
+        if ((middle == below) | (middle == above)).all():
+            return torch.cat([below, above])
+        reached = quantize(torch.cat([middle, one]), 8).codes[:-1] >= edge
+        below, above = torch.where(reached, below, middle), torch.where(reached, middle, above)
+
+
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_truncating_is_quantizing_for_truncquant_and_not_for_dorefa(dtype):
-    w = weights(dtype)
+    edges = at_every_edge(dtype)
+    w = torch.cat([weights(dtype), edges])
+    assert w.abs().max() == 1
+    below, above = quantize(w, 8).codes[-510:].int().chunk(2)
+    assert (below < above).all(), "they lie on both sides"
     for scheme, exact in (("truncquant", True), ("dorefa", False)):
         codes = {bits: quantize(w, bits, scheme) for bits in range(1, 9)}
         same = [
