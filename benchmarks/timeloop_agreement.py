@@ -2,10 +2,10 @@
 
     python benchmarks/timeloop_agreement.py [--models resnet18 ...] [--bits 1 2 ...] [--search-bits 8] [--out FILE]
 
-Every distinct layer of every network is mapped by our mapper on eyeriss_like at the widths --search-bits, and every
-mapping evaluated at every width by our engine and by timeloop-model on PATH. Three ways of storing weights: rows as
-wide as the words (bitplane layout), all stored bits fetched (packed layout), and scratchpad rows of a fixed width.
-Accelergy's tables are compared with ours, too.
+Every distinct layer of every network is mapped by our mapper on eyeriss_like, at every width anew, and the mapping
+evaluated by our engine and by timeloop-model on PATH. With --search-bits the mappings found at those widths are
+evaluated at every width. Three ways of storing weights: rows as wide as the words (bitplane layout), all stored bits
+fetched (packed layout), and scratchpad rows of a fixed width. Accelergy's tables are compared with ours, too.
 """
 
 from __future__ import annotations
@@ -14,15 +14,18 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from tqhw import architecture, engine, mapper, models, workload
+from tqhw import architecture, engine, models, workload
+from tqhw.backends import Design, Found, Job, Search, Target
 from tqhw.backends.compare import compare
 from tqhw.backends.embedded import Embedded
-from tqhw.backends.protocol import Design, Target
 from tqhw.backends.timeloop import Options, Timeloop
-from tqhw.errors import TqhwError
-from tqhw.spec import Mapping, Problem
+from tqhw.spec import Invalid
+from tqhw.spec import Mapping as LoopMapping
+from tqhw.workload import Layer
 
 WAYS = {
     "bitplane": lambda bits: {"weight_bits": bits, "fetch_bits": bits},
@@ -36,8 +39,7 @@ def main() -> int:
     parser.add_argument("--models", nargs="+", default=["resnet18", "resnet50", "mobilenet_v2"])
     parser.add_argument("--bits", nargs="+", type=int, default=list(range(1, 9)))
     parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=list(WAYS))
-    parser.add_argument("--search-bits", nargs="+", type=int, default=[8])
-    parser.add_argument("--budget", type=float, help="seconds of our mapper per layer")
+    parser.add_argument("--search-bits", nargs="+", type=int, help="widths to map at; without it, at each width anew")
     parser.add_argument("--out", type=Path, help="a JSON line per width and way")
     given = parser.parse_args()
     layers = {}
@@ -51,15 +53,13 @@ def main() -> int:
     theirs_engine, ours_engine = Timeloop(Options()), Embedded()
     total = invalid = differing = table_differences = 0
     for way in given.ways:
-        mapped = []
-        for bits in given.search_bits:
-            target = ours_engine.target(design_at(way, bits))
-            for model, layer in layers.values():
-                name = f"{model} {layer.names[0]}, mapped for {bits} bits"
-                mapped.append((name, layer.problem, best(layer.problem, target, given.budget)))
-        print(f"{way}: {len(mapped)} mappings", flush=True)
         for bits in given.bits:
             start = time.perf_counter()
+            mapped = []
+            for searched in given.search_bits or [bits]:
+                target = ours_engine.target(design_at(way, searched))
+                for (model, layer), mapping in zip(layers.values(), mappings(layers, target, ours_engine), strict=True):
+                    mapped.append((f"{model} {layer.names[0]}, mapped for {searched} bits", layer.problem, mapping))
             design = design_at(way, bits)
             target, tables = theirs_engine.target(design), ours_engine.target(design)
             same = tables.ert.energies == target.ert.energies and tables.art.areas == target.art.areas
@@ -89,13 +89,14 @@ def design_at(way: str, bits: int) -> Design:
     return Design(found.name, found.architecture, found.hardware, found.text, found.components_text)
 
 
-def best(problem: Problem, target: Target, budget_s: float | None) -> Mapping:
-    try:
-        return mapper.search(problem, target.hardware, target.ert, budget_s=budget_s).mapping
-    except TqhwError:
-        if budget_s is None:
-            raise
-    return mapper.search(problem, target.hardware, target.ert).mapping
+def mappings(layers: Mapping[Any, tuple[str, Layer]], target: Target, ours: Embedded) -> list[LoopMapping]:
+    """The best mapping of every layer; the cache has those that were searched before."""
+    jobs = [Job(layer.problem, target) for _, layer in layers.values()]
+    found = ours.search(jobs, Search())
+    lost = [job.problem.name for job, one in zip(jobs, found, strict=True) if isinstance(one, Invalid)]
+    if lost:
+        sys.exit(f"no mapping of {', '.join(lost)}")
+    return [one.mapping for one in found if isinstance(one, Found)]
 
 
 if __name__ == "__main__":

@@ -10,13 +10,14 @@ from tests.backends.cases import REFERENCE, layer, reference_design, rendered_de
 from tqhw import engine
 from tqhw.backends.compare import compare
 from tqhw.backends.embedded import Embedded
-from tqhw.backends.protocol import Found, Job, Search
+from tqhw.backends.protocol import Design, Found, Job, Search
 from tqhw.backends.record import record
 from tqhw.backends.timeloop import Options, Timeloop, front_end
 from tqhw.backends.timeloop.constraints import constraint_targets
 from tqhw.backends.timeloop.flatten import architecture_section
 from tqhw.engine.conformance import check_folder
-from tqhw.spec import BMM, CONV2D, Invalid, make_problem
+from tqhw.errors import TqhwError
+from tqhw.spec import BMM, CONV2D, Invalid, flatten, make_problem, parse_architecture, yamlio
 
 pytestmark = [pytest.mark.timeloop, pytest.mark.usefixtures("timeloop_programs")]
 ARCHITECTURES = sorted(path.stem for path in (REFERENCE / "arch").glob("*.yaml"))
@@ -52,18 +53,52 @@ def test_a_search_out_of_time_gives_its_best_so_far() -> None:
     assert found.seconds >= 2
 
 
+def changed_design(old: str, new: str) -> Design:
+    """The reference's two_level with one piece of its text replaced."""
+    known = reference_design("two_level")
+    assert old in known.text
+    text = known.text.replace(old, new)
+    changed = parse_architecture(yamlio.parse(text, "changed.yaml"), "changed.yaml", "changed")
+    return Design("changed", changed, flatten(changed), text, known.components_text)
+
+
 def test_no_mapping_is_diagnosed_per_level() -> None:
-    design = rendered_design(weights_spad_rows=1, weights_spad_words=1, ifmap_spad_rows=1, ifmap_spad_words=1)
+    # 64 x 64 weights of a filter position, in a buffer of 512 x 4 words.
+    mac = "datawidth: 8}\n\n  - !Component\n    name: mac"
+    full = "constraints: {dataspace: {keep: [Weights]}, temporal: {factors: [C=64, M=64]}}"
+    design = changed_design(mac, mac.replace("\n", f"\n    {full}\n", 1))
     backend = Timeloop(Options(timeout=200))
     target = backend.target(design)
-    # Sixteen filter columns in one row of the array, of which there are twelve.
-    problem = make_problem(CONV2D, {**SMALL, "C": 8, "S": 13, "R": 1, "Q": 1, "P": 1, "N": 1, "M": 13 * 17})
-    (found,) = backend.search([Job(problem, target)], Search())
-    if isinstance(found, Invalid):
-        assert all(reason.level and reason.message for reason in found.reasons)
-    else:
-        ours = engine.evaluate(problem, target.hardware, target.ert, found.mapping)
-        assert compare("", ours, found.stats) == []
+    (found,) = backend.search([Job(layer(), target)], Search())
+    assert isinstance(found, Invalid)
+    assert {(reason.level, reason.rule, reason.bound) for reason in found.reasons} == {("buffer", "capacity", 2048)}
+    assert all(reason.demand > 2048 for reason in found.reasons)
+    assert "mappings fail by capacity, one of them as: mapped tile size" in found.reasons[0].message
+    ours = Embedded().search([Job(layer(), target)], Search(cache=False))
+    assert isinstance(ours[0], Invalid)
+
+
+def test_what_real_accelergy_refuses_is_told_with_our_line() -> None:
+    design = changed_design('type: "LPDDR4"', "type: LPDDR4")
+    with pytest.raises(TqhwError, match=r"Failed to evaluate: LPDDR4; Location: arch attribute") as caught:
+        Timeloop(use_front_end=False).target(design)
+    assert str(caught.value.place).startswith("changed.yaml:9 (log: ")
+
+
+def test_what_real_timeloop_refuses_is_told_with_our_file() -> None:
+    backend = Timeloop(Options(victory_condition=2), use_front_end=False)
+    target = backend.target(changed_design("depth: 512,", "depth: 512, n_ports: 0,"))
+    with pytest.raises(
+        TqhwError, match=r"timeloop-mapper wrote no statistics \(signal 6\).*`num_ports == 2' failed"
+    ) as caught:
+        backend.search([Job(layer(4, 4), target)], Search())
+    assert str(caught.value.place).startswith("changed.yaml (run folder: ")
+
+
+def test_the_dummy_estimator_of_real_accelergy_is_refused() -> None:
+    design = changed_design('type: "LPDDR4", row_bits', 'type: "LPDDR4", technology: -1, row_bits')
+    with pytest.raises(TqhwError, match=r"'DRAM' is estimated by Accelergy's dummy.*\(changed.yaml:9\)"):
+        Timeloop().target(design)
 
 
 def test_fifty_fresh_random_mappings_conform(tmp_path: Path) -> None:
