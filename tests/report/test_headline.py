@@ -75,15 +75,15 @@ def test_the_method_of_a_side(side: str, method: str) -> None:
 
 def test_the_table_tells_which_way_was_divided() -> None:
     (table,) = headline.ratios(sample())
-    assert table.note.splitlines()[0] == "initial loading: Any-Precision (fused)"
+    assert table.note.splitlines()[0] == "Initial loading: Any-Precision (fused)"
     some = [replace(r, numerator="any_precision (streaming)") if r.bits == 8 else r for r in sample().summary]
     (table,) = headline.ratios(replace(sample(), summary=tuple(some)))
     mixed = "Any-Precision (fused) at 2, 4, 6 bits, Any-Precision (streaming) at 8 bits"
-    assert table.note.splitlines()[1] == f"precision switching: {mixed}"
+    assert table.note.splitlines()[1] == f"Precision switching: {mixed}"
     some = [replace(r, numerator="any_precision (streaming)") if r.spad_model == "sram" else r for r in some]
     (table,) = headline.ratios(replace(sample(), summary=tuple(some)))
     line = f"smartbuffer_rf: {mixed}; register_file: {mixed}; sram: Any-Precision (streaming)"
-    assert table.note.splitlines()[2] == f"steady: {line}"
+    assert table.note.splitlines()[2] == f"Steady: {line}"
 
 
 def test_a_comparison_with_nothing_is_explained() -> None:

@@ -80,7 +80,7 @@ def _ways(chosen: list[Ratio]) -> tuple[str, ...]:
         texts = {spad: _way(ways) for spad, ways in spads.items()}
         one = len(set(texts.values())) == 1
         told = next(iter(texts.values())) if one else "; ".join(f"{spad}: {text}" for spad, text in texts.items())
-        lines.append(f"{labels.STATES.get(state, state)}: {told}")
+        lines.append(f"{labels.STATES.get(state, state).capitalize()}: {told}")
     return tuple(lines)
 
 
