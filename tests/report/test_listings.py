@@ -93,3 +93,13 @@ def test_on_the_terminal_repeated_labels_are_left_out() -> None:
         console.print(table.terminal())
     cells = [[c.strip() for c in line.split("│")[1:-1]] for line in captured.get().splitlines() if line.startswith("│")]
     assert cells == [["x", "y", "1"], ["", "y", "2"], ["", "z", "3"], ["w", "z", "[4]"]]
+
+
+def test_the_energies_of_the_cheapest_ways_say_so() -> None:
+    table = listings.energy(sample())
+    assert table is not None
+    assert table.note == listings.BEST
+    scenario = {**sample().experiment["scenario"], "requantize": "streaming"}
+    one_way = listings.energy(replace(sample(), experiment={**sample().experiment, "scenario": scenario}))
+    assert one_way is not None
+    assert one_way.note == ""

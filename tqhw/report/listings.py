@@ -9,6 +9,10 @@ from tqhw.report.table import Table, groups
 from tqhw.scenario.results import COMPONENTS, QUANTIZER, LayerRow, Results
 
 DEFAULT_SCHEME = "truncquant"
+BEST = (
+    "Any-Precision takes in each state the way that costs least there; "
+    "per inference and in a schedule it keeps to one way."
+)
 
 
 def precisions(results: Results) -> tuple[int, ...]:
@@ -51,7 +55,9 @@ def energy(results: Results) -> Table | None:
         for key, found in cells.items()
     )
     heads = (f"{c} (estimate)" if c == QUANTIZER else c for c in components)
-    return _table("Energy in mJ: what a state needs, one inference included", (*heads, "Total"), rows)
+    chooses = results.experiment.get("scenario", {}).get("requantize") == "best"
+    note = BEST if chooses and any(method == "any_precision" for _, _, method in cells) else ""
+    return _table("Energy in mJ: what a state needs, one inference included", (*heads, "Total"), rows, note)
 
 
 def traffic(results: Results) -> Table | None:
@@ -193,11 +199,11 @@ def _numbers(values: Iterable[float | None]) -> tuple[str, ...]:
     return tuple("-" if value is None else labels.number(value) for value in values)
 
 
-def _table(title: str, heads: tuple[str, ...], rows: tuple[tuple[str, ...], ...]) -> Table | None:
+def _table(title: str, heads: tuple[str, ...], rows: tuple[tuple[str, ...], ...], note: str = "") -> Table | None:
     """A table by state, bits and method, sorted in that order; the order of first appearance counts."""
     if not rows:
         return None
     order = [list(dict.fromkeys(row[i] for row in rows)) for i in range(3)]
     order[1].sort(key=lambda text: int(text.split()[0]))
     ordered = tuple(sorted(rows, key=lambda row: tuple(order[i].index(row[i]) for i in range(3))))
-    return Table(title, ("State", "Bits", "Method", *heads), ordered, labels=3, break_before=groups(ordered))
+    return Table(title, ("State", "Bits", "Method", *heads), ordered, 3, note, groups(ordered))
