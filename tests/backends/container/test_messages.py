@@ -166,6 +166,33 @@ def test_the_log_is_kept_when_a_run_fails(tmp_path: Path, monkeypatch: pytest.Mo
     assert (tmp_path / "runs" / "container" / "container.log").read_text() == "boom\n"
 
 
+def test_a_container_that_a_killed_run_left_is_ended_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = 'Error: creating container storage: the container name "tqhw-1" is already in use by 1f. You have to remove'
+    body = f"""
+echo "$1" >> '{tmp_path}/calls'
+if [ "$1" = kill ]; then touch '{tmp_path}/killed'; fi
+if [ "$1" = run ]; then
+    if [ -e '{tmp_path}/killed' ]; then echo 'started'; exit 1; fi
+    echo '{said}'; exit 125
+fi
+"""
+    engine(tmp_path, monkeypatch, body, "podman")
+    found = Container(ContainerOptions(engine="podman", timeloop=Options(folder=tmp_path / "runs")))
+    with pytest.raises(TqhwError, match="exit code 1 and no answer: started"):
+        found.target(rendered_design())
+    assert (tmp_path / "calls").read_text().split() == ["run", "kill", "rm", "run"]
+
+
+def test_two_runs_in_one_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine(tmp_path, monkeypatch, "exit 0")
+    found = Container(ContainerOptions(engine="docker", timeloop=Options(folder=tmp_path / "runs")))
+    with (
+        found._folder(),
+        pytest.raises(TqhwError, match=r"runs/container: another run is at work in this folder \(wait for its end"),
+    ):
+        found.target(rendered_design())
+
+
 def test_the_time_limit_kills_the_container_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     body = f"""
 echo "$@" >> '{tmp_path}/calls'

@@ -19,7 +19,7 @@ from tests.backends.cases import layer, rendered_design
 from tqhw import engine
 from tqhw.backends.container import Container, ContainerOptions, build_image
 from tqhw.backends.container.engines import Engine, find_engine
-from tqhw.backends.container.run import run_arguments
+from tqhw.backends.container.run import container_name, run_arguments
 from tqhw.backends.embedded import Embedded
 from tqhw.backends.random_mappings import random_mappings
 from tqhw.backends.timeloop import Options
@@ -142,6 +142,18 @@ def test_ctrl_c_ends_the_container(container_engine: Engine, folder: Path) -> No
         for _ in range(100):
             backend.evaluate(problem, target, next(random_mappings(problem, target.hardware, 1)))
     assert started.is_set()
+    assert names(container_engine) == []
+
+
+def test_a_container_that_a_killed_run_left_is_ended_first(container_engine: Engine, folder: Path) -> None:
+    place = folder / "container"
+    arguments = run_arguments(container_engine, IMAGE, place, container_name(place), 512)
+    left = subprocess.Popen([*arguments[: arguments.index(IMAGE) + 1], "-c", "import time; time.sleep(600)"])
+    end = time.monotonic() + 60
+    while not names(container_engine) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert container(container_engine, folder).versions()["tqhw (in the image)"]
+    assert left.wait(60) != 0
     assert names(container_engine) == []
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shutil
 import tempfile
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,15 +15,17 @@ from typing import Any, Literal
 
 from tqhw.backends.container.engines import Engine, explain, find_engine
 from tqhw.backends.container.image import DEFAULT_IMAGE
-from tqhw.backends.container.run import run_container
+from tqhw.backends.container.run import CANNOT_START, container_name, kill, run_container
 from tqhw.backends.exchange import Request, read_answer, read_found, read_stats, read_target, write_request
 from tqhw.backends.protocol import Design, Found, Job, Search, Target
 from tqhw.backends.timeloop.options import Options
+from tqhw.backends.timeloop.runs import hold
 from tqhw.errors import TqhwError
 from tqhw.spec import Invalid, Problem, Stats
 from tqhw.spec import Mapping as LoopMapping
 
 _OUT_OF_MEMORY = re.compile(r"MemoryError|bad_alloc|(?:memory allocation|cannot allocate|out of memory)", re.IGNORECASE)
+_NAME_TAKEN = re.compile(r"name \S+ is already in use", re.IGNORECASE)
 Evaluation = tuple[Problem, Target, LoopMapping]
 
 
@@ -115,9 +117,12 @@ class Container:
         request = Request(options.inner, verb, inner, options.memory_mb * 1024 * 1024, **fields)
         with self._folder() as folder:
             write_request(folder, request)
-            name = f"tqhw-{uuid.uuid4().hex[:12]}"
-            limits = (options.memory_mb, options.time_limit_s)
-            ended = run_container(self.engine, options.image, folder, name, *limits, done)
+            name = container_name(folder)
+            arguments = (self.engine, options.image, folder, name, options.memory_mb, options.time_limit_s, done)
+            ended = run_container(*arguments)
+            if ended.returncode == CANNOT_START and _NAME_TAKEN.search(ended.log):
+                kill(self.engine, name)
+                ended = run_container(*arguments)
             answer = read_answer(folder)
             if answer is None:
                 raise _no_answer(self.engine, ended.returncode, ended.timed_out, ended.log, options, folder)
@@ -135,7 +140,14 @@ class Container:
             except OSError as error:
                 message = f"the run folder cannot be made: {error.strerror}"
                 raise TqhwError(message, place=str(folder), lever="choose another folder") from None
-            yield folder
+            held = hold(folder)
+            if held is None:
+                message = "another run is at work in this folder"
+                raise TqhwError(message, place=str(folder), lever="wait for its end, or choose another folder")
+            try:
+                yield folder
+            finally:
+                os.close(held)
             return
         folder = Path(tempfile.mkdtemp(prefix="tqhw-container-"))
         try:
@@ -161,7 +173,7 @@ def _no_answer(
             place=str(folder),
             lever="raise memory_mb, or lower jobs and num_threads",
         )
-    if code in (125, 126, 127):
+    if code in (CANNOT_START, 126, 127):
         return explain(engine, options.image, log)
     said = " ".join(log.split())[-600:] or "it said nothing"
     return TqhwError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import subprocess
 import time
@@ -17,9 +18,15 @@ from tqhw.errors import TqhwError
 MOUNT = "/run/tqhw"
 PYTHON = "/opt/tqhw/bin/python"
 LOG = "container.log"
+CANNOT_START = 125  # the exit code of docker and podman where they start no container
 _POLL_S = 0.05
 _SCRATCH_MB = 1024
 _PIDS = 512
+
+
+def container_name(folder: Path) -> str:
+    """One folder, one container: what a run left that was killed is found by its name."""
+    return f"tqhw-{hashlib.sha256(bytes(folder)).hexdigest()[:12]}"
 
 
 def run_arguments(engine: Engine, image: str, folder: Path, name: str, memory_mb: int) -> list[str]:

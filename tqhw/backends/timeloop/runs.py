@@ -81,7 +81,7 @@ class RunFolders:
                 folder = Path(tempfile.mkdtemp(prefix=f"{key}.", dir=self.root))
             else:
                 folder = Path(tempfile.mkdtemp(prefix=f"tqhw-{name}-"))
-            held = _lock(folder)
+            held = hold(folder)
         except OSError as error:
             raise _cannot_be_made(error, self.root or Path(tempfile.gettempdir())) from None
         try:
@@ -98,14 +98,14 @@ class RunFolders:
     def _sweep(self, root: Path, key: str) -> None:
         for left in root.glob(f"{key}.*"):
             with contextlib.suppress(FileNotFoundError):  # another run may sweep, too
-                held = _lock(left)
+                held = hold(left)
                 if held is not None:  # else a run is at work in it
                     shutil.rmtree(left, ignore_errors=True)
                     os.close(held)
 
 
-def _lock(folder: Path) -> int | None:
-    """Holds a run's folder as long as this process lives; None where another one does."""
+def hold(folder: Path) -> int | None:
+    """Holds a run's folder as long as this process lives, by the file number to be closed; None where another does."""
     held = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR)
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
