@@ -155,3 +155,25 @@ def test_an_onnx_file_is_compared_with_pytorch(trained: Path, tmp_path: Path, mo
         assert f"{bits} bits in onnxruntime: 450 of 450 answers as in PyTorch" in found.stdout
     monkeypatch.setattr("tqhw.train.onnx_check.TOLERANCE", -1.0)
     assert tqhw("export", trained, "--out", tmp_path / "m.onnx").exit_code == 1
+
+
+def test_corrupt_images_that_are_skipped_are_named(tmp_path: Path) -> None:
+    pictures = pytest.importorskip("PIL.Image")
+    for part in ("train", "val"):
+        for name in ("apple", "pear"):
+            (tmp_path / part / name).mkdir(parents=True)
+            for number in range(3):
+                pictures.new("RGB", (9, 9), (90 * number, 10, 10)).save(tmp_path / part / name / f"{number}.png")
+    bad = {part: tmp_path / part / "pear" / "1.png" for part in ("train", "val")}
+    for path in bad.values():
+        path.write_bytes(path.read_bytes()[:50])
+    (tmp_path / "recipe.yaml").write_text(
+        "{bits: [2], model: {name: resnet20, options: {num_classes: 2}},"
+        " training: {epochs: 1, batch_size: 6, threads: 1},"
+        f" data: {{name: imagefolder, path: '{tmp_path}', size: 8}}}}"
+    )
+    arguments = ("train", tmp_path / "recipe.yaml", "--out", tmp_path / "out")
+    assert f"{bad['train']}: cannot be read as an image" in refused(*arguments)
+    skipping = tqhw(*arguments, "--set", "data.skip_corrupt=true")
+    assert f"skipped 1 corrupt images: {bad['train']}" in skipping.stderr
+    assert f"skipped 1 corrupt images: {bad['val']}" in tqhw("eval", tmp_path / "out").stderr

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from tqhw.spec import yamlio
     from tqhw.train import Accuracy, Cell, Data, Recipe
+    from tqhw.train.recipe import DataRecipe
 
 RecipeFile = Annotated[Path, typer.Argument(help="Method, bits, model, data, quantization, training.")]
 Settings = Annotated[
@@ -171,11 +172,17 @@ def _measure(places: Sequence[Path], bits: tuple[int, ...] | None, stored: int, 
         )
     found: dict[str, list[Accuracy]] = {}
     rows = []
+    opened: dict[DataRecipe, Data] = {}
     for path in paths:
         model, recipe = load_run(path)
-        measured = evaluate_run(model, recipe, recipe.bits if bits is None else bits, stored=stored)
+        if recipe.data not in opened:
+            opened[recipe.data] = recipe.data.open()
+        data = opened[recipe.data]
+        measured = evaluate_run(model, recipe, recipe.bits if bits is None else bits, stored=stored, data=data)
         found.setdefault(recipe.way.label, []).extend(measured)
         rows += [{"method": recipe.method, "seed": recipe.training.seed, **asdict(row)} for row in measured]
+    for data in opened.values():
+        _tell_skipped(data)
     if json is not None:
         write_json({"accuracy": rows}, json)
     if json != "-":
