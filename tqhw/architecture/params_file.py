@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -50,8 +51,13 @@ class _FileModel(BaseModel):
 
 def load_parameters(path: Path) -> Parameters:
     """The params.yaml of a template folder. Raises TqhwError with its line for anything not as described there."""
-    source = str(path)
-    document = yamlio.as_map(yamlio.load(path), source, "params.yaml")
+    return _parsed(yamlio.read_text(path), str(path))
+
+
+@cache
+def _parsed(text: str, source: str) -> Parameters:
+    """Read once, however many widths a template is rendered at."""
+    document = yamlio.as_map(yamlio.parse(text, source), source, "params.yaml")
     try:
         model = _FileModel.model_validate(document)
     except ValidationError as error:

@@ -12,9 +12,7 @@ from tqhw.backends.protocol import Design, Found, Search, Target
 from tqhw.errors import TqhwError
 from tqhw.files import write_text
 from tqhw.spec import (
-    DataSpaceStats,
     Invalid,
-    LevelStats,
     Problem,
     Reason,
     Stats,
@@ -31,6 +29,7 @@ from tqhw.spec import (
     yamlio,
 )
 from tqhw.spec import Mapping as LoopMapping
+from tqhw.spec.stats import parse_stats
 
 FORMAT = 1
 REQUEST, ANSWER, PROGRESS = "request.json", "answer.json", "progress"
@@ -152,16 +151,7 @@ def read_stats(document: Mapping[str, Any]) -> Stats | Invalid:
     """The inverse of :func:`stats_json`."""
     if not document["valid"]:
         return Invalid(tuple(Reason(**reason) for reason in document["reasons"]))
-    levels = {
-        name: LevelStats(
-            **{
-                **level,
-                "dataspaces": {space: DataSpaceStats(**found) for space, found in level["dataspaces"].items()},
-            }
-        )
-        for name, level in document["levels"].items()
-    }
-    return Stats(**{**document, "levels": levels})
+    return parse_stats(document)
 
 
 def found_json(answer: Found | Invalid, dimensions: tuple[str, ...]) -> dict[str, Any]:

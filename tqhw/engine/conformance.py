@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tqhw.engine.batch import BadMappingError, encode
-from tqhw.engine.evaluate import invalid, run_batch
+from tqhw.engine.evaluation import invalid, run_batch
 from tqhw.engine.model import build_model
 from tqhw.engine.nest import VALID
 from tqhw.engine.recorded import Difference, compare

@@ -1,11 +1,10 @@
 """From a problem and constrained hardware to the best mapping."""
 
+from tqhw.mapper.answer import OBJECTIVES, Answer, NoMapping, NoMappingError, SearchResult
 from tqhw.mapper.cache import MappingCache, cache_key
-from tqhw.mapper.diagnosis import NoMapping, NoMappingError
-from tqhw.mapper.many import Answer, Task, search_many
+from tqhw.mapper.many import Task, search_many
 from tqhw.mapper.mapspace import Mapspace, build_mapspace
-from tqhw.mapper.search import SearchResult, search
-from tqhw.mapper.solve import OBJECTIVES
+from tqhw.mapper.search import search
 
 __all__ = [
     "OBJECTIVES",

@@ -10,7 +10,9 @@ import hashlib
 import json
 import os
 import sqlite3
+from collections.abc import Iterable, Iterator
 from collections.abc import Mapping as MappingABC
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from typing import Any
 from tqhw.engine import VERSION as ENGINE_VERSION
 from tqhw.spec import ERT, Hardware, Problem
 
-VERSION = "1"  # raise it when the search may answer differently
+VERSION = "2"  # raise it when the search may answer differently, or keeps its answers in another form
 WAIT_S = 30.0  # for another process that writes
 
 
@@ -39,19 +41,36 @@ def plain(value: Any) -> Any:
     return value
 
 
-def cache_key(problem: Problem, hardware: Hardware, ert: ERT, objective: str) -> str:
-    """SHA-256 of problem, levels with their constraints, their energies, objective, and both versions."""
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def problem_digest(problem: Problem) -> str:
+    """SHA-256 of what a search reads of a problem."""
+    return _digest([plain(problem.shape), plain(problem.bounds), plain(problem.coefficients)])
+
+
+def machine_digest(hardware: Hardware, ert: ERT) -> str:
+    """SHA-256 of the levels with their constraints, and of their energies."""
     levels = [level.name for level in hardware.levels if level.kind == "storage"]
     names = [name for name in (*levels, hardware.compute.name) if name in ert.energies]
-    content = {
-        "problem": [plain(problem.shape), plain(problem.bounds), plain(problem.coefficients)],
-        "levels": plain(hardware.levels),
-        "compute": [hardware.compute.name, hardware.compute.meshX, hardware.compute.meshY],
-        "energies": {name: plain(ert.energies[name]) for name in names},
-        "objective": objective,
-        "versions": [ENGINE_VERSION, VERSION],
-    }
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return _digest(
+        {
+            "levels": plain(hardware.levels),
+            "compute": [hardware.compute.name, hardware.compute.meshX, hardware.compute.meshY],
+            "energies": {name: plain(ert.energies[name]) for name in names},
+        }
+    )
+
+
+def key_of(problem: str, machine: str, objective: str) -> str:
+    """SHA-256 of two digests, the objective, and the versions of engine and search."""
+    return _digest([problem, machine, objective, ENGINE_VERSION, VERSION])
+
+
+def cache_key(problem: Problem, hardware: Hardware, ert: ERT, objective: str) -> str:
+    """Equal for searches that have the same answer."""
+    return key_of(problem_digest(problem), machine_digest(hardware, ert), objective)
 
 
 class MappingCache:
@@ -64,16 +83,23 @@ class MappingCache:
 
     def get(self, key: str) -> dict[str, Any] | None:
         """The payload kept under ``key``."""
+        return self.get_all([key]).get(key)
+
+    def get_all(self, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """The payloads kept under ``keys``, of those that are there and undamaged."""
+        found: dict[str, dict[str, Any]] = {}
         if not self._readable or not self.path.exists():
-            return None
+            return found
         try:
             with self._open() as connection:
-                row = connection.execute("SELECT payload FROM mappings WHERE key = ?", (key,)).fetchone()
-            payload = json.loads(row[0]) if row else None
-        except (sqlite3.Error, OSError, ValueError) as error:
+                for key in keys:
+                    row = connection.execute("SELECT payload FROM mappings WHERE key = ?", (key,)).fetchone()
+                    payload = None if row is None else _unsealed(row[0])
+                    if payload is not None:
+                        found[key] = payload
+        except (sqlite3.Error, OSError) as error:
             self._do_without("read", error)
-            return None
-        return payload if isinstance(payload, dict) else None
+        return found
 
     def put(self, key: str, payload: dict[str, Any]) -> None:
         """Keeps a payload; the last writer wins."""
@@ -83,30 +109,34 @@ class MappingCache:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self._open() as connection:
                 connection.execute("CREATE TABLE IF NOT EXISTS mappings (key TEXT PRIMARY KEY, payload TEXT NOT NULL)")
-                connection.execute("INSERT OR REPLACE INTO mappings VALUES (?, ?)", (key, json.dumps(payload)))
+                connection.execute("INSERT OR REPLACE INTO mappings VALUES (?, ?)", (key, _sealed(payload)))
         except (sqlite3.Error, OSError) as error:
             self._do_without("written", error)
 
-    def _open(self) -> _Connection:
-        return _Connection(self.path)
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        """A connection that commits, unless something went wrong, and closes."""
+        connection = sqlite3.connect(self.path, timeout=WAIT_S)
+        try:
+            yield connection
+            connection.commit()
+        finally:
+            connection.close()
 
     def _do_without(self, what: str, error: Exception) -> None:
         self._readable = what != "read"
         self.warning = f"{self.path}: the mapping cache cannot be {what} ({error}); going on without it"
 
 
-class _Connection:
-    """A connection that commits and closes."""
+def _sealed(payload: dict[str, Any]) -> str:
+    """JSON behind its own hash: a kept answer is taken as it is, so damage must show."""
+    text = json.dumps(payload)
+    return f"{hashlib.sha256(text.encode()).hexdigest()} {text}"
 
-    def __init__(self, path: Path) -> None:
-        self.connection = sqlite3.connect(path, timeout=WAIT_S)
 
-    def __enter__(self) -> sqlite3.Connection:
-        return self.connection
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        try:
-            if kind is None:
-                self.connection.commit()
-        finally:
-            self.connection.close()
+def _unsealed(text: Any) -> dict[str, Any] | None:
+    seal, _, content = str(text).partition(" ")
+    if hashlib.sha256(content.encode()).hexdigest() != seal:
+        return None
+    payload = json.loads(content)
+    return payload if isinstance(payload, dict) else None

@@ -4,40 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tqhw.engine import Model
 from tqhw.errors import TqhwError
+from tqhw.mapper.answer import NoMapping
 from tqhw.mapper.mapspace import Mapspace, build_mapspace
 from tqhw.mapper.solve import solve
 from tqhw.mapper.tables import tile_words
 from tqhw.spec import Constraints, Hardware, LoopConstraint, Reason
 
 TRY_S = 5.0  # per constraint that is relaxed to see whether a mapping appears
-
-
-@dataclass(frozen=True)
-class NoMapping:
-    """No mapping of the space fits. ``levers``: constraints of which each, if relaxed alone, would admit one."""
-
-    problem: str
-    reasons: tuple[Reason, ...]
-    levers: tuple[str, ...]
-
-    @property
-    def message(self) -> str:
-        """One line for people."""
-        why = "; ".join(reason.message for reason in self.reasons)
-        return f"no mapping of {self.problem} fits: {why or 'every level fits alone, but not all of them together'}"
-
-
-class NoMappingError(TqhwError):
-    """Raised by a search that has nothing to return; ``diagnosis`` says why."""
-
-    def __init__(self, diagnosis: NoMapping, place: str) -> None:
-        lever = f"relax {' or '.join(diagnosis.levers)}" if diagnosis.levers else "enlarge a memory or the array"
-        super().__init__(diagnosis.message, place=place, lever=lever)
-        self.diagnosis = diagnosis
 
 
 def diagnose(space: Mapspace, model: Model) -> NoMapping:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tqhw.errors import TqhwError
-from tqhw.mapper.cache import MappingCache, cache_key
-from tqhw.mapper.diagnosis import NoMapping, NoMappingError
-from tqhw.mapper.search import SearchResult, check_options, search
+from tqhw.mapper.answer import Answer, NoMappingError, recalled
+from tqhw.mapper.cache import MappingCache, key_of, machine_digest, problem_digest
+from tqhw.mapper.search import check_options, search
 from tqhw.spec import ERT, Hardware, Problem
 
 FEW_COMPUTES = 1 << 20  # layers below this are done before a process has started
@@ -24,9 +24,6 @@ class Task:
     problem: Problem
     hardware: Hardware
     ert: ERT
-
-
-Answer = SearchResult | NoMapping
 
 
 def search_many(
@@ -45,9 +42,10 @@ def search_many(
     check_options(objective, budget_s)
     if jobs < 1:
         raise TqhwError(f"{jobs} jobs cannot search", place="jobs", lever="give at least 1")
+    keys = _keys(tasks, objective)
     groups: dict[str, list[int]] = {}
-    for i, task in enumerate(tasks):
-        groups.setdefault(cache_key(task.problem, task.hardware, task.ert, objective), []).append(i)
+    for i, key in enumerate(keys):
+        groups.setdefault(key, []).append(i)
     answers: dict[int, Answer] = {}
 
     def take(key: str, answer: Answer) -> None:
@@ -56,26 +54,44 @@ def search_many(
             if progress is not None:
                 progress(i, answer)
 
-    path = None if cache is None else cache.path
+    kept = {} if cache is None else cache.get_all(groups)
     waiting: list[str] = []
-    for key, members in groups.items():
-        # What the cache holds, and what is small, is not worth another process.
-        task = tasks[members[0]]
-        if jobs == 1 or len(groups) == 1 or (cache is not None and cache.get(key) is not None):
-            take(key, _answer(task, objective, budget_s, cache))
+    for key in groups:
+        known = recalled(kept.get(key), budget_s)
+        if known is not None:
+            take(key, known)
         else:
             waiting.append(key)
-    # The first search compiles the kernels, unless numba's cache holds them; the processes then load them.
+    path = None if cache is None else cache.path
+    # The smallest search goes first, in this process: it compiles the kernels, unless numba's cache holds them. The
+    # processes then load them; searches that are done before a process has started stay here too.
     waiting.sort(key=lambda key: tasks[groups[key][0]].problem.computes, reverse=True)
-    while waiting and (len(answers) == 0 or tasks[groups[waiting[-1]][0]].problem.computes < FEW_COMPUTES):
+    first = True
+    while waiting and (first or jobs == 1 or tasks[groups[waiting[-1]][0]].problem.computes < FEW_COMPUTES):
         key = waiting.pop()
         take(key, _answer(tasks[groups[key][0]], objective, budget_s, cache))
+        first = False
     if waiting:
         with ProcessPoolExecutor(min(jobs, len(waiting)), multiprocessing.get_context("spawn")) as pool:
             futures = {pool.submit(_work, tasks[groups[key][0]], objective, budget_s, path): key for key in waiting}
             for future in as_completed(futures):
                 take(futures[future], future.result())
     return [answers[i] for i in range(len(tasks))]
+
+
+def _keys(tasks: Sequence[Task], objective: str) -> list[str]:
+    """The cache's key of every task; tasks share problems and hardware, which are hashed once each."""
+    problems: dict[int, str] = {}
+    machines: dict[tuple[int, int], str] = {}
+    keys = []
+    for task in tasks:
+        problem, machine = id(task.problem), (id(task.hardware), id(task.ert))
+        if problem not in problems:
+            problems[problem] = problem_digest(task.problem)
+        if machine not in machines:
+            machines[machine] = machine_digest(task.hardware, task.ert)
+        keys.append(key_of(problems[problem], machines[machine], objective))
+    return keys
 
 
 def _answer(task: Task, objective: str, budget_s: float | None, cache: MappingCache | None) -> Answer:

@@ -11,6 +11,7 @@ import numpy as np
 from tqhw.engine import Batch, Model, run_batch
 from tqhw.engine.kernel import Work, make_work
 from tqhw.engine.model import Bools
+from tqhw.mapper.answer import OBJECTIVES
 from tqhw.mapper.bounds import Outside
 from tqhw.mapper.explore import EXHAUSTED, FULL_STACK, explore
 from tqhw.mapper.fronts import Fronts, Scratch, sweep
@@ -20,7 +21,6 @@ from tqhw.mapper.points import HEAD, WIDTH, Plan
 from tqhw.mapper.stack import Leaves, grown, make_leaves, make_stack
 from tqhw.mapper.tables import Space, build_costs, build_space
 
-OBJECTIVES = ("energy", "edp", "latency")
 FEW_SLOTS, FEW_POINTS, MANY_POINTS = 4, 8, 32  # points per tile where few, and where many slots have free loops
 STEPS = 2_000  # nodes between two looks at the clock
 BATCH = 256  # mappings priced at once

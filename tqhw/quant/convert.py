@@ -130,7 +130,8 @@ def _own_class(module: nn.Module) -> None:
 
 
 def _attach(module: nn.Module, quantizer: QuantizedWeight) -> None:
-    parametrize.register_parametrization(module, "weight", quantizer)
+    # Not checked by torch, which would quantize every weight to see that its shape and type stay.
+    parametrize.register_parametrization(module, "weight", quantizer, unsafe=True)
     module.register_state_dict_post_hook(_plain_name_out)  # type: ignore[no-untyped-call]
     module.register_load_state_dict_pre_hook(_plain_name_in)  # type: ignore[no-untyped-call]
 

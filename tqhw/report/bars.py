@@ -108,7 +108,6 @@ def _precisions_below(
     figure: Figure, axis: Any, positions: Sequence[Sequence[float]], precisions: Sequence[int]
 ) -> None:
     """The precision of each group, below the longest of the methods' names."""
-    figure.canvas.draw()
     tallest = max(t.get_window_extent().height for t in axis.get_xticklabels())
     for places, bits in zip(positions, precisions, strict=True):
         axis.annotate(

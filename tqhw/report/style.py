@@ -70,7 +70,7 @@ def rendered(name: str, draw: Callable[[], Figure]) -> tuple[bytes, str]:
     with style():
         matplotlib.rcParams["svg.hashsalt"] = name
         made = draw()
-        made.canvas.draw()
+        made.draw_without_rendering()
         made.set_layout_engine("none")  # laid out once, so that both formats have everything at the same place
         png, svg = io.BytesIO(), io.StringIO()
         made.savefig(png, format="png", metadata={"Software": None})

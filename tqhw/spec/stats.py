@@ -66,6 +66,20 @@ class Stats:
         }
 
 
+def parse_stats(document: Mapping[str, Any]) -> Stats:
+    """The inverse of :meth:`Stats.as_json`, floats bit by bit. Raises KeyError or TypeError for another document."""
+    levels = {
+        name: LevelStats(
+            **{
+                **level,
+                "dataspaces": {space: DataSpaceStats(**found) for space, found in level["dataspaces"].items()},
+            }
+        )
+        for name, level in document["levels"].items()
+    }
+    return Stats(**{**document, "levels": levels})
+
+
 @dataclass(frozen=True)
 class Reason:
     """Why a mapping does not fit: at ``level`` the ``rule`` bounds ``demand`` by ``bound``.

@@ -8,13 +8,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from tqhw.errors import TqhwError
 from tqhw.files import read_text as read_text  # also for those who read documents by other ways than load()
 from tqhw.files import write_text as write_text
+
+if TYPE_CHECKING:
+    from yaml import SafeDumper
+else:  # libyaml, where PyYAML comes with it, writes several times as fast; reading, it words errors differently
+    SafeDumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 TAGS = ("!Container", "!Component", "!Parallel", "!Hierarchical", "!Nothing")
 MAX_NODES = 1_000_000  # after aliases are expanded; a billion laughs is refused, a real architecture has thousands
@@ -195,7 +200,7 @@ def as_map(value: Any, place: str, what: str) -> Map:
     return value
 
 
-class _Dumper(yaml.SafeDumper):
+class _Dumper(SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:
         return True
 

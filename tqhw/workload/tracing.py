@@ -127,6 +127,11 @@ def _restore(training: list[tuple[nn.Module, bool]]) -> None:
 class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Sees every operator below autograd, composite ones taken apart."""
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """No: to keep torch.compile out of ``__torch_dispatch__``, torch would import its compiler, two seconds."""
+        return False
+
     def __init__(self, model: nn.Module) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.trace = Trace()

@@ -20,8 +20,6 @@ from tqhw.spec import (
     Stats,
 )
 
-VERSION = "1"  # part of every cache key: raise it when a number that the engine computes may change
-
 
 def run_batch(model: Model, batch: Batch, detail: bool = False, work: Work | None = None) -> Counts:
     """Evaluates a batch; without ``detail`` only the totals (rule, level, cycles, energy_pj) have N rows."""
@@ -61,10 +59,11 @@ def evaluate(problem: Problem, hardware: Hardware, ert: ERT, mapping: Mapping) -
     counts = run_batch(model, batch, detail=True)
     if counts.rule[0] != VALID:
         return invalid(problem, hardware, batch, counts)
-    return _stats(problem, hardware, model, batch, counts)
+    return statistics(problem, hardware, model, batch, counts)
 
 
-def _stats(problem: Problem, hardware: Hardware, model: Model, batch: Batch, counts: Counts) -> Stats:
+def statistics(problem: Problem, hardware: Hardware, model: Model, batch: Batch, counts: Counts) -> Stats:
+    """The first mapping of a batch, which is valid, by the names of levels and data spaces. ``counts``: with detail."""
     names = problem.shape.data_space_names
     cycles = int(counts.cycles[0])
     computes = problem.computes
