@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -42,17 +43,8 @@ def fill(template: Path, values: Mapping[str, Any]) -> str:
     Raises TqhwError, at the template's line, for a syntax error, an undefined variable, a failing computation
     and anything that the sandbox forbids.
     """
-    environment = ImmutableSandboxedEnvironment(
-        loader=jinja2.FileSystemLoader(template.parent),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-    )
-    environment.globals.update(FUNCTIONS)
     try:
-        return environment.get_template(template.name).render(dict(values))
+        return _environment(template.parent).get_template(template.name).render(dict(values))
     except jinja2.TemplateSyntaxError as error:
         raise TqhwError(
             f"template error: {error.message}", place=f"{error.filename or template}:{error.lineno}"
@@ -69,6 +61,21 @@ def fill(template: Path, values: Mapping[str, Any]) -> str:
         raise TqhwError("not a text file in UTF-8", place=str(template)) from None
     except (jinja2.TemplateRuntimeError, *_COMPUTATION) as error:
         raise TqhwError(f"template error: {error}", place=_line(error, template)) from None
+
+
+@cache
+def _environment(folder: Path) -> jinja2.Environment:
+    """Keeps compiled templates, and looks at every use whether their files have changed."""
+    environment = ImmutableSandboxedEnvironment(
+        loader=jinja2.FileSystemLoader(folder),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    environment.globals.update(FUNCTIONS)
+    return environment
 
 
 def _line(error: BaseException, template: Path) -> str:

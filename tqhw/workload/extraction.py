@@ -13,6 +13,7 @@ from torch.nn.parameter import is_lazy
 
 from tqhw.errors import TqhwError
 from tqhw.quant import FULL, quantized_layers
+from tqhw.quant.tensor import all_finite
 from tqhw.workload.inputs import check_shape, shape_text
 from tqhw.workload.layers import Layer, Workload
 from tqhw.workload.tracing import Operation, Trace, trace
@@ -78,7 +79,7 @@ def _check_initialized(model: nn.Module, place: str) -> None:
 
 
 def _check_finite(model: nn.Module, place: str) -> None:
-    bad = [name for name, p in model.named_parameters() if not p.is_meta and not bool(torch.isfinite(p).all())]
+    bad = [name for name, p in model.named_parameters() if not p.is_meta and not all_finite(p)]
     # Infinity is what attention masks are made of, which are buffers.
     bad += [name for name, b in model.named_buffers() if not b.is_meta and bool(torch.isnan(b).any())]
     if bad:
