@@ -12,6 +12,8 @@ import numpy as np
 
 from tqhw.engine.jit import jit, part
 from tqhw.engine.model import Floats, Ints
+from tqhw.mapper.ahead import floor_of, keep_floor, pair_shares, tile_shares
+from tqhw.mapper.bounds import ENERGY
 from tqhw.mapper.loops import Choices
 from tqhw.mapper.points import (
     HEAD,
@@ -44,6 +46,7 @@ class Fronts(NamedTuple):
     start: Ints  # [Q, N]
     rows: Ints  # [Q, N]
     best: Floats  # [Q, N] the least settled energy
+    floor: Floats  # [Q] what every mapping costs at least that goes through a point of the slot
     points: Floats  # [M, HEAD + S * WIDTH]
 
 
@@ -54,6 +57,8 @@ class Scratch(NamedTuple):
     point: Floats  # [V]
     start: Floats  # [1, V] the first point
     plan: Plan
+    shares: Floats  # [S] least shares of the traffic that is open at a tile,
+    ideal: Floats  # [S] and at the tile inside of it
     at: Ints  # [D]
     tile: Ints
     above: Ints
@@ -133,9 +138,22 @@ def ceiling(point: Floats) -> float:
 
 @part
 def sweep_tile(
-    space: Space, costs: Costs, choices: Choices, fronts: Fronts, q: int, t: int, spread: bool, work: Scratch
+    space: Space,
+    costs: Costs,
+    choices: Choices,
+    fronts: Fronts,
+    objective: int,
+    q: int,
+    t: int,
+    ahead_pj: float,
+    limit: float,
+    spread: bool,
+    work: Scratch,
 ) -> int:
-    """Collects the points of tile t after slot q in work.rows; returns how many."""
+    """Collects the points of tile t after slot q in work.rows; returns how many.
+
+    ``ahead_pj``: what tile and slots outside cost at least; points that cannot stay below ``limit`` are left out.
+    """
     n_dims = space.bounds.shape[0]
     temporal = not space.spatial[q]
     for d in range(n_dims):
@@ -144,11 +162,14 @@ def sweep_tile(
     # Once no unit is left outside, a settled energy above another point's ceiling is beaten in every context.
     roof = np.inf
     comparable = temporal and not spread
+    below = temporal and q > 0 and not costs.units_left[q] and limit < np.inf
     inside = first_below(space, q, t, work.at, work.tile, work.factors)
     while inside >= 0:
         rows = fronts.rows[q - 1, inside] if q > 0 else (1 if inside == 0 else 0)
         begin = fronts.start[q - 1, inside] if q > 0 else 0
         if q > 0 and rows > 0 and fronts.best[q - 1, inside] >= roof:
+            rows = 0
+        if comparable and objective == ENERGY and q > 0 and fronts.best[q - 1, inside] + ahead_pj >= limit:
             rows = 0
         mask = 0
         options = 0
@@ -159,6 +180,8 @@ def sweep_tile(
             if temporal:
                 plan_block(space, work.factors, work.plan)
                 options = choices.rows[q, mask]
+                if below:
+                    pair_shares(space, work.factors, work.tile, work.plan, work.shares, work.ideal)
             else:
                 for o in range(choices.rows[q, mask]):
                     if fits_unit(space, choices, q, work.factors, choices.start[q, mask] + o):
@@ -175,6 +198,8 @@ def sweep_tile(
             for k in range(begin, begin + rows):
                 point = fronts.points[k] if q > 0 else work.start[k]
                 if temporal:
+                    if below and floor_of(space, objective, ahead_pj, work.ideal, point) >= limit:
+                        continue
                     total = temporal_cost(space, costs, q, inner, work.factors, work.tile, work.plan, point)
                     if total >= roof:
                         continue
@@ -183,7 +208,10 @@ def sweep_tile(
                         roof = min(roof, ceiling(work.point))
                 elif not spatial_step(space, costs, q, work.factors, work.tile, work.above, o == 1, point, work.point):
                     continue
-                n = insert(work.rows, n, work.point, spread)
+                floor = floor_of(space, objective, ahead_pj, work.shares, work.point)
+                if floor < limit:
+                    fronts.floor[q] = min(fronts.floor[q], floor)
+                    n = insert(work.rows, n, work.point, spread)
         inside = next_below(space, q, t, work.at, work.tile, work.factors)
     return n
 
@@ -194,16 +222,25 @@ def sweep(
     costs: Costs,
     choices: Choices,
     fronts: Fronts,
+    objective: int,
     q: int,
     begin: int,
+    end: int,
     used: int,
+    ahead_pj: float,
+    limit: float,
     spread: bool,
     work: Scratch,
 ) -> tuple[int, int]:
-    """Points of slot q from tile ``begin`` on; (next tile, rows used): less than all tiles if the rows ran out."""
-    n_tiles = space.digits.shape[0]
+    """Points of slot q for tiles from ``begin`` to ``end``; (next tile, rows used): less than ``end`` if rows ran out.
+
+    ``ahead_pj``: what slots further out cost at least, -inf where that is not known. Only mappings below ``limit``
+    count.
+    """
     first_point(space, costs, work.start[0])
-    for t in range(begin, n_tiles):
+    if begin == 0:
+        fronts.floor[q] = np.inf
+    for t in range(begin, end):
         fronts.start[q, t] = used
         fronts.rows[q, t] = 0
         fronts.best[q, t] = np.inf
@@ -211,7 +248,12 @@ def sweep(
             return t, used
         if not space.spatial[q] and not fits_level(space, costs, space.level[q], t):
             continue
-        n = sweep_tile(space, costs, choices, fronts, q, t, spread, work)
+        least_pj = ahead_pj
+        if ahead_pj > -np.inf:
+            tile_shares(space, t, work.tile, work.shares)
+            if not space.spatial[q]:
+                least_pj += keep_floor(space, costs, space.level[q], t, work.shares)
+        n = sweep_tile(space, costs, choices, fronts, objective, q, t, least_pj, limit, spread, work)
         for k in range(n):
             if not space.spatial[q]:
                 keep_step(space, costs, q, t, work.rows[k])
@@ -219,4 +261,4 @@ def sweep(
             fronts.best[q, t] = min(fronts.best[q, t], work.rows[k, C])
         fronts.rows[q, t] = n
         used += n
-    return n_tiles, used
+    return end, used

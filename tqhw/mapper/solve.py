@@ -11,6 +11,7 @@ import numpy as np
 from tqhw.engine import Batch, Model, run_batch
 from tqhw.engine.kernel import Work, make_work
 from tqhw.engine.model import Bools
+from tqhw.mapper.ahead import energy_ahead, least_words
 from tqhw.mapper.answer import OBJECTIVES
 from tqhw.mapper.bounds import Outside
 from tqhw.mapper.explore import EXHAUSTED, FULL_STACK, explore
@@ -101,20 +102,31 @@ def solve(space: Mapspace, model: Model, objective: str, budget_s: float | None 
     for i, one in enumerate(searches):
         # Without time left, the other choices stay unbounded, and the gap says so.
         if i == 0 or not clock.over:
-            one.prepare()
-    for one in sorted((s for s in searches if s.prepared), key=lambda search: search.lower_bound):
-        one.run(best, clock, first)
-    bound = min((one.lower_bound for one in searches), default=math.inf)
-    proved = bound >= best.value * (1.0 - SLACK)
+            one.sweep_inside()
+    opened = sorted((one for one in searches if one.opened), key=lambda one: one.lower_bound)
+    for limit in limits(opened[0].lower_bound):
+        for one in opened:
+            if one.lower_bound < min(limit, best.value * (1.0 - SLACK)) and not (best.batch and (first or clock.over)):
+                one.sweep_outside(min(limit, best.value))
+                one.run(best, limit, clock, first)
+        bound = min(one.lower_bound for one in searches)
+        proved = bound >= best.value * (1.0 - SLACK)
+        if proved or (best.batch and (first or clock.over)):
+            break
     return Outcome(
         best.batch,
         best.value,
         best.value if proved else bound,
         proved,
         best.evaluated,
-        sum(int(one.stack.nodes[0]) for one in searches),
+        sum(one.nodes for one in searches),
         best.tightness,
     )
+
+
+def limits(floor: float) -> list[float]:
+    """What the best mapping may cost, tried one after the other: most are within a few percent of the floor."""
+    return [floor * factor for factor in (1.15, 1.5, 2.5) if floor > 0.0] + [math.inf]
 
 
 class MaskSearch:
@@ -137,40 +149,72 @@ class MaskSearch:
         self.work = make_scratch(n_dims, n_spaces, FEW_POINTS if live <= FEW_SLOTS else MANY_POINTS)
         self.out = make_outside(n_slots, n_dims, n_spaces)
         self.leaves = make_leaves(BATCH, len(model.mesh_x), n_dims)
-        self.stack = make_stack(n_slots, n_dims, n_spaces, room=1 << 14)
         self.fronts = make_fronts(n_slots, len(tables.digits), self.work.rows.shape[1])
+        words = np.zeros(n_spaces)
+        least_words(tables, self.work.tile, self.work.shares, words)
+        self.ahead_pj = energy_ahead(tables, self.costs, words)
+        # The slot from which on no units are left outside: what is inside of it has a floor, and is swept once.
+        self.inner = min(n_slots - 2, int(np.flatnonzero(~self.costs.units_left[1:])[0]))
+        self.inner_rows = 0
         self.lower_bound = 0.0
-        self.prepared = False
+        self.opened = False
+        self.nodes = 0
 
-    def prepare(self) -> None:
-        """Sweeps the fronts of all slots but the outermost, and opens the root."""
-        n_slots, n_tiles = len(self.tables.level), len(self.tables.digits)
-        fronts = self.fronts
-        used = 0
-        for q in range(n_slots - 1):
-            spread = self.objective > 0 or bool(self.costs.units_left[q + 1])
-            begin = 0
-            while begin < n_tiles:
-                begin, used = sweep(self.tables, self.costs, self.choices, fronts, q, begin, used, spread, self.work)
-                if begin < n_tiles:
-                    fronts = fronts._replace(points=np.concatenate([fronts.points, np.zeros_like(fronts.points)]))
-        self.fronts = fronts
-        self._explore(math.inf, 0, 0)
-        self.lower_bound = self._open_bound()
-        self.prepared = True
+    def sweep_inside(self) -> None:
+        """Sweeps the fronts up to the last spatial slot; afterwards the lower bound is known."""
+        for q in range(self.inner + 1):
+            self.inner_rows = self._sweep(q, self.inner_rows, math.inf)
+        if self.inner >= 0:
+            self.lower_bound = max(0.0, float(self.fronts.floor[self.inner]))
+        self.opened = True
 
-    def run(self, best: Best, clock: Clock, first: bool = False) -> None:
+    def sweep_outside(self, limit: float) -> None:
+        """Sweeps the fronts of the other slots but the outermost, as far as mappings stay below ``limit``."""
+        rows = self.inner_rows
+        for q in range(self.inner + 1, len(self.tables.level) - 1):
+            rows = self._sweep(q, rows, limit)
+        n_slots, n_dims, n_spaces = len(self.tables.level), len(self.tables.bounds), len(self.tables.relevant)
+        self.stack = make_stack(n_slots, n_dims, n_spaces, room=1 << 14)
+
+    def _sweep(self, q: int, used: int, limit: float) -> int:
+        """Sweeps one slot; returns the rows used."""
+        n_tiles = len(self.tables.digits)
+        spread = self.objective > 0 or bool(self.costs.units_left[q + 1])
+        begin = 0
+        while begin < n_tiles:
+            begin, used = sweep(
+                self.tables,
+                self.costs,
+                self.choices,
+                self.fronts,
+                self.objective,
+                q,
+                begin,
+                n_tiles,
+                used,
+                float(self.ahead_pj[q]),
+                limit,
+                spread,
+                self.work,
+            )
+            if begin < n_tiles:
+                points = self.fronts.points
+                self.fronts = self.fronts._replace(points=np.concatenate([points, np.zeros_like(points)]))
+        return used
+
+    def run(self, best: Best, limit: float, clock: Clock, first: bool = False) -> None:
         """Explores until nothing is left that could be better, or the time is over."""
         wanted = 1
         done = False
         # The clock only stops a search that has something to show.
         while not done and not (best.batch is not None and (first or clock.over)):
-            done, found = self._explore(best.value * (1.0 - SLACK), wanted, STEPS)
+            done, found = self._explore(min(limit, best.value * (1.0 - SLACK)), wanted, STEPS)
             if found and best.price(self.leaves, found, self.costs.keep):
                 wanted = 1
             elif found:
                 wanted = min(BATCH, 2 * wanted)
-        self.lower_bound = max(self.lower_bound, min(self._open_bound(), best.value))
+        self.nodes += int(self.stack.nodes[0])
+        self.lower_bound = max(self.lower_bound, min(self._open_bound(), limit, best.value))
 
     def _explore(self, limit: float, wanted: int, steps: int) -> tuple[bool, int]:
         """(nothing is left, mappings found)."""
@@ -211,6 +255,7 @@ def make_fronts(n_slots: int, n_tiles: int, width: int) -> Fronts:
         np.zeros((n_slots, n_tiles), np.int64),
         np.zeros((n_slots, n_tiles), np.int64),
         np.zeros((n_slots, n_tiles)),
+        np.zeros(n_slots),
         np.zeros((max(4096, 2 * n_tiles), width)),
     )
 
@@ -222,10 +267,10 @@ def make_scratch(n_dims: int, n_spaces: int, n_points: int) -> Scratch:
     def ones() -> np.ndarray:
         return np.ones(n_dims, np.int64)
 
+    shares = np.ones(n_spaces)
     plan = Plan(np.ones(n_spaces), np.zeros(n_spaces, np.bool_), np.zeros(n_spaces, np.bool_), np.ones(n_spaces))
-    return Scratch(
-        np.zeros((n_points, width)), np.zeros(width), np.zeros((1, width)), plan, ones(), ones(), ones(), ones()
-    )
+    rows, point, start = np.zeros((n_points, width)), np.zeros(width), np.zeros((1, width))
+    return Scratch(rows, point, start, plan, shares, shares.copy(), ones(), ones(), ones(), ones())
 
 
 def make_outside(n_slots: int, n_dims: int, n_spaces: int) -> Outside:
