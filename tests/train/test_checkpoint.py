@@ -148,10 +148,12 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path):
     ]
 
 
-def test_a_folder_that_is_a_file_is_refused(tmp_path):
+def test_a_place_that_cannot_be_written_is_refused_before_the_first_step(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(TqhwError, match=r"cannot be written"):
-        run(tmp_path / "file", replace(CONFIG, epochs=1))
+    for place in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(TqhwError, match=r"file.*: cannot be written: .*choose another place"):
+            run(place, die_at=1)
+    run(tmp_path / "new" / "folder", replace(CONFIG, epochs=1))
 
 
 def test_weights_that_became_nan_are_not_kept(tmp_path):

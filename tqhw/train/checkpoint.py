@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -45,6 +46,17 @@ class Checkpoints:
     def path(self) -> Path:
         """The checkpoint's file."""
         return self.folder / CHECKPOINT
+
+    def prepare(self) -> None:
+        """Makes the folder, so that a place that cannot be written is told before the first epoch, not after it."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.folder):
+                pass
+        except OSError as error:
+            raise TqhwError(
+                f"cannot be written: {error.strerror}", place=str(self.folder), lever="choose another place"
+            ) from None
 
 
 def save(

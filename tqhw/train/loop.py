@@ -65,6 +65,8 @@ def train(
     members = team()
     device = usable(config.device)
     check_fit(model, data)
+    if keep is not None and members.leads:
+        keep.prepare()
     per_epoch = _steps_per_epoch(data, config, members)
     model.to(device).train()
     optimizer = make_optimizer(model, config)
