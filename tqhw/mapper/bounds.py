@@ -7,13 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from tqhw.engine.jit import part
-from tqhw.engine.model import Floats, Ints
+from tqhw.engine.model import Bools, Floats, Ints
 from tqhw.mapper.points import HEAD, LINK, OPEN, SHUT, WIDTH, A, C, E, U, X
 from tqhw.mapper.tables import Costs, Space
 
-# How a data space with a halo fares at its innermost relevant loop: full fetches; a step overlaps and every other
-# visit is full; every visit may overlap; other visits may even be free. See "Sliding" in docs/mapper.md.
-FULL, STEP_OVERLAPS, ALL_OVERLAP, MAY_BE_FREE = range(4)
 ENERGY, EDP, LATENCY = range(3)
 
 
@@ -24,17 +21,21 @@ class Outside(NamedTuple):
     bound: Ints
     step: Ints
     run: Floats  # [S] product of the loops before the first relevant one
-    kind: Ints  # [S]
-    rank: Ints  # [S] halo rank of the first relevant loop
+    full: Floats  # [S] share of the visits that fetch the whole tile,
+    slide: Floats  # [S] and of those that fetch what a step of the first relevant loop brings in
+    rank: Ints  # [S] halo rank of that loop; -1: every visit fetches the whole tile
     words: Floats  # [S] words that one step of it moves the tile
-    turns: Floats  # [S] its bound
+    mixed: Bools  # [S] loops over the rank's other dimensions stand outside: a move may be smaller than a step
     multicast: Floats  # [S] between here and the level that serves the data space
     link: Floats  # [S] gain of possible links for the fills right below
 
 
 @part
 def look_outside(space: Space, n_loops: int, out: Outside) -> None:
-    """Fills run, kind, rank, words and turns from the first ``n_loops`` loops."""
+    """Fills run, full, slide, rank, words and mixed from the first ``n_loops`` loops.
+
+    The engine's walk (tqhw/engine/walk.py) over the loops that can make a tile overlap, as shares of all visits.
+    """
     for s in range(space.relevant.shape[0]):
         run = 1.0
         first = 0
@@ -42,7 +43,8 @@ def look_outside(space: Space, n_loops: int, out: Outside) -> None:
             run *= out.bound[first]
             first += 1
         out.run[s] = run
-        out.kind[s] = FULL
+        out.full[s] = 1.0
+        out.slide[s] = 0.0
         out.rank[s] = -1
         if first == n_loops:
             continue
@@ -50,52 +52,52 @@ def look_outside(space: Space, n_loops: int, out: Outside) -> None:
         rank = space.rank[s, y]
         if rank < 0:
             continue
+        step = space.coefficient[s, y] * out.step[first]
+        visits = float(out.bound[first])
+        full = 1.0 / visits
+        slide = 1.0 - full
+        inside = step
         out.rank[s] = rank
-        out.words[s] = space.coefficient[s, y] * out.step[first]
-        out.turns[s] = out.bound[first]
-        kind = STEP_OVERLAPS
+        out.words[s] = step
+        out.mixed[s] = False
         for i in range(first + 1, n_loops):
             z = out.dim[i]
-            if not space.relevant[s, z]:
-                continue
-            if space.rank[s, z] != rank:
-                break
-            if z != y:
-                kind = MAY_BE_FREE
-                break
-            if out.step[i] == 2 * out.step[first]:
-                kind = ALL_OVERLAP
-        out.kind[s] = kind
+            if space.relevant[s, z]:
+                if space.rank[s, z] != rank:
+                    break  # from here on every move leaves the old tile
+                out.mixed[s] = out.mixed[s] or z != y
+                move = space.coefficient[s, z] * out.step[i] - inside
+                inside += space.coefficient[s, z] * out.step[i]
+                if move in (0, step):
+                    part = (1.0 - 1.0 / out.bound[i]) / visits
+                    full -= part
+                    if move == step:
+                        slide += part
+            visits *= out.bound[i]
+        out.full[s] = full
+        out.slide[s] = slide
 
 
 @part
-def share_of(kind: int, words: float, turns: float, extent: float) -> float:
-    """Least share of the tile that a visit fetches on average."""
-    if kind == FULL:
-        return 1.0
-    if extent == 0.0:
-        return 0.0
-    overlap = min(1.0, words / extent)
-    if kind == MAY_BE_FREE:
-        return (1.0 - 1.0 / turns) * overlap
-    if kind == ALL_OVERLAP:
-        return overlap
-    return overlap + (1.0 - overlap) / turns
+def share_of(out: Outside, s: int, extent: float) -> float:
+    """Share of a tile that a visit fetches on average; ``extent``: its words along the rank that moves, 0: any."""
+    if out.rank[s] < 0:
+        return float(1.0 / out.run[s])
+    part = min(1.0, out.words[s] / extent) if extent > 0.0 else 0.0
+    return float((out.full[s] + out.slide[s] * part) / out.run[s])
 
 
 @part
 def tile_share(space: Space, s: int, t: int, out: Outside) -> float:
     """What the loops outside leave of the traffic that tile t of data space s would have without reuse."""
-    if out.rank[s] < 0:
-        return float(1.0 / out.run[s])
-    extent = space.extent[s, out.rank[s], t] if out.rank[s] < 2 else 0.0
-    return float(share_of(out.kind[s], out.words[s], out.turns[s], extent) / out.run[s])
+    extent = space.extent[s, out.rank[s], t] if 0 <= out.rank[s] < 2 else 0.0
+    return share_of(out, s, extent)
 
 
 @part
 def links_possible(out: Outside, s: int, reach: float) -> bool:
     """Whether a step of the loops outside can move data space s to a neighbour within ``reach`` words."""
-    return bool(out.rank[s] >= 0 and (out.kind[s] == MAY_BE_FREE or out.words[s] <= reach))
+    return bool(out.rank[s] >= 0 and (out.mixed[s] or out.words[s] <= reach))
 
 
 @part
@@ -132,10 +134,8 @@ def least(
         possible = True
         for s in range(space.relevant.shape[0]):
             at = HEAD + s * WIDTH
-            share = 1.0 / out.run[s]
-            if out.rank[s] >= 0:
-                extent = points[k, at + X + out.rank[s]] if out.rank[s] < 2 else 0.0
-                share *= share_of(out.kind[s], out.words[s], out.turns[s], extent)
+            extent = points[k, at + X + out.rank[s]] if 0 <= out.rank[s] < 2 else 0.0
+            share = share_of(out, s, extent)
             energy += (points[k, at + A] / out.link[s] + points[k, at + OPEN] / out.multicast[s]) * share
             energy += points[k, at + SHUT] / out.multicast[s]
             if space.halo[s] and points[k, LINK] > 0.0 and not links_possible(out, s, points[k, LINK]):

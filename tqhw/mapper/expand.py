@@ -62,10 +62,11 @@ def look_outside_behind(space: Space, offset: int, n: int, out: Outside) -> None
         out.bound[offset:],
         out.step[offset:],
         out.run,
-        out.kind,
+        out.full,
+        out.slide,
         out.rank,
         out.words,
-        out.turns,
+        out.mixed,
         out.multicast,
         out.link,
     )

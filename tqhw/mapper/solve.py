@@ -282,7 +282,16 @@ def make_outside(n_slots: int, n_dims: int, n_spaces: int) -> Outside:
     def spaces() -> np.ndarray:
         return np.ones(n_spaces)
 
-    def kinds() -> np.ndarray:
-        return np.zeros(n_spaces, np.int64)
-
-    return Outside(loops(), loops(), loops(), spaces(), kinds(), kinds(), spaces(), spaces(), spaces(), spaces())
+    return Outside(
+        dim=loops(),
+        bound=loops(),
+        step=loops(),
+        run=spaces(),
+        full=spaces(),
+        slide=spaces(),
+        rank=np.zeros(n_spaces, np.int64),
+        words=spaces(),
+        mixed=np.zeros(n_spaces, np.bool_),
+        multicast=spaces(),
+        link=spaces(),
+    )
