@@ -157,6 +157,10 @@ def test_other_files_and_versions_are_refused(path, tmp_path):
         ({"version": 7}, "holds tqhw model version 7, not tqhw model version 1"),
         ({"layers": None}, "its header does not describe it"),
         ({"quantization": {"odd": 1}}, "its header does not describe it"),
+        ({"layers": [{**layer, "dtype": "load"} for layer in header["layers"]]}, "its header does not describe it"),
+        ({"layers": [{**layer, "shape": [3, 3]} for layer in header["layers"]]}, "its header does not describe it"),
+        ({"layers": [{**layer, "shape": [10**13]} for layer in header["layers"]]}, "its header does not describe it"),
+        ({"layers": [{**layer, "shape": [-1]} for layer in header["layers"]]}, "its header does not describe it"),
     ):
         text = json.dumps({**header, **change})
         checksum = hashlib.sha256(text.encode()).hexdigest()

@@ -45,6 +45,27 @@ def test_gradient_is_that_of_the_unquantized_weight_times_the_factor(bits):
     torch.testing.assert_close(gradient_of("exact", bits)[2], plain * (top + 1) / top)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("bits", [1, 3, 8, FULL])
+def test_the_operations_in_place_are_the_readable_ones_bit_for_bit(dtype, bits):
+    generator = torch.Generator().manual_seed(11)
+    w = torch.randn(64, 33, generator=generator, dtype=dtype).requires_grad_()
+    upstream = torch.randn(64, 33, generator=generator, dtype=dtype)
+    quantizer = QuantizedWeight(scheme_named("truncquant"), "paper", bits)
+    real = quantizer(w)
+    real.backward(upstream)
+    with torch.no_grad():
+        t = torch.tanh(w)
+        scale, largest, top = w.abs().double().mean().to(dtype), t.abs().max(), 2**bits - 1
+        u = t / (2 * largest) + 0.5
+        code = torch.clamp(torch.floor(u * 2**bits), max=top)
+        expected = scale * (2 * (u if bits == FULL else code / top) - 1)
+        factor = 1.0 if bits == FULL else top / (top + 1)
+        gradient = upstream * ((1 - t * t) * (scale / largest)) * factor
+    assert torch.equal(real, expected)
+    assert torch.equal(w.grad, gradient)
+
+
 def test_the_exact_factor_is_the_mean_slope_of_the_staircase():
     """From the first step's foot to the last one's the dequantised staircase climbs 1 while u climbs 1 - 2^-n."""
     truncquant = scheme_named("truncquant")

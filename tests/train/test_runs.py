@@ -4,6 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 from safetensors import safe_open  # noqa: E402
+from safetensors.torch import load_file, save_file  # noqa: E402
 
 from tqhw.errors import TqhwError  # noqa: E402
 from tqhw.quant import load  # noqa: E402
@@ -83,3 +84,18 @@ def test_the_table_has_the_papers_rows_over_the_seeds(tmp_path):
     assert cell.runs == 2 and cell.verified and cell.mean == pytest.approx(sum(values) / 2)
     assert cell.deviation == pytest.approx(abs(values[0] - values[1]) / 2**0.5)
     assert not table["Quant-Trunc"][2].verified
+
+
+def test_a_checkpoint_cannot_have_any_function_called(tmp_path):
+    train_run(recipe(epochs=1), tmp_path)
+    path = tmp_path / "checkpoint.safetensors"
+    with safe_open(path, framework="pt") as file:
+        header = json.loads(file.metadata()["tqhw"])
+    header["recipe"]["model"] = {"name": "os:mkdir", "options": {"path": str(tmp_path / "harm")}}
+    save_file(load_file(path), path, {"tqhw": json.dumps(header)})
+    with pytest.raises(TqhwError, match=r"model os:mkdir: the factory does not say that it gives an nn.Module"):
+        load_run(tmp_path)
+    assert not (tmp_path / "harm").exists()
+    save_file(load_file(path), path, {"tqhw": json.dumps({**header, "recipe": {}})})
+    with pytest.raises(TqhwError, match=r"does not say what recipe it comes from"):
+        load_run(tmp_path)

@@ -27,6 +27,9 @@ from tqhw.quant.tensor import QuantizedTensor
 
 KIND: Final = "tqhw model"
 VERSION: Final = 1
+_DTYPES: Final = {
+    str(t).removeprefix("torch."): t for t in (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+}
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,7 @@ def load(path: str | Path, bits: int) -> Deployed:
             )
         try:
             return _read(file, header, bits)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise file.damaged(f"its header does not describe it ({error!r})") from error
 
 
@@ -176,7 +179,7 @@ def _read_codes(file: RangeFile, header: dict[str, Any], bits: int) -> dict[str,
         else:
             flat = together[start : start + count]
             start += count
-        scale, dtype = file.tensor(f"scale/{name}", sums), getattr(torch, layer["dtype"])
+        scale, dtype = file.tensor(f"scale/{name}", sums), _DTYPES[layer["dtype"]]
         scheme = header["quantization"]["scheme"]
         codes[name] = QuantizedTensor(flat.reshape(layer["shape"]), own, scale, scheme, dtype)
     return codes

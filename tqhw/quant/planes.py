@@ -18,7 +18,9 @@ def pack(codes: torch.Tensor, bits: int) -> list[torch.Tensor]:
 
 
 def unpack(planes: list[torch.Tensor], count: int) -> torch.Tensor:
-    """The ``count`` codes of as many bits as there are planes, flat, uint8."""
+    """The ``count`` codes of as many bits as there are planes, flat, uint8. ValueError where they hold other codes."""
+    if any(plane.numel() != (count + 7) // 8 for plane in planes):
+        raise ValueError(f"{[plane.numel() for plane in planes]} bytes are no planes of {count} codes")
     codes = np.zeros(count, np.uint8)
     for plane in planes:
         codes <<= 1

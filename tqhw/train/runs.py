@@ -9,6 +9,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from tqhw.errors import TqhwError
+from tqhw.models import check_declared
 from tqhw.quant import MAX_BITS, add_precision, check_precisions, save, save_onnx
 from tqhw.quant.tensorfile import read_header, read_tensors
 from tqhw.train.calibrate import recalibrate
@@ -47,7 +49,10 @@ def train_run(
 
 def recipe_of(checkpoint: Path) -> Recipe:
     """The recipe that a checkpoint comes from."""
-    return read_recipe(read_header(checkpoint, KIND, VERSION)["recipe"], str(checkpoint))
+    recipe = read_header(checkpoint, KIND, VERSION).get("recipe")
+    if not isinstance(recipe, dict) or not recipe:
+        raise TqhwError("does not say what recipe it comes from", place=str(checkpoint))
+    return read_recipe(recipe, str(checkpoint))
 
 
 def load_run(checkpoint: Path) -> tuple[nn.Module, Recipe]:
@@ -57,6 +62,7 @@ def load_run(checkpoint: Path) -> tuple[nn.Module, Recipe]:
     """
     path = checkpoint / CHECKPOINT if checkpoint.is_dir() else checkpoint
     recipe = recipe_of(path)
+    check_declared(recipe.model.name)
     model = recipe.network(recipe.bits)
     load_model(path, read_tensors(path), model)
     if recipe.way.training == "none":
