@@ -7,6 +7,16 @@ import pytest
 from tests.backends.cases import StandIns
 from tqhw.backends.doctor import checks
 
+PODMAN = """
+case "$1" in
+    info) echo 4.3.1;;
+    image) echo sha256:0123456789abcdef0;;
+    run)
+        for argument; do case "$argument" in *:/run/tqhw:*) folder=${argument%%:*};; esac; done
+        echo '{"ok": {"versions": {"timeloop-model": "sha256 1f"}}}' > "$folder/answer.json";;
+esac
+"""
+
 
 def rows() -> dict[str, dict[str, object]]:
     return {str(row["what"]): row for row in checks()}
@@ -53,13 +63,22 @@ def test_an_engine_without_the_image(stand_ins: StandIns) -> None:
 
 def test_podman_works_where_dockers_daemon_does_not_run(stand_ins: StandIns) -> None:
     stand_ins.put("docker", "echo 'Is the docker daemon running?'; exit 1")
-    stand_ins.put("podman", 'if [ "$1" = info ]; then echo 4.3.1; else echo sha256:0123456789abcdef0; fi')
+    stand_ins.put("podman", PODMAN)
     found = rows()
     assert (found["docker"]["version"], found["docker"]["found"]) == ("cannot run", False)
     assert str(found["docker"]["lever"]).startswith("sudo systemctl start docker")
     assert found["podman"]["version"] == "4.3.1"
     assert found["image tqhw"]["version"] == "0123456789abcdef"
-    assert (found["backend container"]["version"], found["backend container"]["found"]) == ("takes podman", True)
+    assert found["backend container"]["version"] == "runs with podman, Timeloop sha256 1f"
+    assert found["backend container"]["found"] is True
+
+
+def test_an_engine_that_starts_no_container(stand_ins: StandIns) -> None:
+    body = 'if [ "$1" = run ]; then echo "Error: crun: setrlimit: Operation not permitted"; exit 126; fi\n'
+    stand_ins.put("docker", body + "echo 27.0")
+    row = rows()["backend container"]
+    assert (row["version"], row["found"]) == ("cannot run", False)
+    assert "docker failed: Error: crun: setrlimit: Operation not permitted" in str(row["lever"])
 
 
 def test_a_gpu_by_the_drivers_tool(stand_ins: StandIns) -> None:

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from typing import Any
 
+from tqhw.backends.container.backend import Container, ContainerOptions
 from tqhw.backends.container.engines import ENGINES, Engine, find_engine
 from tqhw.backends.container.image import DEFAULT_IMAGE
 from tqhw.backends.timeloop import front_end
@@ -73,8 +74,18 @@ def _engines() -> Iterator[dict[str, Any]]:
     except TqhwError as error:
         yield _row(f"image {DEFAULT_IMAGE}", f"{works.name} has none", False, error.lever or str(error))
         yield _row("backend container", "cannot run", False, f"make image {DEFAULT_IMAGE}")
-    else:
-        yield _row("backend container", f"takes {works.name}", True)
+        return
+    yield _container(works)
+
+
+def _container(engine: Engine) -> dict[str, Any]:
+    """By a container that is started: an engine may answer and yet run none."""
+    try:
+        versions = Container(ContainerOptions(engine=engine.name)).versions()
+    except TqhwError as error:
+        return _row("backend container", "cannot run", False, str(error))
+    inside = versions.get("timeloop-model (in the image)")
+    return _row("backend container", f"runs with {engine.name}, Timeloop {inside}", True)
 
 
 def _gpu() -> dict[str, Any]:
