@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from tqhw.backends.embedded import Embedded
 from tqhw.backends.exchange import Request, read_answer, read_request, write_request
 from tqhw.backends.protocol import Found, Search, Target
 from tqhw.backends.random_mappings import random_mappings
+from tqhw.backends.timeloop import Options
 from tqhw.errors import TqhwError
 from tqhw.spec import Stats, load_mapping
 
@@ -70,6 +72,22 @@ def test_the_worker_makes_tables_and_tells_versions(tmp_path: Path) -> None:
     assert "engine" in read_answer(tmp_path)["versions"]  # type: ignore[index]
 
 
+def test_another_form_has_another_number() -> None:
+    """Whoever changes what is exchanged comes here: FORMAT counts up, so that an old image says what is wrong."""
+    exchanged = {kind.__name__: [field.name for field in fields(kind)] for kind in (Request, Search, Options)}
+    assert (exchange.FORMAT, exchanged) == (
+        2,
+        {
+            "Request": ["inner", "verb", "options", "memory_bytes", "designs", "evaluations", "jobs", "search"],
+            "Search": ["objective", "budget_s", "jobs", "cache"],
+            "Options": [
+                *("algorithm", "victory_condition", "timeout", "search_size", "num_threads", "jobs"),
+                *("budget_s", "model_budget_s", "folder"),
+            ],
+        },
+    )
+
+
 def test_a_search_answer_comes_back_as_it_was(target: Target) -> None:
     mapping = load_mapping(DATA / "mapper_eyeriss_like" / f"{MAPPER_PREFIX}.map.yaml")
     problem = layer(14, 16)
@@ -86,7 +104,7 @@ def test_a_search_answer_comes_back_as_it_was(target: Target) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 0}, r"format 0, this image reads 1.*tqhw docker build"),
+        ({"format": 0}, r"format 0, this image reads 2.*tqhw docker build"),
         ({"inner": "other"}, r"unknown engine in the container 'other'"),
         ({"verb": "dance"}, r"unknown verb 'dance'"),
     ],

@@ -31,7 +31,7 @@ from tqhw.spec import (
 from tqhw.spec import Mapping as LoopMapping
 from tqhw.spec.stats import parse_stats
 
-FORMAT = 1
+FORMAT = 2  # a new number for every change of what is exchanged: an image may be older than we are
 REQUEST, ANSWER, PROGRESS = "request.json", "answer.json", "progress"
 Evaluation = tuple[Problem, Target, LoopMapping]
 
