@@ -120,6 +120,10 @@ def bypass(s: int, nest: Nest, keep: Bools, n: int, flow: Flow) -> None:
         if keep[i, s]:
             continue
         outer = flow.levels[i + 1]
+        if nest.levels[i + 1].end_unit == nest.levels[i + 1].first_unit:  # one child: one row, and no link
+            flow.rows[i + 1, 0].accesses = flow.levels[i].content
+            outer.content = flow.levels[i].content
+            continue
         weighted = 0.0
         for row in range(outer.n_rows):
             weighted += flow.rows[i + 1, row].accesses * flow.rows[i + 1, row].multicast

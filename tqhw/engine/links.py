@@ -10,7 +10,7 @@ from tqhw.engine.jit import part
 from tqhw.engine.nest import Nest
 from tqhw.engine.plan import Plan, Records
 from tqhw.engine.table import add_groups, add_row
-from tqhw.engine.unit import Unit, all_groups, group_sizes, lay_out, plain_groups
+from tqhw.engine.unit import Unit, all_groups, group_sizes, lay_out, measure, plain_groups
 
 
 @part
@@ -75,6 +75,15 @@ def deliver_linked(
 
 
 @part
+def reaches_neighbour(plan: Plan, s: int, n_loops: int, unit: Unit) -> bool:
+    """Whether some move stays within the unit: elsewhere no link can happen, and elements need not be laid out."""
+    for j in range(n_loops):  # noqa: SIM110 - no generator in a kernel
+        if shift_key(plan, s, j, unit)[0]:
+            return True
+    return False
+
+
+@part
 def find_moves(plan: Plan, s: int, nest: Nest, level: int, unit: Unit) -> int:
     """Writes the moves of data space s for every temporal loop from the level's own outwards; returns their number."""
     start = nest.levels[level].first_loop
@@ -106,6 +115,7 @@ def deliver_to_macs(plan: Plan, s: int, nest: Nest, unit: Unit, rows: Records) -
 
     Returns (number of rows, words over links).
     """
+    measure(plan, s, nest, 0, unit)
     n = lay_out(plan, s, nest, 0, unit)
     n_groups = all_groups(unit, n)
     columns = max(plan.levels[0].fanout_x, nest.levels[0].fan_x)
@@ -141,6 +151,9 @@ def deliver_sliding(
     # moving visit follows an empty one.
     linkable = n_loops > 0 and not compare_moves(plan, s, unit, 0)[0]
     n = 1
+    if linkable or m == 0:
+        measure(plan, s, nest, level, unit)
+    linkable = linkable and reaches_neighbour(plan, s, n_loops, unit)
     if linkable or m == 0:
         n = lay_out(plan, s, nest, level, unit)
     if m == 0:

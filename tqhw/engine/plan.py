@@ -24,8 +24,9 @@ class Plan(NamedTuple):
     """K ranks of all data spaces, D dimensions, L levels (innermost first)."""
 
     bounds: Ints  # [D]
-    spaces: Records  # [S] first_rank, end_rank, separable, read_write
+    spaces: Records  # [S] first_rank, end_rank, separable, single, read_write
     relevant: Bools  # [S, D]
+    rank: Ints  # [S, D] the rank that a dimension moves, -1: none; one of them where the data space is not `single`
     ranks: Records  # [K] first_term, end_term
     terms: Records  # [T] dimension, coefficient
     coefficients: Ints  # [K, D]
@@ -39,22 +40,27 @@ def make_plan(model: Model) -> Plan:
     active = (model.coefficients != 0) & (model.bounds > 1)
     kept = [[r for r in range(model.ranks[s]) if active[s, r].any()] for s in range(n_spaces)]
     n_ranks = sum(len(ranks) for ranks in kept)
-    spaces = records(n_spaces, first_rank=np.int64, end_rank=np.int64, separable=np.bool_, read_write=np.bool_)
+    spaces = records(
+        n_spaces, first_rank=np.int64, end_rank=np.int64, separable=np.bool_, single=np.bool_, read_write=np.bool_
+    )
     ranks = records(n_ranks, first_term=np.int64, end_term=np.int64)
     terms = records(int(active.sum()), dimension=np.int64, coefficient=np.int64)
     coefficients = np.zeros((n_ranks, n_dims), np.int64)
+    rank = np.full((n_spaces, n_dims), -1, np.int64)
     k = t = 0
     for s in range(n_spaces):
-        spaces[s] = (k, k + len(kept[s]), model.separable[s], model.read_write[s])
+        single = bool((active[s].sum(axis=0) <= 1).all())  # no dimension moves two ranks at once
+        spaces[s] = (k, k + len(kept[s]), model.separable[s], single, model.read_write[s])
         for r in kept[s]:
             dims = np.flatnonzero(active[s, r])
             ranks[k] = (t, t + len(dims))
             for d in dims:
                 terms[t] = (d, model.coefficients[s, r, d])
                 coefficients[k, d] = model.coefficients[s, r, d]
+                rank[s, d] = k
                 t += 1
             k += 1
-    return Plan(model.bounds, spaces, model.relevant, ranks, terms, coefficients, _levels(model), _machine(model))
+    return Plan(model.bounds, spaces, model.relevant, rank, ranks, terms, coefficients, _levels(model), _machine(model))
 
 
 def _levels(model: Model) -> Records:

@@ -92,8 +92,8 @@ def all_groups(unit: Unit, n: int) -> int:
 
 
 @part
-def lay_out(plan: Plan, s: int, nest: Nest, level: int, unit: Unit) -> int:
-    """Writes the key of every element of the level's unit (X-most loop fastest); returns their number."""
+def measure(plan: Plan, s: int, nest: Nest, level: int, unit: Unit) -> None:
+    """Writes how far the elements of the level's unit lie apart, and the radix of their keys."""
     first, end = nest.levels[level].first_unit, nest.levels[level].end_unit
     radix = 1
     for k in range(plan.spaces[s].first_rank, plan.spaces[s].end_rank):
@@ -104,6 +104,12 @@ def lay_out(plan: Plan, s: int, nest: Nest, level: int, unit: Unit) -> int:
         unit.reach[k] = reach
         unit.radix[k] = radix
         radix *= 2 * reach + 1  # offsets plus a shift within the reach stay distinguishable
+
+
+@part
+def lay_out(plan: Plan, s: int, nest: Nest, level: int, unit: Unit) -> int:
+    """Writes the key of every element of a measured unit (X-most loop fastest); returns their number."""
+    first, end = nest.levels[level].first_unit, nest.levels[level].end_unit
     n = 1
     unit.key[0] = 0
     for i in range(first, end):

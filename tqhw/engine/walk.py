@@ -31,13 +31,14 @@ class Walk(NamedTuple):
 
     step: Ints  # [J, K] words that loop j moves the tile along rank k
     inside: Ints  # [J, K] steps of all loops inside loop j
+    rest: Floats  # [J + 1] product of the bounds of loop j and all outside of it
     fetched: Floats  # [L] words that one instance of a level fetches over the whole walk
 
 
 def make_walk(n_levels: int, n_loops: int, n_ranks: int) -> Walk:
     """Empty work arrays."""
     moves = (n_loops, n_ranks)
-    return Walk(np.zeros(moves, np.int64), np.zeros(moves, np.int64), np.zeros(n_levels))
+    return Walk(np.zeros(moves, np.int64), np.zeros(moves, np.int64), np.ones(n_loops + 1), np.zeros(n_levels))
 
 
 @inline
@@ -46,12 +47,16 @@ def fetch(plan: Plan, s: int, nest: Nest, n: int, walk: Walk) -> None:
     if plan.spaces[s].separable:
         fetch_separable(plan, s, nest, walk.fetched)
         return
-    find_steps(plan, s, nest, walk)
+    single = plan.spaces[s].single
+    if single:
+        find_rest(nest, walk)
+    else:
+        find_steps(plan, s, nest, walk)
     for i in range(n - 1):
         level = nest.levels[i]
         # A level without loops holds the tile of the level below for as long, so it fetches as much.
         if i == 0 or level.end_loop > level.first_loop or level.end_unit > level.first_unit:
-            walk.fetched[i] = fetch_sliding(plan, s, nest, i, walk)
+            walk.fetched[i] = fetch_single(plan, s, nest, i, walk) if single else fetch_sliding(plan, s, nest, i, walk)
         else:
             walk.fetched[i] = walk.fetched[i - 1]
 
@@ -73,6 +78,53 @@ def fetch_separable(plan: Plan, s: int, nest: Nest, fetched: Floats) -> None:
             if plan.relevant[s, nest.temporal[t].dimension]:
                 visits = outside
         fetched[i] = visits * nest.words[i, s]
+
+
+@inline
+def find_rest(nest: Nest, walk: Walk) -> None:
+    """Writes what is left of the iterations from every temporal loop outwards."""
+    end = nest.levels[nest.levels.shape[0] - 1].end_loop
+    walk.rest[end] = 1.0
+    for t in range(end - 1, -1, -1):
+        walk.rest[t] = walk.rest[t + 1] * nest.temporal[t].bound
+
+
+@inline
+def fetch_single(plan: Plan, s: int, nest: Nest, level: int, walk: Walk) -> float:
+    """:func:`fetch_sliding` where every dimension moves one rank, as in a convolution.
+
+    Once a loop has moved another rank than f does, every later loop lets both fall back and can move but one forwards:
+    its move is neither zero nor ``a``. Such a loop multiplies all that was fetched by its bound.
+    """
+    words = nest.words[level, s]
+    f = nest.levels[level].end_loop
+    end = nest.levels[nest.levels.shape[0] - 1].end_loop
+    while f < end and plan.rank[s, nest.temporal[f].dimension] < 0:
+        f += 1
+    if f == end:
+        return float(words)
+    dimension = nest.temporal[f].dimension
+    k = plan.rank[s, dimension]
+    step = plan.coefficients[k, dimension] * nest.temporal[f].step
+    span = nest.span[level, k]
+    part = words // span * min(span, step)
+    fetched = words + (nest.temporal[f].bound - 1.0) * part
+    inside = step
+    for j in range(f + 1, end):
+        dimension = nest.temporal[j].dimension
+        rank = plan.rank[s, dimension]
+        bound = nest.temporal[j].bound
+        if rank < 0:
+            fetched *= bound
+        elif rank == k:
+            ahead = plan.coefficients[k, dimension] * nest.temporal[j].step
+            move = ahead - inside
+            inside += ahead
+            visit = 0 if move == 0 else (part if move == step else words)
+            fetched += (bound - 1.0) * (visit + fetched - words)
+        else:
+            return float(fetched * walk.rest[j])
+    return float(fetched)
 
 
 @inline
