@@ -72,6 +72,11 @@ def test_a_single_layer_is_a_model_too(tmp_path):
         assert torch.equal(load(tmp_path / "m", 2).into(torch.nn.Linear(64, 10))(x), layer(x))
 
 
+def test_a_loaded_model_can_be_moved(path):
+    moved = load(path, 2).into(tiny()).to("meta")
+    assert moved.conv2.weight.device.type == "meta" == moved(images().to("meta")).device.type
+
+
 def test_only_the_planes_and_norms_of_the_precision_are_read(path, monkeypatch):
     """The bytes that reach us from the file itself, counted outside of the code under test."""
     counted = {}

@@ -5,7 +5,7 @@ torch = pytest.importorskip("torch")
 from tests.quant.nets import tiny  # noqa: E402
 from tqhw import quant  # noqa: E402
 from tqhw.quant import QuantConfig, convert, set_bits  # noqa: E402
-from tqhw.train import TrainConfig, digits, evaluate_requantized, evaluate_shifted, train  # noqa: E402
+from tqhw.train import TrainConfig, digits, evaluate_both, evaluate_requantized, evaluate_shifted, train  # noqa: E402
 
 PRECISIONS = (2, 4, 8)
 
@@ -22,6 +22,13 @@ def test_truncquant_is_verified_and_loses_nothing_to_the_shift():
     assert [a.top1 for a in shifted] == [a.top1 for a in requantized]
     assert all(a.verified and a.samples == 450 and a.scheme == "truncquant" for a in shifted)
     assert not any(a.verified for a in requantized)
+
+
+def test_both_accuracies_are_had_together():
+    model = trained("dorefa")
+    both = evaluate_both(model, digits(), PRECISIONS)
+    assert [anew for anew, _ in both] == evaluate_requantized(model, digits(), PRECISIONS)
+    assert [shifted for _, shifted in both] == evaluate_shifted(model, digits(), PRECISIONS)
 
 
 def test_ordinary_training_loses_to_the_shift_and_is_not_verified():

@@ -56,7 +56,7 @@ class QuantizedWeight(nn.Module):
 
     def forward(self, weight: torch.Tensor) -> torch.Tensor:
         if self.codes is not None:
-            return self.codes.truncate(self.bits).dequantize()
+            return self.codes.truncate(self.bits).dequantize().to(weight.device)
         factor = 1.0 if self.bits == FULL else self.scheme.factor(self.gradient, self.bits)
         normalized = self._normalized(weight)
         real = _StraightThrough.apply(weight, normalized, self.scheme, self.bits, factor)  # type: ignore[no-untyped-call]

@@ -7,7 +7,7 @@ from tqhw.train.config import TrainConfig
 from tqhw.train.data import Augment, Batch, Data, TensorData
 from tqhw.train.digits import digits
 from tqhw.train.distributed import joined
-from tqhw.train.evaluate import Accuracy, evaluate_requantized, evaluate_shifted
+from tqhw.train.evaluate import Accuracy, evaluate_both, evaluate_requantized, evaluate_shifted
 from tqhw.train.folder import FolderData
 from tqhw.train.loop import Progress, TrainResult, train
 from tqhw.train.onnx_check import Agreement, compare_onnx
@@ -38,6 +38,7 @@ __all__ = [
     "cifar10",
     "compare_onnx",
     "digits",
+    "evaluate_both",
     "evaluate_requantized",
     "evaluate_run",
     "evaluate_shifted",

@@ -16,7 +16,7 @@ from tqhw.quant.tensorfile import read_header, read_tensors
 from tqhw.train.calibrate import recalibrate
 from tqhw.train.checkpoint import CHECKPOINT, KIND, VERSION, Checkpoints, EpochRecord, load_model
 from tqhw.train.data import Data
-from tqhw.train.evaluate import Accuracy, evaluate_requantized, evaluate_shifted
+from tqhw.train.evaluate import Accuracy, evaluate_both, evaluate_requantized
 from tqhw.train.loop import Progress, train
 from tqhw.train.recipe import Recipe, read_recipe
 
@@ -94,11 +94,9 @@ def evaluate_run(
     if torch.cuda.is_available():
         model.to(recipe.training.device)
     serve(model, recipe, wanted, data)
-    shifting = [b for b in wanted if b <= stored]
-    return [
-        *evaluate_requantized(model, data, wanted),
-        *evaluate_shifted(model, data, shifting, stored=stored),
-    ]
+    both = evaluate_both(model, data, [b for b in wanted if b <= stored], stored=stored)
+    beyond = evaluate_requantized(model, data, [b for b in wanted if b > stored])
+    return [*(anew for anew, _ in both), *beyond, *(shifted for _, shifted in both)]
 
 
 def export_run(
