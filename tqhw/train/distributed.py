@@ -82,8 +82,10 @@ def joined(device: str) -> Iterator[Team]:
     try:
         yield team()
     finally:
-        signal.signal(signal.SIGTERM, before)
-        dist.destroy_process_group()
+        try:
+            dist.destroy_process_group()
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
 
 def _stopped(number: int, frame: FrameType | None) -> None:
