@@ -44,6 +44,12 @@ def test_pretrained_weights_are_the_start(tmp_path):
     save_file(tiny(9).state_dict(), path)
     model = read_recipe({"model": {**TINY, "weights": str(path)}}).network((2, 8))
     assert torch.equal(model.state_dict()["conv2.weight"], tiny(9).conv2.weight)
+    save_file({f"model/{name}": t for name, t in tiny(8).state_dict().items()}, tmp_path / "checkpoint")
+    model = read_recipe({"model": {**TINY, "weights": str(tmp_path / "checkpoint")}}).network((2, 8))
+    assert torch.equal(model.state_dict()["conv2.weight"], tiny(8).conv2.weight)
+    torch.save(tiny(9).state_dict(), tmp_path / "pickle")
+    with pytest.raises(TqhwError, match=r"is not a whole safetensors file: .* \(pickles are not read"):
+        read_recipe({"model": {**TINY, "weights": str(tmp_path / "pickle")}}).plain_model()
     with pytest.raises(TqhwError, match=r"another model: it has .*, the model has"):
         read_recipe({"model": {"weights": str(path)}}).plain_model()
     with pytest.raises(TqhwError, match=r"nowhere: there is no such file"):

@@ -53,4 +53,8 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     except (OSError, SafetensorError) as error:
-        raise TqhwError(f"is not a whole safetensors file: {error}", place=str(path)) from error
+        raise TqhwError(
+            f"is not a whole safetensors file: {error}",
+            place=str(path),
+            lever="pickles are not read: write the state dict with safetensors.torch.save_file",
+        ) from error

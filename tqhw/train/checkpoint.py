@@ -126,8 +126,12 @@ def load_model(path: Path, tensors: Mapping[str, torch.Tensor], model: nn.Module
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
-    """Loads a plain safetensors state dict, every tensor of the model and no other."""
-    _load(path, read_tensors(path), model)
+    """Loads a safetensors state dict, or a checkpoint's: every tensor of the model and no other."""
+    tensors = read_tensors(path)
+    if any(name.startswith("model/") for name in tensors):
+        load_model(path, tensors, model)
+    else:
+        _load(path, tensors, model)
 
 
 def _load(path: Path, loaded: Mapping[str, torch.Tensor], model: nn.Module) -> None:

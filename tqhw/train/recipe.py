@@ -30,7 +30,8 @@ T = TypeVar("T")
 class ModelRecipe:
     """``name``: of tqhw.models or ``package.module:factory``; ``options``: its keyword arguments.
 
-    ``weights``: a safetensors file with a state dict to start from, such as pretrained ones.
+    ``weights``: a safetensors file with a state dict to start from, such as pretrained ones, or the checkpoint of a
+    network that was trained in floating point (method post_training).
     """
 
     name: str = "resnet20"
