@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -100,6 +101,16 @@ def test_an_endless_log_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("tqhw.backends.timeloop.process.MAX_LOG_BYTES", 100_000)
     with pytest.raises(TqhwError, match=r"program wrote more than 0 MiB of log.*stopped"):
         Children().run([str(script(tmp_path, "while :; do echo line of a log; done"))], tmp_path, tmp_path / "log")
+
+
+def test_a_disk_that_a_program_has_filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As the real Accelergy ends then: half of its files, and a log that breaks off somewhere.
+    program = script(tmp_path, "echo 'INFO  Scaled aladdin_adder'; exit 0")
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=4096))
+    message = r"the disk is full: program left 4096 bytes on it \(free some space, or choose another folder"
+    with pytest.raises(TqhwError, match=message) as caught:
+        Children().run([str(program)], tmp_path, tmp_path / "log")
+    assert caught.value.place == str(tmp_path)
 
 
 def test_switches_that_change_the_counts_do_not_reach_the_program(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -16,6 +17,7 @@ from tqhw.errors import TqhwError
 GRACE_S = 20.0  # from the polite signal to the one that nobody survives
 MAX_LOG_BYTES = 256 * 1024 * 1024
 _POLL_S = 0.02
+_LEAST_FREE_BYTES = 64 * 1024
 # Switches that change what Timeloop counts or prints; runs are made with its defaults, whatever the shell says.
 _KEPT_SWITCHES = ("TIMELOOP_BASE_PATH", "TIMELOOP_DIR", "TIMELOOP_PROBLEM_SHAPE_DIR", "TIMELOOP_PROBLEM_SHAPE_DIRS")
 
@@ -54,7 +56,7 @@ class Children:
         """Runs a program in ``folder`` with its output in ``log``; after ``budget_s`` it gets SIGINT, then SIGKILL.
 
         (timeloop-mapper answers SIGINT with its best mapping so far.) Raises TqhwError where it cannot be started,
-        writes a log beyond all measure, or :meth:`stop` was called.
+        writes a log beyond all measure, has filled the disk, or :meth:`stop` was called.
         """
         start = time.perf_counter()
         timed_out = False
@@ -81,6 +83,7 @@ class Children:
             raise _cannot_run(error, arguments, folder) from None
         if self.stopping.is_set():
             raise StoppedError("stopped", place=str(folder))
+        _check_space(folder, Path(arguments[0]).name)
         return Ended(code, time.perf_counter() - start, timed_out, _tail(log))
 
     def stop(self) -> None:
@@ -135,6 +138,17 @@ def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
             os.killpg(process.pid, number)
     except ProcessLookupError:
         pass
+
+
+def _check_space(folder: Path, program: str) -> None:
+    """On a full disk the programs die of something else, or write half a file and end as if all were well."""
+    left = shutil.disk_usage(folder).free
+    if left < _LEAST_FREE_BYTES:
+        raise TqhwError(
+            f"the disk is full: {program} left {left} bytes on it",
+            place=str(folder),
+            lever="free some space, or choose another folder",
+        )
 
 
 def _tail(log: Path, limit: int = 1_000_000) -> str:
