@@ -183,6 +183,13 @@ fi
     assert (tmp_path / "calls").read_text().split() == ["run", "kill", "rm", "run"]
 
 
+def test_a_run_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    found = Container(ContainerOptions(engine="docker", timeloop=Options(folder=tmp_path / "file")))
+    with pytest.raises(TqhwError, match=r"the run folder cannot be made: Not a directory \(choose another folder"):
+        found.target(rendered_design())
+
+
 def test_two_runs_in_one_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine(tmp_path, monkeypatch, "exit 0")
     found = Container(ContainerOptions(engine="docker", timeloop=Options(folder=tmp_path / "runs")))

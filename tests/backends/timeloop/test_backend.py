@@ -174,6 +174,13 @@ def test_energies_that_cannot_be(stand_ins: StandIns, edit: str, message: str) -
         backend().target(reference_design("eyeriss_like"))
 
 
+def test_an_area_that_is_missing(stand_ins: StandIns) -> None:
+    edit = "sed -i 's/name: system_top_level.mac.*/name: system_top_level.other/' timeloop.ART.yaml"
+    stand_ins.put("accelergy", tables("mapper_eyeriss_like") + edit)
+    with pytest.raises(TqhwError, match=r"the ART has no area for 'mac' \(.*eyeriss_like.yaml:\d+\)"):
+        backend().target(reference_design("eyeriss_like"))
+
+
 def test_free_writes_are_noted(stand_ins: StandIns) -> None:
     stand_ins.put(
         "accelergy", tables("mapper_eyeriss_like") + "sed -i 's/energy: 28.7151/energy: 0/' timeloop.ERT.yaml"
