@@ -25,6 +25,7 @@ echo 'ERT_summary: {{table_summary: []}}' > timeloop.ERT_summary.yaml
 
 @pytest.fixture
 def stand_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandIns:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # folders of failed runs are kept
     found = StandIns(tmp_path / "bin", monkeypatch)
     found.put("timeloop-model", ANSWERED)
     found.put("accelergy", TABLES)

@@ -8,6 +8,12 @@ import pytest
 from tests.backends.cases import StandIns
 
 
+@pytest.fixture(autouse=True)
+def _kept_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Folders of failed runs are kept: here where pytest removes them."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path_factory.mktemp("temporary")))
+
+
 @pytest.fixture
 def stand_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandIns:
     return StandIns(tmp_path / "bin", monkeypatch)
