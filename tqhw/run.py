@@ -111,6 +111,7 @@ def _provenance(
         "seed": experiment.seed,
         "command": list(command),
         "platform": platform.platform(),
+        "warnings": sorted({text for one in evaluated for found in one.found.values() for text in found.warnings}),
         "wall_seconds": round(time.perf_counter() - started, 1),
     }
 

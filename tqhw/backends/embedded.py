@@ -59,7 +59,16 @@ class Embedded:
 
 def _found(answer: mapper.Answer, job: Job) -> Found | Invalid:
     if isinstance(answer, mapper.SearchResult):
-        return Found(answer.mapping, answer.stats, answer.proved_optimal, answer.evaluated, answer.seconds)
+        return Found(
+            mapping=answer.mapping,
+            stats=answer.stats,
+            proved_optimal=answer.proved_optimal,
+            evaluated=answer.evaluated,
+            seconds=answer.seconds,
+            lower_bound=answer.lower_bound,
+            gap=answer.gap,
+            warnings=answer.warnings,
+        )
     levers = f"; relaxing {' or '.join(answer.levers)} would admit one" if answer.levers else ""
     whole = Reason(job.target.hardware.name, "capacity", 0, 0, f"{answer.message}{levers}")
     return Invalid(answer.reasons or (whole,))

@@ -154,11 +154,14 @@ def read_stats(document: Mapping[str, Any]) -> Stats | Invalid:
     return parse_stats(document)
 
 
+_FOUND = ("proved_optimal", "evaluated", "seconds", "lower_bound", "gap", "warnings")
+
+
 def found_json(answer: Found | Invalid, dimensions: tuple[str, ...]) -> dict[str, Any]:
     """A search's answer."""
     if isinstance(answer, Invalid):
         return answer.as_json()
-    more = {"proved_optimal": answer.proved_optimal, "evaluated": answer.evaluated, "seconds": answer.seconds}
+    more = {key: getattr(answer, key) for key in _FOUND}
     return {"valid": True, "stats": answer.stats.as_json(), "mapping": directives(answer.mapping, dimensions), **more}
 
 
@@ -168,8 +171,8 @@ def read_found(document: Mapping[str, Any]) -> Found | Invalid:
         return Invalid(tuple(Reason(**reason) for reason in document["reasons"]))
     stats = read_stats(document["stats"])
     assert isinstance(stats, Stats)
-    more = {key: document[key] for key in ("proved_optimal", "evaluated", "seconds")}
-    return Found(parse_mapping(document["mapping"]), stats, **more)
+    more = {key: document[key] for key in _FOUND}
+    return Found(parse_mapping(document["mapping"]), stats, **{**more, "warnings": tuple(more["warnings"])})
 
 
 def target_json(target: Target) -> dict[str, Any]:

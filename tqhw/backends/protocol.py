@@ -66,13 +66,21 @@ class Job:
 
 @dataclass(frozen=True)
 class Found:
-    """The best mapping of a search, and how far to trust it. ``evaluated``: mappings tried."""
+    """The best mapping of a search, and how far to trust it.
+
+    ``evaluated``: mappings tried. ``lower_bound``: below it no mapping has the objective (pJ, pJ*cycles or cycles), and
+    ``gap`` is the part of what was found that lies above it; None where the engine proves nothing. ``warnings``: what
+    the search did without or passed over.
+    """
 
     mapping: LoopMapping
     stats: Stats
     proved_optimal: bool
     evaluated: int
     seconds: float
+    lower_bound: float | None = None
+    gap: float | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class Backend(Protocol):

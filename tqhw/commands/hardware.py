@@ -82,7 +82,11 @@ def search(
         "proved_optimal": found.proved_optimal,
         "evaluated": found.evaluated,
         "seconds": found.seconds,
+        "lower_bound": found.lower_bound,
+        "gap": found.gap,
     }
+    for warning in found.warnings:
+        say(warning)
     _answer(found.stats, json, {**_area(target, art), **more})
     if json != "-":
         console().print(dump_mapping(found.mapping, layer.shape.dimensions), markup=False, highlight=False)
@@ -204,6 +208,8 @@ def _show(stats: Stats | Invalid, more: dict[str, Any]) -> None:
         f"{stats.computes:,} multiply-accumulates, utilization {stats.utilization:.1%}",
         highlight=False,
     )
-    for key in ("area_um2", "proved_optimal", "evaluated", "seconds"):
-        if key in more:
-            screen.print(f"{key}: {more[key]:,}" if key != "proved_optimal" else f"{key}: {more[key]}", highlight=False)
+    for key in ("area_um2", "proved_optimal", "evaluated", "seconds", "lower_bound", "gap"):
+        value = more.get(key)
+        if value is not None:
+            text = str(value) if isinstance(value, bool) else f"{value:.2%}" if key == "gap" else f"{value:,}"
+            screen.print(f"{key}: {text}", highlight=False)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tqhw.commands.common import console, guarded, processors
+from tqhw.commands.common import console, guarded, processors, say
 
 
 @guarded
@@ -43,6 +43,8 @@ def run(
     results = run_experiment(
         chosen, folder, watch=watch, jobs=jobs or processors(), cache=not no_cache, command=sys.argv
     )
+    for warning in results.provenance["warnings"]:
+        say(warning)
     screen = console()
     for table in report.tables(results):
         screen.print(table)
