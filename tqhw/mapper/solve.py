@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass
 
 import numpy as np
 
-from tqhw.engine import Batch, Model, run_batch
-from tqhw.engine.kernel import Work, make_work
-from tqhw.engine.model import Bools
+from tqhw.engine import Batch, Model
 from tqhw.mapper.ahead import energy_ahead, least_words
 from tqhw.mapper.answer import OBJECTIVES
 from tqhw.mapper.bounds import Outside
@@ -19,65 +16,13 @@ from tqhw.mapper.fronts import Fronts, Scratch, sweep
 from tqhw.mapper.loops import Choices
 from tqhw.mapper.mapspace import Mapspace
 from tqhw.mapper.points import HEAD, WIDTH, Plan
-from tqhw.mapper.stack import Leaves, grown, make_leaves, make_stack
+from tqhw.mapper.pricing import SLACK, Best, Clock, OutOfTimeError
+from tqhw.mapper.stack import grown, make_leaves, make_stack
 from tqhw.mapper.tables import Space, build_costs, build_space
 
 FEW_SLOTS, FEW_POINTS, MANY_POINTS = 4, 8, 32  # points per tile where few, and where many slots have free loops
-STEPS = 2_000  # nodes between two looks at the clock
+STEPS, TILES = 50, 64  # nodes, and tiles of a sweep, between two looks at the clock
 BATCH = 256  # mappings priced at once
-SLACK = 1e-12  # two costs closer than this are the same: sums of floats in another order
-
-
-class Clock:
-    """Time left of a budget; without one it never runs out."""
-
-    def __init__(self, budget_s: float | None) -> None:
-        self.end = math.inf if budget_s is None else time.perf_counter() + budget_s
-
-    @property
-    def over(self) -> bool:
-        return time.perf_counter() >= self.end
-
-
-class Best:
-    """The best mapping so far, and what pricing showed."""
-
-    def __init__(self, space: Mapspace, model: Model, objective: str) -> None:
-        self.objective, self.model, self.least_used = objective, model, space.least_used
-        self.work: Work = make_work(model)
-        self.value = math.inf
-        self.batch: Batch | None = None
-        self.evaluated = 0
-        self.tightness = math.inf  # least ratio of a cost to its bound; below 1 a bound would be wrong
-
-    def price(self, leaves: Leaves, n: int, keep: Bools) -> bool:
-        """Takes the best of ``n`` mappings, the first of equals; True if it is better than what was known."""
-        batch = leaf_batch(leaves, 0, n, keep)
-        counts = run_batch(self.model, batch, work=self.work)
-        energy, cycles = counts.energy_pj, counts.cycles.astype(np.float64)
-        value = {"energy": energy, "edp": energy * cycles, "latency": cycles}[self.objective]
-        used = batch.spatial.prod(axis=(1, 2))
-        value = np.where((counts.rule == 0) & (used >= self.least_used), value, np.inf)
-        self.evaluated += n
-        self.tightness = min(self.tightness, float((value / leaves.bound[:n]).min()))
-        i = int(value.argmin())
-        if not value[i] < self.value * (1.0 - SLACK):
-            return False
-        self.value = float(value[i])
-        self.batch = leaf_batch(leaves, i, i + 1, keep)
-        return True
-
-
-def leaf_batch(leaves: Leaves, begin: int, end: int, keep: Bools) -> Batch:
-    """A copy of some mappings, as the engine takes them."""
-    return Batch(
-        leaves.temporal[begin:end].copy(),
-        leaves.temporal_order[begin:end].copy(),
-        leaves.spatial[begin:end].copy(),
-        leaves.spatial_order[begin:end].copy(),
-        leaves.split[begin:end].copy(),
-        keep[None],
-    )
 
 
 @dataclass(frozen=True)
@@ -99,20 +44,26 @@ def solve(space: Mapspace, model: Model, objective: str, budget_s: float | None 
     tables, choices = build_space(space, model)
     best = Best(space, model, objective)
     searches = [MaskSearch(space, tables, choices, model, mask, objective) for mask in space.masks()]
-    for i, one in enumerate(searches):
-        # Without time left, the other choices stay unbounded, and the gap says so.
-        if i == 0 or not clock.over:
-            one.sweep_inside()
-    opened = sorted((one for one in searches if one.opened), key=lambda one: one.lower_bound)
-    for limit in limits(opened[0].lower_bound):
-        for one in opened:
-            if one.lower_bound < min(limit, best.value * (1.0 - SLACK)) and not (best.batch and (first or clock.over)):
-                one.sweep_outside(min(limit, best.value))
-                one.run(best, limit, clock, first)
-        bound = min(one.lower_bound for one in searches)
-        proved = bound >= best.value * (1.0 - SLACK)
-        if proved or (best.batch and (first or clock.over)):
-            break
+    if not searches:
+        return Outcome(None, math.inf, math.inf, True, 0, 0, math.inf)
+    proved = False
+    try:
+        for one in searches:
+            one.sweep_inside(clock)
+            if budget_s is not None and best.batch is None:
+                one.dive(best, clock)  # from here on there is something to show, whenever the time is over
+        searches.sort(key=lambda one: one.lower_bound)
+        for limit in limits(searches[0].lower_bound):
+            for one in searches:
+                if one.lower_bound < min(limit, best.value * (1.0 - SLACK)):
+                    one.sweep_outside(min(limit, best.value), clock)
+                    one.run(best, limit, clock, first)
+            proved = min(one.lower_bound for one in searches) >= best.value * (1.0 - SLACK)
+            if proved or (first and best.batch is not None):
+                break
+    except OutOfTimeError:
+        proved = min(one.lower_bound for one in searches) >= best.value * (1.0 - SLACK)
+    bound = min(one.lower_bound for one in searches)
     return Outcome(
         best.batch,
         best.value,
@@ -146,7 +97,8 @@ class MaskSearch:
         self.costs = build_costs(space, model, mask, energy=objective != "latency")
         n_slots, n_dims, n_spaces = len(tables.level), len(tables.bounds), len(tables.relevant)
         live = sum(not slot.spatial and any(f[-1] > 1 for f in slot.factors) for slot in space.slots)
-        self.work = make_scratch(n_dims, n_spaces, FEW_POINTS if live <= FEW_SLOTS else MANY_POINTS)
+        self.n_points = FEW_POINTS if live <= FEW_SLOTS else MANY_POINTS
+        self.work = make_scratch(n_dims, n_spaces, 1)
         self.out = make_outside(n_slots, n_dims, n_spaces)
         self.leaves = make_leaves(BATCH, len(model.mesh_x), n_dims)
         self.fronts = make_fronts(n_slots, len(tables.digits), self.work.rows.shape[1])
@@ -157,31 +109,44 @@ class MaskSearch:
         self.inner = min(n_slots - 2, int(np.flatnonzero(~self.costs.units_left[1:])[0]))
         self.inner_rows = 0
         self.lower_bound = 0.0
-        self.opened = False
         self.nodes = 0
 
-    def sweep_inside(self) -> None:
+    def sweep_inside(self, clock: Clock) -> None:
         """Sweeps the fronts up to the last spatial slot; afterwards the lower bound is known."""
+        self.inner_rows = 0
         for q in range(self.inner + 1):
-            self.inner_rows = self._sweep(q, self.inner_rows, math.inf)
+            self.inner_rows = self._sweep(q, self.inner_rows, math.inf, clock)
         if self.inner >= 0:
-            self.lower_bound = max(0.0, float(self.fronts.floor[self.inner]))
-        self.opened = True
+            self.lower_bound = max(self.lower_bound, float(self.fronts.floor[self.inner]))
 
-    def sweep_outside(self, limit: float) -> None:
-        """Sweeps the fronts of the other slots but the outermost, as far as mappings stay below ``limit``."""
+    def dive(self, best: Best, clock: Clock) -> None:
+        """Looks for a first mapping, on fronts of one point."""
+        self._sweep_limited(math.inf, clock)
+        self.run(best, math.inf, clock, first=True)
+
+    def sweep_outside(self, limit: float, clock: Clock) -> None:
+        """Sweeps the fronts of the slots but the outermost in full, as far as mappings stay below ``limit``."""
+        if len(self.work.rows) < self.n_points:
+            # One point per tile says as much of the bound; what is to be explored needs more.
+            self.work = make_scratch(len(self.tables.bounds), len(self.tables.relevant), self.n_points)
+            self.sweep_inside(clock)
+        self._sweep_limited(limit, clock)
+
+    def _sweep_limited(self, limit: float, clock: Clock) -> None:
         rows = self.inner_rows
         for q in range(self.inner + 1, len(self.tables.level) - 1):
-            rows = self._sweep(q, rows, limit)
+            rows = self._sweep(q, rows, limit, clock)
         n_slots, n_dims, n_spaces = len(self.tables.level), len(self.tables.bounds), len(self.tables.relevant)
         self.stack = make_stack(n_slots, n_dims, n_spaces, room=1 << 14)
 
-    def _sweep(self, q: int, used: int, limit: float) -> int:
-        """Sweeps one slot; returns the rows used."""
+    def _sweep(self, q: int, used: int, limit: float, clock: Clock) -> int:
+        """Sweeps one slot; returns the rows used. Raises OutOfTimeError."""
         n_tiles = len(self.tables.digits)
         spread = self.objective > 0 or bool(self.costs.units_left[q + 1])
         begin = 0
         while begin < n_tiles:
+            clock.check()
+            end = min(begin + TILES, n_tiles)
             begin, used = sweep(
                 self.tables,
                 self.costs,
@@ -190,31 +155,34 @@ class MaskSearch:
                 self.objective,
                 q,
                 begin,
-                n_tiles,
+                end,
                 used,
                 float(self.ahead_pj[q]),
                 limit,
                 spread,
                 self.work,
             )
-            if begin < n_tiles:
+            if begin < end:
                 points = self.fronts.points
                 self.fronts = self.fronts._replace(points=np.concatenate([points, np.zeros_like(points)]))
         return used
 
     def run(self, best: Best, limit: float, clock: Clock, first: bool = False) -> None:
-        """Explores until nothing is left that could be better, or the time is over."""
+        """Explores until nothing is left that could be better. Raises OutOfTimeError, with the bound as it is then."""
         wanted = 1
         done = False
-        # The clock only stops a search that has something to show.
-        while not done and not (best.batch is not None and (first or clock.over)):
-            done, found = self._explore(min(limit, best.value * (1.0 - SLACK)), wanted, STEPS)
-            if found and best.price(self.leaves, found, self.costs.keep):
-                wanted = 1
-            elif found:
-                wanted = min(BATCH, 2 * wanted)
-        self.nodes += int(self.stack.nodes[0])
-        self.lower_bound = max(self.lower_bound, min(self._open_bound(), limit, best.value))
+        try:
+            while not done and not (first and best.batch is not None):
+                clock.check()
+                done, found = self._explore(min(limit, best.value * (1.0 - SLACK)), wanted, STEPS)
+                if found and best.price(self.leaves, found, self.costs.keep):
+                    clock.armed = True
+                    wanted = 1
+                elif found:
+                    wanted = min(BATCH, 2 * wanted)
+        finally:
+            self.nodes += int(self.stack.nodes[0])
+            self.lower_bound = max(self.lower_bound, min(self._open_bound(), limit, best.value))
 
     def _explore(self, limit: float, wanted: int, steps: int) -> tuple[bool, int]:
         """(nothing is left, mappings found)."""

@@ -1,0 +1,74 @@
+"""The clock of a search, and the best mapping that the engine has priced so far."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import numpy as np
+
+from tqhw.engine import Batch, Model, run_batch
+from tqhw.engine.kernel import Work, make_work
+from tqhw.engine.model import Bools
+from tqhw.mapper.mapspace import Mapspace
+from tqhw.mapper.stack import Leaves
+
+SLACK = 1e-12  # two costs closer than this are the same: sums of floats in another order
+
+
+class OutOfTimeError(Exception):
+    """The budget is used up, and there is something to show."""
+
+
+class Clock:
+    """Time left of a budget; without one it never runs out."""
+
+    def __init__(self, budget_s: float | None) -> None:
+        self.end = math.inf if budget_s is None else time.perf_counter() + budget_s
+        self.armed = False  # once there is a mapping to show
+
+    def check(self) -> None:
+        """Raises OutOfTimeError where the time is over."""
+        if self.armed and time.perf_counter() >= self.end:
+            raise OutOfTimeError
+
+
+class Best:
+    """The best mapping so far, and what pricing showed."""
+
+    def __init__(self, space: Mapspace, model: Model, objective: str) -> None:
+        self.objective, self.model, self.least_used = objective, model, space.least_used
+        self.work: Work = make_work(model)
+        self.value = math.inf
+        self.batch: Batch | None = None
+        self.evaluated = 0
+        self.tightness = math.inf  # least ratio of a cost to its bound; below 1 a bound would be wrong
+
+    def price(self, leaves: Leaves, n: int, keep: Bools) -> bool:
+        """Takes the best of ``n`` mappings, the first of equals; True if it is better than what was known."""
+        batch = leaf_batch(leaves, 0, n, keep)
+        counts = run_batch(self.model, batch, work=self.work)
+        energy, cycles = counts.energy_pj, counts.cycles.astype(np.float64)
+        value = {"energy": energy, "edp": energy * cycles, "latency": cycles}[self.objective]
+        used = batch.spatial.prod(axis=(1, 2))
+        value = np.where((counts.rule == 0) & (used >= self.least_used), value, np.inf)
+        self.evaluated += n
+        self.tightness = min(self.tightness, float((value / leaves.bound[:n]).min()))
+        i = int(value.argmin())
+        if not value[i] < self.value * (1.0 - SLACK):
+            return False
+        self.value = float(value[i])
+        self.batch = leaf_batch(leaves, i, i + 1, keep)
+        return True
+
+
+def leaf_batch(leaves: Leaves, begin: int, end: int, keep: Bools) -> Batch:
+    """A copy of some mappings, as the engine takes them."""
+    return Batch(
+        leaves.temporal[begin:end].copy(),
+        leaves.temporal_order[begin:end].copy(),
+        leaves.spatial[begin:end].copy(),
+        leaves.spatial_order[begin:end].copy(),
+        leaves.split[begin:end].copy(),
+        keep[None],
+    )
