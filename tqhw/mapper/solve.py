@@ -21,7 +21,7 @@ from tqhw.mapper.stack import grown, make_leaves, make_stack
 from tqhw.mapper.tables import Space, build_costs, build_space
 
 FEW_SLOTS, FEW_POINTS, MANY_POINTS = 4, 8, 32  # points per tile where few, and where many slots have free loops
-STEPS, TILES = 50, 64  # nodes, and tiles of a sweep, between two looks at the clock
+STEPS, TILES = 50, 128  # nodes, and tiles of a sweep, between two looks at the clock
 BATCH = 256  # mappings priced at once
 
 
