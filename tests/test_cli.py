@@ -179,6 +179,18 @@ class TestMap:
         )
         assert json.loads(again.stdout)["energy_pj"] == answer["energy_pj"]
 
+    def test_the_mapping_can_be_kept_and_evaluated(self, tmp_path: Path) -> None:
+        problem, _ = write_case(tmp_path)
+        out = tmp_path / "kept" / "best.yaml"
+        common = ("--arch", ARCH, "--problem", problem, "--ert", ERT)
+        found = tqhw("map", *common, "--out", out, "--json", tmp_path / "map.json")
+        assert found.exit_code == 0
+        assert "mapping:" not in found.stdout
+        tqhw("evaluate", *common, "--mapping", out, "--json", tmp_path / "evaluate.json")
+        energies = [json.loads((tmp_path / f"{name}.json").read_text())["energy_pj"] for name in ("map", "evaluate")]
+        assert energies[0] == energies[1]
+        assert "cannot be written" in refused("map", *common, "--out", "/proc/nowhere/m.yaml")
+
     def test_an_objective_decides(self, tmp_path: Path) -> None:
         problem, _ = write_case(tmp_path)
         arguments = ("map", "--arch", ARCH, "--problem", problem, "--ert", ERT)

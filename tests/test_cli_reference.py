@@ -109,7 +109,8 @@ class TestVerify:
         assert "supported: Timeloop with v0.4 inputs" in message
 
     def test_what_cannot_be_verified(self, stand_ins: StandIns, results: Path, tmp_path: Path) -> None:
-        assert "there is no hardware/*/architecture.yaml in it" in refused("verify", tmp_path / "nothing")
+        assert "nothing: no such folder (name the results folder" in refused("verify", tmp_path / "nothing")
+        assert "there is no hardware/*/architecture.yaml in it" in refused("verify", tmp_path)
         assert "backend embedded is what is to be verified" in refused("verify", results, "--backend", "embedded")
         assert "unknown backend 'timelop'" in refused("verify", results, "--backend", "timelop")
         assert "takes no options of 'container'" in refused("verify", results, "--image", "mine")

@@ -37,7 +37,7 @@ class Model(Section):
     options: dict[str, Any] = Field(default_factory=dict)
     """Keyword arguments of the factory."""
     input: tuple[Positive, ...] | None = None
-    """Shape of the input, batch first; without it that of the data set, or the one the network was published with."""
+    """Shape of the input, batch first; without it that of the data set, else 1,3,32,32 for resnet20 and 1,3,224,224."""
 
 
 class Quantization(Section):
@@ -217,7 +217,9 @@ class Experiment(Section):
                 raise ValueError(f"{bits} bits cannot be shifted out of a model stored with {self.stored_bits}")
         for taken in ("weight_bits", "fetch_bits", "spad_model"):
             if taken in self.architecture.params:
-                raise ValueError(f"architecture.params.{taken} is set by the experiment: by bits and spad_models")
+                raise ValueError(
+                    f"architecture.params.{taken} is set by the experiment: give bits or spad_models instead"
+                )
         return self
 
     def options(self) -> Options:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -97,6 +98,17 @@ def test_bad_factories(here: Path, name: str, message: str) -> None:
         build(name)
     assert message in str(caught.value)
     assert str(here) not in sys.path
+
+
+@pytest.mark.parametrize(
+    ("name", "file"), [("broken", "nets"), ("silent", "nets"), ("raises:f", "raises"), ("imports:f", "imports")]
+)
+def test_what_a_users_own_code_raises_has_its_file_and_line(here: Path, name: str, file: str) -> None:
+    with pytest.raises(TqhwError, match=rf", at {re.escape(str(here))}/mynets/{file}\.py:\d+"):
+        build(f"mynets.{name}" if ":" in name else f"mynets.nets:{name}")
+    with pytest.raises(TqhwError) as caught:
+        build("mynets.nets:needs")
+    assert ", at " not in str(caught.value)
 
 
 def test_unknown_model_offers_the_nearest() -> None:

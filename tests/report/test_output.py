@@ -43,7 +43,7 @@ def test_results_json_is_the_contract(tmp_path: Path) -> None:
 
 
 def test_folders_that_hold_no_results(tmp_path: Path) -> None:
-    with pytest.raises(TqhwError, match=r"results\.json: no such file"):
+    with pytest.raises(TqhwError, match=r"results\.json: no such file \(name the results folder"):
         report.load(tmp_path)
     (tmp_path / "results.json").write_text('{"schema_version": ')
     with pytest.raises(TqhwError, match=r"results\.json: not JSON: .*line 1 column 20.*run the experiment again"):

@@ -67,6 +67,8 @@ class Written:
 
 def written(results: Path) -> list[Written]:
     """What a run wrote: ``problems/`` and ``hardware/*/*/``. Raises TqhwError where there is no such thing."""
+    if not results.is_dir():
+        raise TqhwError("no such folder", place=str(results), lever="name the results folder of a finished run")
     places = sorted(path.parent for path in (results / "hardware").glob("**/architecture.yaml"))
     if not places:
         raise TqhwError(

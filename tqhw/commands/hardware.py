@@ -60,12 +60,14 @@ def search(
     objective: Annotated[str, typer.Option(help="energy, edp or latency.")] = "energy",
     budget: Annotated[float | None, typer.Option(help="Seconds after which the best so far is the answer.")] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Searches anew, and keeps nothing.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Writes the mapping, as `tqhw evaluate --mapping` reads it.")] = None,
     json: Json = None,
     backend: Engine = "embedded",
 ) -> None:
     """Finds the best mapping of a problem. Exit code 1 where there is none."""
     from tqhw.backends import OBJECTIVES, Job, Search
     from tqhw.errors import unknown
+    from tqhw.files import write_text
     from tqhw.spec import Invalid, directives, dump_mapping, load_problem
 
     wanted = next((name for name in OBJECTIVES if name == objective), None)
@@ -88,8 +90,11 @@ def search(
     for warning in found.warnings:
         say(warning)
     _answer(found.stats, json, {**_area(target, art), **more})
-    if json != "-":
-        console().print(dump_mapping(found.mapping, layer.shape.dimensions), markup=False, highlight=False)
+    text = dump_mapping(found.mapping, layer.shape.dimensions)
+    if out is not None:
+        write_text(out, text)
+    elif json != "-":
+        console().print(text, markup=False, highlight=False)
 
 
 @guarded
@@ -208,8 +213,14 @@ def _show(stats: Stats | Invalid, more: dict[str, Any]) -> None:
         f"{stats.computes:,} multiply-accumulates, utilization {stats.utilization:.1%}",
         highlight=False,
     )
-    for key in ("area_um2", "proved_optimal", "evaluated", "seconds", "lower_bound", "gap"):
-        value = more.get(key)
-        if value is not None:
-            text = str(value) if isinstance(value, bool) else f"{value:.2%}" if key == "gap" else f"{value:,}"
-            screen.print(f"{key}: {text}", highlight=False)
+    formats = {
+        "area_um2": ",",
+        "proved_optimal": "",
+        "evaluated": ",",
+        "seconds": ".2f",
+        "lower_bound": ",",
+        "gap": ".2%",
+    }
+    for key, form in formats.items():
+        if more.get(key) is not None:
+            screen.print(f"{key}: {more[key]:{form}}", highlight=False)

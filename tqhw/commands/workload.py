@@ -17,15 +17,15 @@ def workload(
     ],
     out: Annotated[Path, typer.Option(help="Folder for the problems and summary.json.")],
     input_shape: Annotated[
-        str | None, typer.Option("--input", help="Batch first, e.g. 1,3,224,224; without it, as published.")
+        str | None, typer.Option("--input", help="Batch first; without it 1,3,224,224, of resnet20 1,3,32,32.")
     ] = None,
 ) -> None:
     """Writes a Timeloop problem for every distinct layer of a model."""
-    from tqhw.workload import generate
+    from tqhw.workload import generate, shape_text
 
     found = generate(model, out, input_shape)
     console().print(
-        f"{model}: {len(found.layers)} distinct layers, {found.macs:,} multiply-accumulates, "
-        f"{found.parameters:,} parameters, in {out}",
+        f"{model} on an input of {shape_text(found.input_shape)}: {len(found.layers)} distinct layers, "
+        f"{found.macs:,} multiply-accumulates, {found.parameters:,} parameters, in {out}",
         highlight=False,
     )

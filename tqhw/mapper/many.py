@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tqhw import interrupt
 from tqhw.errors import TqhwError
 from tqhw.mapper.answer import Answer, NoMappingError, recalled
 from tqhw.mapper.cache import MappingCache, key_of, machine_digest, problem_digest
@@ -72,11 +74,26 @@ def search_many(
         take(key, _answer(tasks[groups[key][0]], objective, budget_s, cache))
         first = False
     if waiting:
-        with ProcessPoolExecutor(min(jobs, len(waiting)), multiprocessing.get_context("spawn")) as pool:
-            futures = {pool.submit(_work, tasks[groups[key][0]], objective, budget_s, path): key for key in waiting}
+        with _pool(min(jobs, len(waiting))) as pool:
+            with interrupt.held():  # submitting starts the processes
+                futures = {pool.submit(_work, tasks[groups[key][0]], objective, budget_s, path): key for key in waiting}
             for future in as_completed(futures):
                 take(futures[future], future.result())
     return [answers[i] for i in range(len(tasks))]
+
+
+@contextmanager
+def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
+    """Processes that end at once, in the middle of a search, where the block does not end well."""
+    others = set(multiprocessing.active_children())
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in set(multiprocessing.active_children()) - others:
+                process.terminate()
+            raise
 
 
 def _keys(tasks: Sequence[Task], objective: str) -> list[str]:

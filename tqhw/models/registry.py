@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -153,7 +154,11 @@ def _importable_from_here() -> Iterator[None]:
 
 
 def _told(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    """What was raised, and the last line of the user's own code on the way there."""
+    told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [f for f in frames if f.filename[0] != "<" and f.filename != __file__ and "site-packages" not in f.filename]
+    return f"{told}, at {ours[-1].filename}:{ours[-1].lineno}" if ours else told
 
 
 def _kind(value: object) -> str:

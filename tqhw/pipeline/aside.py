@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import queue
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
+from tqhw import interrupt
 from tqhw.errors import TqhwError
 from tqhw.pipeline.progress import Tick
 
@@ -64,8 +64,9 @@ def aside(function: Callable[..., T], calls: Sequence[tuple[Any, ...]]) -> Itera
         context.Process(target=_child, args=(messages, index, function, arguments), daemon=True)
         for index, arguments in enumerate(calls)
     ]
-    for process in processes:
-        process.start()
+    with interrupt.held():
+        for process in processes:
+            process.start()
     try:
         yield Aside(processes, messages)
     finally:
@@ -77,7 +78,6 @@ def aside(function: Callable[..., T], calls: Sequence[tuple[Any, ...]]) -> Itera
 
 
 def _child(messages: Any, index: int, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends this process
     try:
         value = function(lambda steps: messages.put((index, "step", steps)), *arguments)
     except TqhwError as error:

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tqhw import interrupt
 from tqhw.errors import TqhwError
 
-MANIFEST = "files.json"
-LAST = ("results.json", MANIFEST)  # their presence says that everything else is there
+MANIFEST, RESULTS, KEPT = "files.json", "results.json", "kept"
+LAST = (RESULTS, MANIFEST)  # their presence says that everything else is there
 _STAGING = ".writing-"
 
 
@@ -37,6 +37,13 @@ class OutputFolder:
                 f"cannot be written: {error.strerror}", place=str(path), lever="choose another --out"
             ) from None
         probe.cleanup()
+        foreign = [name for name in (RESULTS, "report.html") if (self.path / name).exists()]
+        if foreign and not any((self.path / name).exists() for name in (MANIFEST, KEPT)):
+            raise TqhwError(
+                f"holds a {foreign[0]} that no run wrote",
+                place=str(path),
+                lever="choose another --out, or move it away",
+            )
 
     def __enter__(self) -> OutputFolder:
         return self
@@ -50,7 +57,7 @@ class OutputFolder:
 
     def kept(self, name: str) -> Path:
         """Where long work, finished on its own, is kept for the next run."""
-        return self.path / "kept" / name
+        return self.path / KEPT / name
 
     @contextmanager
     def staging(self) -> Iterator[Path]:
@@ -59,7 +66,7 @@ class OutputFolder:
         staged = Path(tempfile.mkdtemp(dir=self.path, prefix=_STAGING))
         try:
             yield staged
-            with _undisturbed():
+            with interrupt.held():
                 self._publish(staged)
         finally:
             shutil.rmtree(staged, ignore_errors=True)
@@ -100,16 +107,3 @@ class OutputFolder:
         while folder != self.path and folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
             folder = folder.parent
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Keeps Ctrl-C waiting for the moment that renaming takes."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

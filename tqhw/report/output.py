@@ -38,6 +38,8 @@ def write(results: Results, out_dir: str | Path, figures: bool = True) -> None:
 def load(folder: str | Path) -> Results:
     """The results in a folder that :func:`write` wrote. Raises TqhwError where there are none to read."""
     path = Path(folder) / RESULTS
+    if not path.is_file():
+        raise TqhwError("no such file", place=str(path), lever="name the results folder of a finished run")
     try:
         document = json.loads(read_text(path))
     except (json.JSONDecodeError, RecursionError) as error:

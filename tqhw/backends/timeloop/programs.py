@@ -13,7 +13,7 @@ from tqhw.errors import TqhwError
 
 PROGRAMS = ("timeloop-model", "timeloop-mapper", "accelergy")
 SUPPORTED = "Timeloop with v0.4 inputs (NVlabs/timeloop, tested at 4cf6d4c) and Accelergy 0.4 (tested at 6911d15)"
-INSTALL = "install Timeloop and Accelergy and put them on PATH, or take --backend container or embedded"
+INSTALL = "install Timeloop and Accelergy and put them on PATH, or take --backend container"
 
 
 @dataclass(frozen=True)
