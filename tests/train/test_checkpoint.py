@@ -12,9 +12,10 @@ from tests.quant.nets import tiny  # noqa: E402
 from tqhw.errors import TqhwError  # noqa: E402
 from tqhw.quant import QuantConfig, convert  # noqa: E402
 from tqhw.train import Checkpoints, TrainConfig, digits, train  # noqa: E402
+from tqhw.train.checkpoint import extent_of  # noqa: E402
 
 CONFIG = TrainConfig(epochs=3, batch_size=128, threads=1, warmup_epochs=0.5)
-RECIPE = {"model": "tiny"}
+RECIPE = {"model": {"name": "tiny", "options": {"width": 3}}, "training": {"epochs": 3}}
 
 
 class Killed(Exception):
@@ -79,18 +80,35 @@ def test_a_finished_run_resumes_to_itself(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"config": replace(CONFIG, learning_rate=0.2)}, "train 'learning_rate': 0.1 where the run has 0.2"),
-        ({"recipe": {"model": "other"}}, "recipe 'model': tiny where the run has other"),
-        ({"model": "dorefa"}, "quantization 'scheme': truncquant where the run has dorefa"),
-        ({"model": None}, "is of another run: quantization .* where the run has None"),
+        (
+            {"config": replace(CONFIG, epochs=2, learning_rate=0.2), "recipe": {**RECIPE, "training": {"epochs": 2}}},
+            "training.epochs is 3 in the checkpoint, 2 here; training.learning_rate is 0.1 in the checkpoint, 0.2 here",
+        ),
+        (
+            {"recipe": {**RECIPE, "model": {"name": "tiny", "options": {}}}},
+            "model.options.width is 3 in the checkpoint, not given here",
+        ),
+        ({"model": "dorefa"}, "quantization.scheme is truncquant in the checkpoint, dorefa here"),
+        ({"model": None}, "quantization is a section in the checkpoint, null here"),
     ],
 )
 def test_a_checkpoint_of_another_run_is_refused(tmp_path, change, message):
     run(tmp_path, die_at=None)
     if "model" in change:
         change["model"] = tiny() if change["model"] is None else model_of(change["model"])
-    with pytest.raises(TqhwError, match=message):
+    with pytest.raises(TqhwError) as refusal:
         run(tmp_path, resume=True, **change)
+    assert refusal.value.message == f"is of another run: {message}", "every difference, once, and nothing else"
+
+
+def test_a_checkpoint_says_how_far_its_training_is(tmp_path):
+    with pytest.raises(Killed):
+        run(tmp_path, die_at=25)
+    extent = extent_of(tmp_path / "checkpoint.safetensors")
+    assert (str(extent), extent.finished) == ("epoch 2 of 3", False)
+    run(tmp_path, resume=True)
+    extent = extent_of(tmp_path / "checkpoint.safetensors")
+    assert (str(extent), extent.finished) == ("epoch 3 of 3", True)
 
 
 def test_a_checkpoint_of_another_model_is_refused(tmp_path):

@@ -39,6 +39,7 @@ def test_a_mean_over_anything_but_seeds_is_refused() -> None:
         check_seeds([(A, recipe(seed=3)), (B, recipe(seed=3))])
     for other, message in (
         (recipe(seed=1, epochs=3), r"c: is no other seed of a: training.epochs is 3, not 10 \(measure them one by"),
+        (recipe(seed=1, epochs=3, batch_size=8), r"training.batch_size is 8, not 128; training.epochs is 3, not 10 \("),
         (recipe(bits=(2, 4), seed=1), r"bits is \[2, 4\], not \[2, 8\]"),
         (replace(recipe(seed=1), model=replace(recipe().model, name="resnet18")), "model.name is resnet18, not"),
     ):

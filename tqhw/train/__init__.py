@@ -1,7 +1,7 @@
 """Data sets, joint training over the precisions, and accuracies measured on shifted integers."""
 
 from tqhw.train.calibrate import recalibrate
-from tqhw.train.checkpoint import Checkpoints, EpochRecord
+from tqhw.train.checkpoint import Checkpoints, EpochRecord, Extent, extent_of
 from tqhw.train.cifar import cifar10
 from tqhw.train.config import TrainConfig
 from tqhw.train.data import Augment, Batch, Data, TensorData
@@ -26,6 +26,7 @@ __all__ = [
     "Checkpoints",
     "Data",
     "EpochRecord",
+    "Extent",
     "FolderData",
     "Progress",
     "Recipe",
@@ -43,6 +44,7 @@ __all__ = [
     "evaluate_run",
     "evaluate_shifted",
     "export_run",
+    "extent_of",
     "joined",
     "load_run",
     "read_recipe",

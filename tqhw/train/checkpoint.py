@@ -15,6 +15,7 @@ from tqhw.errors import TqhwError
 from tqhw.quant import is_quantized, quantization_of
 from tqhw.quant.tensorfile import read_header, read_tensors, save_tensors
 from tqhw.train.config import TrainConfig
+from tqhw.train.differences import differences
 from tqhw.train.health import first_broken_tensor
 
 KIND: Final = "checkpoint"
@@ -30,6 +31,22 @@ class EpochRecord:
     learning_rate: float
     losses: dict[int, float]
     top1: dict[int, float]
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How far a training is: ``done`` epochs of ``epochs``."""
+
+    done: int
+    epochs: int
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is nothing left to train."""
+        return self.done >= self.epochs
+
+    def __str__(self) -> str:
+        return f"epoch {self.done} of {self.epochs}"
 
 
 @dataclass(frozen=True)
@@ -95,12 +112,7 @@ def restore(
 ) -> list[EpochRecord]:
     """Loads model and optimizer, and returns the epochs done, where the checkpoint is of this very run."""
     header = read_header(keep.path, KIND, VERSION)
-    for what, here in (
-        ("recipe", dict(keep.recipe)),
-        ("quantization", quantization_json(model)),
-        ("train", _as_json(asdict(config))),
-    ):
-        _refuse_difference(keep.path, what, header[what], _as_json(here))
+    _refuse_another_run(keep, header, quantization_json(model), asdict(config))
     tensors = read_tensors(keep.path)
     load_model(keep.path, tensors, model)
     state: dict[int, dict[str, torch.Tensor]] = {}
@@ -118,6 +130,12 @@ def restore(
         )
         for record in header["history"]
     ]
+
+
+def extent_of(path: Path) -> Extent:
+    """How far the training is that left the checkpoint ``path``."""
+    header = read_header(path, KIND, VERSION)
+    return Extent(len(header["history"]), header["train"]["epochs"])
 
 
 def load_model(path: Path, tensors: Mapping[str, torch.Tensor], model: nn.Module) -> None:
@@ -163,13 +181,18 @@ def _as_json(value: Any) -> Any:
     return [_as_json(part) for part in value] if isinstance(value, list | tuple) else value
 
 
-def _refuse_difference(path: Path, what: str, there: Any, here: Any) -> None:
-    if there == here:
-        return
-    detail = f"{what} {there} where the run has {here}"
-    if isinstance(there, dict) and isinstance(here, dict):
-        key = next(key for key in sorted({*there, *here}) if there.get(key) != here.get(key))
-        detail = f"{what} '{key}': {there.get(key)} where the run has {here.get(key)}"
-    raise TqhwError(
-        f"is of another run: {detail}", place=str(path), lever="resume with the run's own options, or start anew"
-    )
+def _refuse_another_run(
+    keep: Checkpoints, header: Mapping[str, Any], quantization: dict[str, Any] | None, training: dict[str, Any]
+) -> None:
+    # A recipe holds the training section too, under the same keys, so that both are told once.
+    found = differences({"training": header["train"]}, _as_json({"training": training}))
+    found |= differences(header["recipe"], _as_json(dict(keep.recipe)))
+    if not found:  # it follows from a recipe, which has the words of whoever wrote it
+        found = differences({"quantization": header["quantization"]}, _as_json({"quantization": quantization}))
+    if found:
+        told = "; ".join(f"{key} is {there} in the checkpoint, {here} here" for key, (there, here) in found.items())
+        raise TqhwError(
+            f"is of another run: {told}",
+            place=str(keep.path),
+            lever="resume with the run's own options, or start anew",
+        )

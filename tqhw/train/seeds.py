@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from tqhw.errors import TqhwError
 from tqhw.train.checkpoint import CHECKPOINT
+from tqhw.train.differences import differences
 from tqhw.train.recipe import Recipe
 
 
@@ -36,25 +36,15 @@ def check_seeds(runs: Iterable[tuple[Path, Recipe]]) -> None:
         for other, first in group.values():
             alike = replace(recipe, training=replace(recipe.training, seed=first.training.seed))
             if alike != first:
+                told = "; ".join(
+                    f"{key} is {here}, not {there}"
+                    for key, (here, there) in differences(alike.json, first.json).items()
+                )
                 raise TqhwError(
-                    f"is no other seed of {other}: {_difference(alike, first)}",
+                    f"is no other seed of {other}: {told}",
                     place=str(path),
                     lever="measure them one by one",
                 )
         if seed in group:
             raise TqhwError(f"has seed {seed}, as {group[seed][0]} has", place=str(path), lever="name each run once")
         group[seed] = path, recipe
-
-
-def _difference(one: Recipe, other: Recipe) -> str:
-    here, there = _flat(one.json), _flat(other.json)
-    key = next(key for key in sorted({*here, *there}) if here.get(key) != there.get(key))
-    return f"{key} is {here.get(key)}, not {there.get(key)}"
-
-
-def _flat(document: dict[str, Any]) -> dict[str, Any]:
-    return {
-        f"{section}.{key}" if isinstance(part, dict) else section: value
-        for section, part in document.items()
-        for key, value in (part.items() if isinstance(part, dict) else [("", part)])
-    }
