@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,8 @@ pytest.importorskip("torch")
 from tests.test_cli import refused, tqhw
 from tqhw.errors import TqhwError
 from tqhw.quant import load
+
+PART = r"(?:^|codes |scales |norms |quantized |\) )([\d,]+\d|\d)"
 
 RECIPE = """\
 method: truncquant
@@ -41,6 +45,57 @@ def test_it_does_not_train_over_a_checkpoint(trained: Path) -> None:
     assert (trained / "checkpoint.safetensors").read_bytes() == before
 
 
+def test_a_refused_resume_names_what_differs(trained: Path) -> None:
+    recipe = trained.parent / "recipe.yaml"
+    message = refused("train", recipe, "--out", trained, "--resume", "--set", "training.epochs=2", "--set", "bits=[8]")
+    told = "bits is [2, 8] in the checkpoint, [8] here; training.epochs is 1 in the checkpoint, 2 here"
+    assert f"is of another run: {told} (" in message
+
+
+def test_where_nobody_watches_every_epoch_is_a_line(trained: Path, tmp_path: Path) -> None:
+    recipe = trained.parent / "recipe.yaml"
+    found = tqhw("train", recipe, "--out", tmp_path / "a", "--set", "training.epochs=3")
+    epoch = (
+        r"epoch %d of 3: 2 bits loss \d+\.\d\d top-1 \d+ %%, 8 bits loss \d+\.\d\d top-1 \d+ %%; \d+\.\d s, %s s left"
+    )
+    lines = [re.compile("training: " + epoch % (n, left)) for n, left in ((1, r"\d+"), (2, r"\d+"), (3, "0"))]
+    shown = found.stderr.splitlines()
+    assert len(shown) == 4 and all(line.fullmatch(text) for line, text in zip(lines, shown, strict=False)), shown
+    again = tqhw("train", recipe, "--out", tmp_path / "a", "--set", "training.epochs=3", "--resume")
+    assert "epoch" not in again.stderr, "nothing was trained"
+
+
+def test_a_table_says_what_it_trains_and_when_all_of_it_is_done(trained: Path, tmp_path: Path) -> None:
+    found = tqhw("table", trained.parent / "recipe.yaml", "--out", tmp_path, "--seeds", 1, "--methods", "single,dorefa")
+    shown = [line.split(" loss")[0] for line in found.stderr.splitlines() if "epoch" in line]
+    assert shown == [
+        "single, seed 0, 2 bits: epoch 1 of 1: 2 bits",
+        "single, seed 0, 8 bits: epoch 1 of 1: 8 bits",
+        "dorefa, seed 0: epoch 1 of 1: 2 bits",
+    ]
+    assert [line.endswith(" 0 s left") for line in found.stderr.splitlines() if "epoch" in line][-1]
+
+
+def test_an_unfinished_training_is_called_so(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    recipe = trained.parent / "recipe.yaml"
+    with monkeypatch.context() as patch:
+        patch.setattr("tqhw.train.loop.write_logs", killed)  # between the checkpoint of epoch 1 and its logs
+        stopped = tqhw("train", recipe, "--out", tmp_path / "a", "--set", "training.epochs=3")
+    assert stopped.exit_code == 130
+    note = f"{tmp_path / 'a'} is not trained to its end: epoch 1 of 3 (tqhw train with --resume goes on)"
+    shown = tqhw("eval", tmp_path / "a", "--json", tmp_path / "a.json")
+    assert note in shown.stdout.splitlines()
+    rows = json.loads((tmp_path / "a.json").read_text())["accuracy"]
+    assert {(row["epoch"], row["epochs"]) for row in rows} == {(1, 3)}
+    piped = tqhw("eval", tmp_path / "a", "--json", "-")
+    assert json.loads(piped.stdout)["accuracy"] == rows and note in piped.stderr.splitlines()
+    assert note in tqhw("export", tmp_path / "a", "--out", tmp_path / "m").stdout.splitlines()
+    assert "not trained" not in tqhw("eval", trained).output + tqhw("export", trained, "--out", tmp_path / "m").output
+
+
 def test_settings_go_over_the_recipe(trained: Path, tmp_path: Path) -> None:
     recipe = trained.parent / "recipe.yaml"
     assert tqhw("train", recipe, "--out", tmp_path, "--set", "training.epochs=2").exit_code == 0
@@ -58,6 +113,7 @@ def test_accuracies_are_verified(trained: Path, tmp_path: Path) -> None:
     assert all(row["verified"] for row in rows if row["weights"] == "shifted")
     shown = tqhw("eval", trained, "--bits", "1-2,8", "--json", tmp_path / "a.json")
     assert "TruncQuant-Trunc" in shown.stdout
+    assert "1 bit " in shown.stdout and "1 bits" not in shown.stdout and "2 bits" in shown.stdout
     measured = json.loads((tmp_path / "a.json").read_text())["accuracy"]
     assert {row["bits"] for row in measured} == {1, 2, 8}
 
@@ -134,7 +190,19 @@ def test_the_exported_model_is_one_file_for_all_precisions(trained: Path, tmp_pa
     path = tmp_path / "model.tqhw"
     found = tqhw("export", trained, "--out", path)
     assert found.exit_code == 0
-    assert f"{path.stat().st_size:,} bytes" in found.stdout
+    size, *parts, rest = (int(number.replace(",", "")) for number in re.findall(PART, found.stdout.splitlines()[0]))
+    assert size == path.stat().st_size == sum(parts) + rest
+    with path.open("rb") as file:
+        header = 8 + int.from_bytes(file.read(8), "little")
+    counters, padding = 8 * 2 * 2, 8  # two norms of two precisions; every plane is whole bytes
+    assert header + counters <= rest <= header + counters + padding
+    fp32, without = (
+        int(number.replace(",", ""))
+        for number in re.findall(r"(?:takes|times the) ([\d,]*\d)", found.stdout.splitlines()[1])
+    )
+    assert without == sum(parts)
+    assert f": {fp32 / without:.2f} times the {without:,} without the rest" in found.stdout
+    assert f"{fp32 / size:.2f} times the file" in found.stdout
     assert load(path, bits=2).bytes_read < load(path, bits=8).bytes_read
 
 
@@ -155,6 +223,14 @@ def test_an_onnx_file_is_compared_with_pytorch(trained: Path, tmp_path: Path, mo
         assert f"{bits} bits in onnxruntime: 450 of 450 answers as in PyTorch" in found.stdout
     monkeypatch.setattr("tqhw.train.onnx_check.TOLERANCE", -1.0)
     assert tqhw("export", trained, "--out", tmp_path / "m.onnx").exit_code == 1
+
+
+def test_what_is_missing_for_onnx_can_be_pasted_into_a_shell(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    message = refused("export", trained, "--out", tmp_path / "m.onnx")
+    assert message.endswith("export: ONNX is not installed (pip install 'tqhw[onnx]')")
 
 
 def test_corrupt_images_that_are_skipped_are_named(tmp_path: Path) -> None:

@@ -11,10 +11,12 @@ import typer
 
 from tqhw.commands.common import NO, console, guarded, write_json
 from tqhw.errors import TqhwError
+from tqhw.report import labels
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from tqhw.quant import Storage
     from tqhw.spec import yamlio
     from tqhw.train import Accuracy, Cell, Data, Recipe
     from tqhw.train.recipe import DataRecipe
@@ -50,7 +52,7 @@ def train(
         raise TqhwError("holds a checkpoint already", place=str(out), lever="add --resume, or choose another --out")
     data = found.data.open()
     with joined(found.training.device) as team:
-        _train(found, data, out, "training", resume=resume, leads=team.leads)
+        _train([("training", found, out)], data, resume=resume, leads=team.leads)
         if team.leads:
             _tell_skipped(data)
             console().print(f"Trained at {list(found.bits)} bits, in {out}", highlight=False)
@@ -79,9 +81,9 @@ def table(
         wanted += [replace(found, training=replace(found.training, seed=seed)) for seed in range(seeds)]
     data = wanted[0].data.open()
     folders = [out / run.method / f"seed{run.training.seed}" for run in wanted]
+    names = [f"{run.method}, seed {run.training.seed}" for run in wanted]
     with joined(wanted[0].training.device) as team:
-        for run, folder in zip(wanted, folders, strict=True):
-            _train(run, data, folder, f"{run.method}, seed {run.training.seed}", resume=True, leads=team.leads)
+        _train(list(zip(names, wanted, folders, strict=True)), data, resume=True, leads=team.leads)
         if team.leads:
             _tell_skipped(data)
             _measure(folders, None, stored, json)
@@ -105,20 +107,15 @@ def export(
     An ONNX file is compared with PyTorch on all test samples; exit code 1 where an answer differs.
     """
     from tqhw.quant import storage
-    from tqhw.train import export_run, load_run, serve
+    from tqhw.train import checkpoints_in, export_run, load_run, serve
 
     model, recipe = load_run(checkpoint)
     data = recipe.data.open()
     serve(model, recipe, recipe.bits if bits is None else _bits(bits), data)
     size = export_run(model, recipe, out, stored=stored, data=data)
-    parts = storage(model, stored)
-    screen = console()
-    screen.print(f"{size:,} bytes in {out}", highlight=False)
-    screen.print(
-        f"codes {parts.codes:,}, scales {parts.scales:,}, batch norms {parts.norms:,}, not quantized "
-        f"{parts.unquantized:,}: {parts.total:,} bytes; FP32 {parts.fp32:,}, {parts.ratio:.2f} times as much",
-        highlight=False,
-    )
+    _show_parts(out, size, storage(model, stored))
+    for path in checkpoints_in(checkpoint):
+        _tell_unfinished(path)
     if out.suffix == ".onnx" and not _agrees(model, data, out, stored):
         raise typer.Exit(NO)
 
@@ -133,20 +130,20 @@ def _document(recipe: Path, settings: Iterable[str] | None) -> yamlio.Map:
     return document
 
 
-def _train(recipe: Recipe, data: Data, out: Path, stage: str, *, resume: bool, leads: bool) -> None:
-    from tqhw.pipeline.progress import bars, unwatched
-    from tqhw.train import Progress, train_run
+def _train(runs: Sequence[tuple[str, Recipe, Path]], data: Data, *, resume: bool, leads: bool) -> None:
+    """Trains one recipe after the other, each by the name it is shown with into a folder of its own."""
+    from tqhw.commands.epochs import Epochs
+    from tqhw.train import train_run
 
-    networks = recipe.way.networks(recipe.bits)
-    steps = recipe.training.epochs * (data.train_size // recipe.training.batch_size)
-    watch = bars(console(stderr=True)) if leads else unwatched
-    with watch(stage, steps * len(networks)) as tick:
-
-        def told(bits: tuple[int, ...], progress: Progress) -> None:
-            note = ", ".join(f"{b} bits {progress.losses[b]:.2f} {progress.top1[b]:.0f} %" for b in progress.losses)
-            tick(networks.index(bits) * steps + progress.step, note)
-
-        train_run(recipe, out, resume=resume, watch=told, data=data)
+    if not leads:
+        for _, recipe, folder in runs:
+            train_run(recipe, folder, resume=resume, data=data)
+        return
+    total = sum(recipe.training.epochs * len(recipe.way.networks(recipe.bits)) for _, recipe, _ in runs)
+    epochs = Epochs(console(stderr=True), total)
+    for name, recipe, folder in runs:
+        with epochs.watch(name, recipe, data) as watch:
+            train_run(recipe, folder, resume=resume, watch=watch, data=data)
 
 
 def _tell_skipped(data: Data) -> None:
@@ -158,7 +155,7 @@ def _tell_skipped(data: Data) -> None:
 
 def _measure(places: Sequence[Path], bits: tuple[int, ...] | None, stored: int, json: str | None) -> None:
     """Prints the table of all checkpoints in ``places``."""
-    from tqhw.train import check_seeds, checkpoints_in, evaluate_run, load_run, recipe_of
+    from tqhw.train import check_seeds, checkpoints_in, evaluate_run, extent_of, load_run, recipe_of
 
     paths = [path for place in places for path in checkpoints_in(place)]
     recipes = [recipe_of(path) for path in paths]
@@ -180,13 +177,26 @@ def _measure(places: Sequence[Path], bits: tuple[int, ...] | None, stored: int, 
         data = opened[recipe.data]
         measured = evaluate_run(model, recipe, recipe.bits if bits is None else bits, stored=stored, data=data)
         found.setdefault(recipe.way.label, []).extend(measured)
-        rows += [{"method": recipe.method, "seed": recipe.training.seed, **asdict(row)} for row in measured]
+        extent = extent_of(path)
+        run = {"method": recipe.method, "seed": recipe.training.seed, "epoch": extent.done, "epochs": extent.epochs}
+        rows += [{**run, **asdict(row)} for row in measured]
     for data in opened.values():
         _tell_skipped(data)
     if json is not None:
         write_json({"accuracy": rows}, json)
     if json != "-":
         _show(found)
+    for path in paths:
+        _tell_unfinished(path, stderr=json == "-")
+
+
+def _tell_unfinished(path: Path, *, stderr: bool = False) -> None:
+    from tqhw.train import extent_of
+
+    extent = extent_of(path)
+    if not extent.finished:
+        text = f"{path.parent} is not trained to its end: {extent} (tqhw train with --resume goes on)"
+        console(stderr=stderr).print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def _show(found: dict[str, list[Accuracy]]) -> None:
@@ -195,11 +205,28 @@ def _show(found: dict[str, list[Accuracy]]) -> None:
     from tqhw.train import accuracy_table
 
     widths = sorted({row.bits for rows in found.values() for row in rows})
-    shown = Table("trained-inferred", *(f"{b} bits" for b in widths), title="Top-1 in %")
+    shown = Table("trained-inferred", *(labels.bits(b) for b in widths), title="Top-1 in %")
     for name, cells in accuracy_table(found).items():
         shown.add_row(name, *(_cell(cells[b]) if b in cells else "-" for b in widths))
     console().print(shown)
     console().print("v: the shifted integers are those of the quantizer, the logits equal bit for bit")
+
+
+def _show_parts(out: Path, size: int, parts: Storage) -> None:
+    """Where the bytes of a file go: the parts add up to ``size``."""
+    rest = "graph, codes in whole bytes" if out.suffix == ".onnx" else "header with checksums, counters"
+    screen = console()
+    screen.print(
+        f"{size:,} bytes in {out}: codes {parts.codes:,}, scales {parts.scales:,}, batch norms {parts.norms:,}, "
+        f"not quantized {parts.unquantized:,}, the rest ({rest}) {size - parts.total:,}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    screen.print(
+        f"FP32 takes {parts.fp32:,}: {parts.ratio:.2f} times the {parts.total:,} without the rest, "
+        f"{parts.fp32 / size:.2f} times the file",
+        highlight=False,
+    )
 
 
 def _agrees(model: nn.Module, data: Data, path: Path, stored: int) -> bool:
@@ -214,7 +241,7 @@ def _agrees(model: nn.Module, data: Data, path: Path, stored: int) -> bool:
     found = compare_onnx(path, model, data, stored=stored)
     for row in found:
         console().print(
-            f"{row.bits} bits in onnxruntime: {row.same} of {row.samples} answers as in PyTorch, logits within "
+            f"{labels.bits(row.bits)} in onnxruntime: {row.same} of {row.samples} answers as in PyTorch, logits within "
             f"{row.largest_difference:.1e}",
             highlight=False,
         )

@@ -46,7 +46,7 @@ def save_onnx(model: nn.Module, path: str | Path, input_shape: tuple[int, ...], 
     try:
         import onnx
     except ImportError:
-        raise TqhwError("ONNX is not installed", place="export", lever="pip install tqhw[onnx]") from None
+        raise TqhwError("ONNX is not installed", place="export", lever="pip install 'tqhw[onnx]'") from None
     graph_model = onnx.load_from_string(_plain_graph(model, input_shape))
     builder = _Builder(onnx, graph_model.graph, stored)
     builder.own_every_initializer()

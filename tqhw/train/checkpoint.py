@@ -190,7 +190,9 @@ def _refuse_another_run(
     if not found:  # it follows from a recipe, which has the words of whoever wrote it
         found = differences({"quantization": header["quantization"]}, _as_json({"quantization": quantization}))
     if found:
-        told = "; ".join(f"{key} is {there} in the checkpoint, {here} here" for key, (there, here) in found.items())
+        told = "; ".join(
+            f"{key} is {there} in the checkpoint, {here} here" for key, (there, here) in sorted(found.items())
+        )
         raise TqhwError(
             f"is of another run: {told}",
             place=str(keep.path),

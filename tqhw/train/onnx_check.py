@@ -45,7 +45,7 @@ def compare_onnx(
         import onnxruntime
         from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidProtobuf, NoSuchFile
     except ImportError:
-        raise TqhwError("onnxruntime is not installed", place=str(path), lever="pip install tqhw[onnx]") from None
+        raise TqhwError("onnxruntime is not installed", place=str(path), lever="pip install 'tqhw[onnx]'") from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     try:
