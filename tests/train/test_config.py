@@ -1,9 +1,12 @@
+from inspect import signature
+
 import pytest
 
 pytest.importorskip("torch")
 
 from tqhw.errors import TqhwError
-from tqhw.train import TrainConfig
+from tqhw.experiment import Training
+from tqhw.train import TrainConfig, recalibrate
 
 
 @pytest.mark.parametrize(
@@ -30,3 +33,9 @@ from tqhw.train import TrainConfig
 def test_bad_options_are_refused(options, message):
     with pytest.raises(TqhwError, match=message):
         TrainConfig(**options)
+
+
+def test_a_cpu_is_not_shared_unless_one_asks():
+    """Two threads took ten times as long as one on two busy cores; whole experiments train with one as well."""
+    assert TrainConfig().threads == Training().threads == 1
+    assert signature(recalibrate).parameters["threads"].default == 1

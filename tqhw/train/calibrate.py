@@ -21,7 +21,7 @@ def recalibrate(
     batch_size: int = 128,
     batches: int | None = None,
     seed: int = 0,
-    threads: int = 2,
+    threads: int = 1,
 ) -> None:
     """Sets the running statistics of the norms of ``bits`` to their means over training batches.
 

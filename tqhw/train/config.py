@@ -26,7 +26,8 @@ class TrainConfig:
     start. ``distillation``: ``recursive`` lets each precision learn from the next higher one, as in
     Any-Precision DNNs; ``none`` lets all learn from the labels. ``label_smoothing`` applies to labels.
     ``arithmetic``: ``bfloat16`` runs forward passes under autocast. ``threads``: CPU threads, fixed because
-    the rounding of sums depends on their number.
+    the rounding of sums depends on their number. The layers of small pictures are too short to share: there, and
+    wherever cores are busy, threads wait for each other. More are worth a try for large pictures on idle cores.
     """
 
     epochs: int = 10
@@ -44,7 +45,7 @@ class TrainConfig:
     arithmetic: Literal["float32", "bfloat16"] = "float32"
     device: Literal["cpu", "cuda"] = "cpu"
     seed: int = 0
-    threads: int = 2
+    threads: int = 1
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "accumulation", "threads"):
