@@ -47,11 +47,22 @@ def run_refused(results: Path, text: str, *more: object) -> str:
         ("model: {name: 'no.such.module:net'}", "there is no module 'no.such.module'"),
         ("model: {name: resnet20, options: {width: 3}}", "unknown option of model resnet20 'width'"),
         ("model: {name: resnet20, input: [1, 1, 32, 32]}", "the model refuses an input of shape 1,1,32,32"),
-        ("model: {name: 'tests.pipeline.tiny:unquantizable'}", "no convolution and no linear layer to quantize"),
+        (
+            "model: {name: 'tests.pipeline.tiny:unquantizable', input: [1, 1, 8, 8]}",
+            "no convolution and no linear layer to quantize",
+        ),
         ("model: {name: 'tests.pipeline.tiny:poisoned', input: [1, 1, 8, 8]}", "conv2.weight"),
         (
             "model: {name: 'tests.pipeline.tiny:recurrent', input: [4, 1, 8]}\nquantization: {first: null}",
             "cannot be mapped",
+        ),
+        (
+            "model: {name: 'tests.pipeline.tiny:recurrent', options: {linear: 1}, input: [4, 1, 8]}",
+            "1 of its operations cannot be mapped: lstm (LSTM: recurrent layer)",
+        ),
+        (
+            "model: {name: 'tests.pipeline.tiny:lonely', input: [1, 8]}",
+            "tqhw: quantization: the only layer to quantize, '1', is kept at full precision (quantization.first: null",
         ),
         (
             f"model: {TINY}\ntraining: {{size: 16}}",

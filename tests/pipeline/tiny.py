@@ -36,6 +36,10 @@ def unquantizable() -> nn.Module:
     return nn.Sequential(nn.ReLU(), nn.BatchNorm2d(1))
 
 
+def lonely() -> nn.Module:
+    return nn.Sequential(nn.ReLU(), nn.Linear(8, 8))
+
+
 def poisoned() -> nn.Module:
     model = Tiny()
     with torch.no_grad():
@@ -44,13 +48,14 @@ def poisoned() -> nn.Module:
 
 
 class Recurrent(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, linear: int) -> None:
         super().__init__()
-        self.fc1, self.lstm, self.fc2 = nn.Linear(8, 8), nn.LSTM(8, 8), nn.Linear(8, 8)
+        self.fc1 = nn.Linear(8, 8) if linear > 1 else nn.Identity()
+        self.lstm, self.fc2 = nn.LSTM(8, 8), nn.Linear(8, 8)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.fc2(self.lstm(self.fc1(x))[0])  # type: ignore[no-any-return]
 
 
-def recurrent() -> nn.Module:
-    return Recurrent()
+def recurrent(linear: int = 2) -> nn.Module:
+    return Recurrent(linear)

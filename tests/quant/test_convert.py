@@ -125,7 +125,7 @@ def test_attention_runs_on_quantized_projections():
     ("options", "message"),
     [
         ({"layers": {"convv2": 4}}, "unknown layer 'convv2' .did you mean 'conv2'"),
-        ({"layers": {"*": "full"}}, "every one of the 3 layers is kept at full precision"),
+        ({"layers": {"*": "full"}}, "quantization: all 3 layers are kept at full precision"),
         ({"layers": {"fc": 9}}, "bits of layer 'fc': 9 bits cannot be had"),
     ],
 )

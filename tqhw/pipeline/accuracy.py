@@ -21,6 +21,7 @@ from tqhw.pipeline.aside import Aside, aside
 from tqhw.pipeline.progress import Watcher
 from tqhw.scenario.results import AccuracyRow
 from tqhw.train.recipe import DataRecipe, ModelRecipe
+from tqhw.workload import check_mappable
 
 HARDWARE_SCHEME = "truncquant"
 
@@ -65,9 +66,18 @@ def recipe(experiment: Experiment, scheme: str) -> train.Recipe:
 
 
 def network(experiment: Experiment) -> nn.Module:
-    """The experiment's network, quantized and not trained."""
+    """The experiment's network, quantized and not trained.
+
+    Of a network that can neither be quantized nor be mapped, the TqhwError says what cannot be mapped: that is the
+    network's own, where what is quantized is a choice.
+    """
     found = recipe(experiment, HARDWARE_SCHEME)
-    return found.network(found.bits)
+    plain = found.plain_model()
+    try:
+        return found.quantize(plain, found.bits)
+    except TqhwError:
+        check_mappable(plain, input_shape(experiment), name=experiment.model.name)
+        raise
 
 
 def scales(model: nn.Module) -> int:

@@ -76,9 +76,10 @@ def bits_by_layer(names: list[str], config: QuantConfig) -> dict[str, LayerBits]
         if bits is not None and bits != "full":
             check_bits(bits, place=f"bits of layer '{name}'")
     if all(bits == "full" for bits in chosen.values()):
+        kept = f"all {len(names)} layers are" if len(names) > 1 else f"the only layer to quantize, '{names[0]}', is"
         raise TqhwError(
-            f"every one of the {len(names)} layers is kept at full precision",
-            place="convert",
-            lever="give first, last or layers bits of their own, or None",
+            f"{kept} kept at full precision",
+            place="quantization",
+            lever="quantization.first: null or quantization.last: null quantizes it; so does a null in its layers",
         )
     return chosen

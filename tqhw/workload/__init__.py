@@ -16,7 +16,17 @@ from tqhw.workload.layers import Layer, Workload
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-__all__ = ["Layer", "Workload", "check_shape", "extract", "generate", "parse_shape", "shape_text", "write"]
+__all__ = [
+    "Layer",
+    "Workload",
+    "check_mappable",
+    "check_shape",
+    "extract",
+    "generate",
+    "parse_shape",
+    "shape_text",
+    "write",
+]
 
 
 def extract(model: nn.Module, input: Sequence[int] | Tensor, *, name: str | None = None) -> Workload:
@@ -24,6 +34,13 @@ def extract(model: nn.Module, input: Sequence[int] | Tensor, *, name: str | None
     from tqhw.workload import extraction
 
     return extraction.extract(model, input, name=name)
+
+
+def check_mappable(model: nn.Module, input: Sequence[int], *, name: str) -> None:
+    """Refuses a model that cannot be mapped; see :func:`tqhw.workload.extraction.check_mappable`."""
+    from tqhw.workload import extraction
+
+    extraction.check_mappable(model, input, name=name)
 
 
 def generate(model: str, folder: str | Path, input: str | None = None) -> Workload:

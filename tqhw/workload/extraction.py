@@ -38,14 +38,25 @@ def extract(model: nn.Module, input: Sequence[int] | Tensor, *, name: str | None
     example = input if isinstance(input, Tensor) else _example(model, check_shape(input), place)
     traced = _run(model, example, place)
     _check_finite(model, place)
-    if traced.unsupported:
-        listed = "; ".join(traced.unsupported)
-        message = f"{len(traced.unsupported)} of its operations cannot be mapped: {listed}"
-        raise TqhwError(message, place=place, lever=_SUPPORTED)
+    _refuse_unsupported(traced, place)
     if not any(operation.weight for operation in traced.operations):
         products = f", only {len(traced.operations)} of activations" if traced.operations else ""
         raise TqhwError(f"no quantizable layer: no product with weights ran{products}", place=place, lever=_SUPPORTED)
     return _workload(model, name, tuple(example.shape), traced)
+
+
+def check_mappable(model: nn.Module, input: Sequence[int], *, name: str) -> None:
+    """Raises the TqhwError of :func:`extract` for operations that no problem can be made of, or a refused input."""
+    place = f"model {name}"
+    _check_initialized(model, place)
+    _refuse_unsupported(_run(model, _example(model, check_shape(input), place), place), place)
+
+
+def _refuse_unsupported(traced: Trace, place: str) -> None:
+    if traced.unsupported:
+        listed = "; ".join(traced.unsupported)
+        message = f"{len(traced.unsupported)} of its operations cannot be mapped: {listed}"
+        raise TqhwError(message, place=place, lever=_SUPPORTED)
 
 
 def _example(model: nn.Module, shape: tuple[int, ...], place: str) -> Tensor:
