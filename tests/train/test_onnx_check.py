@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -43,4 +45,10 @@ def test_another_model_does_not_agree(model, tmp_path):
 def test_a_file_that_is_no_onnx_is_refused(model, tmp_path):
     (tmp_path / "m.onnx").write_bytes(b"not a graph")
     with pytest.raises(TqhwError, match=r"m.onnx: onnxruntime refuses it: .* \(export it again\)"):
+        compare_onnx(tmp_path / "m.onnx", model, digits())
+
+
+def test_a_missing_runtime_comes_with_what_a_shell_takes(model, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(TqhwError, match=r"onnxruntime is not installed \(pip install 'tqhw\[onnx\]'\)"):
         compare_onnx(tmp_path / "m.onnx", model, digits())
