@@ -26,8 +26,8 @@ class TrainConfig:
     start. ``distillation``: ``recursive`` lets each precision learn from the next higher one, as in
     Any-Precision DNNs; ``none`` lets all learn from the labels. ``label_smoothing`` applies to labels.
     ``arithmetic``: ``bfloat16`` runs forward passes under autocast. ``threads``: CPU threads, fixed because
-    the rounding of sums depends on their number. The layers of small pictures are too short to share: there, and
-    wherever cores are busy, threads wait for each other. More are worth a try for large pictures on idle cores.
+    the rounding of sums depends on their number. More than one gains something on idle cores, most for large
+    pictures; on busy ones the threads wait for each other and lose far more.
     """
 
     epochs: int = 10
