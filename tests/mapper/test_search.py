@@ -131,6 +131,22 @@ def test_a_damaged_file_is_done_without(eyeriss, tmp_path):
     assert "the mapping cache cannot be read (file is not a database)" in result.warnings[-1]
 
 
+def test_a_file_that_is_still_empty_is_used(tmp_path):
+    path = tmp_path / "mappings.sqlite"
+    path.touch()  # as another process leaves it for a moment, or one that was killed then for good
+    cache = MappingCache(path)
+    assert cache.get("k") is None
+    cache.put("k", {"a": 1})
+    assert cache.get("k") == {"a": 1}
+    assert cache.warning is None
+
+
+def test_a_place_that_cannot_even_be_looked_at_is_done_without(tmp_path):
+    cache = MappingCache(tmp_path / ("x" * 300) / "mappings.sqlite")
+    assert cache.get("k") is None
+    assert "the mapping cache cannot be read" in str(cache.warning)
+
+
 def test_a_file_that_cannot_be_written_is_done_without(eyeriss, tmp_path):
     (tmp_path / "file").write_text("")
     result = search(SMALL, *eyeriss, cache=MappingCache(tmp_path / "file" / "mappings.sqlite"))

@@ -22,6 +22,7 @@ from tqhw.spec import ERT, Hardware, Problem
 
 VERSION = "2"  # raise it when the search may answer differently, or keeps its answers in another form
 WAIT_S = 30.0  # for another process that writes
+_TABLES = "SELECT name FROM sqlite_master WHERE name = 'mappings'"
 
 
 def default_path() -> Path:
@@ -88,10 +89,14 @@ class MappingCache:
     def get_all(self, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
         """The payloads kept under ``keys``, of those that are there and undamaged."""
         found: dict[str, dict[str, Any]] = {}
-        if not self._readable or not self.path.exists():
+        if not self._readable:
             return found
         try:
+            if not self.path.exists():
+                return found
             with self._open() as connection:
+                if not connection.execute(_TABLES).fetchone():  # another process is about to make it
+                    return found
                 for key in keys:
                     row = connection.execute("SELECT payload FROM mappings WHERE key = ?", (key,)).fetchone()
                     payload = None if row is None else _unsealed(row[0])
