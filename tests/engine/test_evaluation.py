@@ -200,6 +200,12 @@ def test_a_problem_beyond_exact_numbers_is_refused(bounds: dict[str, int]) -> No
         build_model(make_problem(MATMUL, bounds), machine, energies(machine))
 
 
+def test_a_machine_too_large_to_lay_out_is_refused() -> None:
+    machine = hardware({}, mesh=(1 << 11, (1 << 11) + 1))
+    with pytest.raises(TqhwError, match="4196352 units side by side are more than the 4194304 that can be modelled"):
+        build_model(SMALL, machine, energies(machine))
+
+
 def test_a_large_layer_is_exact() -> None:
     problem = make_problem(MATMUL, {"M": 4096, "K": 4096, "N": 11008})
     machine = hardware({}, {}, mesh=(1, 1))

@@ -15,6 +15,7 @@ from tqhw.spec import ERT, Hardware, Problem
 from tqhw.spec.problem import LARGEST
 
 MAX_WORDS = 3_037_000_499  # whose square is a 64 bit integer
+MAX_UNITS = 1 << 22  # compute units that are laid out one by one
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -58,9 +59,10 @@ class Model(NamedTuple):
 def build_model(problem: Problem, hardware: Hardware, ert: ERT) -> Model:
     """The arrays of a problem on a piece of hardware with an energy table.
 
-    Raises TqhwError where the ERT lacks a component or an action, and for problems too large to be counted exactly.
+    Raises TqhwError where the ERT lacks a component or an action, and for problems too large to be counted exactly
+    or machines too large to be laid out.
     """
-    _check_size(problem)
+    _check_size(problem, hardware)
     shape = problem.shape
     index = {d: i for i, d in enumerate(shape.dimensions)}
     max_ranks = max(len(space.projection) for space in shape.data_spaces)
@@ -121,7 +123,7 @@ def build_model(problem: Problem, hardware: Hardware, ert: ERT) -> Model:
     )
 
 
-def _check_size(problem: Problem) -> None:
+def _check_size(problem: Problem, hardware: Hardware) -> None:
     """Timeloop counts in doubles and multiplies tile sizes as 64 bit integers; beyond either nothing is exact."""
     largest = max(problem.tensor_words(space) for space in problem.shape.data_spaces)
     for what, number, bound in (
@@ -134,3 +136,10 @@ def _check_size(problem: Problem) -> None:
                 place=problem.name,
                 lever="evaluate a part of the layer",
             )
+    units = max(hardware.compute.instances, *(level.instances for level in hardware.levels))
+    if units > MAX_UNITS:
+        raise TqhwError(
+            f"{units} units side by side are more than the {MAX_UNITS} that can be modelled",
+            place=hardware.name,
+            lever="make the meshes smaller",
+        )
