@@ -1,3 +1,5 @@
+import io
+import pickle
 import tarfile
 
 import numpy as np
@@ -123,3 +125,81 @@ def test_labels_out_of_range_are_refused(tmp_path):
     (folder / "test_batch.bin").write_bytes(content)
     with pytest.raises(TqhwError, match=r"test_batch.bin: holds the label 10, but the classes are 0 to 9"):
         cifar10(folder, check=False)
+
+
+PIXELS = np.zeros((4, 3072), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (["a"] * 4, "holds a label as str, not a number from 0 to 9"),
+        ([1, None, 1, 1], "holds a label as NoneType"),
+        ([True] * 4, "holds a label as bool"),
+        ([[1], [1, 2], [1], [1]], "holds a label as list"),
+        ([2**70] * 4, f"holds the label {2**70}, but the classes are 0 to 9"),
+        ([-1] * 4, "holds the label -1,"),
+        (None, "holds labels as NoneType, not a list of numbers"),
+        (np.ones((4, 1), np.uint8), "holds labels as ndarray"),
+        ([1] * 3, r"holds \(4, 3072\) pixels for 3 labels"),
+    ],
+)
+def test_labels_that_are_none_are_refused(tmp_path, labels, message):
+    refuse(tmp_path, {b"data": PIXELS, b"labels": labels}, message)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "message"),
+    [
+        (PIXELS[:0], "holds no images"),
+        ([[0] * 3072] * 4, "holds pixels as list, not an array of bytes"),
+        (None, "holds pixels as NoneType"),
+        (PIXELS.astype(np.float32), "holds an array of type 'f4', not of bytes"),
+        (PIXELS[:, :1000], r"holds \(4, 1000\) pixels for 4 labels"),
+    ],
+)
+def test_pixels_that_are_none_are_refused(tmp_path, pixels, message):
+    refuse(tmp_path, {b"data": pixels, b"labels": [1] * (4 if pixels is None else len(pixels))}, message)
+
+
+def refuse(folder, batch, message):
+    for name in NAMES:
+        (folder / name).write_bytes(pickle.dumps(batch, 4))
+    with pytest.raises(TqhwError, match=f"data_batch_1: {message}"):
+        cifar10(folder, check=False)
+
+
+def test_labels_may_be_an_array(tmp_path):
+    for name in NAMES:
+        (tmp_path / name).write_bytes(pickle.dumps({b"data": PIXELS, b"labels": np.full(4, 7, np.uint8)}, 4))
+    assert cifar10(tmp_path, check=False).test_labels.tolist() == [7] * 4
+
+
+def test_a_renamed_archive_is_checked_too(tmp_path):
+    archive = packed(python_folder(tmp_path))
+    with pytest.raises(TqhwError, match=r"small.tar.gz: has the checksum [0-9a-f]{32}, the published .* c58f.* c32a"):
+        cifar10(archive)
+
+
+def test_links_in_an_archive_are_no_files(tmp_path):
+    with tarfile.open(tmp_path / "links.tar.gz", "w:gz") as archive:
+        for name, target in (("data_batch_1", "nowhere"), ("data_batch_2", "data_batch_2")):
+            link = tarfile.TarInfo(name)
+            link.type, link.linkname = tarfile.SYMTYPE, target
+            archive.addfile(link)
+    with pytest.raises(TqhwError, match=r"links.tar.gz: holds no 'data_batch_1'"):
+        cifar10(tmp_path / "links.tar.gz", check=False)
+
+
+@pytest.mark.parametrize("packing", ["gz", "bz2", "xz"])
+def test_damaged_archives_are_refused(tmp_path, packing):
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode=f"w:{packing}") as archive:
+        archive.add(python_folder(tmp_path), "cifar-10-batches-py")
+    content = stream.getvalue()
+    for place in range(len(content) // 8, len(content) - 100, len(content) // 8):
+        damaged = bytearray(content)
+        damaged[place : place + 60] = b"\xff" * 60
+        (tmp_path / "damaged").write_bytes(damaged)
+        with pytest.raises(TqhwError, match=r"(?s)damaged: .*download it again"):
+            cifar10(tmp_path / "damaged", check=False)

@@ -1,3 +1,6 @@
+import sys
+
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -68,6 +71,48 @@ def test_training_batches_keep_their_size_without_corrupt_images(root):
         path.write_bytes(b"no picture")
     with pytest.raises(TqhwError, match=r"no image of a training batch can be read"):
         list(data.train_batches(8, 0, 0))
+
+
+def test_a_test_part_without_a_single_image_is_refused(root):
+    for path in (root / "val").rglob("*.*"):
+        path.write_bytes(b"no picture")
+    with pytest.raises(TqhwError, match=r"no test image can be read"):
+        list(FolderData(root, size=16, skip_corrupt=True).test_batches(3))
+
+
+@pytest.mark.parametrize(("ending", "order"), [("png", "<u2"), ("ppm", ">u2")])
+def test_sixteen_bits_are_scaled_to_eight(root, ending, order):
+    grey = np.linspace(0, 65535, 1024).reshape(32, 32).astype(np.uint16)
+    if ending == "png":
+        image_module.fromarray(grey).save(root / "val" / "apple" / "0.png")
+    else:
+        content = b"P5 32 32 65535 " + grey.astype(order).tobytes()
+        (root / "val" / "apple" / "0.ppm").write_bytes(content)
+    image_module.fromarray((grey >> 8).astype(np.uint8)).save(root / "val" / "apple" / "00.png")
+    part = FolderData(root, size=16)
+    images, _ = next(part.test_batches(100))
+    names = sorted(path.name for path in (root / "val" / "apple").iterdir())
+    of = [images[names.index(name)] for name in (f"0.{ending}", "00.png")]
+    assert torch.equal(*of) and of[0].std() > 0.5
+
+
+def test_what_has_no_range_of_its_own_is_refused(root):
+    (root / "val" / "apple" / "0.ppm").write_bytes(b"Pf 4 4 -1.0\n" + np.ones(16, "<f4").tobytes())
+    with pytest.raises(TqhwError, match=r"0.ppm: cannot be read as an image: its pixels are floating-point numbers"):
+        list(FolderData(root, size=16).test_batches(8))
+
+
+def test_only_formats_of_the_endings_are_opened(root, monkeypatch):
+    """An EPS would be run by Ghostscript, whatever it is called."""
+    from PIL import EpsImagePlugin
+
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *_, **__: sys.exit("Ghostscript was run"))
+    text = "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 20 20\n%%EndComments\n0 0 moveto\nshowpage\n%%EOF\n"
+    (root / "val" / "apple" / "0.JPEG").write_text(text)
+    with pytest.raises(TqhwError, match=r"0.JPEG: cannot be read as an image: cannot identify"):
+        list(FolderData(root, size=16).test_batches(8))
+    (root / "val" / "apple" / "0.JPEG").write_bytes((root / "val" / "pear" / "deep" / "0.png").read_bytes())
+    assert len(list(FolderData(root, size=16).test_batches(8))) == 1, "ImageNet has PNGs that are called JPEG"
 
 
 def test_folders_that_are_no_data_set_are_refused(root):

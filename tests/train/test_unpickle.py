@@ -79,3 +79,22 @@ def test_what_is_cut_short_is_refused_at_every_length():
     for length in range(0, len(whole) - 1, 7):
         with pytest.raises(TqhwError, match=r"batch: is no whole pickle of arrays: .*download it again"):
             read_pickled(whole[:length], "batch")
+
+
+DEEP = 100_000
+RECONSTRUCT = b"\x80\x02cnumpy.core.multiarray\n_reconstruct\n)R(K\x01K\x01\x85"
+
+
+@pytest.mark.parametrize(
+    ("pickled", "message"),
+    [
+        (b"\x80\x02}" + b"U\x01a}" * DEEP + b"s" * DEEP + b".", "holds a dictionary inside of another"),
+        (b"\x80\x02}q\x00U\x01ah\x00s.", "holds a dictionary inside of another"),
+        (b"\x80\x02})" + b"\x85" * DEEP + b"U\x01as.", "a key is neither text nor a number"),
+        (b"\x80\x02)" + b"\x85" * DEEP + b")R.", "it calls what has no name"),
+        (RECONSTRUCT + b"cnumpy\ndtype\n)" + b"\x85" * DEEP + b"\x85R\x89U\x00tb.", "recursion"),
+    ],
+)
+def test_what_is_nested_too_deep_is_refused(pickled, message):
+    with pytest.raises(TqhwError, match=f"batch: .*({message})"):
+        read_pickled(pickled, "batch")

@@ -6,10 +6,12 @@ Format: https://www.cs.toronto.edu/~kriz/cifar.html (Krizhevsky, 2009). Nothing 
 from __future__ import annotations
 
 import hashlib
+import lzma
 import tarfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -42,8 +44,9 @@ def cifar10(path: str | Path, *, check: bool = True) -> TensorData:
     """50,000 training and 10,000 test images of (3, 32, 32), 10 classes.
 
     ``path``: ``cifar-10-python.tar.gz`` or ``cifar-10-binary.tar.gz``, or the folder that one of them unpacks
-    to, or the folder above it. ``check``: compares checksums and counts with the published ones. Training images
-    are padded by 4 pixels, cropped at random and flipped (He et al., 2016).
+    to, or the folder above it. ``check``: compares checksums and counts with the published ones; an archive's
+    whatever it is called, the unpacked binary files' sizes alone. Training images are
+    padded by 4 pixels, cropped at random and flipped (He et al., 2016).
     """
     read = _opener(Path(path), check)
     parts = [_part(name, read(name), check) for name in (*_TRAINING, "test_batch")]
@@ -83,24 +86,33 @@ def _opener(path: Path, check: bool) -> Callable[[str], tuple[str, bytes]]:
 def _file(path: Path, check: bool) -> tuple[str, bytes]:
     if not path.is_file():
         raise TqhwError("is missing", place=str(path), lever="unpack the archive again")
-    content = path.read_bytes()
+    content = _content(path)
     if check:
         _compare(content, path.name, str(path))
     return str(path), content
 
 
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise TqhwError(f"cannot be read: {error.strerror}", place=str(path)) from None
+
+
 def _archive(path: Path, check: bool) -> Callable[[str], tuple[str, bytes]]:
-    if check and path.name in MD5:
-        _compare(path.read_bytes(), path.name, str(path))
+    if check:
+        _compare_archive(path)
     wanted = {f"{name}{suffix}" for name in (*_TRAINING, "test_batch") for suffix in ("", ".bin")}
     members: dict[str, bytes] = {}
     try:
         with tarfile.open(path) as archive:
             for member in archive:
                 name = Path(member.name).name
-                if name in wanted and (stream := archive.extractfile(member)) is not None:
+                if name in wanted and member.isreg() and (stream := archive.extractfile(member)) is not None:
                     members[name.removesuffix(".bin")] = stream.read()
-    except (tarfile.TarError, OSError, EOFError) as error:
+            while archive.fileobj is not None and archive.fileobj.read(1 << 20):
+                pass  # at the end, the packing compares its own checksum
+    except (tarfile.TarError, OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
         raise TqhwError(f"is not a whole archive: {error}", place=str(path), lever="download it again") from error
 
     def read(name: str) -> tuple[str, bytes]:
@@ -111,9 +123,22 @@ def _archive(path: Path, check: bool) -> Callable[[str], tuple[str, bytes]]:
     return read
 
 
+def _compare_archive(path: Path) -> None:
+    """By the content: a renamed archive is one of the two published, or it is not."""
+    published = {name: MD5[name] for name in ("cifar-10-python.tar.gz", "cifar-10-binary.tar.gz")}
+    found = _md5(_content(path))
+    if found not in published.values():
+        known = " and ".join(f"{name} {checksum}" for name, checksum in published.items())
+        raise TqhwError(
+            f"has the checksum {found}, the published files have: {known}",
+            place=str(path),
+            lever="download it again, or turn the check off for an archive of your own",
+        )
+
+
 def _compare(content: bytes, name: str, place: str) -> None:
     expected = MD5.get(name)
-    found = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    found = _md5(content)
     if expected is not None and found != expected:
         raise TqhwError(
             f"has the checksum {found}, the published file has {expected}",
@@ -122,17 +147,23 @@ def _compare(content: bytes, name: str, place: str) -> None:
         )
 
 
+def _md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
 def _part(name: str, source: tuple[str, bytes], check: bool) -> Part:
     place, content = source
     if content[:1] == b"\x80":
         batch = read_pickled(content, place)
         if not isinstance(batch, dict):
             raise TqhwError("holds no dictionary", place=place)
-        named = {key.decode() if isinstance(key, bytes) else key: value for key, value in batch.items()}
+        named = {key.decode("latin-1") if isinstance(key, bytes) else key: value for key, value in batch.items()}
         if not {"data", "labels"} <= set(named):
             raise TqhwError("holds no 'data' and 'labels'", place=place)
-        pixels = np.asarray(named["data"])
-        labels = torch.as_tensor(named["labels"], dtype=torch.int64)
+        pixels = named["data"]
+        if not isinstance(pixels, np.ndarray):
+            raise TqhwError(f"holds pixels as {type(pixels).__name__}, not an array of bytes", place=place)
+        labels = _labels(named["labels"], place)
     else:
         if not content or len(content) % (_PIXELS + 1):
             raise TqhwError(
@@ -144,6 +175,26 @@ def _part(name: str, source: tuple[str, bytes], check: bool) -> Part:
         raise TqhwError(f"holds {pixels.shape} pixels for {len(labels)} labels", place=place)
     if check and len(pixels) != 10_000:
         raise TqhwError(f"holds {len(pixels)} images, not 10000", place=place, lever="download it again")
-    if int(labels.min()) < 0 or int(labels.max()) > 9:
-        raise TqhwError(f"holds the label {int(labels.max())}, but the classes are 0 to 9", place=place)
+    if not len(pixels):
+        raise TqhwError("holds no images", place=place)
+    _check_label(int(labels.max()), place)
     return torch.as_tensor(pixels.copy()).reshape(-1, 3, 32, 32), labels
+
+
+def _labels(given: Any, place: str) -> torch.Tensor:
+    """A list of the numbers 0 to 9, or an array of bytes, as int64."""
+    listed = list(given) if isinstance(given, (list, tuple)) else None
+    if isinstance(given, np.ndarray) and given.ndim == 1:
+        listed = given.tolist()
+    if listed is None:
+        raise TqhwError(f"holds labels as {type(given).__name__}, not a list of numbers", place=place)
+    for label in listed:
+        if type(label) is not int:
+            raise TqhwError(f"holds a label as {type(label).__name__}, not a number from 0 to 9", place=place)
+        _check_label(label, place)
+    return torch.tensor(listed, dtype=torch.int64)
+
+
+def _check_label(label: int, place: str) -> None:
+    if not 0 <= label <= 9:
+        raise TqhwError(f"holds the label {label}, but the classes are 0 to 9", place=place)

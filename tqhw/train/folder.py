@@ -6,15 +6,21 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
 from tqhw.errors import TqhwError
 from tqhw.train.data import Batch, epoch_generator
 
+if TYPE_CHECKING:
+    from PIL import Image
+
 _ENDINGS: Final = {".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".webp"}
+_FORMATS: Final = ("JPEG", "PNG", "PPM", "BMP", "WEBP")
+"""What the endings stand for. A file's content decides which, but never another: Pillow runs Ghostscript for EPS."""
 _MEAN: Final = (0.485, 0.456, 0.406)
 _DEVIATION: Final = (0.229, 0.224, 0.225)
 
@@ -80,6 +86,7 @@ class FolderData:
         yield from self._batches(_Images(self._test, self.size, None), batches, refill=False)
 
     def _batches(self, images: _Images, batches: list[list[int]], refill: bool) -> Iterator[Batch]:
+        any_whole = not batches
         loader = DataLoader(images, batch_sampler=batches, num_workers=self.workers, collate_fn=list)
         for items in loader:
             whole = []
@@ -99,7 +106,10 @@ class FolderData:
             if refill:
                 whole += [whole[i % len(whole)] for i in range(len(items) - len(whole))]
             if whole:
+                any_whole = True
                 yield torch.stack([image for image, _ in whole]), torch.tensor([label for _, label in whole])
+        if not any_whole:
+            raise TqhwError("no test image can be read", place=str(self.root))
 
 
 class _Images(Dataset[Any]):
@@ -115,8 +125,8 @@ class _Images(Dataset[Any]):
 
         path, label = self.items[index]
         try:
-            with Image.open(path) as opened:
-                image = opened.convert("RGB")
+            with Image.open(path, formats=_FORMATS) as opened:
+                image = _in_rgb(opened)
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             return _Corrupt(path, str(error))
         flip = False
@@ -132,6 +142,17 @@ class _Images(Dataset[Any]):
         channels = pixels.view(self.size, self.size, 3).permute(2, 0, 1).float() / 255
         scaled = (channels - torch.tensor(_MEAN).view(3, 1, 1)) / torch.tensor(_DEVIATION).view(3, 1, 1)
         return (scaled.flip(2) if flip else scaled).contiguous(), label
+
+
+def _in_rgb(image: Image.Image) -> Image.Image:
+    """Eight bits per channel; of sixteen the upper ones, as Pillow itself has it for colours but not for grey."""
+    from PIL import Image
+
+    if image.mode.startswith("I"):
+        return Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
+    if image.mode == "F":
+        raise ValueError("its pixels are floating-point numbers, whose range it does not say")
+    return image.convert("RGB")
 
 
 Box = tuple[float, float, float, float]

@@ -46,7 +46,7 @@ def read_pickled(data: bytes, place: str) -> Any:
     """
     try:
         return _finished(_run(data, place), place)
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise TqhwError(f"is no whole pickle of arrays: {error}", place=place, lever="download it again") from error
 
 
@@ -112,12 +112,19 @@ def _appends(stack: list[Any]) -> None:
 
 def _set_item(stack: list[Any]) -> None:
     value, key = stack.pop(), stack.pop()
-    stack[-1][key] = value
+    stack[-1].update(_entries([key, value]))
 
 
 def _set_items(stack: list[Any]) -> None:
     items = _above_mark(stack)
-    stack[-1].update(zip(items[::2], items[1::2], strict=True))
+    stack[-1].update(_entries(items))
+
+
+def _entries(items: list[Any]) -> dict[Any, Any]:
+    """Keys and values in turn. Keys are plain: to hash a tuple of tuples deep enough ends the process."""
+    if not all(isinstance(key, (str, bytes, int)) for key in items[::2]):
+        raise TypeError("a key is neither text nor a number")
+    return dict(zip(items[::2], items[1::2], strict=True))
 
 
 def _tuple(count: int) -> Callable[[list[Any]], None]:
@@ -142,13 +149,17 @@ _BUILDERS: Final[dict[str, Callable[[list[Any]], None]]] = {
 
 
 def _finished(value: Any, place: str) -> Any:
-    if isinstance(value, dict):
-        return {key: _finished(part, place) for key, part in value.items()}
-    return _array(value, place) if isinstance(value, _Call) else value
+    if not isinstance(value, dict):
+        return _array(value, place) if isinstance(value, _Call) else value
+    if any(isinstance(part, dict) for part in value.values()):
+        raise TqhwError("holds a dictionary inside of another, which no data set needs", place=place)
+    return {key: _array(part, place) if isinstance(part, _Call) else part for key, part in value.items()}
 
 
 def _array(call: _Call, place: str) -> npt.NDArray[np.uint8]:
     """The array that NumPy's ``_reconstruct`` and ``__setstate__((version, shape, dtype, order, data))`` make."""
+    if not isinstance(call.name, str):
+        raise TypeError("it calls what has no name")
     if call.name not in _RECONSTRUCT or call.state is None:
         raise TqhwError(f"asks to call '{call.name}', which no data set needs", place=place)
     _, shape, dtype, fortran, raw = call.state
