@@ -17,6 +17,8 @@ from tqhw.quant import load
 
 PART = r"(?:^|codes |scales |norms |quantized |\) )([\d,]+\d|\d)"
 
+OWN = ("--model", "tests.pipeline.tiny:net")  # what the checkpoints below are of
+
 RECIPE = """\
 method: truncquant
 bits: [2, 8]
@@ -86,14 +88,17 @@ def test_an_unfinished_training_is_called_so(trained: Path, tmp_path: Path, monk
         stopped = tqhw("train", recipe, "--out", tmp_path / "a", "--set", "training.epochs=3")
     assert stopped.exit_code == 130
     note = f"{tmp_path / 'a'} is not trained to its end: epoch 1 of 3 (tqhw train with --resume goes on)"
-    shown = tqhw("eval", tmp_path / "a", "--json", tmp_path / "a.json")
+    shown = tqhw("eval", *OWN, tmp_path / "a", "--json", tmp_path / "a.json")
     assert note in shown.stdout.splitlines()
     rows = json.loads((tmp_path / "a.json").read_text())["accuracy"]
     assert {(row["epoch"], row["epochs"]) for row in rows} == {(1, 3)}
-    piped = tqhw("eval", tmp_path / "a", "--json", "-")
+    piped = tqhw("eval", *OWN, tmp_path / "a", "--json", "-")
     assert json.loads(piped.stdout)["accuracy"] == rows and note in piped.stderr.splitlines()
-    assert note in tqhw("export", tmp_path / "a", "--out", tmp_path / "m").stdout.splitlines()
-    assert "not trained" not in tqhw("eval", trained).output + tqhw("export", trained, "--out", tmp_path / "m").output
+    assert note in tqhw("export", *OWN, tmp_path / "a", "--out", tmp_path / "m").stdout.splitlines()
+    assert (
+        "not trained"
+        not in tqhw("eval", *OWN, trained).output + tqhw("export", *OWN, trained, "--out", tmp_path / "m").output
+    )
 
 
 def test_settings_go_over_the_recipe(trained: Path, tmp_path: Path) -> None:
@@ -105,23 +110,31 @@ def test_settings_go_over_the_recipe(trained: Path, tmp_path: Path) -> None:
 
 
 def test_accuracies_are_verified(trained: Path, tmp_path: Path) -> None:
-    found = tqhw("eval", trained, "--json", "-")
+    found = tqhw("eval", *OWN, trained, "--json", "-")
     rows = json.loads(found.stdout)["accuracy"]
     assert {(row["bits"], row["weights"]) for row in rows} == {
         (bits, weights) for bits in (2, 8) for weights in ("shifted", "requantized")
     }
     assert all(row["verified"] for row in rows if row["weights"] == "shifted")
-    shown = tqhw("eval", trained, "--bits", "1-2,8", "--json", tmp_path / "a.json")
+    shown = tqhw("eval", *OWN, trained, "--bits", "1-2,8", "--json", tmp_path / "a.json")
     assert "TruncQuant-Trunc" in shown.stdout
     assert "1 bit " in shown.stdout and "1 bits" not in shown.stdout and "2 bits" in shown.stdout
     measured = json.loads((tmp_path / "a.json").read_text())["accuracy"]
     assert {row["bits"] for row in measured} == {1, 2, 8}
 
 
+def test_code_that_only_a_file_names_is_not_run(trained: Path, tmp_path: Path) -> None:
+    for command in (("eval", trained), ("export", trained, "--out", tmp_path / "m")):
+        message = refused(*command)
+        assert "is of model 'tests.pipeline.tiny:net', which is not one of tqhw's: no code is run" in message
+        assert "--model tests.pipeline.tiny:net" in message
+        assert "not of 'resnet20'" in refused(*command, "--model", "resnet20")
+
+
 def test_several_checkpoints_give_mean_and_deviation(trained: Path, tmp_path: Path) -> None:
     other = tqhw("train", trained.parent / "recipe.yaml", "--out", tmp_path, "--set", "training.seed=1")
     assert other.exit_code == 0
-    shown = tqhw("eval", trained, tmp_path, "--json", tmp_path / "a.json").stdout
+    shown = tqhw("eval", *OWN, trained, tmp_path, "--json", tmp_path / "a.json").stdout
     assert shown.count("±") == 4
     assert len(json.loads((tmp_path / "a.json").read_text())["accuracy"]) == 8
 
@@ -129,7 +142,7 @@ def test_several_checkpoints_give_mean_and_deviation(trained: Path, tmp_path: Pa
 def test_what_is_no_other_seed_is_refused(trained: Path, tmp_path: Path) -> None:
     recipe = trained.parent / "recipe.yaml"
     assert tqhw("train", recipe, "--out", tmp_path, "--set", "training.batch_size=64").exit_code == 0
-    assert "is no other seed of" in refused("eval", trained, tmp_path)
+    assert "is no other seed of" in refused("eval", *OWN, trained, tmp_path)
 
 
 def test_every_method_trains_and_is_measured(trained: Path, tmp_path: Path) -> None:
@@ -139,7 +152,7 @@ def test_every_method_trains_and_is_measured(trained: Path, tmp_path: Path) -> N
             "train", recipe, "--out", tmp_path / method, "--set", f"method={method}", "--set", "quantization={}"
         )
         assert found.exit_code == 0, found.output
-    shown = tqhw("eval", tmp_path, trained, "--json", tmp_path / "a.json").stdout
+    shown = tqhw("eval", *OWN, tmp_path, trained, "--json", tmp_path / "a.json").stdout
     rows = json.loads((tmp_path / "a.json").read_text())["accuracy"]
     assert {row["method"] for row in rows} == {"any_precision", "single", "post_training", "truncquant"}
     assert [(row["bits"], row["weights"]) for row in rows if row["method"] == "single"] == [
@@ -150,7 +163,7 @@ def test_every_method_trains_and_is_measured(trained: Path, tmp_path: Path) -> N
     ]
     for label in ("Any-Precision-Quant", "Single-Trunc", "Post-training-Trunc", "TruncQuant-Trunc"):
         assert label in shown
-    assert "networks of one precision each, [2, 8] bits" in refused("eval", tmp_path / "single", "--bits", "2")
+    assert "networks of one precision each, [2, 8] bits" in refused("eval", *OWN, tmp_path / "single", "--bits", "2")
 
 
 def test_the_papers_table_is_one_command_that_keeps_what_is_done(trained: Path, tmp_path: Path) -> None:
@@ -180,15 +193,15 @@ def test_the_papers_table_is_one_command_that_keeps_what_is_done(trained: Path, 
 
 
 def test_bad_bits_are_refused(trained: Path) -> None:
-    assert "--bits: 'two' is neither a number nor a range" in refused("eval", trained, "--bits", "two")
-    assert "--bits: '8-1' is neither a number nor a range" in refused("eval", trained, "--bits", "8-1")
-    assert "9 bits cannot be had" in refused("eval", trained, "--bits", "9")
-    assert "no such file" in refused("eval", trained / "nowhere")
+    assert "--bits: 'two' is neither a number nor a range" in refused("eval", *OWN, trained, "--bits", "two")
+    assert "--bits: '8-1' is neither a number nor a range" in refused("eval", *OWN, trained, "--bits", "8-1")
+    assert "9 bits cannot be had" in refused("eval", *OWN, trained, "--bits", "9")
+    assert "no such file" in refused("eval", *OWN, trained / "nowhere")
 
 
 def test_the_exported_model_is_one_file_for_all_precisions(trained: Path, tmp_path: Path) -> None:
     path = tmp_path / "model.tqhw"
-    found = tqhw("export", trained, "--out", path)
+    found = tqhw("export", *OWN, trained, "--out", path)
     assert found.exit_code == 0
     size, *parts, rest = (int(number.replace(",", "")) for number in re.findall(PART, found.stdout.splitlines()[0]))
     assert size == path.stat().st_size == sum(parts) + rest
@@ -207,9 +220,9 @@ def test_the_exported_model_is_one_file_for_all_precisions(trained: Path, tmp_pa
 
 
 def test_a_precision_that_was_not_trained_is_exported_with_norms_of_its_own(trained: Path, tmp_path: Path) -> None:
-    assert tqhw("export", trained, "--out", tmp_path / "m", "--bits", "1-8").exit_code == 0
+    assert tqhw("export", *OWN, trained, "--out", tmp_path / "m", "--bits", "1-8").exit_code == 0
     assert load(tmp_path / "m", bits=5).bits == 5
-    assert tqhw("export", trained, "--out", tmp_path / "n").exit_code == 0
+    assert tqhw("export", *OWN, trained, "--out", tmp_path / "n").exit_code == 0
     with pytest.raises(TqhwError, match="no batch norms for 5 bits"):
         load(tmp_path / "n", bits=5)
 
@@ -217,19 +230,19 @@ def test_a_precision_that_was_not_trained_is_exported_with_norms_of_its_own(trai
 def test_an_onnx_file_is_compared_with_pytorch(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
-    found = tqhw("export", trained, "--out", tmp_path / "m.onnx")
+    found = tqhw("export", *OWN, trained, "--out", tmp_path / "m.onnx")
     assert found.exit_code == 0
     for bits in (2, 8):
         assert f"{bits} bits in onnxruntime: 450 of 450 answers as in PyTorch" in found.stdout
     monkeypatch.setattr("tqhw.train.onnx_check.TOLERANCE", -1.0)
-    assert tqhw("export", trained, "--out", tmp_path / "m.onnx").exit_code == 1
+    assert tqhw("export", *OWN, trained, "--out", tmp_path / "m.onnx").exit_code == 1
 
 
 def test_what_is_missing_for_onnx_can_be_pasted_into_a_shell(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
-    message = refused("export", trained, "--out", tmp_path / "m.onnx")
+    message = refused("export", *OWN, trained, "--out", tmp_path / "m.onnx")
     assert message.endswith("export: ONNX is not installed (pip install 'tqhw[onnx]')")
 
 

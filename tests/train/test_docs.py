@@ -12,7 +12,7 @@ import typer
 
 pytest.importorskip("torch")
 
-from tests.test_cli import tqhw
+from tests.test_cli import refused, tqhw
 from tqhw import experiment_file
 from tqhw.cli import app
 from tqhw.pipeline import accuracy
@@ -81,7 +81,8 @@ def test_its_recipe_trains_a_model_of_ones_own_on_pictures_of_ones_own(mine: Pat
     settings = ("--set", "training.epochs=1", "--set", "training.batch_size=5")
     found = tqhw("train", "recipe.yaml", "--out", "runs/mine", *settings)
     assert found.exit_code == 0, found.output
-    assert "TruncQuant-Trunc" in tqhw("eval", "runs/mine").stdout
+    assert "TruncQuant-Trunc" in tqhw("eval", "runs/mine", "--model", "mynet:net").stdout
+    assert "`--model mynet:net`" in PAGE and refused("eval", "runs/mine")
 
 
 def test_any_other_data_are_tensors_in_the_order_it_says() -> None:

@@ -1,4 +1,6 @@
 import json
+import sys
+from dataclasses import replace
 
 import pytest
 
@@ -6,6 +8,7 @@ torch = pytest.importorskip("torch")
 from safetensors import safe_open  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
 
+from tests.quant.nets import TinyNet  # noqa: E402
 from tqhw.errors import TqhwError  # noqa: E402
 from tqhw.quant import load  # noqa: E402
 from tqhw.train.methods import method_named  # noqa: E402
@@ -13,13 +16,15 @@ from tqhw.train.recipe import read_recipe  # noqa: E402
 from tqhw.train.runs import evaluate_run, export_run, load_run, train_run  # noqa: E402
 from tqhw.train.table import accuracy_table  # noqa: E402
 
+TINY = "tests.quant.nets:TinyNet"
+
 
 def recipe(method="truncquant", bits=(2, 8), **training):
     return read_recipe(
         {
             "method": method,
             "bits": list(bits),
-            "model": {"name": "tests.quant.nets:TinyNet"},
+            "model": {"name": TINY},
             "training": {"epochs": 4, "batch_size": 32, "threads": 1, **training},
         }
     )
@@ -30,7 +35,7 @@ def test_a_checkpoint_is_all_that_an_evaluation_needs(tmp_path, method):
     watched = []
     histories = train_run(recipe(method), tmp_path, watch=lambda bits, progress: watched.append(bits))
     assert list(histories) == [(2, 8)] and set(watched) == {(2, 8)}
-    model, found = load_run(tmp_path)
+    model, found = load_run(tmp_path, model=TINY)
     assert found == recipe(method)
     rows = {(a.weights, a.bits): a for a in evaluate_run(model, found, (2, 8))}
     assert rows["shifted", 8].verified and rows["shifted", 8].top1 > 60
@@ -40,14 +45,14 @@ def test_a_checkpoint_is_all_that_an_evaluation_needs(tmp_path, method):
 def test_separate_training_leaves_a_network_per_precision(tmp_path):
     histories = train_run(recipe("single", epochs=1), tmp_path)
     assert list(histories) == [(2,), (8,)]
-    model, found = load_run(tmp_path / "2bit")
+    model, found = load_run(tmp_path / "2bit", model=TINY)
     assert found.bits == (2,)
     assert [a.bits for a in evaluate_run(model, found, (2,))] == [2, 2]
 
 
 def test_precisions_that_were_not_trained_are_calibrated(tmp_path):
     train_run(recipe(), tmp_path)
-    model, found = load_run(tmp_path / "checkpoint.safetensors")
+    model, found = load_run(tmp_path / "checkpoint.safetensors", model=TINY)
     rows = [a for a in evaluate_run(model, found, (2, 3, 5, 8), stored=5) if a.weights == "shifted"]
     assert [a.bits for a in rows] == [2, 3, 5] and all(a.verified for a in rows)
     assert all(a.top1 > 60 for a in rows)
@@ -55,7 +60,7 @@ def test_precisions_that_were_not_trained_are_calibrated(tmp_path):
 
 def test_exports_carry_their_recipe(tmp_path):
     train_run(recipe(epochs=1), tmp_path)
-    model, found = load_run(tmp_path)
+    model, found = load_run(tmp_path, model=TINY)
     export_run(model, found, tmp_path / "m.safetensors")
     assert read_recipe(load(tmp_path / "m.safetensors", 2).recipe) == found
     pytest.importorskip("onnx")
@@ -76,7 +81,7 @@ def test_the_table_has_the_papers_rows_over_the_seeds(tmp_path):
         for seed in (0, 1):
             folder = tmp_path / f"{method}{seed}"
             train_run(recipe(method, epochs=1, seed=seed), folder)
-            rows.setdefault(method_named(method).label, []).extend(evaluate_run(*load_run(folder), (2, 8)))
+            rows.setdefault(method_named(method).label, []).extend(evaluate_run(*load_run(folder, model=TINY), (2, 8)))
     table = accuracy_table(rows)
     assert list(table) == ["Quant-Quant", "Quant-Trunc", "TruncQuant-Quant", "TruncQuant-Trunc"]
     cell = table["TruncQuant-Trunc"][2]
@@ -86,16 +91,54 @@ def test_the_table_has_the_papers_rows_over_the_seeds(tmp_path):
     assert not table["Quant-Trunc"][2].verified
 
 
-def test_a_checkpoint_cannot_have_any_function_called(tmp_path):
-    train_run(recipe(epochs=1), tmp_path)
-    path = tmp_path / "checkpoint.safetensors"
+def changed(path, **recipe):
+    """The checkpoint ``path`` with other entries in its recipe."""
     with safe_open(path, framework="pt") as file:
         header = json.loads(file.metadata()["tqhw"])
-    header["recipe"]["model"] = {"name": "os:mkdir", "options": {"path": str(tmp_path / "harm")}}
-    save_file(load_file(path), path, {"tqhw": json.dumps(header)})
-    with pytest.raises(TqhwError, match=r"model os:mkdir: the factory does not say that it gives an nn.Module"):
-        load_run(tmp_path)
-    assert not (tmp_path / "harm").exists()
-    save_file(load_file(path), path, {"tqhw": json.dumps({**header, "recipe": {}})})
+    save_file(load_file(path), path, {"tqhw": json.dumps({**header, "recipe": {**header["recipe"], **recipe}})})
+
+
+def test_a_checkpoint_cannot_have_any_code_run(tmp_path, monkeypatch):
+    """Not a function, not one that is annotated to return a module, not the top level of a module."""
+    train_run(recipe(epochs=1), tmp_path)
+    path, ran = tmp_path / "checkpoint.safetensors", tmp_path / "ran"
+    (tmp_path / "wipes.py").write_text(f"open({str(ran)!r}, 'w').close()\n")
+    monkeypatch.chdir(tmp_path)
+    graph = {"body": {"_code": "def forward(self, x): return x"}, "import_block": f"open({str(ran)!r}, 'w').close()"}
+    for name, options in (
+        ("os:mkdir", {"path": str(ran)}),
+        ("torch.fx.graph_module:reduce_graph_module", graph),
+        ("wipes:main", {}),
+        (TINY, {}),
+    ):
+        changed(path, model={"name": name, "options": options})
+        with pytest.raises(
+            TqhwError, match=rf"is of model '{name}', which is not one of .* --model {name}, or load_run"
+        ):
+            load_run(tmp_path)
+        assert not ran.exists() and "wipes" not in sys.modules
+    with pytest.raises(TqhwError, match=rf"is of model '{TINY}', not of 'os:mkdir'"):
+        load_run(tmp_path, model="os:mkdir")
+    assert load_run(tmp_path, model=TINY)
+
+
+def test_a_checkpoint_without_a_recipe_is_refused(tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    save_file({"model/x": torch.zeros(1)}, path, {"tqhw": '{"kind": "checkpoint", "version": 1, "recipe": {}}'})
     with pytest.raises(TqhwError, match=r"does not say what recipe it comes from"):
         load_run(tmp_path)
+
+
+def test_the_weights_that_a_run_started_from_are_not_needed_afterwards(tmp_path):
+    train_run(recipe(epochs=1), tmp_path / "first")
+    pretrained = tmp_path / "weights.safetensors"
+    save_file(TinyNet().state_dict(), pretrained)
+    started = recipe(epochs=1)
+    started = replace(started, model=replace(started.model, weights=str(pretrained)))
+    train_run(started, tmp_path / "second")
+    pretrained.unlink()
+    model, found = load_run(tmp_path / "second", model=TINY)
+    assert found == started
+    assert torch.equal(
+        model.state_dict()["fc.bias"], load_file(tmp_path / "second/checkpoint.safetensors")["model/fc.bias"]
+    )

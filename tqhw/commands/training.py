@@ -31,6 +31,10 @@ Checkpoints = Annotated[
 ]
 Bits = Annotated[str | None, typer.Option(help="2,4,8 or 1-8; without it, those it was trained at.")]
 Stored = Annotated[int, typer.Option(help="Bits of the stored codes, which lower precisions are shifted from.")]
+Model = Annotated[
+    str | None,
+    typer.Option(help="The checkpoint's own model, package.module:factory, whose code is run only if named."),
+]
 Json = Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Writes the accuracies.")]
 
 
@@ -86,13 +90,15 @@ def table(
         _train(list(zip(names, wanted, folders, strict=True)), data, resume=True, leads=team.leads)
         if team.leads:
             _tell_skipped(data)
-            _measure(folders, None, stored, json)
+            _measure(folders, None, stored, json, wanted[0].model.name)
 
 
 @guarded
-def evaluate(checkpoints: Checkpoints, bits: Bits = None, stored: Stored = 8, json: Json = None) -> None:
+def evaluate(
+    checkpoints: Checkpoints, bits: Bits = None, stored: Stored = 8, json: Json = None, model: Model = None
+) -> None:
     """Measures accuracies: the real weights quantized anew, and integer codes stored once and shifted."""
-    _measure(checkpoints, None if bits is None else _bits(bits), stored, json)
+    _measure(checkpoints, None if bits is None else _bits(bits), stored, json, model)
 
 
 @guarded
@@ -101,6 +107,7 @@ def export(
     out: Annotated[Path, typer.Option(help="The model's file; ONNX where it ends with .onnx.")],
     bits: Bits = None,
     stored: Stored = 8,
+    model: Model = None,
 ) -> None:
     """Writes one deployable model that serves every precision up to the stored bits.
 
@@ -109,14 +116,14 @@ def export(
     from tqhw.quant import storage
     from tqhw.train import checkpoints_in, export_run, load_run, serve
 
-    model, recipe = load_run(checkpoint)
+    network, recipe = load_run(checkpoint, model=model)
     data = recipe.data.open()
-    serve(model, recipe, recipe.bits if bits is None else _bits(bits), data)
-    size = export_run(model, recipe, out, stored=stored, data=data)
-    _show_parts(out, size, storage(model, stored))
+    serve(network, recipe, recipe.bits if bits is None else _bits(bits), data)
+    size = export_run(network, recipe, out, stored=stored, data=data)
+    _show_parts(out, size, storage(network, stored))
     for path in checkpoints_in(checkpoint):
         _tell_unfinished(path)
-    if out.suffix == ".onnx" and not _agrees(model, data, out, stored):
+    if out.suffix == ".onnx" and not _agrees(network, data, out, stored):
         raise typer.Exit(NO)
 
 
@@ -153,8 +160,10 @@ def _tell_skipped(data: Data) -> None:
         console(stderr=True).print(f"skipped {len(skipped)} corrupt images: {named}", highlight=False)
 
 
-def _measure(places: Sequence[Path], bits: tuple[int, ...] | None, stored: int, json: str | None) -> None:
-    """Prints the table of all checkpoints in ``places``."""
+def _measure(
+    places: Sequence[Path], bits: tuple[int, ...] | None, stored: int, json: str | None, name: str | None
+) -> None:
+    """Prints the table of all checkpoints in ``places``, which are of the model that the user calls ``name``."""
     from tqhw.train import check_seeds, checkpoints_in, evaluate_run, extent_of, load_run, recipe_of
 
     paths = [path for place in places for path in checkpoints_in(place)]
@@ -171,7 +180,7 @@ def _measure(places: Sequence[Path], bits: tuple[int, ...] | None, stored: int, 
     rows = []
     opened: dict[DataRecipe, Data] = {}
     for path in paths:
-        model, recipe = load_run(path)
+        model, recipe = load_run(path, model=name)
         if recipe.data not in opened:
             opened[recipe.data] = recipe.data.open()
         data = opened[recipe.data]

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import get_type_hints
 
 from torch import nn
 
@@ -56,28 +55,6 @@ def build(name: str, **options: object) -> nn.Module:
     for option, value in options.items():
         _check_option(MODELS[name], name, option, value)
     return _call(MODELS[name], name, options)
-
-
-def check_declared(name: str) -> None:
-    """Refuses a factory that does not declare to give an ``nn.Module``: for names that come out of a file.
-
-    A checkpoint names what :func:`build` will call with which arguments. Whoever wrote it could name any function
-    there is on this machine, so it must be a class of modules, or a function annotated to return one.
-    """
-    if ":" not in name:
-        return
-    with _importable_from_here():
-        factory = _imported(name)
-    try:
-        gives = factory if inspect.isclass(factory) else get_type_hints(factory).get("return")
-    except (NameError, TypeError, AttributeError):
-        gives = None
-    if not (inspect.isclass(gives) and issubclass(gives, nn.Module)):
-        raise TqhwError(
-            "the factory does not say that it gives an nn.Module, and is not called because a file asks for it",
-            place=f"model {name}",
-            lever="annotate it, for example: def net() -> nn.Module",
-        )
 
 
 def _check_option(factory: Factory, name: str, option: str, value: object) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from tqhw.errors import TqhwError
-from tqhw.models import check_declared
+from tqhw.models import MODELS
 from tqhw.quant import MAX_BITS, add_precision, check_precisions, save, save_onnx
 from tqhw.quant.tensorfile import read_header, read_tensors
 from tqhw.train.calibrate import recalibrate
@@ -55,22 +55,38 @@ def recipe_of(checkpoint: Path) -> Recipe:
     return read_recipe(recipe, str(checkpoint))
 
 
-def load_run(checkpoint: Path) -> tuple[nn.Module, Recipe]:
+def load_run(checkpoint: Path, *, model: str | None = None) -> tuple[nn.Module, Recipe]:
     """The quantized model of a checkpoint, and the recipe it comes from.
 
-    ``checkpoint``: the file, or the folder that holds it.
+    ``checkpoint``: the file, or the folder that holds it. ``model``: the name that its recipe must have for the
+    model. One of tqhw's own needs no naming; any other is a module to import and a function to call, and a file
+    alone has neither done.
     """
     path = checkpoint / CHECKPOINT if checkpoint.is_dir() else checkpoint
     recipe = recipe_of(path)
-    check_declared(recipe.model.name)
-    model = recipe.network(recipe.bits)
-    load_model(path, read_tensors(path), model)
+    _check_named(path, recipe.model.name, model)
+    # Its tensors are all in the checkpoint: the file that the training started from may be gone.
+    blank = replace(recipe, model=replace(recipe.model, weights=None))
+    network = blank.network(recipe.bits)
+    load_model(path, read_tensors(path), network)
     if recipe.way.training == "none":
-        recipe.quantize(model, recipe.bits)
+        recipe.quantize(network, recipe.bits)
         data = recipe.data.open()
         for bits in recipe.bits:
-            recalibrate(model, data, bits, threads=recipe.training.threads)
-    return model, recipe
+            recalibrate(network, data, bits, threads=recipe.training.threads)
+    return network, recipe
+
+
+def _check_named(path: Path, name: str, given: str | None) -> None:
+    """Refuses a model that nobody but the file asks for, without importing anything of it."""
+    if given is None and name not in MODELS:
+        raise TqhwError(
+            f"is of model {name!r}, which is not one of tqhw's: no code is run because a file names it",
+            place=str(path),
+            lever=f"name it too, if you trust it: --model {name}, or load_run(..., model={name!r})",
+        )
+    if given is not None and given != name:
+        raise TqhwError(f"is of model {name!r}, not of {given!r}", place=str(path))
 
 
 def serve(model: nn.Module, recipe: Recipe, bits: Iterable[int], data: Data) -> None:
