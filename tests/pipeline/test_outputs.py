@@ -102,12 +102,17 @@ def test_a_run_that_fails_early_leaves_no_empty_folders(tmp_path: Path) -> None:
     assert (tmp_path / "new/out/kept/training").is_dir()
 
 
-@pytest.mark.parametrize("name", ["results.json", "report.html"])
-def test_a_folder_of_somebody_elses_is_not_written_over(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_text("mine")
-    with pytest.raises(TqhwError, match=rf"holds a {name} that no run wrote \(choose another --out, or move it away"):
+def test_a_folder_of_somebody_elses_is_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "report.html").write_text("mine")
+    with pytest.raises(
+        TqhwError, match=r"holds a report.html that no run wrote \(choose another --out, or move it away"
+    ):
         OutputFolder(tmp_path)
-    assert found(tmp_path) == {name: "mine"}
-    fill(OutputFolder(tmp_path / "out"), **{name.replace(".", "_"): "1"})
-    (tmp_path / "out" / name).write_text("ours")
-    OutputFolder(tmp_path / "out")
+    assert found(tmp_path) == {"report.html": "mine"}
+
+
+@pytest.mark.parametrize("sign", ["results.json", MANIFEST, "kept"])
+def test_a_folder_of_ours_is(tmp_path: Path, sign: str) -> None:
+    for name in ("report.html", sign):
+        (tmp_path / name).write_text("{}")
+    OutputFolder(tmp_path)

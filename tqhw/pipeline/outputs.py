@@ -16,7 +16,7 @@ from pathlib import Path
 from tqhw import interrupt
 from tqhw.errors import TqhwError
 
-MANIFEST, RESULTS, KEPT = "files.json", "results.json", "kept"
+MANIFEST, RESULTS, PAGE, KEPT = "files.json", "results.json", "report.html", "kept"
 LAST = (RESULTS, MANIFEST)  # their presence says that everything else is there
 _STAGING = ".writing-"
 
@@ -37,12 +37,10 @@ class OutputFolder:
                 f"cannot be written: {error.strerror}", place=str(path), lever="choose another --out"
             ) from None
         probe.cleanup()
-        foreign = [name for name in (RESULTS, "report.html") if (self.path / name).exists()]
-        if foreign and not any((self.path / name).exists() for name in (MANIFEST, KEPT)):
+        ours = (RESULTS, MANIFEST, KEPT)
+        if (self.path / PAGE).exists() and not any((self.path / name).exists() for name in ours):
             raise TqhwError(
-                f"holds a {foreign[0]} that no run wrote",
-                place=str(path),
-                lever="choose another --out, or move it away",
+                f"holds a {PAGE} that no run wrote", place=str(path), lever="choose another --out, or move it away"
             )
 
     def __enter__(self) -> OutputFolder:
