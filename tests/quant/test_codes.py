@@ -8,8 +8,10 @@ from tqhw.quant import (  # noqa: E402
     QuantConfig,
     convert,
     integer_codes,
+    load,
     quantized_layers,
     running_on_codes,
+    save,
     set_bits,
     shift_is_exact,
 )
@@ -70,3 +72,35 @@ def test_missing_codes_and_plain_models_are_refused():
         running_on_codes(model, integer_codes(model, 2), 8),
     ):
         model(images())
+
+
+@pytest.mark.parametrize("scheme", ["truncquant", "dorefa"])
+def test_a_model_read_from_its_file_keeps_the_codes_it_has(tmp_path, scheme):
+    save(model_of(scheme, first=4), tmp_path / "m")
+    deployed = load(tmp_path / "m", 8)
+    model = deployed.into(tiny())
+    for name, held in integer_codes(model).items():
+        assert torch.equal(held.codes, deployed.codes[name].codes) and held.bits == deployed.codes[name].bits
+    assert torch.equal(integer_codes(model, 3)["fc"].codes, deployed.codes["fc"].codes >> 5)
+    save(model, tmp_path / "again")
+    for name, again in load(tmp_path / "again", 8).codes.items():
+        assert torch.equal(again.codes, deployed.codes[name].codes) and torch.equal(
+            again.scale, deployed.codes[name].scale
+        )
+    before = model(images())
+    with running_on_codes(model, integer_codes(model), 2):
+        assert not torch.equal(model(images()), before)
+    set_bits(model, 8)
+    assert torch.equal(model(images()), before)
+    with pytest.raises(TqhwError, match=r"8 bits cannot be had: the codes are stored at 3 bits"):
+        integer_codes(load(tmp_path / "m", 3).into(tiny()))
+    with pytest.raises(TqhwError, match=r"computes with stored codes: the codes cannot be compared"):
+        shift_is_exact(model, deployed.codes, 2)
+
+
+def test_activations_that_follow_keep_how_they_are_stored():
+    model = model_of("dorefa", activations="dorefa", activation_bits=None)
+    model.fc.input_quantizer.stored = 5
+    with running_on_codes(model, integer_codes(model), 2):
+        assert model.fc.input_quantizer.stored == 8
+    assert model.fc.input_quantizer.stored == 5 and model.conv2.input_quantizer.stored is None

@@ -4,6 +4,7 @@ torch = pytest.importorskip("torch")
 
 from tests.quant.nets import tiny  # noqa: E402
 from tqhw import quant  # noqa: E402
+from tqhw.errors import TqhwError  # noqa: E402
 from tqhw.quant import QuantConfig, convert, set_bits  # noqa: E402
 from tqhw.train import TrainConfig, digits, evaluate_both, evaluate_requantized, evaluate_shifted, train  # noqa: E402
 
@@ -46,6 +47,36 @@ def test_verified_needs_the_codes_of_every_layer(monkeypatch):
     true_codes["conv2"].codes[0, 0, 0, 0] ^= 0x80
     monkeypatch.setattr("tqhw.train.evaluate.integer_codes", lambda *_: true_codes)
     assert [a.verified for a in evaluate_shifted(model, digits(), (2, 8))] == [False, False]
+
+
+def test_verified_needs_the_codes_even_where_the_logits_are_the_same(monkeypatch):
+    model = convert(tiny(), QuantConfig("truncquant", PRECISIONS, first=None, last=None, norms="shared"))
+    torch.nn.init.zeros_(model.bn2.weight)  # what conv2 gives is not seen in the logits
+    wrong = quant.integer_codes(model)
+    wrong["conv2"].codes[0, 0, 0, 0] ^= 0x80
+    monkeypatch.setattr("tqhw.train.evaluate.integer_codes", lambda *_: wrong)
+    both = evaluate_both(model, digits(), (2, 8))
+    assert [anew.top1 for anew, _ in both] == [shifted.top1 for _, shifted in both]
+    assert [shifted.verified for _, shifted in both] == [False, False]
+
+
+def test_a_deployed_model_is_measured_on_its_codes_and_not_verified(tmp_path):
+    model = trained("truncquant")
+    expected = evaluate_shifted(model, digits(), (8,))
+    quant.save(model, tmp_path / "m")
+    deployed = quant.load(tmp_path / "m", 8).into(tiny())
+    codes = quant.integer_codes(deployed)
+    for _ in range(2):
+        (found,) = evaluate_shifted(deployed, digits(), (8,))
+        assert found.top1 == expected[0].top1 and not found.verified
+    assert all(torch.equal(kept.codes, codes[name].codes) for name, kept in quant.integer_codes(deployed).items())
+    for evaluate in (evaluate_both, evaluate_requantized):
+        with pytest.raises(
+            TqhwError, match=r"stored codes: there are no real weights to quantize anew \(use evaluate_sh"
+        ):
+            evaluate(deployed, digits(), (8,))
+    with pytest.raises(TqhwError, match=r"model: the model computes with stored codes: training would move weights"):
+        train(deployed, digits(), TrainConfig(epochs=1))
 
 
 def test_verified_needs_the_logits_bit_for_bit(monkeypatch):

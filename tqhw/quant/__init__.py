@@ -2,10 +2,10 @@
 
 from tqhw.quant.activation import InputQuantizer
 from tqhw.quant.bits import FULL, MAX_BITS, check_bits, check_precisions
-from tqhw.quant.codes import integer_codes, running_on_codes, shift_is_exact
+from tqhw.quant.codes import integer_codes, refuse_held, running_on_codes, shift_is_exact
 from tqhw.quant.config import LayerBits, QuantConfig
 from tqhw.quant.convert import convert, revert
-from tqhw.quant.layers import QuantizedLayer, is_quantized, quantization_of, quantized_layers
+from tqhw.quant.layers import QuantizedLayer, holds_codes, is_quantized, quantization_of, quantized_layers
 from tqhw.quant.norm import SwitchableBatchNorm
 from tqhw.quant.onnx_file import save_onnx
 from tqhw.quant.package import Deployed, load, save
@@ -34,6 +34,7 @@ __all__ = [
     "check_bits",
     "check_precisions",
     "convert",
+    "holds_codes",
     "integer_codes",
     "is_quantized",
     "load",
@@ -41,6 +42,7 @@ __all__ = [
     "quantization_of",
     "quantize",
     "quantized_layers",
+    "refuse_held",
     "revert",
     "running_on_codes",
     "save",

@@ -10,20 +10,26 @@ from torch import nn
 
 from tqhw.errors import TqhwError
 from tqhw.quant.bits import MAX_BITS, check_bits
-from tqhw.quant.layers import quantization_of, quantized_layers
+from tqhw.quant.layers import holds_codes, quantization_of, quantized_layers
 from tqhw.quant.precision import set_bits
 from tqhw.quant.tensor import QuantizedTensor, quantize
 
 
 def integer_codes(model: nn.Module, bits: int = MAX_BITS) -> dict[str, QuantizedTensor]:
-    """The codes of every quantized layer by its name, at ``bits`` bits or at those a layer is fixed to."""
+    """The codes of every quantized layer by its name, at ``bits`` bits or at those a layer is fixed to.
+
+    Those of a model that computes with stored codes are these, shifted right; TqhwError where ``bits`` are more.
+    """
     check_bits(bits)
     quantization_of(model)
     codes = {}
     for layer in quantized_layers(model):
         q = layer.quantizer
         at = q.bits if q.fixed else bits
-        codes[layer.name] = quantize(layer.real_weight.detach(), at, q.scheme.name, channel_axis=q.channel_axis)
+        if q.codes is not None:
+            codes[layer.name] = q.codes.truncate(at)
+        else:
+            codes[layer.name] = quantize(layer.real_weight.detach(), at, q.scheme.name, channel_axis=q.channel_axis)
     return codes
 
 
@@ -41,7 +47,8 @@ def fixed_bits(model: nn.Module) -> dict[str, int]:
 def running_on_codes(model: nn.Module, codes: Mapping[str, QuantizedTensor], bits: int) -> Iterator[None]:
     """Inside, ``model`` computes with ``codes`` shifted right to ``bits``; its real weights are not read.
 
-    Activations that follow the weights' precision are quantized at 8 bits and shifted likewise.
+    Activations that follow the weights' precision are quantized at 8 bits and shifted likewise. Codes that the
+    model held before, it holds again afterwards.
     """
     layers = quantized_layers(model)
     absent = [layer.name for layer in layers if layer.name not in codes]
@@ -49,6 +56,8 @@ def running_on_codes(model: nn.Module, codes: Mapping[str, QuantizedTensor], bit
         raise TqhwError(f"there are no codes for layer '{absent[0]}'", place="codes")
     set_bits(model, bits)
     following = [q for layer in layers if (q := layer.input_quantizer) is not None and q.follows]
+    before = [layer.quantizer.codes for layer in layers]
+    stored = [quantizer.stored for quantizer in following]
     for layer in layers:
         layer.quantizer.codes = codes[layer.name]
     for quantizer in following:
@@ -56,14 +65,24 @@ def running_on_codes(model: nn.Module, codes: Mapping[str, QuantizedTensor], bit
     try:
         yield
     finally:
-        for layer in layers:
-            layer.quantizer.codes = None
-        for quantizer in following:
-            quantizer.stored = None
+        for layer, held in zip(layers, before, strict=True):
+            layer.quantizer.codes = held
+        for quantizer, bits_held in zip(following, stored, strict=True):
+            quantizer.stored = bits_held
+
+
+def refuse_held(model: nn.Module, why: str, lever: str) -> None:
+    """Refuses a model that computes with stored codes; ``why`` says what takes real weights."""
+    if holds_codes(model):
+        raise TqhwError(f"the model computes with stored codes: {why}", place="model", lever=lever)
 
 
 def shift_is_exact(model: nn.Module, stored: Mapping[str, QuantizedTensor], bits: int) -> bool:
-    """Whether the shifted codes of every layer equal the codes its quantizer gives at ``bits``."""
+    """Whether the shifted codes of every layer equal the codes its quantizer gives at ``bits``.
+
+    TqhwError for a model that has stored codes and no real weights: its quantizers have nothing to say.
+    """
+    refuse_held(model, "the codes cannot be compared with those of the quantizer", "compare before the export")
     fresh = integer_codes(model, bits)
     after_shift = shifted(stored, fixed_bits(model), bits)
     return all(torch.equal(after_shift[name].codes, fresh[name].codes) for name in fresh)

@@ -45,6 +45,11 @@ def quantized_layers(model: nn.Module) -> tuple[QuantizedLayer, ...]:
     return tuple(layers)
 
 
+def holds_codes(model: nn.Module) -> bool:
+    """Whether ``model`` computes with stored codes, as one read from its file does: it has no real weights then."""
+    return any(layer.quantizer.codes is not None for layer in quantized_layers(model))
+
+
 def weight_name(layer: str) -> str:
     """The state-dict name of a layer's weight; of the model itself where it is the layer, and has no name."""
     return f"{layer}.weight" if layer else "weight"

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import torch
 from torch import nn
 
-from tqhw.quant import MAX_BITS, integer_codes, quantized_layers, running_on_codes, set_bits, shift_is_exact
+from tqhw.quant import (
+    MAX_BITS,
+    QuantizedTensor,
+    holds_codes,
+    integer_codes,
+    quantized_layers,
+    refuse_held,
+    running_on_codes,
+    set_bits,
+    shift_is_exact,
+)
 from tqhw.train.data import Data
 from tqhw.train.reproducible import reproducible
+
+_NOTHING_TO_QUANTIZE: Final = ("there are no real weights to quantize anew", "use evaluate_shifted")
 
 
 @dataclass(frozen=True)
@@ -37,15 +49,28 @@ def evaluate_shifted(
 ) -> list[Accuracy]:
     """Stores the codes once at ``stored`` bits, shifts them to each of ``bits_list`` and measures.
 
-    For a scheme whose codes do not survive the shift this is the Quant-Trunc row of the paper's table.
+    For a scheme whose codes do not survive the shift this is the Quant-Trunc row of the paper's table. A model that
+    was read from its file is measured on the codes it has, and never verified: there are no real weights to do it by.
     """
+    if holds_codes(model):
+        codes = integer_codes(model, stored)
+        return [_on_codes(model, codes, bits, data, batch_size) for bits in bits_list]
     return [shifted for _, shifted in evaluate_both(model, data, bits_list, stored=stored, batch_size=batch_size)]
+
+
+def _on_codes(
+    model: nn.Module, codes: Mapping[str, QuantizedTensor], bits: int, data: Data, batch_size: int
+) -> Accuracy:
+    with running_on_codes(model, codes, bits):
+        logits, labels = logits_of(model, data, batch_size)
+    return _accuracy(model, bits, logits, labels, False, "shifted")
 
 
 def evaluate_both(
     model: nn.Module, data: Data, bits_list: Iterable[int], *, stored: int = MAX_BITS, batch_size: int = 256
 ) -> list[tuple[Accuracy, Accuracy]]:
     """Of each of ``bits_list`` what :func:`evaluate_requantized` and :func:`evaluate_shifted` give, in two passes."""
+    refuse_held(model, *_NOTHING_TO_QUANTIZE)
     codes = integer_codes(model, stored)
     results = []
     for bits in bits_list:
@@ -63,6 +88,7 @@ def evaluate_requantized(
     model: nn.Module, data: Data, bits_list: Iterable[int], *, batch_size: int = 256
 ) -> list[Accuracy]:
     """Quantizes the real weights at each of ``bits_list``: the Quant-Quant row of the paper's table."""
+    refuse_held(model, *_NOTHING_TO_QUANTIZE)
     results = []
     for bits in bits_list:
         set_bits(model, bits)

@@ -12,7 +12,7 @@ from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 
 from tqhw.errors import TqhwError
-from tqhw.quant import FULL, is_quantized, quantization_of, set_bits, shared_normalization
+from tqhw.quant import FULL, is_quantized, quantization_of, refuse_held, set_bits, shared_normalization
 from tqhw.train import checkpoint
 from tqhw.train.checkpoint import Checkpoints, EpochRecord
 from tqhw.train.config import TrainConfig
@@ -59,9 +59,11 @@ def train(
     ``keep``: a checkpoint and logs after every epoch; ``resume`` goes on from it, where it exists, to the same weights
     bit for bit. Under torchrun the batch is shared by all processes.
 
-    Raises TqhwError for a model that does not fit the data, a batch that cannot be filled or shared, a loss that
-    is not finite, a checkpoint of another run or that cannot be written, and another process that was lost.
+    Raises TqhwError for a model that computes with stored codes or does not fit the data, a batch that cannot be
+    filled or shared, a loss that is not finite, a checkpoint of another run or that cannot be written, and another
+    process that was lost.
     """
+    refuse_held(model, "training would move weights that it does not read", "train the network it was exported from")
     members = team()
     device = usable(config.device)
     check_fit(model, data)
