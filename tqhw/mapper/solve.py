@@ -208,8 +208,10 @@ class MaskSearch:
                 return False, found
 
     def _open_bound(self) -> float:
-        """The least bound of what is still open."""
+        """The least bound of what is still open; before the root is, all that is known of the whole."""
         stack = self.stack
+        if int(stack.depth[0]) == len(self.tables.level):
+            return self.lower_bound
         bound = math.inf
         for q in range(int(stack.depth[0]), len(self.tables.level)):
             if stack.next[q] < stack.end[q]:
