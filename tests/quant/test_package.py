@@ -2,6 +2,7 @@ import builtins
 import hashlib
 import io
 import json
+import struct
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 
 from tests.quant.nets import images, tiny  # noqa: E402
 from tqhw.errors import TqhwError  # noqa: E402
-from tqhw.quant import QuantConfig, convert, integer_codes, load, running_on_codes, save  # noqa: E402
+from tqhw.quant import QuantConfig, convert, integer_codes, is_quantized, load, running_on_codes, save  # noqa: E402
 from tqhw.train import TrainConfig, digits, train  # noqa: E402
 
 PRECISIONS = (1, 2, 4, 8)
@@ -174,11 +175,127 @@ def test_other_files_and_versions_are_refused(path, tmp_path):
             load(tmp_path / "y", 2)
 
 
-def test_another_architecture_is_refused(path):
+def test_headers_that_were_tampered_with_are_refused(path):
+    content = path.read_bytes()
+    length = struct.unpack("<Q", content[:8])[0]
+    entries, data = json.loads(content[8 : 8 + length]), content[8 + length :]
+    start, end = entries["plane/0"]["data_offsets"]
+
+    def refused(changed, message):
+        text = json.dumps(changed).encode()
+        path.write_bytes(struct.pack("<Q", len(text)) + text + data)
+        with pytest.raises(TqhwError, match=f"is no whole model exported by tqhw: .*{message}"):
+            load(path, 2)
+
+    for change in (
+        {"data_offsets": [0, 10**15], "shape": [10**15]},
+        {"data_offsets": [0, 2**70], "shape": [2**70]},
+        {"data_offsets": [start - 10**9, end - 10**9]},
+        {"data_offsets": [2**70 + start, 2**70 + end]},
+        {"data_offsets": [start, float(end)]},
+        {"data_offsets": [end, start], "shape": [start - end]},
+    ):
+        refused({**entries, "plane/0": {**entries["plane/0"], **change}}, "'plane/0' is missing or does not fill")
+    refused({**entries, "__metadata__": {"tqhw": "[" * 100_000, "tqhw_sha256": ""}}, "it has no header of tqhw")
+    for text in ("3", "[1]"):
+        checksum = hashlib.sha256(text.encode()).hexdigest()
+        refused({**entries, "__metadata__": {"tqhw": text, "tqhw_sha256": checksum}}, "it has no header of tqhw")
+    refused([1], "it has no header of tqhw")
+    header = json.loads(entries["__metadata__"]["tqhw"])
+    first, *others = header["layers"]
+    for change in (
+        {"stored": 99},
+        {"stored": "8"},
+        {"norms": []},
+        {"recipe": 3},
+        {"layers": [{**first, "shape": [2**70]}, *others]},
+        {"layers": [{**first, "fixed": True, "bits": 99}, *others]},
+    ):
+        text = json.dumps({**header, **change})
+        checksum = hashlib.sha256(text.encode()).hexdigest()
+        refused({**entries, "__metadata__": {"tqhw": text, "tqhw_sha256": checksum}}, "its header does not describe it")
+
+
+def test_scales_that_do_not_fit_the_codes_are_refused(tmp_path):
+    config = QuantConfig(precisions=(2, 8), first=None, last=None, granularity="channel")
+    save(convert(tiny(), config), tmp_path / "m")
+    with safe_open(tmp_path / "m", framework="pt") as file:
+        header = json.loads(file.metadata()["tqhw"])
+    assert header["layers"][0]["shape"] == [8, 1, 3, 3]
+    header["layers"][0]["shape"] = [1, 8, 3, 3]
+    text = json.dumps(header)
+    checksum = hashlib.sha256(text.encode()).hexdigest()
+    save_file(load_file(tmp_path / "m"), tmp_path / "n", {"tqhw": text, "tqhw_sha256": checksum})
+    with pytest.raises(TqhwError, match=r"its header does not describe it"):
+        load(tmp_path / "n", 2)
+
+
+class Buffers(torch.nn.Module):
+    def __init__(self, dtype=None, extra=None):
+        super().__init__()
+        self.fc = torch.nn.Linear(4, 4)
+        self.extra = extra
+        if dtype is not None:
+            self.register_buffer("mask", torch.tensor([1, 0, 1, 3]).to(dtype))
+        if extra is None:
+            self.register_buffer("none", torch.empty(0, dtype=torch.int16))
+
+    def get_extra_state(self):
+        return torch.ones(2) if self.extra is None else self.extra
+
+    def set_extra_state(self, state):
+        self.got = state
+
+
+SMALL = QuantConfig(precisions=(2, 8), first=None, last=None)
+
+
+@pytest.mark.parametrize("kind", ["bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float64"])
+def test_buffers_of_every_plain_type_come_back(tmp_path, kind):
+    model = convert(Buffers(getattr(torch, kind)), SMALL)
+    save(model, tmp_path / "m")
+    deployed = load(tmp_path / "m", 2)
+    assert deployed.state["mask"].dtype == model.mask.dtype and torch.equal(deployed.state["mask"], model.mask)
+    blank = Buffers(getattr(torch, kind))
+    blank.mask.zero_()
+    assert torch.equal(deployed.into(blank).mask, model.mask) and torch.equal(blank.got, torch.ones(2))
+
+
+def test_state_that_cannot_be_stored_is_refused_when_it_is_written(tmp_path):
+    with pytest.raises(TqhwError, match=r"mask: a tensor of type complex64 cannot be stored .use bool, uint8, int8, "):
+        save(convert(Buffers(torch.complex64), SMALL), tmp_path / "m")
+    with pytest.raises(TqhwError, match=r"_extra_state: a dict cannot be stored, only tensors .let get_extra_state"):
+        save(convert(Buffers(extra={"a": 1}), SMALL), tmp_path / "m")
+    sparse = Buffers()
+    sparse.register_buffer("mask", torch.eye(4).to_sparse())
+    with pytest.raises(TqhwError, match=r"mask: a tensor of type sparse_coo cannot be stored"):
+        save(convert(sparse, SMALL), tmp_path / "m")
+    assert not (tmp_path / "m").exists()
+
+
+def other_head():
     other = tiny()
     other.fc = torch.nn.Linear(16, 11)
+    return other
+
+
+def a_layer_of_another_kind():
+    other = tiny()
+    other.fc = torch.nn.Bilinear(1, 1, 10)
+    other.fc.weight = torch.nn.Parameter(torch.zeros(10, 16))
+    return other
+
+
+@pytest.mark.parametrize("make", [other_head, a_layer_of_another_kind])
+def test_another_architecture_is_refused_and_left_as_it_was(path, make):
+    other = make()
+    before = {name: tensor.clone() for name, tensor in other.state_dict().items()}
+    kinds = [type(module) for module in other.modules()]
     with pytest.raises(TqhwError, match=r"the exported model is of another architecture: .*fc"):
         load(path, 2).into(other)
+    assert not is_quantized(other) and [type(module) for module in other.modules()] == kinds
+    after = other.state_dict()
+    assert list(after) == list(before) and all(torch.equal(after[name], before[name]) for name in before)
 
 
 def test_a_place_that_cannot_be_written_is_refused(tmp_path, model):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from collections.abc import Callable, Mapping
@@ -22,7 +23,7 @@ from tqhw.quant.convert import convert
 from tqhw.quant.layers import quantization_of, quantized_layers, weight_name
 from tqhw.quant.norm import SwitchableBatchNorm
 from tqhw.quant.planes import pack, unpack
-from tqhw.quant.rangefile import RangeFile, digest
+from tqhw.quant.rangefile import DTYPES, RangeFile, digest
 from tqhw.quant.tensor import QuantizedTensor
 
 KIND: Final = "tqhw model"
@@ -49,16 +50,29 @@ class Deployed:
     file_bytes: int
 
     def into(self, model: nn.Module) -> nn.Module:
-        """Makes ``model``, which is of the exported architecture and not quantized, compute with these codes."""
-        config = replace(self.quantization, precisions=(self.bits,), norms="shared")
-        convert(model, config)
+        """Makes ``model``, which is of the exported architecture and not quantized, compute with these codes.
+
+        Raises TqhwError for another architecture, and then leaves ``model`` as it was.
+        """
         real = {weight_name(name): codes.dequantize() for name, codes in self.codes.items()}
         try:
-            model.load_state_dict({**self.state, **real})
+            self._fill(copy.deepcopy(model), real)  # what is refused half way through is refused here
         except RuntimeError as error:
             detail = str(error).splitlines()[-1].strip()
             raise TqhwError(f"the exported model is of another architecture: {detail}", place="into") from error
-        for layer in quantized_layers(model):
+        return self._fill(model, real)
+
+    def _fill(self, model: nn.Module, real: Mapping[str, torch.Tensor]) -> nn.Module:
+        convert(model, replace(self.quantization, precisions=(self.bits,), norms="shared"))
+        model.load_state_dict({**self.state, **real})
+        layers = quantized_layers(model)
+        odd = {layer.name for layer in layers} ^ {*self.codes}
+        if odd:
+            raise TqhwError(
+                f"the exported model is of another architecture: layer '{min(odd)}' is quantized in one of them only",
+                place="into",
+            )
+        for layer in layers:
             layer.quantizer.codes = self.codes[layer.name]
         return model.eval()
 
@@ -66,7 +80,8 @@ class Deployed:
 def save(model: nn.Module, path: str | Path, *, stored: int = MAX_BITS, recipe: Mapping[str, Any] | None = None) -> int:
     """Writes ``model`` with codes of ``stored`` bits; returns the file's size in bytes.
 
-    ``recipe``: JSON of your own that travels with it, such as how to build the architecture.
+    ``recipe``: JSON of your own that travels with it, such as how to build the architecture. Raises TqhwError for
+    buffers of types that the file does not hold, and for extra state that is no tensor.
     """
     check_bits(stored, place="stored")
     config = quantization_of(model)
@@ -85,7 +100,10 @@ def save(model: nn.Module, path: str | Path, *, stored: int = MAX_BITS, recipe: 
         tensors[f"fixed/{name}"] = torch.cat(pack(codes[name].codes, bits))
     for name, layer in codes.items():
         tensors[f"scale/{name}"] = layer.scale
-    tensors.update({f"state/{name}": tensor for name, tensor in _other_state(model, served).items()})
+    state = _other_state(model, served)
+    for name, tensor in state.items():
+        _check_storable(name, tensor)
+    tensors.update({f"state/{name}": tensor for name, tensor in state.items()})
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     header = {
         "kind": KIND,
@@ -129,12 +147,17 @@ def load(path: str | Path, bits: int) -> Deployed:
             )
         try:
             return _read(file, header, bits)
-        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
             raise file.damaged(f"its header does not describe it ({error!r})") from error
 
 
 def _read(file: RangeFile, header: dict[str, Any], bits: int) -> Deployed:
     config = QuantConfig(**header["quantization"])
+    norms, recipe = header["norms"], header["recipe"]
+    if header["stored"] not in range(1, MAX_BITS + 1):
+        raise ValueError(f"codes of {header['stored']} bits")
+    if not isinstance(norms, dict) or not isinstance(recipe, dict):
+        raise TypeError("norms and recipe are no objects")
     check_bits(bits, place=str(file.path), stored=header["stored"])
     if config.norms == "switchable" and bits not in config.precisions:
         raise TqhwError(
@@ -144,13 +167,13 @@ def _read(file: RangeFile, header: dict[str, Any], bits: int) -> Deployed:
         )
     sums = header["sha256"]
     codes = _read_codes(file, header, bits)
-    plain_name = _names_at(header["norms"], bits)
+    plain_name = _names_at(norms, bits)
     state = {}
     for key in sums:
         if key.startswith("state/") and (name := plain_name(key.removeprefix("state/"))) is not None:
             state[name] = file.tensor(key, sums)
     size = file.path.stat().st_size
-    return Deployed(bits, codes, state, config, header["recipe"], file.bytes_read, size)
+    return Deployed(bits, codes, state, config, recipe, file.bytes_read, size)
 
 
 def _other_state(model: nn.Module, served: list[int]) -> dict[str, torch.Tensor]:
@@ -164,6 +187,23 @@ def _other_state(model: nn.Module, served: list[int]) -> dict[str, torch.Tensor]
     }
 
 
+def _check_storable(name: str, value: object) -> None:
+    if not isinstance(value, torch.Tensor):
+        raise TqhwError(
+            f"a {type(value).__name__} cannot be stored, only tensors",
+            place=name,
+            lever="let get_extra_state give a tensor, or keep it outside of the state dict",
+        )
+    if value.dtype not in DTYPES.values() or value.layout != torch.strided:
+        known = ", ".join(str(dtype).removeprefix("torch.") for dtype in DTYPES.values())
+        kind = str(value.dtype if value.layout == torch.strided else value.layout).removeprefix("torch.")
+        raise TqhwError(
+            f"a tensor of type {kind} cannot be stored",
+            place=name,
+            lever=f"use {known}, or register the buffer with persistent=False",
+        )
+
+
 def _read_codes(file: RangeFile, header: dict[str, Any], bits: int) -> dict[str, QuantizedTensor]:
     sums, layers = header["sha256"], header["layers"]
     counts = [torch.Size(layer["shape"]).numel() for layer in layers]
@@ -175,12 +215,15 @@ def _read_codes(file: RangeFile, header: dict[str, Any], bits: int) -> dict[str,
         name, own = layer["name"], bits
         if layer["fixed"]:
             own = layer["bits"]
+            if own not in range(1, MAX_BITS + 1):
+                raise ValueError(f"codes of {own} bits")
             flat = unpack(list(file.tensor(f"fixed/{name}", sums).chunk(own)), count)
         else:
             flat = together[start : start + count]
             start += count
         scale, dtype = file.tensor(f"scale/{name}", sums), _DTYPES[layer["dtype"]]
         scheme = header["quantization"]["scheme"]
+        scale.expand(layer["shape"])  # RuntimeError where it does not fit
         codes[name] = QuantizedTensor(flat.reshape(layer["shape"]), own, scale, scheme, dtype)
     return codes
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -18,14 +19,19 @@ import torch
 
 from tqhw.errors import TqhwError
 
-_DTYPES: Final = {
+DTYPES: Final = {
+    "BOOL": torch.bool,
     "U8": torch.uint8,
+    "I8": torch.int8,
+    "I16": torch.int16,
+    "I32": torch.int32,
     "I64": torch.int64,
     "F64": torch.float64,
     "F32": torch.float32,
     "F16": torch.float16,
     "BF16": torch.bfloat16,
 }
+"""What a file may hold, by safetensors' names."""
 _LARGEST_HEADER: Final = 100_000_000
 
 
@@ -65,9 +71,11 @@ class RangeFile:
         try:
             entry = self._entries[name]
             start, end = entry["data_offsets"]
-            dtype, shape = _DTYPES[entry["dtype"]], entry["shape"]
+            dtype, shape = DTYPES[entry["dtype"]], list(entry["shape"])
             checksum = checksums[name]
-            if end - start != math.prod(shape) * dtype.itemsize:
+            if not all(type(number) is int and number >= 0 for number in (start, end, *shape)):
+                raise ValueError
+            if end > self._size - self._data_start or end - start != math.prod(shape) * dtype.itemsize:
                 raise ValueError
         except (KeyError, TypeError, ValueError):
             raise self.damaged(f"tensor '{name}' is missing or does not fill its place") from None
@@ -79,6 +87,7 @@ class RangeFile:
         return tensor
 
     def _read_header(self) -> None:
+        self._size = os.fstat(self._file.fileno()).st_size
         length = int.from_bytes(self._read(0, 8), "little")
         if length > _LARGEST_HEADER:
             raise self.damaged("it has no header of safetensors")
@@ -88,8 +97,8 @@ class RangeFile:
             self._entries: dict[str, Any] = json.loads(content)
             metadata = self._entries.pop("__metadata__")
             text, checksum = metadata["tqhw"], metadata["tqhw_sha256"]
-            self.header: dict[str, Any] = json.loads(text)
-        except (ValueError, KeyError, TypeError, AttributeError):
+            self.header: dict[str, Any] = dict(json.loads(text))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise self.damaged("it has no header of tqhw") from None
         if hashlib.sha256(text.encode()).hexdigest() != checksum:
             raise self.damaged("its header does not have its checksum")

@@ -29,7 +29,7 @@ def read_header(path: Path, kind: str, version: int) -> dict[str, Any]:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
         header = json.loads(metadata.get("tqhw", "null"))
-    except (OSError, SafetensorError, ValueError) as error:
+    except (OSError, SafetensorError, ValueError, RecursionError) as error:
         raise TqhwError(
             f"is not a whole safetensors file: {error}", place=str(path), lever="copy or write it again"
         ) from error
