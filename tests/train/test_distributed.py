@@ -86,3 +86,22 @@ def test_one_process_is_a_team_of_itself():
     with SharedStatistics(alone):
         x = torch.randn(4, 2)
         torch.testing.assert_close(functional.batch_norm(x, None, None, training=True).mean(), torch.tensor(0.0))
+
+
+def test_shared_statistics_of_bfloat16_are_float32(monkeypatch):
+    """One process that believes it is of two gives what torch's own norm does: values, statistics and gradients."""
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 1)
+    monkeypatch.setattr(torch.distributed, "all_reduce", lambda values: None)
+    own, shared = torch.nn.BatchNorm2d(3), torch.nn.BatchNorm2d(3)
+    given = (torch.randn(64, 3, 9, 9, generator=torch.Generator().manual_seed(0)) + 5).bfloat16()
+    inputs = [given.clone().requires_grad_() for _ in range(2)]
+    results = [own(inputs[0])]
+    with SharedStatistics(Team(0, 2)):
+        results.append(shared(inputs[1]))
+    for result in results:
+        assert result.dtype == torch.bfloat16
+        (result.float() * torch.arange(9)).square().sum().backward()
+    torch.testing.assert_close(results[1], results[0])
+    torch.testing.assert_close(inputs[1].grad, inputs[0].grad, rtol=0.02, atol=0.5)
+    for name in ("running_mean", "running_var"):
+        torch.testing.assert_close(getattr(shared, name), getattr(own, name), rtol=1e-5, atol=1e-6)

@@ -143,6 +143,7 @@ def _batch_norm(
 ) -> torch.Tensor:
     if not training:
         return functional.batch_norm(x, running_mean, running_var, weight, bias, False, momentum, eps)
+    narrow, x = x.dtype, x if x.dtype == torch.float64 else x.float()  # bfloat16 would lose the small terms of sums
     axes = [0, *range(2, x.ndim)]
     shape = [1, -1] + [1] * (x.ndim - 2)
     count = x.numel() // x.shape[1] * dist.get_world_size()
@@ -156,7 +157,7 @@ def _batch_norm(
     result = centred * torch.rsqrt(variance + eps).view(shape)
     if weight is not None and bias is not None:
         result = result * weight.view(shape) + bias.view(shape)
-    return result
+    return result.to(narrow)
 
 
 class _Sum(torch.autograd.Function):
