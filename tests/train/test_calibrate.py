@@ -1,10 +1,14 @@
+from dataclasses import replace
+
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from tests.quant.nets import tiny  # noqa: E402
+from tqhw.errors import TqhwError  # noqa: E402
 from tqhw.quant import QuantConfig, add_precision, convert, set_bits  # noqa: E402
 from tqhw.train import TrainConfig, digits, evaluate_requantized, recalibrate, train  # noqa: E402
+from tqhw.train.health import check_fit  # noqa: E402
 
 
 def test_statistics_become_the_means_over_the_training_set():
@@ -21,6 +25,34 @@ def test_the_number_of_batches_counts():
     model = convert(tiny(), QuantConfig(norms="shared"))
     recalibrate(model, digits(), 4, batch_size=50, batches=3)
     assert model.bn1.num_batches_tracked == 3
+
+
+def test_images_that_do_not_fill_a_batch_are_one():
+    all_of_them = digits()
+    few = replace(all_of_them, train_images=all_of_them.train_images[:100], train_labels=all_of_them.train_labels[:100])
+    model = convert(tiny(), QuantConfig(precisions=(2, 8)))
+    recalibrate(model, few, 2)
+    (seen, _), *rest = few.train_batches(100, 0, 0)
+    assert not rest and model.bn1.at["2"].num_batches_tracked == 1
+    torch.testing.assert_close(model.bn1.at["2"].running_mean, model.conv1(seen).detach().mean(dim=(0, 2, 3)))
+
+
+@pytest.mark.parametrize("option", ["batches", "batch_size"])
+def test_no_images_at_all_are_refused(option):
+    model = convert(tiny(), QuantConfig(norms="shared"))
+    model.bn1.running_mean.fill_(3)
+    with pytest.raises(TqhwError, match=rf"{option}: 0 leaves no images to measure statistics on"):
+        recalibrate(model, digits(), 4, **{option: 0})
+    assert model.bn1.running_mean[0] == 3
+
+
+def test_a_norm_that_was_frozen_stays_so():
+    model = convert(tiny(), QuantConfig(precisions=(2, 8))).train()
+    model.bn2.eval()
+    recalibrate(model, digits(), 2)
+    evaluate_requantized(model, digits(), (2,))
+    check_fit(model, digits())
+    assert model.training and model.bn1.training and not model.bn2.training and not model.bn2.at["2"].training
 
 
 def test_a_precision_that_was_not_trained_works_after_calibration():

@@ -25,6 +25,20 @@ def test_a_model_for_other_images_or_classes_is_refused():
         check_fit(nn.Sequential(nn.Flatten(), nn.Linear(64, 9)), digits())
 
 
+@pytest.mark.parametrize(
+    "raised", [AssertionError(), KeyError("k"), TypeError("no"), ValueError("two\nlines"), IndexError()]
+)
+def test_whatever_a_users_own_model_raises_is_told_with_its_place(raised):
+    class Mine(nn.Linear):
+        def forward(self, x):
+            raise raised
+
+    with pytest.raises(TqhwError, match=r"data digits: the model refuses images") as caught:
+        check_fit(Mine(1, 1), digits())
+    first = f"{type(raised).__name__}: {raised}".splitlines()[0] if str(raised) else type(raised).__name__
+    assert f"(1, 8, 8): {first}, at {__file__}:" in str(caught.value)
+
+
 def test_the_first_layer_that_breaks_is_named():
     model = convert(tiny(), QuantConfig(first=None, last=None))
     assert first_broken_layer(model, IMAGES) == "the loss itself"

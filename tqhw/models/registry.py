@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -28,6 +29,7 @@ MODELS: dict[str, Factory] = {
 }
 
 IMAGENET_INPUT = (1, 3, 224, 224)
+_OWN = f"{Path(__file__).parents[1]}{os.sep}"
 _INPUTS = {"resnet20": (1, 3, 32, 32)}
 
 
@@ -71,7 +73,7 @@ def _call(factory: Factory, name: str, options: dict[str, object]) -> nn.Module:
     except TqhwError:
         raise
     except Exception as error:
-        raise TqhwError(f"the factory raised {_told(error)}", place=f"model {name}") from error
+        raise TqhwError(f"the factory raised {told(error)}", place=f"model {name}") from error
     if not isinstance(model, nn.Module):
         raise TqhwError(
             f"the factory returned {_kind(model)}, not a torch.nn.Module",
@@ -110,9 +112,9 @@ def _module(module_name: str, name: str) -> ModuleType:
                 place=f"model {name}",
                 lever="run from the folder that holds it, install it, or set PYTHONPATH",
             ) from error
-        raise TqhwError(f"importing '{module_name}' raised {_told(error)}", place=f"model {name}") from error
+        raise TqhwError(f"importing '{module_name}' raised {told(error)}", place=f"model {name}") from error
     except Exception as error:
-        raise TqhwError(f"importing '{module_name}' raised {_told(error)}", place=f"model {name}") from error
+        raise TqhwError(f"importing '{module_name}' raised {told(error)}", place=f"model {name}") from error
 
 
 @contextmanager
@@ -130,12 +132,15 @@ def _importable_from_here() -> Iterator[None]:
         sys.path.remove(here)
 
 
-def _told(error: Exception) -> str:
-    """What was raised, and the last line of the user's own code on the way there."""
-    told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+def told(error: Exception) -> str:
+    """What was raised, its first line, and the last line of the user's own code on the way there."""
+    first = str(error).partition("\n")[0]
+    kind = type(error).__name__
     frames = traceback.extract_tb(error.__traceback__)
-    ours = [f for f in frames if f.filename[0] != "<" and f.filename != __file__ and "site-packages" not in f.filename]
-    return f"{told}, at {ours[-1].filename}:{ours[-1].lineno}" if ours else told
+    ours = [f for f in frames if f.filename[0] != "<" and not f.filename.startswith(_OWN)]
+    ours = [f for f in ours if "site-packages" not in f.filename]
+    what = f"{kind}: {first}" if first else kind
+    return f"{what}, at {ours[-1].filename}:{ours[-1].lineno}" if ours else what
 
 
 def _kind(value: object) -> str:

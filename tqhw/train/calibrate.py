@@ -7,9 +7,11 @@ from itertools import islice
 import torch
 from torch import nn
 
+from tqhw.errors import TqhwError
 from tqhw.quant import SwitchableBatchNorm, set_bits
 from tqhw.quant.norm import norms_of
 from tqhw.train.data import Data
+from tqhw.train.modes import evaluating
 from tqhw.train.reproducible import reproducible
 
 
@@ -25,25 +27,26 @@ def recalibrate(
 ) -> None:
     """Sets the running statistics of the norms of ``bits`` to their means over training batches.
 
-    ``batches``: how many, None for one epoch. Weights, and the norms of other precisions, stay as they are.
-    Statistics of shared norms are those of the precision that was calibrated last; :func:`add_precision`
-    gives each precision its own.
+    ``batches``: how many, None for one epoch; fewer images than ``batch_size`` are one batch. Weights, and the norms
+    of other precisions, stay as they are. Statistics of shared norms are those of the precision that was calibrated
+    last; :func:`add_precision` gives each precision its own. Raises TqhwError for no batch, or no image in it.
     """
+    for name, value in (("batch_size", batch_size), ("batches", 1 if batches is None else batches)):
+        if value < 1:
+            raise TqhwError(f"{value} leaves no images to measure statistics on", place=name, lever="use 1 or more")
     set_bits(model, bits)
     active = [m.active if isinstance(m, SwitchableBatchNorm) else m for m in norms_of(model).values()]
-    training = model.training
     at = next(model.parameters()).device
     momenta = [norm.momentum for norm in active]
-    model.eval()
-    for norm in active:
-        norm.reset_running_stats()
-        norm.momentum = None  # a plain mean over all batches
-        norm.training = True
     try:
-        with torch.no_grad(), reproducible(seed, threads):
-            for images, _ in islice(data.train_batches(batch_size, seed, epoch=0), batches):
+        with torch.no_grad(), evaluating(model), reproducible(seed, threads):
+            for norm in active:
+                norm.reset_running_stats()
+                norm.momentum = None  # a plain mean over all batches
+                norm.training = True
+            size = min(batch_size, data.train_size)
+            for images, _ in islice(data.train_batches(size, seed, epoch=0), batches):
                 model(images.to(at))
     finally:
         for norm, momentum in zip(active, momenta, strict=True):
             norm.momentum = momentum
-        model.train(training)

@@ -21,6 +21,7 @@ from tqhw.quant import (
     shift_is_exact,
 )
 from tqhw.train.data import Data
+from tqhw.train.modes import evaluating
 from tqhw.train.reproducible import reproducible
 
 _NOTHING_TO_QUANTIZE: Final = ("there are no real weights to quantize anew", "use evaluate_shifted")
@@ -100,14 +101,9 @@ def evaluate_requantized(
 @torch.no_grad()
 def logits_of(model: nn.Module, data: Data, batch_size: int, threads: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
     """Logits (N, classes) and labels (N,) of the whole test set, the model in evaluation mode meanwhile."""
-    training = model.training
-    model.eval()
-    try:
-        with reproducible(0, threads):
-            at = next(model.parameters()).device
-            pairs = [(model(images.to(at)).cpu(), labels) for images, labels in data.test_batches(batch_size)]
-    finally:
-        model.train(training)
+    with evaluating(model), reproducible(0, threads):
+        at = next(model.parameters()).device
+        pairs = [(model(images.to(at)).cpu(), labels) for images, labels in data.test_batches(batch_size)]
     return torch.cat([logits for logits, _ in pairs]), torch.cat([labels for _, labels in pairs])
 
 

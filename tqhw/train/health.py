@@ -8,24 +8,26 @@ import torch
 from torch import nn
 
 from tqhw.errors import TqhwError
+from tqhw.models.registry import told
 from tqhw.train.data import Data
+from tqhw.train.modes import evaluating
 
 
 @torch.no_grad()
 def check_fit(model: nn.Module, data: Data) -> None:
     """Refuses a model that does not take the images of ``data``, or has fewer outputs than it has classes."""
     at = next(model.parameters()).device
-    training = model.training
     try:
-        logits = model.eval()(torch.zeros(2, *data.input_shape, device=at))
-    except (RuntimeError, ValueError) as error:
+        with evaluating(model):
+            logits = model(torch.zeros(2, *data.input_shape, device=at))
+    except TqhwError:
+        raise
+    except Exception as error:  # the model may be the user's own
         raise TqhwError(
-            f"the model refuses images of shape {data.input_shape}: {str(error).splitlines()[0]}",
+            f"the model refuses images of shape {data.input_shape}: {told(error)}",
             place=f"data {data.name}",
             lever="set the model's options, such as in_channels",
         ) from error
-    finally:
-        model.train(training)
     if not isinstance(logits, torch.Tensor) or logits.ndim != 2 or logits.shape[1] < data.classes:
         shape = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
         raise TqhwError(
