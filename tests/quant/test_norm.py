@@ -2,9 +2,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
+from torch.nn.utils import parametrize  # noqa: E402
 
 from tqhw.errors import TqhwError  # noqa: E402
-from tqhw.quant import SwitchableBatchNorm  # noqa: E402
+from tqhw.quant import QuantConfig, SwitchableBatchNorm, add_precision, convert, is_quantized, revert  # noqa: E402
 
 
 def batch(mean):
@@ -52,3 +53,57 @@ def test_the_shape_of_the_input_is_checked_as_before():
 
 def test_the_precisions_are_shown():
     assert "precisions=[2, 8]" in repr(SwitchableBatchNorm(nn.BatchNorm2d(3), (2, 8)))
+
+
+class NormReLU(nn.BatchNorm2d):
+    def forward(self, x):
+        return super().forward(x).relu()
+
+
+class NormWith(nn.BatchNorm2d):
+    def __init__(self, channels, act):
+        super().__init__(channels)
+        self.act = act
+
+
+class Renamed(nn.BatchNorm2d):
+    pass
+
+
+def net(norm):
+    return nn.Sequential(nn.Conv2d(1, 3, 3), norm, nn.Conv2d(3, 3, 3), nn.Flatten())
+
+
+@pytest.mark.parametrize(
+    ("norm", "own"),
+    [(NormReLU(3), "a NormReLU is a batch norm with its own forward"), (NormWith(3, 1), "own __init__")],
+)
+def test_norms_that_do_more_are_refused_rather_than_changed(norm, own):
+    model = net(norm)
+    with pytest.raises(TqhwError, match=rf"^1: .*{own}, which cannot be switched by precision \(use norms: shared, or"):
+        convert(model, QuantConfig(precisions=(2, 8), first=None))
+    assert model[1] is norm and not is_quantized(model)
+    convert(model, QuantConfig(precisions=(2, 8), first=None, norms="shared"))
+    with pytest.raises(TqhwError, match=r"^1: .*cannot be switched by precision"):
+        add_precision(model, 4)
+    assert model[1] is norm and model.quantization.precisions == (2, 8)
+
+
+def test_a_norm_whose_tensors_are_computed_is_refused():
+    norm = nn.BatchNorm2d(3)
+    parametrize.register_parametrization(norm, "weight", nn.Identity())
+    with pytest.raises(TqhwError, match=r"^1: its tensors are computed by a parametrization \(remove it first\)"):
+        convert(net(norm), QuantConfig(precisions=(2, 8), first=None))
+
+
+def test_a_subclass_that_changes_nothing_is_kept():
+    model = convert(net(Renamed(3)), QuantConfig(precisions=(2, 8), first=None))
+    assert type(model[1].at["2"]) is Renamed and type(revert(model)[1]) is Renamed
+
+
+def test_frozen_parameters_stay_frozen_at_every_precision():
+    norm = nn.BatchNorm2d(3)
+    norm.weight.requires_grad_(False)
+    model = convert(net(norm), QuantConfig(precisions=(2, 8), first=None))
+    for own in (model[1], model[1].at["2"], revert(model)[1]):
+        assert not own.weight.requires_grad and own.bias.requires_grad

@@ -7,6 +7,7 @@ from typing import Any, Final
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils import parametrize
 
 from tqhw.errors import TqhwError
 
@@ -37,6 +38,8 @@ class SwitchableBatchNorm(_BatchNorm):
         source = self if bits == self.highest else self.at[str(bits)]
         norm = self.original(self.num_features, self.eps, self.momentum, self.affine, self.track_running_stats)
         norm.load_state_dict({k: v for k, v in source.state_dict().items() if k in _TENSORS})
+        for name, parameter in norm.named_parameters():
+            parameter.requires_grad_(getattr(source, name).requires_grad)  # frozen ones stay so
         like = self.weight if self.affine else self.running_mean
         return (norm if like is None else norm.to(like)).train(self.training)
 
@@ -78,7 +81,10 @@ class SwitchableBatchNorm(_BatchNorm):
 
 
 def check_norms(model: nn.Module) -> None:
-    """Refuses batch norms that cannot be had once per precision."""
+    """Refuses batch norms that cannot be had once per precision.
+
+    A copy is made by the constructor of the class, and the one for the highest precision runs torch's own forward.
+    """
     for name, module in model.named_modules():
         if isinstance(module, nn.SyncBatchNorm):
             raise TqhwError(
@@ -88,6 +94,17 @@ def check_norms(model: nn.Module) -> None:
             )
         if isinstance(module, _BatchNorm) and any(map(nn.parameter.is_lazy, module.parameters())):
             raise TqhwError("the batch norm has no shape yet", place=name, lever="run the model on one input first")
+        if isinstance(module, _BatchNorm) and parametrize.is_parametrized(module):
+            raise TqhwError("its tensors are computed by a parametrization", place=name, lever="remove it first")
+        kind = type(module)
+        own = [part for part in ("forward", "__init__") if getattr(kind, part) is not getattr(_BatchNorm, part)]
+        if isinstance(module, _BatchNorm) and own:
+            raise TqhwError(
+                f"a {kind.__name__} is a batch norm with its own {' and '.join(own)}, which cannot be switched by "
+                "precision",
+                place=name or "the model",
+                lever="use norms: shared, or torch's batch norm and a module after it for what it does besides",
+            )
 
 
 def make_switchable(model: nn.Module, precisions: tuple[int, ...]) -> None:

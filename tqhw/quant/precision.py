@@ -10,7 +10,7 @@ from torch import nn
 
 from tqhw.quant.bits import FULL, check_bits
 from tqhw.quant.layers import quantization_of, quantized_layers
-from tqhw.quant.norm import SwitchableBatchNorm, make_switchable
+from tqhw.quant.norm import SwitchableBatchNorm, check_norms, make_switchable
 
 
 def set_bits(model: nn.Module, bits: int) -> None:
@@ -40,6 +40,7 @@ def add_precision(model: nn.Module, bits: int) -> None:
         check_bits(bits)
     config = quantization_of(model)
     if config.norms == "shared":
+        check_norms(model)
         make_switchable(model, config.precisions)
     if bits not in config.precisions:
         for module in model.modules():
