@@ -10,6 +10,7 @@ from tqhw.errors import TqhwError  # noqa: E402
 from tqhw.quant import (  # noqa: E402
     QuantConfig,
     convert,
+    integer_codes,
     is_quantized,
     quantization_of,
     quantized_layers,
@@ -184,3 +185,17 @@ def test_models_that_cannot_be_quantized_are_refused():
         convert(broken, QuantConfig())
     with pytest.raises(TqhwError, match=r"the model is not quantized \(convert it first\)"):
         set_bits(tiny(), 2)
+
+
+def test_a_scale_per_output_channel_of_transposed_convolutions():
+    def net(groups):
+        return nn.Sequential(nn.Conv2d(3, 8, 1), nn.ConvTranspose2d(8, 4, 3, groups=groups))
+
+    config = QuantConfig(granularity="channel", first=None, last=None)
+    assert integer_codes(convert(net(1), config))["1"].scale.numel() == 4
+    model = net(4)
+    with pytest.raises(TqhwError, match=r"1.weight: a transposed convolution of 4 groups cannot .*layers: .1: full"):
+        convert(model, config)
+    assert not is_quantized(model) and type(model[0]) is nn.Conv2d
+    convert(model, QuantConfig(granularity="channel", first=None, layers={"1": "full"}))
+    assert integer_codes(convert(net(4), QuantConfig(first=None, last=None)))["1"].scale.numel() == 1

@@ -58,6 +58,15 @@ class QuantConfig:
         if self.activation_bits is not None:
             check_bits(self.activation_bits, place="activation_bits")
 
+    def served(self, stored: int) -> tuple[int, ...]:
+        """The precisions that codes of ``stored`` bits serve; a TqhwError where that is none."""
+        check_bits(stored, place="stored")
+        found = tuple(bits for bits in self.precisions if bits <= stored)
+        if not found:
+            known = list(self.precisions)
+            raise TqhwError(f"none of the precisions {known} can be had from {stored} bits", place="stored")
+        return found
+
 
 def bits_by_layer(names: list[str], config: QuantConfig) -> dict[str, LayerBits]:
     """The bits of each of the model's quantizable layers, given in the order it registers them.

@@ -36,6 +36,8 @@ def convert(model: nn.Module, config: QuantConfig) -> nn.Module:
     chosen = bits_by_layer([name for name, _ in found], config)
     for name, module in found:
         _check_layer(name, module)
+        if config.granularity == "channel" and chosen[name] != "full":
+            _refuse_split_channels(name, module)
     if config.norms == "switchable":
         check_norms(model)
     if config.activations != "full":
@@ -91,6 +93,17 @@ def _check_layer(name: str, module: nn.Module) -> None:
     if nn.parameter.is_lazy(weight):
         raise TqhwError("the weight has no shape yet", place=place, lever="run the model on one input first")
     check_weight(weight.detach(), place=place)
+
+
+def _refuse_split_channels(name: str, module: nn.Module) -> None:
+    """A grouped transposed convolution's weight has no axis of output channels, but one of those of a group."""
+    groups = getattr(module, "groups", 1)
+    if isinstance(module, _TRANSPOSED) and groups > 1:
+        raise TqhwError(
+            f"a transposed convolution of {groups} groups cannot have a scale per output channel",
+            place=weight_name(name),
+            lever=f"use granularity: tensor, or layers: {{{name or 'NAME'}: full}}",
+        )
 
 
 def _weight_quantizer(module: nn.Module, config: QuantConfig, bits: LayerBits) -> QuantizedWeight:

@@ -10,7 +10,7 @@ import copy
 import tempfile
 import warnings
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 import torch
@@ -18,29 +18,39 @@ from torch import nn
 
 from tqhw.errors import TqhwError
 from tqhw.files import write_bytes
-from tqhw.quant.bits import MAX_BITS, check_bits, top_code
+from tqhw.quant.bits import MAX_BITS, top_code
 from tqhw.quant.codes import fixed_bits, integer_codes
 from tqhw.quant.convert import revert
-from tqhw.quant.layers import quantization_of, weight_name
-from tqhw.quant.norm import SwitchableBatchNorm
+from tqhw.quant.layers import quantization_of, quantized_layers, weight_name
+from tqhw.quant.norm import SwitchableBatchNorm, norms_of
 from tqhw.quant.precision import set_bits
 from tqhw.quant.tensor import QuantizedTensor
 
 _OPSET: Final = 18
 _NORM_TENSORS: Final = ("weight", "bias", "running_mean", "running_var")
 _UNKNOWN: Final = 1 << 30
-"""Index of a precision without batch norms: out of range, so that the runtime refuses it."""
+"""Index of a precision that is not served: out of range, which ONNX calls an error of Gather."""
 
 
 def save_onnx(model: nn.Module, path: str | Path, input_shape: tuple[int, ...], *, stored: int = MAX_BITS) -> int:
     """Writes ``model`` for inputs ``images`` (float32, any batch size) and ``bits`` (int64, one number).
 
-    ``input_shape``: without the batch. Returns the file's size in bytes. Needs the extra ``onnx``. Raises
-    TqhwError for quantized activations, which ONNX's own operators would have to redo, and for a model that
-    torch cannot export.
+    ``input_shape``: without the batch. Returns the file's size in bytes. Needs the extra ``onnx``. A graph cannot
+    raise errors of its own: for ``bits`` that are not served it looks up a row that is not there, which ONNX
+    calls an error and onnxruntime refuses. Layers that share a weight get codes each.
+
+    Raises TqhwError for quantized activations, which ONNX's own operators would have to redo, for batch norms
+    without running statistics, and for a model that torch cannot export.
     """
-    check_bits(stored, place="stored")
     config = quantization_of(model)
+    served = config.served(stored)
+    for name, norm in norms_of(model).items():
+        if norm.running_mean is None:
+            raise TqhwError(
+                "a batch norm without running statistics cannot be exported to ONNX",
+                place=name,
+                lever="train it with track_running_stats=True",
+            )
     if config.activations != "full":
         raise TqhwError("quantized activations cannot be exported to ONNX yet", place="activations")
     try:
@@ -53,7 +63,6 @@ def save_onnx(model: nn.Module, path: str | Path, input_shape: tuple[int, ...], 
     fixed = fixed_bits(model)
     for name, codes in integer_codes(model, stored).items():
         builder.weight(weight_name(name), codes, name in fixed)
-    served = tuple(bits for bits in config.precisions if bits <= stored)
     for name, module in model.named_modules():
         if isinstance(module, SwitchableBatchNorm):
             builder.norm(name, module, served)
@@ -67,7 +76,10 @@ def save_onnx(model: nn.Module, path: str | Path, input_shape: tuple[int, ...], 
 def _plain_graph(model: nn.Module, input_shape: tuple[int, ...]) -> bytes:
     twin = copy.deepcopy(model).cpu().eval()
     set_bits(twin, quantization_of(twin).precisions[-1])
+    layers = [layer.module for layer in quantized_layers(twin)]
     revert(twin)
+    for layer in layers:  # the exporter would keep one name of a weight that several layers share
+        layer.weight = nn.Parameter(cast(torch.Tensor, layer.weight).detach().clone())
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         output = Path(folder) / "plain.onnx"
         # The newer exporter needs another package, and renames the parameters that are replaced here.
@@ -99,14 +111,17 @@ class _Builder:
         self.stored = stored
         self.nodes: list[Any] = []
         self.constant("tqhw/top", np.array(top_code(stored), np.uint8))
-        self.constant("tqhw/stored", np.array(stored, np.int64))
+        self.constant("tqhw/lowest", np.array(1, np.int64))
+        self.constant("tqhw/unknown", np.array(_UNKNOWN, np.int64))
         self.constant("tqhw/one", np.array(1, np.float32))
         self.constant("tqhw/two", np.array(2, np.float32))
-        self.node("Sub", ["tqhw/stored", "bits"], "tqhw/shift_int64")
-        self.node("Cast", ["tqhw/shift_int64"], "tqhw/shift", to=onnx.TensorProto.UINT8)
+        # Gather counts negative indices from the end, so what is below 1 goes beyond it.
+        self.node("Less", ["bits", "tqhw/lowest"], "tqhw/below")
+        self.node("Where", ["tqhw/below", "tqhw/unknown", "bits"], "tqhw/bits")
+        self.node("Gather", ["tqhw/rows", "tqhw/bits"], "tqhw/row")
+        self.node("Gather", ["tqhw/shifts", "tqhw/row"], "tqhw/shift")
         self.node("BitShift", ["tqhw/top", "tqhw/shift"], "tqhw/top_now", direction="RIGHT")
         self.node("Cast", ["tqhw/top_now"], "tqhw/top_real", to=onnx.TensorProto.FLOAT)
-        self.node("Gather", ["tqhw/norm_index", "bits"], "tqhw/norm")
 
     def node(self, operator: str, inputs: list[str], output: str, **attributes: Any) -> None:
         self.nodes.append(self.onnx.helper.make_node(operator, inputs, [output], **attributes))
@@ -152,11 +167,12 @@ class _Builder:
             if tensors[0] is not None:
                 self._drop(f"{name}.{part}")
                 self.constant(f"{name}.{part}/all", torch.stack(tensors).detach().cpu().numpy())
-                self.node("Gather", [f"{name}.{part}/all", "tqhw/norm"], f"{name}.{part}")
+                self.node("Gather", [f"{name}.{part}/all", "tqhw/row"], f"{name}.{part}")
 
     def finish(self, served: tuple[int, ...]) -> None:
-        index = [served.index(bits) if bits in served else _UNKNOWN for bits in range(self.stored + 1)]
-        self.constant("tqhw/norm_index", np.array(index, np.int64))
+        rows = [served.index(bits) if bits in served else _UNKNOWN for bits in range(self.stored + 1)]
+        self.constant("tqhw/rows", np.array(rows, np.int64))
+        self.constant("tqhw/shifts", np.array([self.stored - bits for bits in served], np.uint8))
         bits = self.onnx.helper.make_tensor_value_info("bits", self.onnx.TensorProto.INT64, [])
         self.graph.input.append(bits)
         old = list(self.graph.node)

@@ -83,13 +83,8 @@ def save(model: nn.Module, path: str | Path, *, stored: int = MAX_BITS, recipe: 
     ``recipe``: JSON of your own that travels with it, such as how to build the architecture. Raises TqhwError for
     buffers of types that the file does not hold, and for extra state that is no tensor.
     """
-    check_bits(stored, place="stored")
     config = quantization_of(model)
-    served = [bits for bits in config.precisions if bits <= stored]
-    if not served:
-        raise TqhwError(
-            f"none of the precisions {list(config.precisions)} can be had from {stored} bits", place="stored"
-        )
+    served = list(config.served(stored))
     codes, fixed = integer_codes(model, stored), fixed_bits(model)
     tensors: dict[str, torch.Tensor] = {}
     switching = [layer.codes.reshape(-1) for name, layer in codes.items() if name not in fixed]
