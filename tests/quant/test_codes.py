@@ -1,3 +1,5 @@
+import warnings
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -104,3 +106,12 @@ def test_activations_that_follow_keep_how_they_are_stored():
     with running_on_codes(model, integer_codes(model), 2):
         assert model.fc.input_quantizer.stored == 8
     assert model.fc.input_quantizer.stored == 5 and model.conv2.input_quantizer.stored is None
+
+
+def test_a_model_on_codes_can_be_traced():
+    model = model_of()
+    with running_on_codes(model, integer_codes(model), 2), torch.no_grad():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch calls tracing deprecated
+            traced = torch.jit.trace(model, images(2))
+        assert torch.equal(traced(images()), model(images()))

@@ -116,3 +116,11 @@ def test_sharing_ends_with_the_block():
     with torch.no_grad():
         layer.real_weight.add_(torch.randn_like(layer.real_weight))
     assert not torch.equal(layer.module.weight, before)
+
+
+def test_a_layer_that_starts_at_zero_does_not_learn():
+    """As docs/quantization.md says: E = mean|w| is 0 there, and the slope with it."""
+    quantizer = QuantizedWeight(scheme_named("truncquant"), "plain", 8)
+    weight = torch.zeros(3, 3, requires_grad=True)
+    (quantizer(weight) * torch.randn(3, 3)).sum().backward()
+    assert torch.equal(weight.grad, torch.zeros(3, 3))
