@@ -78,6 +78,12 @@ def test_a_table_says_what_it_trains_and_when_all_of_it_is_done(trained: Path, t
     assert [line.endswith(" 0 s left") for line in found.stderr.splitlines() if "epoch" in line][-1]
 
 
+def test_the_seeds_of_a_table_start_at_the_recipes(trained: Path, tmp_path: Path) -> None:
+    some = ("--seeds", 2, "--methods", "dorefa", "--set", "training.seed=5")
+    assert tqhw("table", trained.parent / "recipe.yaml", "--out", tmp_path, *some).exit_code == 0
+    assert sorted(path.name for path in (tmp_path / "dorefa").iterdir()) == ["seed5", "seed6"]
+
+
 def test_an_unfinished_training_is_called_so(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def killed(*_: object) -> None:
         raise KeyboardInterrupt

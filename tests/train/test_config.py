@@ -7,6 +7,8 @@ pytest.importorskip("torch")
 from tqhw.errors import TqhwError
 from tqhw.experiment import Training
 from tqhw.train import TrainConfig, recalibrate
+from tqhw.train.config import MAX_SEED
+from tqhw.train.data import epoch_generator
 
 
 @pytest.mark.parametrize(
@@ -24,6 +26,9 @@ from tqhw.train import TrainConfig, recalibrate
         ({"optimizer": "adam"}, "did you mean 'adamw'"),
         ({"schedule": "cos"}, "unknown schedule 'cos'"),
         ({"arithmetic": "float16"}, "unknown arithmetic 'float16'"),
+        ({"seed": -1}, "seed: -1 is not a whole number from 0 to 4294967295"),
+        ({"seed": 2**32}, "seed: 4294967296 is not a whole number"),
+        ({"seed": False}, "seed: False is not a whole number"),
         ({"device": "tpu"}, "unknown device 'tpu'"),
         ({"schedule": "step"}, "schedule step and milestones .. do not belong together"),
         ({"milestones": (0.5,)}, "schedule cosine and milestones .0.5. do not belong together"),
@@ -33,6 +38,10 @@ from tqhw.train import TrainConfig, recalibrate
 def test_bad_options_are_refused(options, message):
     with pytest.raises(TqhwError, match=message):
         TrainConfig(**options)
+
+
+def test_the_largest_seed_is_one_that_torch_takes():
+    assert epoch_generator(TrainConfig(seed=MAX_SEED).seed, 10**6).initial_seed() > MAX_SEED
 
 
 def test_a_cpu_is_not_shared_unless_one_asks():

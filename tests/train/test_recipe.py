@@ -78,6 +78,12 @@ def test_the_network_is_quantized_as_the_method_says():
         ),
         ({"training": {"momentum": 2}}, "momentum: 2.0 is not from 0 to below 1"),
         ({"training": [1]}, "training: .1. is not a section"),
+        ({"quantization": {"first": True}}, "^recipe: quantization.first: true and false are no numbers$"),
+        ({"quantization": {"layers": {"fc": 4, "c*": False}}}, "quantization.layers.c.: true and false are no numbers"),
+        ({"training": {"epochs": True}}, "training.epochs: true and false are no numbers"),
+        ({"training": {"seed": 10**16}}, "seed: 10000000000000000 is not a whole number from 0 to 4294967295"),
+        ({"data": {"size": True}}, "data.size: true and false are no numbers"),
+        ({"bits": [True, 8]}, "bits: True is not a whole number of bits"),
         ({"quantization": {"first": 9}}, "first: 9 bits cannot be had"),
         ({"quantization": {"scheme": "dorefa"}}, "quantization.scheme: is set by the recipe itself .use method"),
         ({"quantization": {"precisions": [2]}}, "quantization.precisions: is set by the recipe itself .use bits"),
@@ -92,6 +98,11 @@ def test_the_network_is_quantized_as_the_method_says():
 def test_bad_documents_are_refused(document, message):
     with pytest.raises(TqhwError, match=message):
         read_recipe(document)
+
+
+def test_true_is_read_where_it_is_meant():
+    found = read_recipe({"data": {"check": False, "path": "x"}, "model": {"options": {"residual": True}}})
+    assert found.data.check is False and found.model.options == {"residual": True}
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def train(
 def table(
     recipe: RecipeFile,
     out: Annotated[Path, typer.Option(help="Folder for the checkpoints; what is finished there is kept.")],
-    seeds: Annotated[int, typer.Option(min=1, help="How many runs of each method.")] = 3,
+    seeds: Annotated[int, typer.Option(min=1, help="How many runs of each method, from the recipe's seed up.")] = 3,
     methods: Annotated[str, typer.Option(help="Which methods, instead of the recipe's.")] = "dorefa,truncquant",
     settings: Settings = None,
     stored: Stored = 8,
@@ -82,7 +82,8 @@ def table(
     wanted = []
     for method in methods.split(","):
         found = read_recipe({**document, "method": method.strip()}, str(recipe))
-        wanted += [replace(found, training=replace(found.training, seed=seed)) for seed in range(seeds)]
+        first = found.training.seed
+        wanted += [replace(found, training=replace(found.training, seed=first + number)) for number in range(seeds)]
     data = wanted[0].data.open()
     folders = [out / run.method / f"seed{run.training.seed}" for run in wanted]
     names = [f"{run.method}, seed {run.training.seed}" for run in wanted]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from tqhw.errors import TqhwError, unknown
 
@@ -14,6 +14,9 @@ _CHOICES = {
     "arithmetic": ("float32", "bfloat16"),
     "device": ("cpu", "cuda"),
 }
+
+MAX_SEED: Final = 2**32 - 1
+"""The epochs' random numbers are seeded with a million times as much, which torch has 64 bits for."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,8 @@ class TrainConfig:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise TqhwError(f"{value!r} is not a whole number from 1 up", place=name)
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or not 0 <= self.seed <= MAX_SEED:
+            raise TqhwError(f"{self.seed!r} is not a whole number from 0 to {MAX_SEED}", place="seed")
         if not self.learning_rate > 0:
             raise TqhwError(f"{self.learning_rate} is not a positive number", place="learning_rate")
         for name, low, high in (

@@ -164,8 +164,26 @@ def _filled(kind: type[T], options: Mapping[str, Any], place: str) -> T:
         if key not in known:
             raise unknown("key", str(key), known, place)
     try:
-        return TypeAdapter(kind).validate_python(dict(options))
+        read = TypeAdapter(kind).validate_python(dict(options))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise TqhwError(f"{first['input']!r}: {first['msg'].lower()}", place=f"{place}.{where}") from error
+    for key, given in options.items():
+        if (deeper := _misread(given, getattr(read, key))) is not None:
+            raise TqhwError("true and false are no numbers", place=f"{place}.{key}{deeper}")
+    return read
+
+
+def _misread(given: Any, read: Any) -> str | None:
+    """Where in ``given`` pydantic took true or false for 1 or 0, as a path such as ``.fc``; None where nowhere."""
+    if isinstance(given, bool):
+        return None if isinstance(read, bool) else ""
+    if isinstance(given, Mapping):
+        parts = [(f".{key}", value, read[key]) for key, value in given.items()]
+    elif isinstance(given, list | tuple):
+        parts = [(f".{index}", *pair) for index, pair in enumerate(zip(given, read, strict=True))]
+    else:
+        return None
+    found = ((name, _misread(*pair)) for name, *pair in parts)
+    return next((name + where for name, where in found if where is not None), None)
