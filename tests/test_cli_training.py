@@ -233,6 +233,35 @@ def test_a_precision_that_was_not_trained_is_exported_with_norms_of_its_own(trai
         load(tmp_path / "n", bits=5)
 
 
+@pytest.mark.parametrize("norms", ["switchable", "shared"])
+def test_the_file_serves_the_given_bits_alone(trained: Path, tmp_path: Path, norms: str) -> None:
+    recipe = trained.parent / "recipe.yaml"
+    found = tqhw("train", recipe, "--out", tmp_path / "out", "--set", f"quantization.norms={norms}")
+    assert found.exit_code == 0, found.output
+    assert tqhw("export", *OWN, tmp_path / "out", "--out", tmp_path / "all").exit_code == 0
+    for bits, others in ((2, (8, 5)), (8, (2,)), (5, (2, 8))):
+        shown = tqhw("export", *OWN, tmp_path / "out", "--out", tmp_path / "m", "--bits", bits)
+        assert shown.exit_code == 0, shown.output
+        assert load(tmp_path / "m", bits).quantization.precisions == (bits,)
+        for other in others:
+            with pytest.raises(TqhwError, match=f"no batch norms for {other} bits .use one of {bits}."):
+                load(tmp_path / "m", other)
+        if norms == "switchable":
+            assert (tmp_path / "m").stat().st_size < (tmp_path / "all").stat().st_size
+    pytest.importorskip("onnxruntime")
+    shown = tqhw("export", *OWN, tmp_path / "out", "--out", tmp_path / "m.onnx", "--bits", 2)
+    assert shown.exit_code == 0 and "2 bits in onnxruntime" in shown.stdout and "8 bits in" not in shown.stdout
+
+
+def test_bits_that_the_stored_ones_do_not_serve_are_refused(trained: Path, tmp_path: Path) -> None:
+    for out in (tmp_path / "m", tmp_path / "m.onnx"):
+        message = refused("export", *OWN, trained, "--out", out, "--bits", "2,8", "--stored", "4")
+        assert "--bits: 8 bits cannot be had: the codes are stored at 4 bits (use 1 to 4)" in message
+        assert "none of the precisions [2, 8] can be had" in refused(
+            "export", *OWN, trained, "--out", out, "--stored", "1"
+        )
+
+
 def test_an_onnx_file_is_compared_with_pytorch(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")

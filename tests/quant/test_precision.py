@@ -10,6 +10,7 @@ from tqhw.quant import (  # noqa: E402
     SwitchableBatchNorm,
     add_precision,
     convert,
+    keep_precisions,
     quantization_of,
     quantized_layers,
     set_bits,
@@ -71,3 +72,39 @@ def test_a_model_with_shared_norms_gets_one_per_precision():
         set_bits(model, bits)
         assert model.bn1.active.running_mean[0] == 3
     assert model.eval()(images()).shape == (6, 10)
+
+
+@pytest.mark.parametrize("kept", [(2,), (8,), (2, 4), (4, 8), (3, 4), (2, 3, 4, 8)])
+def test_precisions_that_are_kept_give_what_they_gave(kept):
+    model = convert(tiny(), QuantConfig(precisions=(2, 4, 8), first=None, last=None))
+    add_precision(model, 3)
+    with torch.no_grad():
+        for number, bits in enumerate((2, 3, 4, 8)):
+            set_bits(model, bits)
+            for norm in (model.bn1, model.bn2):
+                norm.active.running_mean.add_(number / 10)
+                norm.active.weight.mul_(1 + number)
+        model.eval()
+        expected = {}
+        for bits in kept:
+            set_bits(model, bits)
+            expected[bits] = model(images())
+        keep_precisions(model, kept)
+        assert quantization_of(model).precisions == kept and model.bn1.bits == kept[-1]
+        for bits in (2, 3, 4, 8):
+            if bits in kept:
+                set_bits(model, bits)
+                assert torch.equal(model(images()), expected[bits])
+            else:
+                with pytest.raises(TqhwError, match=f"there is no batch norm for {bits} bits"):
+                    set_bits(model, bits)
+    assert sum("bn1" in name for name in model.state_dict()) == 5 * len(kept)
+
+
+def test_precisions_that_are_not_there_cannot_be_kept():
+    model = convert(tiny(), QuantConfig(precisions=(2, 8), norms="shared"))
+    with pytest.raises(TqhwError, match=r"the model has no precision of 4 bits .it has 2, 8; add_precision makes"):
+        keep_precisions(model, (2, 4))
+    keep_precisions(model, (2,))
+    with pytest.raises(TqhwError, match=r"there is no batch norm for 8 bits"):
+        set_bits(model, 8)

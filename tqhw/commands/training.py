@@ -30,6 +30,13 @@ Checkpoints = Annotated[
     list[Path], typer.Argument(help="Checkpoints, or folders that hold them; of several, a mean over seeds.")
 ]
 Bits = Annotated[str | None, typer.Option(help="2,4,8 or 1-8; without it, those it was trained at.")]
+ExportBits = Annotated[
+    str | None,
+    typer.Option(
+        help="2,4,8 or 1-8: the file serves these alone, and holds no other batch norms, but codes of all stored bits; "
+        "without it, those it was trained at."
+    ),
+]
 Stored = Annotated[int, typer.Option(help="Bits of the stored codes, which lower precisions are shifted from.")]
 Model = Annotated[
     str | None,
@@ -106,20 +113,25 @@ def evaluate(
 def export(
     checkpoint: Checkpoint,
     out: Annotated[Path, typer.Option(help="The model's file; ONNX where it ends with .onnx.")],
-    bits: Bits = None,
+    bits: ExportBits = None,
     stored: Stored = 8,
     model: Model = None,
 ) -> None:
-    """Writes one deployable model that serves every precision up to the stored bits.
+    """Writes one deployable model that serves the given precisions, by shifts of the stored bits.
 
     An ONNX file is compared with PyTorch on all test samples; exit code 1 where an answer differs.
     """
-    from tqhw.quant import storage
+    from tqhw.quant import check_bits, keep_precisions, storage
     from tqhw.train import checkpoints_in, export_run, load_run, serve
 
+    wanted = None if bits is None else _bits(bits)
+    for one in wanted or ():
+        check_bits(one, place="--bits", stored=check_bits(stored, place="--stored"))
     network, recipe = load_run(checkpoint, model=model)
     data = recipe.data.open()
-    serve(network, recipe, recipe.bits if bits is None else _bits(bits), data)
+    if wanted is not None:
+        serve(network, recipe, wanted, data)
+        keep_precisions(network, wanted)
     size = export_run(network, recipe, out, stored=stored, data=data)
     _show_parts(out, size, storage(network, stored))
     for path in checkpoints_in(checkpoint):

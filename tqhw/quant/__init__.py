@@ -9,7 +9,7 @@ from tqhw.quant.layers import QuantizedLayer, holds_codes, is_quantized, quantiz
 from tqhw.quant.norm import SwitchableBatchNorm
 from tqhw.quant.onnx_file import save_onnx
 from tqhw.quant.package import Deployed, load, save
-from tqhw.quant.precision import add_precision, set_bits, shared_normalization
+from tqhw.quant.precision import add_precision, keep_precisions, set_bits, shared_normalization
 from tqhw.quant.schemes import SCHEMES, Scheme, scheme_named
 from tqhw.quant.storage import Storage, storage
 from tqhw.quant.tensor import Normalized, QuantizedTensor, normalize, quantize
@@ -37,6 +37,7 @@ __all__ = [
     "holds_codes",
     "integer_codes",
     "is_quantized",
+    "keep_precisions",
     "load",
     "normalize",
     "quantization_of",

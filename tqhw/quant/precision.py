@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
 from torch import nn
 
-from tqhw.quant.bits import FULL, check_bits
+from tqhw.errors import TqhwError
+from tqhw.quant.bits import FULL, check_bits, check_precisions
 from tqhw.quant.layers import quantization_of, quantized_layers
 from tqhw.quant.norm import SwitchableBatchNorm, check_norms, make_switchable
 
@@ -48,6 +49,37 @@ def add_precision(model: nn.Module, bits: int) -> None:
                 module.add(bits)
     precisions = tuple(sorted({*config.precisions, bits}))
     model.quantization = replace(config, norms="switchable", precisions=precisions)  # type: ignore[assignment]
+
+
+def keep_precisions(model: nn.Module, precisions: Iterable[int]) -> None:
+    """Leaves ``model`` with ``precisions``, switched to the highest: the batch norms of the others are dropped.
+
+    Shared norms, which serve every precision, become one per precision. Raises TqhwError for a precision that the
+    model does not have.
+    """
+    config = quantization_of(model)
+    kept = check_precisions(precisions)
+    absent = [bits for bits in kept if bits not in config.precisions]
+    if absent:
+        known = ", ".join(map(str, config.precisions))
+        raise TqhwError(
+            f"the model has no precision of {absent[0]} bits",
+            place="precisions",
+            lever=f"it has {known}; add_precision makes others",
+        )
+    if config.norms == "shared":
+        make_switchable(model, config.precisions)
+    for norm in [module for module in model.modules() if isinstance(module, SwitchableBatchNorm)]:
+        if norm.highest not in kept:  # its plain names go to the highest one that is kept
+            norm.highest = kept[-1]
+            heir = norm.at[str(kept[-1])]
+            for name, tensor in [*heir.named_parameters(recurse=False), *heir.named_buffers(recurse=False)]:
+                setattr(norm, name, tensor)
+        for bits in [*norm.at]:
+            if int(bits) == norm.highest or int(bits) not in kept:
+                del norm.at[bits]
+    model.quantization = replace(config, norms="switchable", precisions=kept)  # type: ignore[assignment]
+    set_bits(model, kept[-1])
 
 
 @contextmanager
