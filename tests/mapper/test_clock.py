@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from tests.mapper.brute import best_of_all
 from tests.mapper.places import conv, machine
 from tqhw.engine import build_model
-from tqhw.mapper import pricing
+from tqhw.errors import TqhwError
+from tqhw.mapper import NoMappingError, pricing, search
+from tqhw.mapper import solve as solving
+from tqhw.mapper.coarse import count_pairs, narrowed, whole
+from tqhw.mapper.factors import divisors
 from tqhw.mapper.mapspace import build_mapspace
 from tqhw.mapper.solve import solve
+from tqhw.spec import ERT, Hardware
 
 PLACES = [
     ("eyeriss_like", "edp", conv(C=4, M=4, R=3, P=6)),
@@ -52,3 +60,76 @@ class Stopwatch:
     def perf_counter(self) -> float:
         self.looks += 1
         return float("inf") if self.looks > self.last else 0.0
+
+
+HUGE = conv(C=720, M=720, R=3, S=3, P=120, Q=120, N=8)
+
+
+def test_a_huge_space_is_never_swept_before_there_is_an_answer(monkeypatch):
+    """Its 3.7 million tiles are more than the budget holds: parts of the space are searched, and no table is made."""
+    hardware, ert = machine("eyeriss_like")
+    space, model = build_mapspace(HUGE, hardware), build_model(HUGE, hardware, ert)
+    monkeypatch.setattr(pricing, "time", Stopwatch())
+    values = []
+    for last in (0, 400):
+        pricing.time.reset(last)
+        found = solve(space, model, "energy", budget_s=1.0)
+        assert found.batch is not None
+        assert (found.lower_bound, found.proved) == (0.0, False)
+        values.append(found.value)
+    assert values[1] < values[0]
+
+
+def test_parts_keep_what_the_constraints_ask_for():
+    hardware, _ = machine("eyeriss_like")
+    space = build_mapspace(HUGE, hardware)
+    assert whole(space)[0] == divisors(space.problem.bounds[space.problem.shape.dimensions[0]])
+    sizes = []
+    for most in (0, 50_000, 10_000_000):
+        lists = narrowed(space, most)
+        assert lists == narrowed(space, most)
+        sizes.append(count_pairs(space, lists))
+        for d, name in enumerate(space.problem.shape.dimensions):
+            bound = space.problem.bounds[name]
+            tiles = {bound}
+            for slot in reversed(space.slots):
+                tiles = {t // f for t in tiles for f in slot.factors[d] if t % f == 0 and t // f in lists[d]}
+            assert 1 in tiles
+    assert sizes[0] < sizes[1] <= 50_000 < sizes[2] <= 10_000_000 < count_pairs(space, whole(space))
+
+
+def test_no_mapping_within_the_budget_is_told(monkeypatch):
+    monkeypatch.setattr(pricing, "time", Stopwatch())
+    monkeypatch.setattr(solving, "GLANCES", 0)
+    with pytest.raises(TqhwError, match=r"no mapping of conv found within the budget of 1.0 s.*give more seconds") as e:
+        search(HUGE, *machine("eyeriss_like"), budget_s=1.0)
+    assert not isinstance(e.value, NoMappingError)
+
+
+def demanding(name: str, least: float) -> tuple[Hardware, ERT]:
+    hardware, ert = machine(name)
+    inner = hardware.levels[0]
+    levels = (replace(inner, constraints=replace(inner.constraints, min_utilization=least)), *hardware.levels[1:])
+    return replace(hardware, levels=levels), ert
+
+
+def test_an_unreachable_utilization_is_seen_at_once():
+    """14 columns and 12 rows hold no more than 8 * 8 units of powers of two."""
+    hardware, ert = demanding("eyeriss_like", 1.0)
+    problem = conv(C=64, M=64, P=16, Q=16)
+    found = solve(build_mapspace(problem, hardware), build_model(problem, hardware, ert), "energy", 1.0)
+    assert (found.batch, found.proved, found.nodes) == (None, True, 0)
+    with pytest.raises(NoMappingError, match="at least 168 units must be used, the factors allow at most 64"):
+        search(problem, hardware, ert, budget_s=1.0)
+
+
+@pytest.mark.parametrize("objective", ["energy", "edp", "latency"])
+def test_a_utilization_leaves_the_best_of_those_that_reach_it(objective):
+    hardware, ert = demanding("two_level_array", 0.25)
+    problem = conv(C=4, M=4, P=4)
+    space, model = build_mapspace(problem, hardware), build_model(problem, hardware, ert)
+    least, _ = best_of_all(space, model, objective)
+    assert space.least_used > 1
+    found = solve(space, model, objective)
+    assert found.proved
+    assert found.value == pytest.approx(least, rel=1e-11)

@@ -127,6 +127,8 @@ def least(
     """The least objective over the points begin .. begin + n of a tile in the context ``out``."""
     best = np.inf
     for k in range(begin, begin + n):
+        if used * points[k, U] < space.least_used:
+            continue
         energy = settled + points[k, C] - points[k, E] * first_visits
         cycles = space.computes / (used * points[k, U])
         if units_left:

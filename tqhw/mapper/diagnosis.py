@@ -9,7 +9,7 @@ from dataclasses import replace
 from tqhw.engine import Model
 from tqhw.errors import TqhwError
 from tqhw.mapper.answer import NoMapping
-from tqhw.mapper.mapspace import Mapspace, build_mapspace
+from tqhw.mapper.mapspace import Mapspace, build_mapspace, most_units
 from tqhw.mapper.solve import solve
 from tqhw.mapper.tables import tile_words
 from tqhw.spec import Constraints, Hardware, LoopConstraint, Reason
@@ -17,10 +17,12 @@ from tqhw.spec import Constraints, Hardware, LoopConstraint, Reason
 TRY_S = 5.0  # per constraint that is relaxed to see whether a mapping appears
 
 
-def diagnose(space: Mapspace, model: Model) -> NoMapping:
-    """Smallest demands that exceed a bound, and the constraints whose removal helps."""
+def diagnose(space: Mapspace, model: Model, budget_s: float | None = None) -> NoMapping:
+    """Smallest demands that exceed a bound, and the constraints whose removal helps, as far as the budget shows it."""
     reasons = (*_capacities(space, model), *_fanouts(space))
-    levers = tuple(name for name, relaxed in _relaxations(space.hardware) if _admits(space, model, relaxed))
+    tries = list(_relaxations(space.hardware))
+    try_s = TRY_S if budget_s is None else min(TRY_S, budget_s / max(1, len(tries)))
+    levers = tuple(name for name, relaxed in tries if _admits(space, model, relaxed, try_s))
     return NoMapping(space.problem.name, reasons, levers)
 
 
@@ -64,14 +66,14 @@ def _fanouts(space: Mapspace) -> Iterator[Reason]:
             continue
         demand = math.prod(factors[0] for factors in slot.factors)
         fanout = slot.fanout[0] * slot.fanout[1]
-        most *= fanout
+        most *= most_units(slot)
         name = slot.name(space.hardware)
         if demand > fanout:
             message = f"{name}: the spatial factors multiply to at least {demand}, the fan-out is {fanout}"
             yield Reason(name, "fanout", demand, fanout, message)
     if space.least_used > 1:
         name = space.hardware.compute.name
-        message = f"{name}: at least {space.least_used} units must be used, of {most}"
+        message = f"{name}: at least {space.least_used} units must be used, the factors allow at most {most}"
         yield Reason(name, "fanout", space.least_used, most, message)
 
 
@@ -96,9 +98,9 @@ def _relaxations(hardware: Hardware) -> Iterator[tuple[str, Hardware]]:
             yield f"{what} of {level.node}", replace(hardware, levels=tuple(levels))
 
 
-def _admits(space: Mapspace, model: Model, hardware: Hardware) -> bool:
+def _admits(space: Mapspace, model: Model, hardware: Hardware, try_s: float) -> bool:
     try:
         relaxed = build_mapspace(space.problem, hardware)
     except TqhwError:
         return False  # what is left contradicts itself
-    return solve(relaxed, model, "energy", TRY_S, first=True).batch is not None
+    return solve(relaxed, model, "energy", try_s, first=True).batch is not None

@@ -122,6 +122,17 @@ def _check(space: Mapspace) -> None:
             )
 
 
+def most_units(slot: Slot) -> int:
+    """The most units that a slot's factors can use inside its columns and rows; 1 for temporal loops."""
+    if not slot.spatial:
+        return 1
+    reached = {(1, 1)}
+    for factors in slot.factors:
+        wider = {(x * a, y * b) for x, y in reached for f in factors for a, b in ((f, 1), (1, f))}
+        reached = {(x, y) for x, y in wider if x <= slot.fanout[0] and y <= slot.fanout[1]}
+    return max((x * y for x, y in reached), default=0)
+
+
 def loop_orders(slot: Slot, present: frozenset[int]) -> Iterator[tuple[int, ...]]:
     """All orders (innermost first) of the loops of bound > 1 that the slot's permutation constraint allows."""
     head = tuple(d for d in slot.prefix if d in present)
@@ -149,4 +160,4 @@ def splits(slot: Slot, present: frozenset[int]) -> range:
     return range(count, count + 1)
 
 
-__all__ = ["Mapspace", "build_mapspace", "divisors", "loop_orders", "splits"]
+__all__ = ["Mapspace", "build_mapspace", "divisors", "loop_orders", "most_units", "splits"]

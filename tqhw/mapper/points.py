@@ -219,6 +219,8 @@ def spatial_step(
     for d in range(n_dims):
         used *= factors[d]
     out[U] = point[U] * used
+    if out[U] * space.most_units[q + 1] < space.least_used:
+        return False
     any_link = False
     for s in range(n_spaces):
         at = HEAD + s * WIDTH

@@ -16,20 +16,30 @@ from tqhw.mapper.stack import Leaves
 SLACK = 1e-12  # two costs closer than this are the same: sums of floats in another order
 
 
+GRACE_S = 0.5  # beyond a budget, where there is nothing to show yet
+
+
 class OutOfTimeError(Exception):
-    """The budget is used up, and there is something to show."""
+    """The budget is used up."""
 
 
 class Clock:
     """Time left of a budget; without one it never runs out."""
 
     def __init__(self, budget_s: float | None) -> None:
-        self.end = math.inf if budget_s is None else time.perf_counter() + budget_s
+        self.start = 0.0 if budget_s is None else time.perf_counter()
+        self.end = math.inf if budget_s is None else self.start + budget_s
         self.armed = False  # once there is a mapping to show
+
+    def part(self, share: float) -> Clock:
+        """A clock over the first part of this one's time."""
+        other = Clock(None)
+        other.start, other.end, other.armed = self.start, self.start + share * (self.end - self.start), self.armed
+        return other
 
     def check(self) -> None:
         """Raises OutOfTimeError where the time is over."""
-        if self.armed and time.perf_counter() >= self.end:
+        if not math.isinf(self.end) and time.perf_counter() >= self.end + (0.0 if self.armed else GRACE_S):
             raise OutOfTimeError
 
 

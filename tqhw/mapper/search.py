@@ -30,8 +30,8 @@ def search(
     """The best mapping of the whole mapspace.
 
     Without a budget the search runs until the answer is proved; with one it returns the best so far and a bound.
-    Raises TqhwError for an unknown objective, a budget of 0 or less, and bad constraints; NoMappingError, with a
-    diagnosis, where no mapping fits.
+    Raises TqhwError for an unknown objective, a budget of 0 or less, one that ended without any mapping, and bad
+    constraints; NoMappingError, with a diagnosis, where no mapping fits.
     """
     check_options(objective, budget_s)
     if cache is None:
@@ -60,7 +60,13 @@ def _searched(problem: Problem, hardware: Hardware, ert: ERT, objective: str, bu
     model = build_model(problem, hardware, ert)
     found = solve(space, model, objective, budget_s)
     if found.batch is None:
-        raise NoMappingError(diagnose(space, model), hardware.name)
+        if not found.proved:
+            raise TqhwError(
+                f"no mapping of {problem.name} found within the budget of {budget_s} s",
+                place=hardware.name,
+                lever="give more seconds, or no budget: only a search to the end tells whether there is one",
+            )
+        raise NoMappingError(diagnose(space, model, budget_s), hardware.name)
     return SearchResult(
         mapping=decode(problem, hardware, found.batch, 0),
         stats=statistics(problem, hardware, model, found.batch, run_batch(model, found.batch, detail=True)),

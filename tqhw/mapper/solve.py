@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
 from tqhw.engine import Batch, Model
+from tqhw.engine.model import Floats
 from tqhw.mapper.ahead import energy_ahead, least_words
 from tqhw.mapper.answer import OBJECTIVES
 from tqhw.mapper.bounds import Outside
+from tqhw.mapper.coarse import count_pairs, narrowed, whole
 from tqhw.mapper.explore import EXHAUSTED, FULL_STACK, explore
 from tqhw.mapper.fronts import Fronts, Scratch, sweep
-from tqhw.mapper.loops import Choices
-from tqhw.mapper.mapspace import Mapspace
+from tqhw.mapper.loops import Choices, build_choices
+from tqhw.mapper.mapspace import Mapspace, most_units
 from tqhw.mapper.points import HEAD, WIDTH, Plan
 from tqhw.mapper.pricing import SLACK, Best, Clock, OutOfTimeError
 from tqhw.mapper.stack import grown, make_leaves, make_stack
@@ -23,6 +27,11 @@ from tqhw.mapper.tables import Space, build_costs, build_space
 FEW_SLOTS, FEW_POINTS, MANY_POINTS = 4, 8, 32  # points per tile where few, and where many slots have free loops
 STEPS, TILES = 50, 128  # nodes, and tiles of a sweep, between two looks at the clock
 BATCH = 256  # mappings priced at once
+PAIRS = 50_000  # tiles inside tiles that take well below a second
+PAIRS_PER_S, TILES_PER_S = 1_000_000, 1_000_000  # sweeping and tables, with room to spare
+MASKS, GLANCES = 64, 8  # choices looked at for a first mapping, and those of the first glance
+
+Lists = Sequence[Sequence[int]]
 
 
 @dataclass(frozen=True)
@@ -38,32 +47,67 @@ class Outcome:
     tightness: float
 
 
+@dataclass(frozen=True)
+class Ground:
+    """What the searches under all keep/bypass choices share."""
+
+    space: Mapspace
+    model: Model
+    objective: str
+    choices: Choices
+    tables: Space
+    words: Floats  # [S] that any level moves at least
+
+    @staticmethod
+    def over(space: Mapspace, model: Model, objective: str, choices: Choices, lists: Lists) -> Ground:
+        """The tables of the tiles that are made of the divisors ``lists``."""
+        tables = build_space(space, model, lists)
+        work, words = make_scratch(len(tables.bounds), len(tables.relevant), 1), np.zeros(len(tables.relevant))
+        least_words(tables, work.tile, work.shares, words)
+        return Ground(space, model, objective, choices, tables, words)
+
+
 def solve(space: Mapspace, model: Model, objective: str, budget_s: float | None = None, first: bool = False) -> Outcome:
     """The best mapping of the space, and a bound below every mapping of it; with ``first``, any mapping that fits."""
-    clock = Clock(budget_s)
-    tables, choices = build_space(space, model)
     best = Best(space, model, objective)
-    searches = [MaskSearch(space, tables, choices, model, mask, objective) for mask in space.masks()]
-    if not searches:
+    if math.prod(map(most_units, space.slots)) < space.least_used:
         return Outcome(None, math.inf, math.inf, True, 0, 0, math.inf)
-    proved = False
+    choices = build_choices(space, model)
+    glance = None if budget_s is None else Ground.over(space, model, objective, choices, narrowed(space, 0))
+    if glance is not None:
+        look(glance, best)  # before the clock starts: this loads the kernels
+    clock = Clock(budget_s)
+    clock.armed = best.batch is not None
+    searches: list[MaskSearch] = []
+    proved, begun = False, False
     try:
-        for one in searches:
+        if budget_s is not None and not (first and best.batch is not None):
+            scout(space, model, objective, choices, best, clock, budget_s)
+        if first and best.batch is not None:
+            raise OutOfTimeError
+        ground = Ground.over(space, model, objective, choices, whole(space))
+        for mask in space.masks():
+            one = MaskSearch(ground, mask)
             one.sweep_inside(clock)
             if budget_s is not None and best.batch is None:
-                one.dive(best, clock)  # from here on there is something to show, whenever the time is over
+                one.dive(best, clock)
+            one.release()
+            searches.append(one)
+        begun = True
         searches.sort(key=lambda one: one.lower_bound)
-        for limit in limits(searches[0].lower_bound):
+        for limit in limits(min((one.lower_bound for one in searches), default=math.inf)):
             for one in searches:
                 if one.lower_bound < min(limit, best.value * (1.0 - SLACK)):
                     one.sweep_outside(min(limit, best.value), clock)
                     one.run(best, limit, clock, first)
-            proved = min(one.lower_bound for one in searches) >= best.value * (1.0 - SLACK)
+            proved = min((one.lower_bound for one in searches), default=math.inf) >= best.value * (1.0 - SLACK)
             if proved or (first and best.batch is not None):
                 break
     except OutOfTimeError:
-        proved = min(one.lower_bound for one in searches) >= best.value * (1.0 - SLACK)
-    bound = min(one.lower_bound for one in searches)
+        pass
+    # A choice that was not begun may hold anything.
+    bound = min((one.lower_bound for one in searches), default=math.inf) if begun else 0.0
+    proved = bound >= best.value * (1.0 - SLACK)
     return Outcome(
         best.batch,
         best.value,
@@ -75,6 +119,48 @@ def solve(space: Mapspace, model: Model, objective: str, budget_s: float | None 
     )
 
 
+def look(ground: Ground, best: Best) -> None:
+    """Takes a mapping of a tiny part of the space, if one is near."""
+    clock = Clock(None)
+    for mask in islice(ground.space.masks(), GLANCES):
+        one = MaskSearch(ground, mask)
+        one.sweep_inside(clock)
+        one.dive(best, clock, GLANCES)
+        if best.batch is not None:
+            return
+
+
+def scout(
+    space: Mapspace, model: Model, objective: str, choices: Choices, best: Best, clock: Clock, budget_s: float
+) -> None:
+    """Searches growing parts of a space that is too large to be swept in a small share of the budget.
+
+    Takes a quarter of the budget, or all of it where not even the tables of the whole space could be made.
+    """
+    lists = whole(space)
+    tiles, pairs = math.prod(map(len, lists)), count_pairs(space, lists)
+    if pairs <= PAIRS_PER_S * budget_s:
+        return
+    part = clock if tiles > TILES_PER_S * budget_s else clock.part(0.25)
+    most = PAIRS
+    try:
+        while (lists := narrowed(space, most)) != whole(space):
+            ground = Ground.over(space, model, objective, choices, lists)
+            for mask in islice(space.masks(), MASKS):
+                one = MaskSearch(ground, mask)
+                one.sweep_inside(part)
+                one.dive(best, part)
+                one.run(best, math.inf, part)
+            if most > pairs:
+                return
+            most *= 4
+    except OutOfTimeError:
+        if part is clock:
+            raise
+    finally:
+        clock.armed = best.batch is not None
+
+
 def limits(floor: float) -> list[float]:
     """What the best mapping may cost, tried one after the other: most are within a few percent of the floor."""
     return [floor * factor for factor in (1.15, 1.5, 2.5) if floor > 0.0] + [math.inf]
@@ -83,28 +169,18 @@ def limits(floor: float) -> list[float]:
 class MaskSearch:
     """The search under one keep/bypass choice."""
 
-    def __init__(
-        self,
-        space: Mapspace,
-        tables: Space,
-        choices: Choices,
-        model: Model,
-        mask: tuple[tuple[bool, ...], ...],
-        objective: str,
-    ) -> None:
-        self.tables, self.choices = tables, choices
-        self.objective = OBJECTIVES.index(objective)
-        self.costs = build_costs(space, model, mask, energy=objective != "latency")
+    def __init__(self, ground: Ground, mask: tuple[tuple[bool, ...], ...]) -> None:
+        space, tables = ground.space, ground.tables
+        self.tables, self.choices, self.n_levels = tables, ground.choices, len(ground.model.mesh_x)
+        self.objective = OBJECTIVES.index(ground.objective)
+        self.costs = build_costs(space, ground.model, mask, energy=ground.objective != "latency")
         n_slots, n_dims, n_spaces = len(tables.level), len(tables.bounds), len(tables.relevant)
         live = sum(not slot.spatial and any(f[-1] > 1 for f in slot.factors) for slot in space.slots)
         self.n_points = FEW_POINTS if live <= FEW_SLOTS else MANY_POINTS
         self.work = make_scratch(n_dims, n_spaces, 1)
         self.out = make_outside(n_slots, n_dims, n_spaces)
-        self.leaves = make_leaves(BATCH, len(model.mesh_x), n_dims)
-        self.fronts = make_fronts(n_slots, len(tables.digits), self.work.rows.shape[1])
-        words = np.zeros(n_spaces)
-        least_words(tables, self.work.tile, self.work.shares, words)
-        self.ahead_pj = energy_ahead(tables, self.costs, words)
+        self.ahead_pj = energy_ahead(tables, self.costs, ground.words)
+        self.fronts = make_fronts(n_slots, 0, self.work.rows.shape[1])
         # The slot from which on no units are left outside: what is inside of it has a floor, and is swept once.
         self.inner = min(n_slots - 2, int(np.flatnonzero(~self.costs.units_left[1:])[0]))
         self.inner_rows = 0
@@ -113,16 +189,22 @@ class MaskSearch:
 
     def sweep_inside(self, clock: Clock) -> None:
         """Sweeps the fronts up to the last spatial slot; afterwards the lower bound is known."""
+        if self.fronts.rows.shape[1] == 0:
+            self.fronts = make_fronts(len(self.tables.level), len(self.tables.digits), self.work.rows.shape[1])
         self.inner_rows = 0
         for q in range(self.inner + 1):
             self.inner_rows = self._sweep(q, self.inner_rows, math.inf, clock)
         if self.inner >= 0:
             self.lower_bound = max(self.lower_bound, float(self.fronts.floor[self.inner]))
 
-    def dive(self, best: Best, clock: Clock) -> None:
-        """Looks for a first mapping, on fronts of one point."""
+    def release(self) -> None:
+        """Gives the fronts back; those of one point are quick to sweep again, and there may be thousands."""
+        self.fronts = make_fronts(len(self.tables.level), 0, self.work.rows.shape[1])
+
+    def dive(self, best: Best, clock: Clock, looks: int | None = None) -> None:
+        """Looks for a first mapping, on fronts of one point; ``looks``: how often at most."""
         self._sweep_limited(math.inf, clock)
-        self.run(best, math.inf, clock, first=True)
+        self.run(best, math.inf, clock, first=True, looks=looks)
 
     def sweep_outside(self, limit: float, clock: Clock) -> None:
         """Sweeps the fronts of the slots but the outermost in full, as far as mappings stay below ``limit``."""
@@ -138,6 +220,7 @@ class MaskSearch:
             rows = self._sweep(q, rows, limit, clock)
         n_slots, n_dims, n_spaces = len(self.tables.level), len(self.tables.bounds), len(self.tables.relevant)
         self.stack = make_stack(n_slots, n_dims, n_spaces, room=1 << 14)
+        self.leaves = make_leaves(BATCH, self.n_levels, n_dims)
 
     def _sweep(self, q: int, used: int, limit: float, clock: Clock) -> int:
         """Sweeps one slot; returns the rows used. Raises OutOfTimeError."""
@@ -146,7 +229,7 @@ class MaskSearch:
         begin = 0
         while begin < n_tiles:
             clock.check()
-            end = min(begin + TILES, n_tiles)
+            end = min(begin + self._tiles_at_once(q, begin, clock), n_tiles)
             begin, used = sweep(
                 self.tables,
                 self.costs,
@@ -167,14 +250,24 @@ class MaskSearch:
                 self.fronts = self.fronts._replace(points=np.concatenate([points, np.zeros_like(points)]))
         return used
 
-    def run(self, best: Best, limit: float, clock: Clock, first: bool = False) -> None:
+    def _tiles_at_once(self, q: int, begin: int, clock: Clock) -> int:
+        """How many tiles to sweep between two looks at the clock: large ones have many tiles inside."""
+        if math.isinf(clock.end):
+            return TILES
+        digits = self.tables.digits[begin : begin + TILES]
+        inside = self.tables.n_below[q, np.arange(digits.shape[1]), digits].prod(axis=1).cumsum()
+        return max(1, int(np.searchsorted(inside, PAIRS)))
+
+    def run(self, best: Best, limit: float, clock: Clock, first: bool = False, looks: int | None = None) -> None:
         """Explores until nothing is left that could be better. Raises OutOfTimeError, with the bound as it is then."""
         wanted = 1
         done = False
+        steps = STEPS if math.isinf(clock.end) else max(1, min(STEPS, PAIRS // len(self.tables.digits)))
         try:
-            while not done and not (first and best.batch is not None):
+            while not done and not (first and best.batch is not None) and looks != 0:
                 clock.check()
-                done, found = self._explore(min(limit, best.value * (1.0 - SLACK)), wanted, STEPS)
+                looks = None if looks is None else looks - 1
+                done, found = self._explore(min(limit, best.value * (1.0 - SLACK)), wanted, steps)
                 if found and best.price(self.leaves, found, self.costs.keep):
                     clock.armed = True
                     wanted = 1
@@ -226,7 +319,7 @@ def make_fronts(n_slots: int, n_tiles: int, width: int) -> Fronts:
         np.zeros((n_slots, n_tiles), np.int64),
         np.zeros((n_slots, n_tiles)),
         np.zeros(n_slots),
-        np.zeros((max(4096, 2 * n_tiles), width)),
+        np.zeros((max(4096, 2 * n_tiles) if n_tiles else 0, width)),
     )
 
 

@@ -6,6 +6,7 @@ Q slots (innermost first), S data spaces, R ranks with a halo (two are kept, mor
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -13,9 +14,8 @@ import numpy as np
 
 from tqhw.engine import Model
 from tqhw.engine.model import Bools, Floats, Ints
-from tqhw.mapper.factors import divisors
-from tqhw.mapper.loops import Choices, build_choices, relevances
-from tqhw.mapper.mapspace import Mapspace
+from tqhw.mapper.loops import relevances
+from tqhw.mapper.mapspace import Mapspace, most_units
 
 HALO_RANKS = 2
 
@@ -43,6 +43,7 @@ class Space(NamedTuple):
     computes: float
     output: int  # the read-write data space
     least_used: int
+    most_units: Floats  # [Q + 1] that the spatial slots from here on can use
 
 
 class Costs(NamedTuple):
@@ -59,11 +60,10 @@ class Costs(NamedTuple):
     constant_pj: float  # the compute units' energy
 
 
-def build_space(space: Mapspace, model: Model) -> tuple[Space, Choices]:
-    """Tables of a mapspace."""
+def build_space(space: Mapspace, model: Model, lists: Sequence[Sequence[int]]) -> Space:
+    """Tables of a mapspace; tiles are made of the divisors ``lists`` of every dimension, 1 and the bound among them."""
     problem = space.problem
     n_dims, n_slots = len(model.bounds), len(space.slots)
-    lists = [divisors(int(b)) for b in model.bounds]
     widest = max(len(x) for x in lists)
     n_divisors = np.array([len(x) for x in lists], np.int64)
     divisor = np.ones((n_dims, widest), np.int64)
@@ -97,7 +97,7 @@ def build_space(space: Mapspace, model: Model) -> tuple[Space, Choices]:
                 if halo < HALO_RANKS:
                     extent[s, halo] = spans[s, r]
                 halo += 1
-    tables = Space(
+    return Space(
         n_divisors=n_divisors,
         divisor=divisor,
         radix=radix,
@@ -118,8 +118,8 @@ def build_space(space: Mapspace, model: Model) -> tuple[Space, Choices]:
         computes=float(problem.computes),
         output=int(np.flatnonzero(model.read_write)[0]),
         least_used=space.least_used,
+        most_units=np.array([math.prod(map(most_units, space.slots[q:])) for q in range(n_slots + 1)], np.float64),
     )
-    return tables, build_choices(space, model)
 
 
 def build_costs(space: Mapspace, model: Model, mask: tuple[tuple[bool, ...], ...], energy: bool = True) -> Costs:
