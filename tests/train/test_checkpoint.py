@@ -183,3 +183,15 @@ def test_weights_that_became_nan_are_not_kept(tmp_path):
     with pytest.raises(TqhwError, match=r"'fc.bias' holds NaN or infinity after epoch 2"):
         train(model, digits(), CONFIG, spoil, keep=Checkpoints(tmp_path, RECIPE))
     assert len(run(tmp_path, resume=True).history) == 3
+
+
+@pytest.mark.parametrize("change", [{"train": None}, {"history": 3}, {"history": [{"epoch": 0}]}, {"quantization": 8}])
+def test_a_header_that_does_not_say_how_it_was_trained_is_refused(tmp_path, change):
+    run(tmp_path)
+    path = tmp_path / "checkpoint.safetensors"
+    with safe_open(path, framework="pt") as file:
+        header = json.loads(file.metadata()["tqhw"])
+    save_file({"x": torch.ones(1)}, path, {"tqhw": json.dumps({**header, **change})})
+    for read in (lambda: extent_of(path), lambda: run(tmp_path, resume=True)):
+        with pytest.raises(TqhwError, match=r"is damaged: its header does not say how it was trained"):
+            read()

@@ -21,6 +21,7 @@ from tqhw.train.health import first_broken_tensor
 KIND: Final = "checkpoint"
 VERSION: Final = 1
 CHECKPOINT: Final = "checkpoint.safetensors"
+_RECORD: Final = {"epoch", "learning_rate", "losses", "top1"}
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def restore(
     keep: Checkpoints, model: nn.Module, optimizer: torch.optim.Optimizer, config: TrainConfig
 ) -> list[EpochRecord]:
     """Loads model and optimizer, and returns the epochs done, where the checkpoint is of this very run."""
-    header = read_header(keep.path, KIND, VERSION)
+    header = _header(keep.path)
     _refuse_another_run(keep, header, quantization_json(model), asdict(config))
     tensors = read_tensors(keep.path)
     load_model(keep.path, tensors, model)
@@ -134,8 +135,30 @@ def restore(
 
 def extent_of(path: Path) -> Extent:
     """How far the training is that left the checkpoint ``path``."""
-    header = read_header(path, KIND, VERSION)
+    header = _header(path)
     return Extent(len(header["history"]), header["train"]["epochs"])
+
+
+def _header(path: Path) -> dict[str, Any]:
+    """The header of a checkpoint that says all that :func:`save` lets it say."""
+    header = read_header(path, KIND, VERSION)
+    records = header.get("history")
+    training = header.get("train")
+    said = (
+        isinstance(training, dict)
+        and isinstance(training.get("epochs"), int)
+        and isinstance(header.get("recipe"), dict)
+        and isinstance(header.get("quantization", ""), dict | None)
+        and isinstance(records, list)
+        and all(isinstance(record, dict) and _RECORD <= record.keys() for record in records)
+    )
+    if not said:
+        raise TqhwError(
+            "is damaged: its header does not say how it was trained",
+            place=str(path),
+            lever="train anew, or take another copy of it",
+        )
+    return header
 
 
 def load_model(path: Path, tensors: Mapping[str, torch.Tensor], model: nn.Module) -> None:
