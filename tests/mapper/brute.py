@@ -48,10 +48,14 @@ def mappings(space: Mapspace) -> Iterator[tuple[np.ndarray, ...]]:
         for d, name in enumerate(dims)
     ]
     masks = [np.array(mask) for mask in space.masks()]
+    least_utilization = max(level.constraints.min_utilization for level in space.hardware.levels)
     for combination in itertools.product(*per_dimension):
         factors = np.array(combination).T
-        used = np.prod([factors[q].prod() for q, slot in enumerate(space.slots) if slot.spatial], initial=1)
-        if used < space.least_used:
+        utilization = 1.0
+        for row, slot in zip(factors, space.slots, strict=True):
+            if slot.spatial:
+                utilization *= float(row.prod()) / (slot.fanout[0] * slot.fanout[1])
+        if utilization < least_utilization:
             continue
         for variant in itertools.product(*(slot_variants(space, q, factors[q]) for q in range(len(space.slots)))):
             temporal = np.ones((n_levels, n_dims), np.int64)

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.mapper.custom import MACHINES, build, shape
 from tests.mapper.places import conv, machine
 from tqhw.errors import TqhwError
 from tqhw.mapper import MappingCache, NoMapping, NoMappingError, Task, cache_key, search, search_many
 from tqhw.mapper.cache import default_path
-from tqhw.spec import LoopConstraint
+from tqhw.spec import LoopConstraint, make_problem
 
 SMALL = conv(C=4, M=4, R=3, P=4)
 OTHER = conv(C=2, M=8, S=3, Q=4)
@@ -224,3 +225,12 @@ def test_many_answers_a_layer_without_mapping(eyeriss):
 def test_many_refuses_no_jobs(eyeriss):
     with pytest.raises(TqhwError, match="0 jobs cannot search"):
         search_many([Task(SMALL, *eyeriss)], jobs=0)
+
+
+def test_costs_below_nothing_are_refused():
+    # Outputs [P * 9]: eight of nine words of its box are never written, and each is credited.
+    holes = shape("holes", "KP", "a", Weights="[[[K]]]", Inputs="[[[P]]]", Outputs="[[[K]],[[P,a]]]")
+    problem = make_problem(holes, {"K": 6, "P": 5, "a": 9}, "layer")
+    with pytest.raises(TqhwError, match="a mapping of holes costs less than nothing: Outputs leaves words") as caught:
+        search(problem, *build(MACHINES["line"]))
+    assert caught.value.place == "layer"

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from tests.mapper.brute import best_of_all
+from tests.mapper.custom import CUSTOM, MACHINES, build, problem_of
 from tests.mapper.places import conv, machine
 from tqhw.engine import build_model
 from tqhw.mapper.mapspace import build_mapspace
 from tqhw.mapper.solve import solve
-from tqhw.spec import BMM, MATMUL, Problem, make_problem
+from tqhw.spec import BMM, ERT, MATMUL, Hardware, Problem, make_problem
 
 MATMULS = {
     "matmul": make_problem(MATMUL, {"M": 4, "K": 6, "N": 2}),
@@ -61,11 +63,11 @@ CASES = [
 ]
 
 
-def check(architecture: str, objective: str, problem: Problem) -> bool:
-    """Compares the search with the enumeration; False if there are too many mappings for that."""
-    hardware, ert = machine(architecture)
+def check(architecture: str | tuple[Hardware, ERT], objective: str, problem: Problem, most: int = 200_000) -> bool:
+    """Compares the search with the enumeration; False if there are more than ``most`` mappings."""
+    hardware, ert = machine(architecture) if isinstance(architecture, str) else architecture
     space, model = build_mapspace(problem, hardware), build_model(problem, hardware, ert)
-    truth = best_of_all(space, model, objective)
+    truth = best_of_all(space, model, objective, most)
     if truth is None:
         return False
     least, _ = truth
@@ -92,6 +94,68 @@ def test_equals_enumeration(architecture, objective, given):
 )
 def test_equals_enumeration_on_drawn_layers(architecture, objective, dimensions, coefficients):
     assume(check(architecture, objective, conv(**dimensions, **coefficients)))
+
+
+# (machine, objective, shape, bounds, coefficients); each was once answered wrongly, and called proved.
+ONCE_WRONG = [
+    ("private_buffers", "energy", "transposed", (1, 4, 6), (3, 3)),
+    ("row", "energy", "three_halos", (3, 2, 5), (2, 1)),
+    ("line", "energy", "two_diagonals", (3, 6, 6), (2, 1)),
+    ("chips", "latency", "transposed", (2, 4, 2), (1, 1)),
+    ("chips_of_units", "latency", "triple", (6, 1, 4, 1), (1, 1, 1)),
+]
+
+
+@pytest.mark.parametrize("name, objective, shape, bounds, coefficients", ONCE_WRONG)
+def test_equals_enumeration_on_custom_shapes(name, objective, shape, bounds, coefficients):
+    assert check(build(MACHINES[name]), objective, problem_of(shape, bounds, coefficients))
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(
+    st.sampled_from(sorted(MACHINES)),
+    st.sampled_from(["energy", "edp", "latency"]),
+    st.sampled_from(sorted(CUSTOM)),
+    st.tuples(*[st.sampled_from([1, 2, 3, 4, 6])] * 4),
+    st.tuples(*[st.sampled_from([1, 1, 2, 3])] * 3),
+)
+def test_equals_enumeration_on_drawn_custom_shapes(name, objective, shape, bounds, coefficients):
+    assume(check(build(MACHINES[name]), objective, problem_of(shape, bounds, coefficients), most=8_000))
+
+
+@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(
+    st.sampled_from(["chips", "chips_of_units"]),
+    st.sampled_from(["energy", "edp", "latency"]),
+    st.dictionaries(st.sampled_from("CMRSNPQG"), st.sampled_from([2, 3, 4, 5, 6]), min_size=1, max_size=3),
+)
+def test_equals_enumeration_on_several_chips(name, objective, dimensions):
+    assume(check(build(MACHINES[name]), objective, conv(**dimensions), most=8_000))
+
+
+@pytest.mark.parametrize(
+    "units, least, possible",
+    [
+        ((25,), 0.28, True),  # 7 of 25, where 0.28 * 25 is above 7
+        ((5, 5), 0.28, False),  # 1/5 * 7/5 is below 0.28 in doubles; Timeloop refuses it
+        ((25,), 0.29, False),
+    ],
+)
+def test_utilization_is_compared_as_timeloop_does(units, least, possible):
+    hardware, ert = build(
+        (
+            "- !Component {name: DRAM, class: DRAM, attributes: {datawidth: 8}}",
+            *(f"- !Container {{name: U{i}, spatial: {{meshX: {n}}}}}" for i, n in enumerate(units)),
+            "- !Component {name: mac, class: compute}",
+        )
+    )
+    levels = tuple(replace(v, constraints=replace(v.constraints, min_utilization=least)) for v in hardware.levels)
+    hardware = replace(hardware, levels=levels)
+    problem = make_problem(MATMUL, {"M": 7, "K": 1, "N": 1})
+    space, model = build_mapspace(problem, hardware), build_model(problem, hardware, ert)
+    found = solve(space, model, "energy")
+    assert (found.batch is not None) == possible
+    assert found.value == best_of_all(space, model, "energy")[0]
 
 
 def test_same_answer_twice():

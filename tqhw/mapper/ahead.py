@@ -88,13 +88,16 @@ def keep_floor(space: Space, costs: Costs, level: int, t: int, shares: Floats) -
 
 
 @part
-def floor_of(space: Space, objective: int, ahead_pj: float, shares: Floats, point: Floats) -> float:
-    """The objective of every mapping that continues a point, at least; no units are left outside."""
+def floor_of(space: Space, objective: int, q: int, ahead_pj: float, shares: Floats, point: Floats) -> float:
+    """The objective of every mapping that continues a point of slot q, at least.
+
+    ``ahead_pj`` is -inf where units are left outside: nothing is known of the energy then, and all may be used.
+    """
     energy = ahead_pj + point[C]
     for s in range(shares.shape[0]):
         at = HEAD + s * WIDTH
         energy += (point[at + A] + point[at + OPEN]) * shares[s] + point[at + SHUT]
-    return objective_of(objective, energy, space.computes / point[U])
+    return objective_of(objective, energy, space.computes / (point[U] * space.most_units[q + 1]))
 
 
 def energy_ahead(space: Space, costs: Costs, words: Floats) -> Floats:

@@ -74,8 +74,9 @@ def look_outside(space: Space, n_loops: int, out: Outside) -> None:
                     if move == step:
                         slide += part
             visits *= out.bound[i]
-        out.full[s] = full
-        out.slide[s] = slide
+        # Where a dimension stands in two ranks, the walk along one rank tells nothing: 0 is below whatever moves.
+        out.full[s] = 0.0 if space.tangled[s] else full
+        out.slide[s] = 0.0 if space.tangled[s] else slide
 
 
 @part

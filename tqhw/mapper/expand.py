@@ -128,6 +128,7 @@ def expand(
                     first_point(space, costs, work.start[0])
                 for s in range(n_spaces):
                     multicast, gain, reach = spatial_gains(space, costs, q, s, work.factors, work.tile, work.above)
+                    linked = linked or space.tangled[s]
                     if reach > 0.0 and links_possible(out, s, reach):
                         linked = True
                         multicast *= gain
@@ -138,7 +139,7 @@ def expand(
                         links_to_macs(space, s, work.start[0])
                 for d in range(n_dims):
                     used *= work.factors[d]
-                    if not space.relevant[space.output, d]:
+                    if space.copies[d]:
                         first_visits *= work.factors[d]
             for o in range(n_options):
                 row = choices.start[q, mask] + o
@@ -213,7 +214,7 @@ def descend_to(
     if space.spatial[q]:
         for d in range(n_dims):
             used *= work.factors[d]
-            if not space.relevant[space.output, d]:
+            if space.copies[d]:
                 first_visits *= work.factors[d]
     stack.tile[q - 1] = inside
     stack.settled[q - 1] = stack.settled[q]

@@ -198,7 +198,7 @@ def sweep_tile(
             for k in range(begin, begin + rows):
                 point = fronts.points[k] if q > 0 else work.start[k]
                 if temporal:
-                    if below and floor_of(space, objective, ahead_pj, work.ideal, point) >= limit:
+                    if below and floor_of(space, objective, q - 1, ahead_pj, work.ideal, point) >= limit:
                         continue
                     total = temporal_cost(space, costs, q, inner, work.factors, work.tile, work.plan, point)
                     if total >= roof:
@@ -208,7 +208,7 @@ def sweep_tile(
                         roof = min(roof, ceiling(work.point))
                 elif not spatial_step(space, costs, q, work.factors, work.tile, work.above, o == 1, point, work.point):
                     continue
-                floor = floor_of(space, objective, ahead_pj, work.shares, work.point)
+                floor = floor_of(space, objective, q, ahead_pj, work.shares, work.point)
                 if floor < limit:
                     fronts.floor[q] = min(fronts.floor[q], floor)
                     n = insert(work.rows, n, work.point, spread)

@@ -37,6 +37,7 @@ class Relevance:
 
     relevant: frozenset[int]
     sliding: frozenset[int]  # dimensions of the ranks that sum several of them; empty without a halo
+    tangled: bool  # one of those stands in two ranks
 
 
 def relevances(model: Model) -> tuple[Relevance, ...]:
@@ -47,7 +48,11 @@ def relevances(model: Model) -> tuple[Relevance, ...]:
         used = (model.coefficients[s] != 0) & live
         slides = used[used.sum(axis=1) > 1].any(axis=0) if (used.sum(axis=1) > 1).any() else np.zeros_like(live)
         result.append(
-            Relevance(frozenset(np.flatnonzero(used.any(axis=0)).tolist()), frozenset(np.flatnonzero(slides).tolist()))
+            Relevance(
+                frozenset(np.flatnonzero(used.any(axis=0)).tolist()),
+                frozenset(np.flatnonzero(slides).tolist()),
+                bool((slides & (used.sum(axis=0) > 1)).any()),
+            )
         )
     return tuple(result)
 

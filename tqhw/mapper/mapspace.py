@@ -13,6 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import permutations
 
+import numpy as np
+
+from tqhw.engine.model import Bools, Ints
 from tqhw.errors import TqhwError
 from tqhw.mapper.factors import count_factorizations, divisors
 from tqhw.mapper.slots import Slot, spatial_slot, temporal_slot
@@ -28,6 +31,7 @@ class Mapspace:
     slots: tuple[Slot, ...]
     keep: tuple[tuple[bool | None, ...], ...]  # [level][data space]; None: free
     least_used: int  # compute units that a mapping must use
+    min_utilization: float  # the share of all, as :meth:`busy_enough` compares it
     warnings: tuple[str, ...]
 
     @property
@@ -50,6 +54,17 @@ class Mapspace:
         """Points of the space, as Timeloop counts them."""
         return math.prod(self.sizes.values())
 
+    def busy_enough(self, spatial: Ints) -> Bools:
+        """Whether mappings of spatial factors [B, L, D] use as many units as the constraints ask for. Axis B.
+
+        In doubles, fan-out by fan-out from the innermost, as Timeloop does (``Uber::AssignSpatialTilingDirections``).
+        """
+        utilization = np.ones(len(spatial))
+        for slot in self.slots:
+            if slot.spatial:
+                utilization *= spatial[:, slot.level].prod(axis=1) / (slot.fanout[0] * slot.fanout[1])
+        return utilization >= self.min_utilization
+
     def masks(self) -> Iterator[tuple[tuple[bool, ...], ...]]:
         """All keep/bypass choices [level][data space] that keep every data space somewhere, in a fixed order."""
         free = [(i, s) for i, level in enumerate(self.keep) for s, kept in enumerate(level) if kept is None]
@@ -70,7 +85,9 @@ def build_mapspace(problem: Problem, hardware: Hardware) -> Mapspace:
     warnings: list[str] = []
     slots: list[Slot] = []
     keep: list[tuple[bool | None, ...]] = []
-    least_used = 1
+    min_utilization = max((level.constraints.min_utilization for level in hardware.levels), default=0.0)
+    # Rounded down a little: what is on the edge is decided by busy_enough.
+    least_used = max(1, math.ceil(min_utilization * hardware.compute.instances * (1.0 - 1e-12)))
     for i, level in enumerate(hardware.levels):
         place = f"constraints of {level.node}"
         if level.fanout > 1:
@@ -86,8 +103,9 @@ def build_mapspace(problem: Problem, hardware: Hardware) -> Mapspace:
                 for value in kept.values()
             )
         )
-        least_used = max(least_used, math.ceil(level.constraints.min_utilization * hardware.compute.instances))
-    space = Mapspace(problem, hardware, tuple(slots), tuple(keep), least_used, tuple(dict.fromkeys(warnings)))
+    space = Mapspace(
+        problem, hardware, tuple(slots), tuple(keep), least_used, min_utilization, tuple(dict.fromkeys(warnings))
+    )
     _check(space)
     return space
 

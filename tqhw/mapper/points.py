@@ -49,6 +49,8 @@ def halo_share(space: Space, s: int, y: int, bound: int, tile: Ints, extent: flo
 
     ``tile``: iterations per dimension inside the loop. See "Sliding" in docs/mapper.md for the three cases.
     """
+    if space.tangled[s]:
+        return 0.0
     share = min(1.0, space.coefficient[s, y] * tile[y] / extent)
     for z in range(tile.shape[0]):
         # With a loop of the rank's other dimension outside, moves may cancel: a return can be free.
@@ -155,6 +157,8 @@ def spatial_gains(
                 sliding *= factors[d]
     if sliding == 1.0:
         return multicast, 1.0, 0.0
+    if space.tangled[s]:
+        return multicast * sliding, 1.0, 0.0
     level = space.level[q]
     # Elements whose offsets along a rank agree share their words; links save words only right above a keeping level.
     below_keeps = level == 0 or costs.keep[level - 1, s]
@@ -227,11 +231,12 @@ def spatial_step(
         multicast, gain, reach = spatial_gains(space, costs, q, s, factors, tile, above)
         if s == space.output:
             for d in range(n_dims):
-                if not space.relevant[s, d]:
+                if space.copies[d]:
                     out[E] *= factors[d]
         if linked and reach > 0.0:
             any_link = True
-            out[LINK] = max(out[LINK], reach)
+            if space.linkable:
+                out[LINK] = max(out[LINK], reach)
             multicast *= gain
             out[at + A] /= gain
         if space.level[q] == 0 and multicast > 1.0:

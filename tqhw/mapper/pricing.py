@@ -47,7 +47,7 @@ class Best:
     """The best mapping so far, and what pricing showed."""
 
     def __init__(self, space: Mapspace, model: Model, objective: str) -> None:
-        self.objective, self.model, self.least_used = objective, model, space.least_used
+        self.objective, self.model, self.space = objective, model, space
         self.work: Work = make_work(model)
         self.value = math.inf
         self.batch: Batch | None = None
@@ -60,10 +60,11 @@ class Best:
         counts = run_batch(self.model, batch, work=self.work)
         energy, cycles = counts.energy_pj, counts.cycles.astype(np.float64)
         value = {"energy": energy, "edp": energy * cycles, "latency": cycles}[self.objective]
-        used = batch.spatial.prod(axis=(1, 2))
-        value = np.where((counts.rule == 0) & (used >= self.least_used), value, np.inf)
+        value = np.where((counts.rule == 0) & self.space.busy_enough(batch.spatial), value, np.inf)
         self.evaluated += n
-        self.tightness = min(self.tightness, float((value / leaves.bound[:n]).min()))
+        bound = leaves.bound[:n]
+        ratio = np.divide(value, bound, out=np.full(n, np.inf), where=bound > 0.0)  # a bound of 0 says nothing
+        self.tightness = min(self.tightness, float(ratio.min()))
         i = int(value.argmin())
         if not value[i] < self.value * (1.0 - SLACK):
             return False

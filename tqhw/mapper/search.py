@@ -30,8 +30,9 @@ def search(
     """The best mapping of the whole mapspace.
 
     Without a budget the search runs until the answer is proved; with one it returns the best so far and a bound.
-    Raises TqhwError for an unknown objective, a budget of 0 or less, one that ended without any mapping, and bad
-    constraints; NoMappingError, with a diagnosis, where no mapping fits.
+    Raises TqhwError for an unknown objective, a budget of 0 or less, one that ended without any mapping, bad
+    constraints, and outputs with so many holes that a mapping would cost less than nothing; NoMappingError, with a
+    diagnosis, where no mapping fits.
     """
     check_options(objective, budget_s)
     if cache is None:
@@ -67,6 +68,13 @@ def _searched(problem: Problem, hardware: Hardware, ert: ERT, objective: str, bu
                 lever="give more seconds, or no budget: only a search to the end tells whether there is one",
             )
         raise NoMappingError(diagnose(space, model, budget_s), hardware.name)
+    if found.value < 0.0:
+        raise TqhwError(
+            f"a mapping of {problem.shape.name} costs less than nothing: Outputs leaves words of its box unwritten, "
+            "and Timeloop's count credits a first visit of each of them",
+            place=problem.name,
+            lever="give Outputs a projection without holes; `tqhw evaluate` prices single mappings as they are",
+        )
     return SearchResult(
         mapping=decode(problem, hardware, found.batch, 0),
         stats=statistics(problem, hardware, model, found.batch, run_batch(model, found.batch, detail=True)),

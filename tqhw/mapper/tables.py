@@ -34,6 +34,8 @@ class Space(NamedTuple):
     fanout: Ints  # [Q, 2]
     relevant: Bools  # [S, D] of bound above 1
     halo: Bools  # [S] some rank sums two dimensions
+    tangled: Bools  # [S] and one of these dimensions stands in two ranks: what overlaps is not known
+    linkable: bool  # at most one data space has a halo, so that a point's links can only be its own
     rank: Ints  # [S, D] the halo rank that a dimension moves in, else -1
     coefficient: Ints  # [S, D] its coefficient there
     words: Floats  # [S, N]
@@ -42,6 +44,7 @@ class Space(NamedTuple):
     bounds: Ints  # [D]
     computes: float
     output: int  # the read-write data space
+    copies: Bools  # [D] units over it hold partial copies of the same outputs: it is irrelevant or in a halo
     least_used: int
     most_units: Floats  # [Q + 1] that the spatial slots from here on can use
 
@@ -82,6 +85,7 @@ def build_space(space: Mapspace, model: Model, lists: Sequence[Sequence[int]]) -
                 below[q, d, b, : len(fits)] = fits
                 n_below[q, d, b] = len(fits)
     n_spaces, n_ranks = model.coefficients.shape[:2]
+    output = int(np.flatnonzero(model.read_write)[0])
     spans = 1 + np.einsum("srd,nd->srn", model.coefficients, tile - 1)
     sees = relevances(model)
     rank = np.full((n_spaces, n_dims), -1, np.int64)
@@ -109,6 +113,8 @@ def build_space(space: Mapspace, model: Model, lists: Sequence[Sequence[int]]) -
         fanout=np.array([slot.fanout for slot in space.slots], np.int64),
         relevant=np.array([[d in s.relevant for d in range(n_dims)] for s in sees]),
         halo=np.array([bool(s.sliding) for s in sees]),
+        tangled=np.array([s.tangled for s in sees]),
+        linkable=sum(bool(s.sliding) for s in sees) <= 1,
         rank=rank,
         coefficient=coefficient,
         words=spans.prod(axis=1).astype(np.float64),
@@ -116,7 +122,8 @@ def build_space(space: Mapspace, model: Model, lists: Sequence[Sequence[int]]) -
         iterations=tile.prod(axis=1).astype(np.float64),
         bounds=model.bounds,
         computes=float(problem.computes),
-        output=int(np.flatnonzero(model.read_write)[0]),
+        output=output,
+        copies=np.array([d not in sees[output].relevant or rank[output, d] >= 0 for d in range(n_dims)]),
         least_used=space.least_used,
         most_units=np.array([math.prod(map(most_units, space.slots[q:])) for q in range(n_slots + 1)], np.float64),
     )
