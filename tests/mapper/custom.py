@@ -65,6 +65,21 @@ MACHINES: dict[str, Sequence[str]] = {
     "behind_buffer": (_DRAM, _buffer(12, "Outputs"), _units("PE", 2), _MAC),
     "private_buffers": (_DRAM, _units("PE", 2), _buffer(24, "Weights, Outputs"), _MAC),
     "chips": (_units("Chip", 1, 2), _DRAM, _buffer(8, "Inputs"), _MAC),
+    "throttled_chips": (
+        _units("Chip", 1, 2),
+        _DRAM,
+        "- !Component {name: Buffer, class: SRAM, attributes: {datawidth: 8, block_size: 2, entries: 8, "
+        "read_bandwidth: 2}, constraints: {dataspace: {keep: [Inputs]}, temporal: {permutation: [R]}}}",
+        _MAC,
+    ),
+    "blocks": (
+        "- !Component {name: DRAM, class: DRAM, attributes: {datawidth: 8, block_size: 4}, "
+        "constraints: {temporal: {factors: [Q=1, S=2]}}}",
+        _units("PE", 5, 4),
+        "- !Component {name: Buffer, class: SRAM, attributes: {datawidth: 8, entries: 6}, "
+        "constraints: {dataspace: {keep: [Outputs], bypass: [Weights, Inputs]}}}",
+        _MAC,
+    ),
     "chips_of_units": (_units("Chip", 3), _DRAM, _buffer(8, "Outputs"), _units("PE", 2), _MAC),
 }
 

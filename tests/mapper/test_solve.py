@@ -98,11 +98,10 @@ def test_equals_enumeration_on_drawn_layers(architecture, objective, dimensions,
 
 # (machine, objective, shape, bounds, coefficients); each was once answered wrongly, and called proved.
 ONCE_WRONG = [
-    ("private_buffers", "energy", "transposed", (1, 4, 6), (3, 3)),
+    ("chips", "energy", "transposed", (1, 2, 2), (1, 1)),
+    ("blocks", "energy", "two_halos", (4, 2, 1, 2), (1, 1)),
     ("row", "energy", "three_halos", (3, 2, 5), (2, 1)),
     ("line", "energy", "two_diagonals", (3, 6, 6), (2, 1)),
-    ("chips", "latency", "transposed", (2, 4, 2), (1, 1)),
-    ("chips_of_units", "latency", "triple", (6, 1, 4, 1), (1, 1, 1)),
 ]
 
 
@@ -111,9 +110,14 @@ def test_equals_enumeration_on_custom_shapes(name, objective, shape, bounds, coe
     assert check(build(MACHINES[name]), objective, problem_of(shape, bounds, coefficients))
 
 
+def test_latency_counts_units_outside_of_all_memory():
+    # Two chips, each behind a slow buffer: 11 cycles were once called proved, where 8 are possible.
+    assert check(build(MACHINES["throttled_chips"]), "latency", conv(S=8, Q=2, Wstride=3, Hstride=4, Hdilation=3))
+
+
 @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(
-    st.sampled_from(sorted(MACHINES)),
+    st.sampled_from(sorted(MACHINES.keys() - {"blocks"})),
     st.sampled_from(["energy", "edp", "latency"]),
     st.sampled_from(sorted(CUSTOM)),
     st.tuples(*[st.sampled_from([1, 2, 3, 4, 6])] * 4),

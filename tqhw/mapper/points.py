@@ -185,7 +185,9 @@ def spatial_gains(
                 reach = max(reach, np.inf)
             elif outside == 1 and least <= span:
                 reach = max(reach, span)
-    if not below_keeps or reach == 0.0:
+    if not below_keeps:
+        return multicast * shared, 1.0, reach  # no gain, but what the links carry still depends on the layout
+    if reach == 0.0:
         return multicast * shared, 1.0, 0.0
     return multicast * shared, sliding / shared, reach
 
@@ -233,7 +235,7 @@ def spatial_step(
             for d in range(n_dims):
                 if space.copies[d]:
                     out[E] *= factors[d]
-        if linked and reach > 0.0:
+        if linked and reach > 0.0 and gain > 1.0:
             any_link = True
             if space.linkable:
                 out[LINK] = max(out[LINK], reach)
