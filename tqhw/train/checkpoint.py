@@ -150,7 +150,7 @@ def _header(path: Path) -> dict[str, Any]:
         and isinstance(header.get("recipe"), dict)
         and isinstance(header.get("quantization", ""), dict | None)
         and isinstance(records, list)
-        and all(isinstance(record, dict) and _RECORD <= record.keys() for record in records)
+        and all(isinstance(record, dict) and record.keys() >= _RECORD for record in records)
     )
     if not said:
         raise TqhwError(
