@@ -10,7 +10,7 @@ from tests.mapper.brute import best_of_all
 from tests.mapper.places import conv, machine
 from tqhw.engine import build_model
 from tqhw.errors import TqhwError
-from tqhw.mapper import NoMappingError, pricing, search
+from tqhw.mapper import MappingCache, NoMappingError, pricing, search
 from tqhw.mapper import solve as solving
 from tqhw.mapper.coarse import count_pairs, narrowed, whole
 from tqhw.mapper.factors import divisors
@@ -133,3 +133,16 @@ def test_a_utilization_leaves_the_best_of_those_that_reach_it(objective):
     found = solve(space, model, objective)
     assert found.proved
     assert found.value == pytest.approx(least, rel=1e-11)
+
+
+def test_a_stopped_answer_is_kept_as_what_it_is(monkeypatch, tmp_path):
+    problem, cache = conv(C=8, M=8, P=8, R=3), MappingCache(tmp_path / "mappings.sqlite")
+    with monkeypatch.context() as patch:
+        patch.setattr(pricing, "time", Stopwatch())
+        stopped = search(problem, *machine("two_level_array"), budget_s=1.0, cache=cache)
+    assert not stopped.proved_optimal
+    assert (stopped.lower_bound, stopped.gap) == (0.0, 1.0)
+    again = search(problem, *machine("two_level_array"), budget_s=1.0, cache=cache)
+    assert (again.cached, again.proved_optimal) == (True, False)
+    longer = search(problem, *machine("two_level_array"), cache=cache)
+    assert (longer.cached, longer.proved_optimal) == (False, True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -72,11 +73,13 @@ def solve(space: Mapspace, model: Model, objective: str, budget_s: float | None 
     best = Best(space, model, objective)
     if math.prod(map(most_units, space.slots)) < space.least_used:
         return Outcome(None, math.inf, math.inf, True, 0, 0, math.inf)
+    begin = time.perf_counter()
     choices = build_choices(space, model)
+    left_s = None if budget_s is None else max(0.0, budget_s - (time.perf_counter() - begin))
     glance = None if budget_s is None else Ground.over(space, model, objective, choices, narrowed(space, 0))
     if glance is not None:
         look(glance, best)  # before the clock starts: this loads the kernels
-    clock = Clock(budget_s)
+    clock = Clock(left_s)
     clock.armed = best.batch is not None
     searches: list[MaskSearch] = []
     proved, begun = False, False
