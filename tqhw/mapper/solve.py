@@ -30,6 +30,7 @@ STEPS, TILES = 50, 128  # nodes, and tiles of a sweep, between two looks at the 
 BATCH = 256  # mappings priced at once
 PAIRS = 50_000  # tiles inside tiles that take well below a second
 PAIRS_PER_S, TILES_PER_S = 1_000_000, 1_000_000  # sweeping and tables, with room to spare
+LOOKS = 64  # at a dive that only may improve on what there is
 MASKS, GLANCES = 64, 8  # choices looked at for a first mapping, and those of the first glance
 
 Lists = Sequence[Sequence[int]]
@@ -92,8 +93,10 @@ def solve(space: Mapspace, model: Model, objective: str, budget_s: float | None 
         for mask in space.masks():
             one = MaskSearch(ground, mask)
             one.sweep_inside(clock)
-            if budget_s is not None and best.batch is None:
-                one.dive(best, clock)
+            if budget_s is not None and (best.batch is None or not searches):
+                one.dive(best, clock, None if best.batch is None else LOOKS)
+            if first and best.batch is not None:
+                raise OutOfTimeError
             one.release()
             searches.append(one)
         begun = True
@@ -205,7 +208,7 @@ class MaskSearch:
         self.fronts = make_fronts(len(self.tables.level), 0, self.work.rows.shape[1])
 
     def dive(self, best: Best, clock: Clock, looks: int | None = None) -> None:
-        """Looks for a first mapping, on fronts of one point; ``looks``: how often at most."""
+        """Looks for a better mapping, on fronts of one point; ``looks``: how often at most."""
         self._sweep_limited(math.inf, clock)
         self.run(best, math.inf, clock, first=True, looks=looks)
 
@@ -264,15 +267,15 @@ class MaskSearch:
     def run(self, best: Best, limit: float, clock: Clock, first: bool = False, looks: int | None = None) -> None:
         """Explores until nothing is left that could be better. Raises OutOfTimeError, with the bound as it is then."""
         wanted = 1
-        done = False
+        done, better = False, False
         steps = STEPS if math.isinf(clock.end) else max(1, min(STEPS, PAIRS // len(self.tables.digits)))
         try:
-            while not done and not (first and best.batch is not None) and looks != 0:
+            while not done and not (first and better) and looks != 0:
                 clock.check()
                 looks = None if looks is None else looks - 1
                 done, found = self._explore(min(limit, best.value * (1.0 - SLACK)), wanted, steps)
                 if found and best.price(self.leaves, found, self.costs.keep):
-                    clock.armed = True
+                    clock.armed = better = True
                     wanted = 1
                 elif found:
                     wanted = min(BATCH, 2 * wanted)
