@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 
@@ -19,6 +21,21 @@ def test_it_waits_for_the_end_of_the_block() -> None:
     with pytest.raises(KeyboardInterrupt), interrupt.held():
         os.kill(os.getpid(), signal.SIGINT)
         seen.append("whole")
+    assert seen == ["whole"]
+
+
+def test_it_waits_too_where_another_thread_gets_the_signal() -> None:
+    seen, done = [], threading.Event()
+    other = threading.Thread(target=done.wait)
+    other.start()
+    try:
+        with pytest.raises(KeyboardInterrupt), interrupt.held():
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.1)
+            seen.append("whole")
+    finally:
+        done.set()
+        other.join()
     assert seen == ["whole"]
 
 

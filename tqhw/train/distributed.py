@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -83,6 +84,9 @@ def joined(device: str) -> Iterator[Team]:
         yield team()
     finally:
         try:
+            # DDP's modules are in reference cycles. As long as one lives, so do gloo's threads, and one that looks for
+            # Python while the interpreter ends aborts the process.
+            gc.collect()
             dist.destroy_process_group()
         finally:
             signal.signal(signal.SIGTERM, before)

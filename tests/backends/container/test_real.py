@@ -119,8 +119,8 @@ def test_the_memory_limit_is_told(container_engine: Engine, folder: Path) -> Non
 
 
 def test_the_time_limit_ends_the_container(container_engine: Engine, folder: Path) -> None:
-    with pytest.raises(TqhwError, match=r"stopped after its time limit of 0.2 s"):
-        container(container_engine, folder, time_limit_s=0.2).target(rendered_design())
+    with pytest.raises(TqhwError, match=r"stopped after its time limit of 0.05 s"):
+        container(container_engine, folder, time_limit_s=0.05).target(rendered_design())
     assert names(container_engine) == []
 
 

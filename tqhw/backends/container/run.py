@@ -88,9 +88,9 @@ def run_container(
                 arguments, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True
             )
             try:
-                while (code := _poll(process)) is None:
+                while (code := _poll(process, start, time_limit_s)) is None:
                     reported = _report(folder, reported, done)
-                    if time_limit_s is not None and time.perf_counter() - start > time_limit_s:
+                    if time_limit_s is not None and time.perf_counter() - start >= time_limit_s:
                         timed_out = True
                         break
             finally:
@@ -113,9 +113,10 @@ def kill(engine: Engine, name: str) -> None:
         engine.ask("rm", "--force", name)
 
 
-def _poll(process: subprocess.Popen[bytes]) -> int | None:
+def _poll(process: subprocess.Popen[bytes], start: float, time_limit_s: float | None) -> int | None:
+    left = _POLL_S if time_limit_s is None else max(0.0, start + time_limit_s - time.perf_counter())
     try:
-        return process.wait(_POLL_S)
+        return process.wait(min(_POLL_S, left))
     except subprocess.TimeoutExpired:
         return None
 
