@@ -91,8 +91,11 @@ def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
             yield pool
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
-            for process in set(multiprocessing.active_children()) - others:
+            ended = set(multiprocessing.active_children()) - others
+            for process in ended:
                 process.terminate()
+            for process in ended:
+                process.join()
             raise
 
 
