@@ -38,7 +38,8 @@ class QuantizedWeight(nn.Module):
     """Turns a layer's real weight into the weight it computes with, at ``bits`` bits.
 
     ``bits`` is changed by :func:`tqhw.quant.set_bits`, unless ``fixed``. With ``codes`` set, the layer runs
-    on these integers shifted to ``bits``, and its real weight is not read.
+    on these integers shifted to ``bits``, and its real weight is not read. With ``off`` set it computes with the real
+    weight: that is enough to see what a model computes, and saves quantizing it.
     """
 
     def __init__(
@@ -51,12 +52,15 @@ class QuantizedWeight(nn.Module):
         self.fixed = fixed
         self.channel_axis = channel_axis
         self.codes: QuantizedTensor | None = None
+        self.off = False
         self.hold = False
         self._held: Normalized | None = None
 
     def forward(self, weight: torch.Tensor) -> torch.Tensor:
         if self.codes is not None:
             return self.codes.truncate(self.bits).dequantize().to(weight.device)
+        if self.off:
+            return weight
         factor = 1.0 if self.bits == FULL else self.scheme.factor(self.gradient, self.bits)
         normalized = self._normalized(weight)
         real = _StraightThrough.apply(weight, normalized, self.scheme, self.bits, factor)  # type: ignore[no-untyped-call]

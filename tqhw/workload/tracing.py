@@ -19,6 +19,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from tqhw.quant.weight import QuantizedWeight
 from tqhw.spec import Problem
 from tqhw.workload import problems
 from tqhw.workload.sources import Sources, tensors_in
@@ -111,6 +112,10 @@ def _watching(model: nn.Module, watch: _Watch) -> Iterator[None]:
         stack.callback(torch.backends.mha.set_fastpath_enabled, fast)
         torch.backends.mha.set_fastpath_enabled(False)
         stack.callback(_restore, training)
+        for module in model.modules():
+            if isinstance(module, QuantizedWeight):
+                stack.callback(setattr, module, "off", module.off)
+                module.off = True
         model.eval()
         stack.enter_context(torch.random.fork_rng(devices=[]))
         stack.enter_context(torch.no_grad())
