@@ -47,6 +47,13 @@ CUSTOM = {
 }
 
 _DRAM = "- !Component {name: DRAM, class: DRAM, attributes: {datawidth: 8}}"
+def _part(name: str, keep: str, bypass: str, size: str = "") -> str:
+    return (
+        f"- !Component {{name: {name}, class: SRAM, attributes: {{datawidth: 8{size}}}, "
+        f"constraints: {{dataspace: {{keep: [{keep}], bypass: [{bypass}]}}}}}}"
+    )
+
+
 _MAC = "- !Component {name: mac, class: compute}"
 
 
@@ -80,18 +87,43 @@ MACHINES: dict[str, Sequence[str]] = {
         "constraints: {dataspace: {keep: [Outputs], bypass: [Weights, Inputs]}}}",
         _MAC,
     ),
+    # Levels one after the other with no fan-out between: the same loops can stand at either.
+    "split": (
+        _part("DRAM", "Weights", "Inputs, Outputs"),
+        _part("DRAM2", "Inputs, Outputs", "Weights", ", block_size: 2"),
+        _units("PE", 3),
+        _part("Buffer", "Inputs", "Weights, Outputs", ", entries: 6"),
+        _MAC,
+    ),
+    "split_buffers": (
+        _DRAM,
+        _part("Buffer", "Inputs, Outputs", "Weights", ", entries: 14, block_size: 2"),
+        _part("Buffer2", "Weights", "Inputs, Outputs", ", entries: 10"),
+        _units("PE", 2, 2),
+        _MAC,
+    ),
+    "stacked": (
+        _part("DRAM", "Weights, Inputs, Outputs", ""),
+        _units("Row", 1, 2),
+        _units("PE", 3),
+        _part("Buffer", "Inputs, Outputs", "Weights", ", entries: 7"),
+        _part("Buffer2", "Weights", "Inputs, Outputs", ", entries: 4"),
+        _MAC,
+    ),
     "chips_of_units": (_units("Chip", 3), _DRAM, _buffer(8, "Outputs"), _units("PE", 2), _MAC),
 }
 
 
 def build(nodes: Sequence[str]) -> tuple[Hardware, ERT]:
-    """Hardware of these nodes, with energies for DRAM, Buffer and mac."""
+    """Hardware of these nodes, with energies for DRAM, Buffer, a second of each, and mac."""
     text = "architecture:\n  version: 0.4\n  nodes:\n" + "".join(f"  {node}\n" for node in nodes)
     hardware = flatten(parse_architecture(yamlio.parse(text), "custom"))
     ert = ERT(
         {
             "DRAM": {"read": 100.0, "write": 110.0, "leak": 0.5},
+            "DRAM2": {"read": 90.0, "write": 95.0, "leak": 0.25},
             "Buffer": {"read": 10.0, "write": 10.0},
+            "Buffer2": {"read": 7.0, "write": 9.0, "leak": 0.125},
             "mac": {"compute": 1.0},
         }
     )

@@ -137,6 +137,17 @@ def test_equals_enumeration_on_several_chips(name, objective, dimensions):
     assume(check(build(MACHINES[name]), objective, conv(**dimensions), most=8_000))
 
 
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(
+    st.sampled_from(["split", "split_buffers", "stacked"]),
+    st.sampled_from(["energy", "edp", "latency"]),
+    st.dictionaries(st.sampled_from("CMRSNPQG"), st.sampled_from([2, 3, 4, 6]), min_size=1, max_size=3),
+    st.fixed_dictionaries({name: st.sampled_from([1, 1, 2]) for name in ("Wstride", "Hstride", "Wdilation")}),
+)
+def test_equals_enumeration_where_many_orders_reach_a_tile(name, objective, dimensions, coefficients):
+    assume(check(build(MACHINES[name]), objective, conv(**dimensions, **coefficients), most=20_000))
+
+
 @pytest.mark.parametrize(
     "units, least, possible",
     [

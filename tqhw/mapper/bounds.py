@@ -8,7 +8,7 @@ import numpy as np
 
 from tqhw.engine.jit import part
 from tqhw.engine.model import Bools, Floats, Ints
-from tqhw.mapper.points import HEAD, LINK, OPEN, SHUT, WIDTH, A, C, E, U, X
+from tqhw.mapper.points import HEAD, LINK, OPEN, SHUT, WIDTH, A, C, E, U, X, halo_share, rank_extent
 from tqhw.mapper.tables import Costs, Space
 
 ENERGY, EDP, LATENCY = range(3)
@@ -26,6 +26,8 @@ class Outside(NamedTuple):
     rank: Ints  # [S] halo rank of that loop; -1: every visit fetches the whole tile
     words: Floats  # [S] words that one step of it moves the tile
     mixed: Bools  # [S] loops over the rank's other dimensions stand outside: a move may be smaller than a step
+    again: Floats  # [S] share of the visits by loops further out that move the tile by just that step
+    visits: Floats  # [S] bound of the first relevant loop
     multicast: Floats  # [S] between here and the level that serves the data space
     link: Floats  # [S] gain of possible links for the fills right below
 
@@ -60,6 +62,8 @@ def look_outside(space: Space, n_loops: int, out: Outside) -> None:
         out.rank[s] = rank
         out.words[s] = step
         out.mixed[s] = False
+        out.again[s] = 0.0
+        out.visits[s] = visits
         for i in range(first + 1, n_loops):
             z = out.dim[i]
             if space.relevant[s, z]:
@@ -73,6 +77,7 @@ def look_outside(space: Space, n_loops: int, out: Outside) -> None:
                     full -= part
                     if move == step:
                         slide += part
+                        out.again[s] += part
             visits *= out.bound[i]
         # Where a dimension stands in two ranks, the walk along one rank tells nothing: 0 is below whatever moves.
         out.full[s] = 0.0 if space.tangled[s] else full
@@ -96,9 +101,60 @@ def tile_share(space: Space, s: int, t: int, out: Outside) -> float:
 
 
 @part
-def links_possible(out: Outside, s: int, reach: float) -> bool:
-    """Whether a step of the loops outside can move data space s to a neighbour within ``reach`` words."""
-    return bool(out.rank[s] >= 0 and (out.mixed[s] or out.words[s] <= reach))
+def links_possible(space: Space, out: Outside, s: int, reach: float) -> bool:
+    """Whether the loops outside can move data space s to a neighbour within ``reach`` words, right after a move.
+
+    A visit that does not move the tile leaves nothing that a neighbour could pass on; only a compute unit asks again.
+    """
+    moves = out.run[s] == 1.0 or space.linked_macs
+    return bool(moves and out.rank[s] >= 0 and (out.mixed[s] or out.words[s] <= reach))
+
+
+@part
+def linked_share(space: Space, out: Outside, s: int, reach: float, tile: Ints) -> float:
+    """The share of the words of ``tile``, inside of a unit, that its links can serve at most.
+
+    The tile slides where a step is shorter than it. Timeloop's walk stands at the first or second step of every loop:
+    the set before a first step is the whole tile, which equals none that a step brings in (tqhw/engine/links.py).
+    """
+    if not links_possible(space, out, s, reach):
+        return 0.0
+    first = 0
+    while space.rank[s, first] != out.rank[s]:
+        first += 1
+    extent = rank_extent(space, s, first, tile)
+    if space.linked_macs or out.words[s] >= extent:
+        return 1.0
+    if out.words[s] > reach:
+        return 0.0
+    new = out.words[s] / extent
+    return float(min(1.0, new * out.again[s] * out.visits[s] / (out.full[s] + out.slide[s] * new)))
+
+
+@part
+def put_best_order(space: Space, factors: Ints, tile: Ints, out: Outside) -> None:
+    """Puts a slot's loops around ``tile`` into a context, for every data space in the order that is best for it."""
+    for s in range(space.relevant.shape[0]):
+        run = 1.0
+        share = 1.0
+        moves = False
+        for d in range(tile.shape[0]):
+            if factors[d] == 1:
+                continue
+            if not space.relevant[s, d]:
+                run *= factors[d]
+                continue
+            moves = True
+            if space.rank[s, d] >= 0:
+                share = min(share, halo_share(space, s, d, factors[d], tile, rank_extent(space, s, d, tile)))
+        if moves:
+            out.run[s] = run
+            out.rank[s] = 0
+            out.full[s] = share
+            out.slide[s] = 0.0
+            out.words[s] = 0.0
+        else:
+            out.run[s] *= run
 
 
 @part
@@ -124,8 +180,12 @@ def least(
     used: float,
     leaking: float,
     out: Outside,
+    strict: bool,
 ) -> float:
-    """The least objective over the points begin .. begin + n of a tile in the context ``out``."""
+    """The least objective over the points begin .. begin + n of a tile in the context ``out``.
+
+    ``strict``: without the points whose links cannot happen there.
+    """
     best = np.inf
     for k in range(begin, begin + n):
         if used * points[k, U] < space.least_used:
@@ -141,7 +201,12 @@ def least(
             share = share_of(out, s, extent)
             energy += (points[k, at + A] / out.link[s] + points[k, at + OPEN] / out.multicast[s]) * share
             energy += points[k, at + SHUT] / out.multicast[s]
-            if space.halo[s] and points[k, LINK] > 0.0 and not links_possible(out, s, points[k, LINK]):
+            if (
+                strict
+                and space.halo[s]
+                and points[k, LINK] > 0.0
+                and not links_possible(space, out, s, points[k, LINK])
+            ):
                 possible = False
         if possible:
             best = min(best, objective_of(objective, energy, cycles))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from tqhw.engine.jit import part
-from tqhw.mapper.bounds import Outside, least, links_possible, look_outside, tile_share
+from tqhw.mapper.bounds import Outside, least, linked_share, look_outside, put_best_order, tile_share
 from tqhw.mapper.fronts import Fronts, Scratch
 from tqhw.mapper.loops import Choices
-from tqhw.mapper.points import first_point, links_to_macs, spatial_gains
+from tqhw.mapper.points import first_point, irrelevant_units, links_to_macs, spatial_gains
+from tqhw.mapper.seen import Seen, forget_newest, was_seen
 from tqhw.mapper.stack import Stack, push, sort_children
 from tqhw.mapper.tables import Costs, Space
-from tqhw.mapper.tiles import first_below, fits_unit, next_below
+from tqhw.mapper.tiles import first_below, fits_unit, next_below, split_tile
 
 
 @part
@@ -40,9 +41,12 @@ def arrive(space: Space, costs: Costs, choices: Choices, stack: Stack, q: int, o
     level = space.level[q]
     t = stack.tile[q]
     stack.leaking[q] += costs.leak_pj[level] * stack.used[q]
+    stack.mark[q] += costs.mark[level, 0, 3] * stack.used[q]
     for s in range(space.relevant.shape[0]):
         if costs.keep[level, s]:
             moved = space.computes * space.words[s, t] / space.iterations[t] * tile_share(space, s, t, out)
+            mark = costs.mark[level, s]
+            stack.mark[q] += moved * (mark[0] / stack.link[q, s] + mark[1] / stack.multicast[q, s])
             stack.settled[q] += moved * (
                 costs.fill_pj[level, s] / stack.link[q, s] + costs.parent_pj[level + 1, s] / stack.multicast[q, s]
             )
@@ -50,6 +54,7 @@ def arrive(space: Space, costs: Costs, choices: Choices, stack: Stack, q: int, o
             if s == space.output:
                 tensor = space.words[s, space.iterations.shape[0] - 1]
                 stack.settled[q] -= costs.first_pj[level] * tensor * stack.first_visits[q]
+                stack.mark[q] += mark[2] * tensor * stack.first_visits[q]
         stack.link[q, s] = 1.0
     return n_loops
 
@@ -67,10 +72,134 @@ def look_outside_behind(space: Space, offset: int, n: int, out: Outside) -> None
         out.rank,
         out.words,
         out.mixed,
+        out.again,
+        out.visits,
         out.multicast,
         out.link,
     )
     look_outside(space, n, shifted)
+
+
+@part
+def push_units(
+    space: Space,
+    costs: Costs,
+    choices: Choices,
+    fronts: Fronts,
+    objective: int,
+    stack: Stack,
+    q: int,
+    inside: int,
+    mask: int,
+    limit: float,
+    top: int,
+    out: Outside,
+    work: Scratch,
+) -> int:
+    """Pushes the layouts of a unit around tile ``inside``, if its bound is below ``limit``; returns the new top."""
+    used = stack.used[q]
+    first_visits = stack.first_visits[q]
+    if q == 0:
+        first_point(space, costs, work.start[0])
+    linked = False
+    for s in range(space.relevant.shape[0]):
+        multicast, gain, reach = spatial_gains(space, costs, q, s, work.factors, work.tile, work.above)
+        share = linked_share(space, out, s, reach, work.tile) if reach > 0.0 else 0.0
+        gain = 1.0 / (1.0 - share + share / gain)
+        linked = linked or space.tangled[s] or share > 0.0
+        out.multicast[s] = stack.multicast[q, s] * multicast * gain
+        out.link[s] = stack.link[q, s] * gain
+        if space.level[q] == 0 and multicast * gain > 1.0:
+            linked = True
+            links_to_macs(space, s, work.start[0])
+    for d in range(space.bounds.shape[0]):
+        used *= work.factors[d]
+        if space.copies[d]:
+            first_visits *= work.factors[d]
+    value = least(
+        space,
+        costs,
+        objective,
+        work.start if q == 0 else fronts.points,
+        0 if q == 0 else fronts.start[q, inside],
+        fronts.rows[q, inside],
+        costs.units_left[q],
+        stack.settled[q],
+        first_visits,
+        used,
+        stack.leaking[q],
+        out,
+        True,
+    )
+    if value >= limit:
+        return top
+    for row in range(choices.start[q, mask], choices.start[q, mask] + choices.rows[q, mask]):
+        if fits_unit(space, choices, q, work.factors, row):
+            top = push(stack, top, value, inside, row)
+            if not linked:
+                break  # orders and directions only matter for links
+    return top
+
+
+@part
+def push_orders(
+    space: Space,
+    costs: Costs,
+    choices: Choices,
+    fronts: Fronts,
+    objective: int,
+    stack: Stack,
+    q: int,
+    inside: int,
+    mask: int,
+    n_outside: int,
+    limit: float,
+    top: int,
+    out: Outside,
+    work: Scratch,
+) -> int:
+    """Pushes the orders of the loops around tile ``inside`` whose bound is below ``limit``; returns the new top."""
+    n_dims = space.bounds.shape[0]
+    for s in range(space.relevant.shape[0]):
+        out.multicast[s] = stack.multicast[q, s]
+        out.link[s] = stack.link[q, s]
+    begin = choices.start[q, mask]
+    for row in range(begin - 1, begin + choices.rows[q, mask]):
+        if row < begin:  # most tiles are too dear even if every data space had its own best order
+            look_outside_behind(space, n_dims, n_outside, out)
+            put_best_order(space, work.factors, work.tile, out)
+        else:
+            n = 0
+            while n < n_dims and choices.order[row, n] >= 0:
+                n += 1
+            # The block ends where the loops outside begin.
+            for i in range(n):
+                d = choices.order[row, i]
+                out.dim[n_dims - n + i] = d
+                out.bound[n_dims - n + i] = work.factors[d]
+                out.step[n_dims - n + i] = work.tile[d]
+            look_outside_behind(space, n_dims - n, n_outside + n, out)
+        value = least(
+            space,
+            costs,
+            objective,
+            work.start if q == 0 else fronts.points,
+            0 if q == 0 else fronts.start[q, inside],
+            fronts.rows[q, inside],
+            costs.units_left[q],
+            stack.settled[q],
+            stack.first_visits[q],
+            stack.used[q],
+            stack.leaking[q],
+            out,
+            row >= begin,
+        )
+        if value >= limit:
+            if row < begin:
+                return top
+        elif row >= begin:
+            top = push(stack, top, value, inside, row)
+    return top
 
 
 @part
@@ -81,6 +210,7 @@ def expand(
     fronts: Fronts,
     objective: int,
     stack: Stack,
+    seen: Seen,
     q: int,
     limit: float,
     out: Outside,
@@ -88,10 +218,13 @@ def expand(
 ) -> int:
     """Lists the children of node q whose bound is below ``limit``; -1 if the stack has no room for them."""
     n_dims = space.bounds.shape[0]
-    n_spaces = space.relevant.shape[0]
     t = stack.tile[q]
     top: int = stack.begin[q]
     n_outside = arrive(space, costs, choices, stack, q, out)
+    stack.next[q] = top
+    stack.end[q] = top
+    if was_seen(space, costs, stack, seen, q, n_outside, out):
+        return top
     for d in range(n_dims):
         work.above[d] = space.divisor[d, space.digits[t, d]]
     # Loops of this slot come first in the list: those outside move behind the widest block.
@@ -99,84 +232,19 @@ def expand(
         out.dim[n_dims + i] = out.dim[i]
         out.bound[n_dims + i] = out.bound[i]
         out.step[n_dims + i] = out.step[i]
-    inside = first_below(space, q, t, work.at, work.tile, work.factors)
+    inside = first_below(space, q, t, fronts.rows[q], work.at)
     while inside >= 0:
-        if q == 0:
-            rows = 1 if inside == 0 else 0
-            first_row = 0
+        mask = split_tile(space, t, inside, work.tile, work.factors)
+        if top + choices.rows[q, mask] > stack.bound.shape[0]:
+            forget_newest(stack, seen, q)
+            return -1
+        if space.spatial[q]:
+            top = push_units(space, costs, choices, fronts, objective, stack, q, inside, mask, limit, top, out, work)
         else:
-            rows = fronts.rows[q - 1, inside]
-            first_row = fronts.start[q - 1, inside]
-        if rows > 0:
-            mask = 0
-            for d in range(n_dims):
-                if work.factors[d] > 1:
-                    mask |= 1 << d
-            n_options = choices.rows[q, mask]
-            if top + n_options > stack.bound.shape[0]:
-                return -1
-            points = work.start if q == 0 else fronts.points
-            used = stack.used[q]
-            first_visits = stack.first_visits[q]
-            linked = False
-            for s in range(n_spaces):
-                out.multicast[s] = stack.multicast[q, s]
-                out.link[s] = stack.link[q, s]
-            if space.spatial[q]:
-                look_outside_behind(space, n_dims, n_outside, out)
-                if q == 0:
-                    first_point(space, costs, work.start[0])
-                for s in range(n_spaces):
-                    multicast, gain, reach = spatial_gains(space, costs, q, s, work.factors, work.tile, work.above)
-                    linked = linked or space.tangled[s]
-                    if reach > 0.0 and links_possible(out, s, reach):
-                        linked = True
-                        multicast *= gain
-                        out.link[s] *= gain
-                    out.multicast[s] *= multicast
-                    if q == 0 and space.level[q] == 0 and multicast > 1.0:
-                        linked = True
-                        links_to_macs(space, s, work.start[0])
-                for d in range(n_dims):
-                    used *= work.factors[d]
-                    if space.copies[d]:
-                        first_visits *= work.factors[d]
-            for o in range(n_options):
-                row = choices.start[q, mask] + o
-                if space.spatial[q]:
-                    if not fits_unit(space, choices, q, work.factors, row):
-                        continue
-                else:
-                    n = 0
-                    while n < n_dims and choices.order[row, n] >= 0:
-                        n += 1
-                    # The block ends where the loops outside begin.
-                    for i in range(n):
-                        d = choices.order[row, i]
-                        out.dim[n_dims - n + i] = d
-                        out.bound[n_dims - n + i] = work.factors[d]
-                        out.step[n_dims - n + i] = work.tile[d]
-                    look_outside_behind(space, n_dims - n, n_outside + n, out)
-                value = least(
-                    space,
-                    costs,
-                    objective,
-                    points,
-                    first_row,
-                    rows,
-                    costs.units_left[q],
-                    stack.settled[q],
-                    first_visits,
-                    used,
-                    stack.leaking[q],
-                    out,
-                )
-                if value < limit:
-                    top = push(stack, top, value, inside, row)
-                if space.spatial[q] and not linked:
-                    break  # orders and directions only matter for links
-        inside = next_below(space, q, t, work.at, work.tile, work.factors)
-    stack.next[q] = stack.begin[q]
+            top = push_orders(
+                space, costs, choices, fronts, objective, stack, q, inside, mask, n_outside, limit, top, out, work
+            )
+        inside = next_below(space, q, t, fronts.rows[q], work.at, inside)
     stack.end[q] = top
     sort_children(stack, stack.begin[q], top)
     return top
@@ -202,12 +270,18 @@ def descend_to(
     look_outside(space, n_loops, out)
     if q == 0:
         return
+    stack.plain[q - 1] = stack.plain[q]
     for s in range(space.relevant.shape[0]):
         stack.multicast[q - 1, s] = stack.multicast[q, s]
         stack.link[q - 1, s] = stack.link[q, s]
         if space.spatial[q]:
             multicast, gain, reach = spatial_gains(space, costs, q, s, work.factors, work.tile, work.above)
-            if reach > 0.0 and links_possible(out, s, reach):
+            if multicast > irrelevant_units(space, s, work.factors):
+                stack.plain[q - 1] = False
+            share = linked_share(space, out, s, reach, work.tile) if reach > 0.0 else 0.0
+            if share > 0.0:
+                stack.plain[q - 1] = False
+                gain = 1.0 / (1.0 - share + share / gain)
                 multicast *= gain
                 stack.link[q - 1, s] *= gain
             stack.multicast[q - 1, s] *= multicast
@@ -218,6 +292,7 @@ def descend_to(
                 first_visits *= work.factors[d]
     stack.tile[q - 1] = inside
     stack.settled[q - 1] = stack.settled[q]
+    stack.mark[q - 1] = stack.mark[q]
     stack.leaking[q - 1] = stack.leaking[q]
     stack.used[q - 1] = used
     stack.first_visits[q - 1] = first_visits

@@ -8,6 +8,7 @@ from tqhw.mapper.expand import descend_to, expand
 from tqhw.mapper.fronts import Fronts, Scratch
 from tqhw.mapper.loops import Choices
 from tqhw.mapper.points import first_point
+from tqhw.mapper.seen import Seen
 from tqhw.mapper.stack import Leaves, Stack
 from tqhw.mapper.tables import Costs, Space
 from tqhw.mapper.tiles import fits_level
@@ -53,6 +54,8 @@ def open_root(space: Space, costs: Costs, stack: Stack) -> bool:
     q = space.level.shape[0] - 1
     stack.tile[q] = space.digits.shape[0] - 1
     stack.settled[q] = 0.0
+    stack.mark[q] = 0.0
+    stack.plain[q] = True
     stack.first_visits[q] = 1.0
     stack.used[q] = 1.0
     stack.leaking[q] = 0.0
@@ -71,6 +74,7 @@ def explore(
     fronts: Fronts,
     objective: int,
     stack: Stack,
+    seen: Seen,
     limit: float,
     out: Outside,
     work: Scratch,
@@ -112,7 +116,7 @@ def explore(
                 write_leaf(space, choices, stack, stack.bound[at], leaves, found)
                 found += 1
                 continue
-        if expand(space, costs, choices, fronts, objective, stack, q - 1, limit, out, work) < 0:
+        if expand(space, costs, choices, fronts, objective, stack, seen, q - 1, limit, out, work) < 0:
             if q < n_slots:
                 stack.next[q] -= 1
             stack.depth[0] = q

@@ -37,16 +37,19 @@ from tqhw.mapper.points import (
     temporal_step,
 )
 from tqhw.mapper.tables import Costs, Space
-from tqhw.mapper.tiles import first_below, fits_level, fits_unit, next_below
+from tqhw.mapper.tiles import first_below, fits_unit, next_below, split_tile
 
 
 class Fronts(NamedTuple):
-    """Points of every tile after every slot; those of tile t after slot q are start[q, t] .. + rows[q, t]."""
+    """Points of every tile inside of every slot; those of tile t inside of slot q are start[q, t] .. + rows[q, t].
 
-    start: Ints  # [Q, N]
-    rows: Ints  # [Q, N]
-    best: Floats  # [Q, N] the least settled energy
-    floor: Floats  # [Q] what every mapping costs at least that goes through a point of the slot
+    Inside of slot 0 there is one point of one tile, the compute unit.
+    """
+
+    start: Ints  # [Q + 1, N]
+    rows: Ints  # [Q + 1, N]
+    best: Floats  # [Q + 1, N] the least settled energy
+    floor: Floats  # [Q] what every mapping costs at least that goes through a point around the slot
     points: Floats  # [M, HEAD + S * WIDTH]
 
 
@@ -150,7 +153,7 @@ def sweep_tile(
     spread: bool,
     work: Scratch,
 ) -> int:
-    """Collects the points of tile t after slot q in work.rows; returns how many.
+    """Collects the points of tile t around slot q in work.rows; returns how many.
 
     ``ahead_pj``: what tile and slots outside cost at least; points that cannot stay below ``limit`` are left out.
     """
@@ -162,57 +165,49 @@ def sweep_tile(
     # Once no unit is left outside, a settled energy above another point's ceiling is beaten in every context.
     roof = np.inf
     comparable = temporal and not spread
-    below = temporal and q > 0 and not costs.units_left[q] and limit < np.inf
-    inside = first_below(space, q, t, work.at, work.tile, work.factors)
+    limited = temporal and not costs.units_left[q] and limit < np.inf
+    inside = first_below(space, q, t, fronts.rows[q], work.at)
     while inside >= 0:
-        rows = fronts.rows[q - 1, inside] if q > 0 else (1 if inside == 0 else 0)
-        begin = fronts.start[q - 1, inside] if q > 0 else 0
-        if q > 0 and rows > 0 and fronts.best[q - 1, inside] >= roof:
-            rows = 0
-        if comparable and objective == ENERGY and q > 0 and fronts.best[q - 1, inside] + ahead_pj >= limit:
-            rows = 0
-        mask = 0
-        options = 0
-        if rows > 0:
-            for d in range(n_dims):
-                if work.factors[d] > 1:
-                    mask |= 1 << d
+        least_pj = fronts.best[q, inside]
+        beaten = least_pj >= roof or (comparable and objective == ENERGY and least_pj + ahead_pj >= limit)
+        if not beaten:
+            mask = split_tile(space, t, inside, work.tile, work.factors)
+            begin = fronts.start[q, inside]
+            inner = 0  # dimensions that may stand innermost, as a bit mask; for units: with links or without
             if temporal:
+                inner = choices.inner[q, mask]
                 plan_block(space, work.factors, work.plan)
-                options = choices.rows[q, mask]
-                if below:
+                if limited:
                     pair_shares(space, work.factors, work.tile, work.plan, work.shares, work.ideal)
             else:
                 for o in range(choices.rows[q, mask]):
                     if fits_unit(space, choices, q, work.factors, choices.start[q, mask] + o):
-                        options = 2 if mask > 0 else 1
+                        inner = 3 if mask > 0 else 1
                         break
-        seen = 0
-        for o in range(options):
-            inner = -1
-            if temporal and mask > 0:
-                inner = choices.order[choices.start[q, mask] + o, 0]
-                if seen >> inner & 1:
+            for k in range(begin, begin + fronts.rows[q, inside]):
+                point = fronts.points[k]
+                if limited and floor_of(space, objective, q - 1, ahead_pj, work.ideal, point) >= limit:
                     continue
-                seen |= 1 << inner
-            for k in range(begin, begin + rows):
-                point = fronts.points[k] if q > 0 else work.start[k]
-                if temporal:
-                    if below and floor_of(space, objective, q - 1, ahead_pj, work.ideal, point) >= limit:
+                for i in range(n_dims):
+                    if not inner >> i & 1:
                         continue
-                    total = temporal_cost(space, costs, q, inner, work.factors, work.tile, work.plan, point)
-                    if total >= roof:
+                    if temporal:
+                        first = i if mask > 0 else -1
+                        total = temporal_cost(space, costs, q, first, work.factors, work.tile, work.plan, point)
+                        if total >= roof:
+                            continue
+                        temporal_step(space, costs, q, total, work.plan, point, work.point)
+                        if comparable:
+                            roof = min(roof, ceiling(work.point))
+                    elif not spatial_step(
+                        space, costs, q, work.factors, work.tile, work.above, i == 1, point, work.point
+                    ):
                         continue
-                    temporal_step(space, costs, q, total, work.plan, point, work.point)
-                    if comparable:
-                        roof = min(roof, ceiling(work.point))
-                elif not spatial_step(space, costs, q, work.factors, work.tile, work.above, o == 1, point, work.point):
-                    continue
-                floor = floor_of(space, objective, q, ahead_pj, work.shares, work.point)
-                if floor < limit:
-                    fronts.floor[q] = min(fronts.floor[q], floor)
-                    n = insert(work.rows, n, work.point, spread)
-        inside = next_below(space, q, t, work.at, work.tile, work.factors)
+                    floor = floor_of(space, objective, q, ahead_pj, work.shares, work.point)
+                    if floor < limit:
+                        fronts.floor[q] = min(fronts.floor[q], floor)
+                        n = insert(work.rows, n, work.point, spread)
+        inside = next_below(space, q, t, fronts.rows[q], work.at, inside)
     return n
 
 
@@ -227,38 +222,39 @@ def sweep(
     begin: int,
     end: int,
     used: int,
-    ahead_pj: float,
+    ahead: Floats,
     limit: float,
     spread: bool,
     work: Scratch,
 ) -> tuple[int, int]:
-    """Points of slot q for tiles from ``begin`` to ``end``; (next tile, rows used): less than ``end`` if rows ran out.
+    """Points around slot q for tiles from ``begin`` to ``end``.
 
-    ``ahead_pj``: what slots further out cost at least, -inf where that is not known. Only mappings below ``limit``
-    count.
+    Returns (next tile, rows used); the tile is less than ``end`` if rows ran out. ``ahead`` [Q, N]: see
+    :func:`look_ahead`. Only mappings below ``limit`` count.
     """
-    first_point(space, costs, work.start[0])
     if begin == 0:
         fronts.floor[q] = np.inf
+        if q == 0:
+            first_point(space, costs, fronts.points[0])
+            fronts.best[0, 0] = fronts.points[0, C]
     for t in range(begin, end):
-        fronts.start[q, t] = used
-        fronts.rows[q, t] = 0
-        fronts.best[q, t] = np.inf
+        fronts.start[q + 1, t] = used
+        fronts.rows[q + 1, t] = 0
+        fronts.best[q + 1, t] = np.inf
         if used + work.rows.shape[0] > fronts.points.shape[0]:
             return t, used
-        if not space.spatial[q] and not fits_level(space, costs, space.level[q], t):
+        least_pj = ahead[q, t]
+        if least_pj == np.inf or (objective == ENERGY and least_pj >= limit):
             continue
-        least_pj = ahead_pj
-        if ahead_pj > -np.inf:
-            tile_shares(space, t, work.tile, work.shares)
-            if not space.spatial[q]:
-                least_pj += keep_floor(space, costs, space.level[q], t, work.shares)
+        tile_shares(space, q, t, work.tile, work.shares)
+        if not space.spatial[q]:
+            least_pj += keep_floor(space, costs, q, t, work.shares)
         n = sweep_tile(space, costs, choices, fronts, objective, q, t, least_pj, limit, spread, work)
         for k in range(n):
             if not space.spatial[q]:
                 keep_step(space, costs, q, t, work.rows[k])
             copy_point(work.rows[k], fronts.points[used + k])
-            fronts.best[q, t] = min(fronts.best[q, t], work.rows[k, C])
-        fronts.rows[q, t] = n
+            fronts.best[q + 1, t] = min(fronts.best[q + 1, t], work.rows[k, C])
+        fronts.rows[q + 1, t] = n
         used += n
     return end, used

@@ -27,6 +27,7 @@ class Choices(NamedTuple):
 
     start: Ints  # [Q, 2**D]
     rows: Ints  # [Q, 2**D]
+    inner: Ints  # [Q, 2**D]; bit mask of the dimensions that may stand innermost, 1 where there are no loops
     order: Ints  # [rows, D]; dimensions, innermost first, -1 beyond
     along_x: Ints  # [rows]; loops along X, spatial slots only
 
@@ -97,6 +98,7 @@ def build_choices(space: Mapspace, model: Model) -> Choices:
     n_dims, n_slots = len(model.bounds), len(space.slots)
     start = np.zeros((n_slots, 2**n_dims), np.int64)
     count = np.zeros_like(start)
+    inner = np.zeros_like(start)
     rows: list[tuple[int, ...]] = []
     along: list[int] = []
     for q, slot in enumerate(space.slots):
@@ -115,10 +117,11 @@ def build_choices(space: Mapspace, model: Model) -> Choices:
                         rows.append(order)
                         along.append(split)
             count[q, mask] = len(rows) - start[q, mask]
+            inner[q, mask] = sum({1 << order[0] if order else 1 for order in rows[start[q, mask] :]})
     table = np.full((max(1, len(rows)), n_dims), -1, np.int64)
     for i, order in enumerate(rows):
         table[i, : len(order)] = order
-    return Choices(start, count, table, np.array(along or [0], np.int64))
+    return Choices(start, count, inner, table, np.array(along or [0], np.int64))
 
 
 def _least_product(slot: Slot, present: frozenset[int]) -> int:

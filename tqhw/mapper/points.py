@@ -44,6 +44,16 @@ def copy_point(source: Floats, target: Floats) -> None:
 
 
 @part
+def rank_extent(space: Space, s: int, d: int, tile: Ints) -> float:
+    """Words of a tile along the halo rank of dimension d."""
+    extent = 1.0
+    for e in range(tile.shape[0]):
+        if space.rank[s, e] == space.rank[s, d]:
+            extent += space.coefficient[s, e] * (tile[e] - 1)
+    return extent
+
+
+@part
 def halo_share(space: Space, s: int, y: int, bound: int, tile: Ints, extent: float) -> float:
     """Least share of a tile that the visits of loop y fetch on average: y moves it by less than its extent.
 
@@ -136,6 +146,16 @@ def temporal_step(space: Space, costs: Costs, q: int, total: float, plan: Plan, 
             out[at + r] = 0.0
         if space.halo[s]:
             out[LINK] = 0.0
+
+
+@part
+def irrelevant_units(space: Space, s: int, factors: Ints) -> float:
+    """Elements of a unit that work on the same words of data space s all the time."""
+    units = 1.0
+    for d in range(factors.shape[0]):
+        if not space.relevant[s, d]:
+            units *= factors[d]
+    return units
 
 
 @part

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tqhw.engine.jit import part
-from tqhw.engine.model import Floats, Ints
+from tqhw.engine.model import Bools, Floats, Ints
 
 
 class Stack(NamedTuple):
@@ -15,6 +15,8 @@ class Stack(NamedTuple):
 
     tile: Ints  # [Q + 1] tile outside of the slot
     settled: Floats  # [Q + 1] energy of what is decided
+    mark: Floats  # [Q + 1] the words and instances that it is made of, under other weights
+    plain: Bools  # [Q + 1] no unit outside shares words along a halo: the energy is exact but for rounding
     first_visits: Floats  # [Q + 1] product of the reduction units outside
     used: Floats  # [Q + 1] instances outside
     leaking: Floats  # [Q + 1] pJ per cycle of the levels decided
@@ -52,6 +54,8 @@ def make_stack(n_slots: int, n_dims: int, n_spaces: int, room: int) -> Stack:
     return Stack(
         tile=depth(),
         settled=np.zeros(n_slots + 1),
+        mark=np.zeros(n_slots + 1),
+        plain=np.ones(n_slots + 1, np.bool_),
         first_visits=np.ones(n_slots + 1),
         used=np.ones(n_slots + 1),
         leaking=np.zeros(n_slots + 1),

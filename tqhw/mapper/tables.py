@@ -27,7 +27,7 @@ class Space(NamedTuple):
     divisor: Ints  # [D, K]
     radix: Ints  # [D]
     digits: Ints  # [N, D] divisor indices of every tile
-    below: Ints  # [Q, D, K, K] indices under a tile's index that the slot's factors allow
+    below: Ints  # [Q, D, K, K] indices under a tile's index that the slot's factors allow, times the radix
     n_below: Ints  # [Q, D, K]
     level: Ints  # [Q]
     spatial: Bools  # [Q]
@@ -35,6 +35,7 @@ class Space(NamedTuple):
     relevant: Bools  # [S, D] of bound above 1
     halo: Bools  # [S] some rank sums two dimensions
     tangled: Bools  # [S] and one of these dimensions stands in two ranks: what overlaps is not known
+    linked_macs: bool  # a fan-out stands right above the compute units, which ask for words that they had
     linkable: bool  # at most one data space has a halo, so that a point's links can only be its own
     rank: Ints  # [S, D] the halo rank that a dimension moves in, else -1
     coefficient: Ints  # [S, D] its coefficient there
@@ -61,6 +62,8 @@ class Costs(NamedTuple):
     more_units: Bools  # [Q + 1, S] spatial slots remain from here to the level that the data space's traffic goes to
     units_left: Bools  # [Q + 1] spatial slots remain outside
     constant_pj: float  # the compute units' energy
+    mark: Floats  # [L, S, 4] weights of no meaning per word filled, sent by the parent, first visited; per instance
+    rounding_pj: float  # what a mapping costs at most beyond the sum of its words
 
 
 def build_space(space: Mapspace, model: Model, lists: Sequence[Sequence[int]]) -> Space:
@@ -82,7 +85,7 @@ def build_space(space: Mapspace, model: Model, lists: Sequence[Sequence[int]]) -
         for d, found in enumerate(lists):
             for b, above in enumerate(found):
                 fits = [a for a, low in enumerate(found) if above % low == 0 and above // low in slot.factors[d]]
-                below[q, d, b, : len(fits)] = fits
+                below[q, d, b, : len(fits)] = np.array(fits, np.int64) * radix[d]
                 n_below[q, d, b] = len(fits)
     n_spaces, n_ranks = model.coefficients.shape[:2]
     output = int(np.flatnonzero(model.read_write)[0])
@@ -114,6 +117,7 @@ def build_space(space: Mapspace, model: Model, lists: Sequence[Sequence[int]]) -
         relevant=np.array([[d in s.relevant for d in range(n_dims)] for s in sees]),
         halo=np.array([bool(s.sliding) for s in sees]),
         tangled=np.array([s.tangled for s in sees]),
+        linked_macs=space.slots[0].spatial and space.slots[0].level == 0,
         linkable=sum(bool(s.sliding) for s in sees) <= 1,
         rank=rank,
         coefficient=coefficient,
@@ -169,7 +173,22 @@ def build_costs(space: Mapspace, model: Model, mask: tuple[tuple[bool, ...], ...
         more_units=more,
         units_left=np.array([any(s.spatial for s in space.slots[q:]) for q in range(len(space.slots) + 1)]),
         constant_pj=float(problem_pj(model)) * weight,
+        mark=np.random.default_rng(0).random((n_levels, n_spaces, 4)) + 0.5,
+        rounding_pj=rounding_pj(model, keep, weight, sum(slot.spatial for slot in space.slots)),
     )
+
+
+def rounding_pj(model: Model, keep: Bools, weight: float, n_units: int) -> float:
+    """What a mapping costs at most beyond the sum of its words; inf where a bandwidth can stretch its cycles.
+
+    Every count is rounded to a word and then up to an access, and the first visits that are free are rounded down to
+    a word once per fan-out (tqhw/engine/flow.py, ``accesses`` and ``partitions``).
+    """
+    if not np.isinf([model.read_bandwidth, model.write_bandwidth, model.shared_bandwidth]).all():
+        return math.inf
+    accesses = np.where(model.read_write, 1.5 + n_units, 1.5)
+    per_access = np.outer(model.read_pj + model.fill_pj, accesses) + 1.5 * model.update_pj[:, None]
+    return float((model.instances[:, None] * per_access * keep).sum()) * weight
 
 
 def tile_words(model: Model, iterations: Sequence[int]) -> list[int]:

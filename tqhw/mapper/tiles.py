@@ -9,42 +9,49 @@ from tqhw.mapper.tables import Costs, Space
 
 
 @part
-def current_below(space: Space, q: int, t: int, at: Ints, tile: Ints, factors: Ints) -> int:
-    """The tile that the odometer shows; fills its iterations and the slot's factors."""
+def first_below(space: Space, q: int, t: int, rows: Ints, at: Ints) -> int:
+    """Sets the odometer to the first tile with ``rows`` inside t; its number, or -1 if there is none."""
     number = 0
     for d in range(at.shape[0]):
         b = space.digits[t, d]
-        a = space.below[q, d, b, at[d]]
-        number += a * space.radix[d]
-        tile[d] = space.divisor[d, a]
-        factors[d] = space.divisor[d, b] // tile[d]
-    return number
-
-
-@part
-def first_below(space: Space, q: int, t: int, at: Ints, tile: Ints, factors: Ints) -> int:
-    """Sets the odometer to the first tile inside t; -1 if there is none."""
-    for d in range(at.shape[0]):
-        at[d] = 0
-        if space.n_below[q, d, space.digits[t, d]] == 0:
+        if space.n_below[q, d, b] == 0:
             return -1
-    return current_below(space, q, t, at, tile, factors)
+        at[d] = 0
+        number += space.below[q, d, b, 0]
+    return number if rows[number] > 0 else next_below(space, q, t, rows, at, number)
 
 
 @part
-def next_below(space: Space, q: int, t: int, at: Ints, tile: Ints, factors: Ints) -> int:
-    """Steps the odometer ``at`` to the next tile that slot q allows inside tile t; its number, or -1 at the end."""
-    n_dims = at.shape[0]
-    d = 0
-    while d < n_dims:
-        at[d] += 1
-        if at[d] < space.n_below[q, d, space.digits[t, d]]:
-            break
-        at[d] = 0
-        d += 1
-    if d == n_dims:
-        return -1
-    return current_below(space, q, t, at, tile, factors)
+def next_below(space: Space, q: int, t: int, rows: Ints, at: Ints, number: int) -> int:
+    """Steps the odometer from tile ``number`` to the next with ``rows`` that slot q allows inside t; -1 at the end."""
+    while True:
+        d = 0
+        while d < at.shape[0]:
+            b = space.digits[t, d]
+            number -= space.below[q, d, b, at[d]]
+            at[d] += 1
+            if at[d] < space.n_below[q, d, b]:
+                number += space.below[q, d, b, at[d]]
+                break
+            at[d] = 0
+            number += space.below[q, d, b, 0]
+            d += 1
+        if d == at.shape[0]:
+            return -1
+        if rows[number] > 0:
+            return number
+
+
+@part
+def split_tile(space: Space, t: int, inside: int, tile: Ints, factors: Ints) -> int:
+    """Fills the iterations of tile ``inside`` and the factors that make it t; the bit mask of those above 1."""
+    mask = 0
+    for d in range(tile.shape[0]):
+        tile[d] = space.divisor[d, space.digits[inside, d]]
+        factors[d] = space.divisor[d, space.digits[t, d]] // tile[d]
+        if factors[d] > 1:
+            mask |= 1 << d
+    return mask
 
 
 @part

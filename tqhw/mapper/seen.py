@@ -1,0 +1,151 @@
+"""Contexts of tiles that are explored already: a tile in a context that is no better need not be explored again.
+
+Many ways of choosing the outer loops lead to the same tile, and most of them cost the same or more outside of it. What
+the loops outside mean to the inside is a *context*: what they cost, what they leave open for every data space, the
+instances outside, and for a data space with a halo the sequence of loops that its tiles slide along. docs/mapper.md,
+"Contexts", has the argument why a worse context can be dropped without missing the best mapping.
+
+====  =====================================================================================================
+COST  settled energy, pJ
+MARK  the words and instances behind it under other weights: equal costs with equal marks are of the same counts
+UNITS, FIRST, LEAK  instances outside, those that make partial copies, and what the levels outside leak per cycle
+then  per data space run and multicast; per data space with a halo the sequence, three numbers per loop
+====  =====================================================================================================
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tqhw.engine import Model
+from tqhw.engine.jit import part
+from tqhw.engine.model import Floats, Ints
+from tqhw.mapper.bounds import Outside
+from tqhw.mapper.stack import Stack
+from tqhw.mapper.tables import HALO_RANKS, Costs, Space
+
+COST, MARK, UNITS, FIRST, LEAK, HEAD = 0, 1, 2, 3, 4, 5
+LONGEST = 6  # loops of a sliding sequence; contexts with longer ones are not kept
+ROOM = 1 << 18  # contexts; further ones are not kept
+SAME = 1e-12  # relative: sums of the same words in another order
+
+
+class Seen(NamedTuple):
+    """The kept contexts of every slot and tile, as linked lists."""
+
+    head: Ints  # [Q, N] row of the newest, counted from 1; 0: none
+    next: Ints  # [M] the same for the one before
+    rows: Floats  # [M, V]
+    number: Ints  # [1] rows kept
+
+
+def make_seen(space: Space, model: Model) -> Seen:
+    """An empty table; one without room where contexts cannot be compared."""
+    n_slots, n_tiles = len(space.level), len(space.digits)
+    comparable = (
+        not space.tangled.any()
+        and not (space.halo[space.output] or _has_holes(space, model))
+        and space.rank.max(initial=-1) < HALO_RANKS
+        and space.least_used <= 1
+        and bool((model.cluster_size == 1).all())
+    )
+    room = ROOM if comparable else 0
+    width = HEAD + 2 * len(space.relevant) + 3 * LONGEST * int(space.halo.sum())
+    return Seen(
+        np.zeros((n_slots, n_tiles), np.int64), np.zeros(room, np.int64), np.zeros((room, width)), np.zeros(1, np.int64)
+    )
+
+
+def _has_holes(space: Space, model: Model) -> bool:
+    """Whether tiles of the outputs have words that nobody writes: what their first visits save is not known then."""
+    used = model.coefficients[space.output][:, model.bounds > 1]
+    return bool((used > 1).any())
+
+
+@part
+def write_context(space: Space, stack: Stack, q: int, n_loops: int, out: Outside, row: Floats) -> bool:
+    """Fills a row for node q, whose loops outside are the first ``n_loops``; False if a sequence is too long."""
+    row[COST] = stack.settled[q]
+    row[MARK] = stack.mark[q]
+    row[UNITS] = stack.used[q]
+    row[FIRST] = stack.first_visits[q]
+    row[LEAK] = stack.leaking[q]
+    n_spaces = space.relevant.shape[0]
+    at = HEAD + 2 * n_spaces
+    for s in range(n_spaces):
+        row[HEAD + 2 * s] = out.run[s]
+        row[HEAD + 2 * s + 1] = stack.multicast[q, s]
+        if not space.halo[s]:
+            continue
+        for i in range(at, at + 3 * LONGEST):
+            row[i] = 0.0
+        end = at + 3 * LONGEST
+        between = 1.0
+        rank = -1
+        for i in range(n_loops if out.rank[s] >= 0 else 0):
+            d = out.dim[i]
+            if not space.relevant[s, d]:
+                between *= out.bound[i]
+                continue
+            if rank < 0:
+                rank = space.rank[s, d]
+                between = 1.0  # what stands before is the run
+            elif space.rank[s, d] != rank:
+                break
+            if at == end:
+                return False
+            row[at] = d + 1.0
+            row[at + 1] = out.bound[i]
+            row[at + 2] = between
+            between = 1.0
+            at += 3
+        at = end
+    return True
+
+
+@part
+def no_worse(space: Space, a: Floats, b: Floats, rounding_pj: float) -> bool:
+    """Whether every mapping inside of context a costs at most what it costs inside of context b."""
+    for i in range(HEAD + 2 * space.relevant.shape[0], a.shape[0]):
+        if a[i] != b[i]:
+            return False
+    for i in range(HEAD, HEAD + 2 * space.relevant.shape[0]):
+        if a[i] < b[i]:
+            return False
+    if a[UNITS] != b[UNITS] or a[FIRST] != b[FIRST] or a[LEAK] > b[LEAK] * (1.0 + SAME):
+        return False
+    if a[COST] + rounding_pj <= b[COST]:
+        return True
+    return bool(abs(a[COST] - b[COST]) <= SAME * abs(b[COST]) and abs(a[MARK] - b[MARK]) <= SAME * b[MARK])
+
+
+@part
+def was_seen(space: Space, costs: Costs, stack: Stack, seen: Seen, q: int, n_loops: int, out: Outside) -> bool:
+    """Whether node q stands in a context no better than one that is kept for its tile; keeps it if not."""
+    t = stack.tile[q]
+    new = seen.number[0]
+    if new + 1 >= seen.rows.shape[0] or not stack.plain[q]:
+        return False
+    row = seen.rows[new]
+    if not write_context(space, stack, q, n_loops, out, row):
+        return False
+    at = seen.head[q, t]
+    while at > 0:
+        if no_worse(space, seen.rows[at - 1], row, costs.rounding_pj):
+            return True
+        at = seen.next[at - 1]
+    seen.next[new] = seen.head[q, t]
+    seen.head[q, t] = new + 1
+    seen.number[0] = new + 1
+    return False
+
+
+@part
+def forget_newest(stack: Stack, seen: Seen, q: int) -> None:
+    """Takes back what :func:`was_seen` has kept for node q just before."""
+    t = stack.tile[q]
+    if seen.number[0] > 0 and seen.head[q, t] == seen.number[0]:
+        seen.head[q, t] = seen.next[seen.number[0] - 1]
+        seen.number[0] -= 1
