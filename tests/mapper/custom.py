@@ -47,6 +47,8 @@ CUSTOM = {
 }
 
 _DRAM = "- !Component {name: DRAM, class: DRAM, attributes: {datawidth: 8}}"
+
+
 def _part(name: str, keep: str, bypass: str, size: str = "") -> str:
     return (
         f"- !Component {{name: {name}, class: SRAM, attributes: {{datawidth: 8{size}}}, "
@@ -68,6 +70,13 @@ def _units(name: str, x: int, y: int = 1) -> str:
 
 MACHINES: dict[str, Sequence[str]] = {
     "row": (_DRAM, _units("PE", 5, 3), _MAC),
+    "square": (_DRAM, _units("PE", 2, 2), _MAC),
+    "holes": (
+        _DRAM,
+        _units("PE", 3),
+        _part("Buffer", "Inputs, Outputs", "Weights", ", entries: 8, block_size: 3"),
+        _MAC,
+    ),
     "line": (_DRAM, _units("PE", 3), _MAC),
     "behind_buffer": (_DRAM, _buffer(12, "Outputs"), _units("PE", 2), _MAC),
     "private_buffers": (_DRAM, _units("PE", 2), _buffer(24, "Weights, Outputs"), _MAC),

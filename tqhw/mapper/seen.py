@@ -45,7 +45,8 @@ def make_seen(space: Space, model: Model) -> Seen:
     """An empty table; one without room where contexts cannot be compared."""
     n_slots, n_tiles = len(space.level), len(space.digits)
     comparable = (
-        not space.tangled.any()
+        not space.linked_macs
+        and not space.tangled.any()
         and not (space.halo[space.output] or _has_holes(space, model))
         and space.rank.max(initial=-1) < HALO_RANKS
         and space.least_used <= 1
