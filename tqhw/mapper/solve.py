@@ -14,6 +14,7 @@ from tqhw.mapper.loops import Choices, build_choices
 from tqhw.mapper.mapspace import Mapspace, most_units
 from tqhw.mapper.mask_search import PAIRS, Ground, Mask, MaskSearch
 from tqhw.mapper.pricing import SLACK, Best, Clock, OutOfTimeError
+from tqhw.mapper.tables import compulsory
 
 TILES_PER_S = 1_000_000  # tables, with room to spare
 SMALLER = 4  # times the pairs of one part of the space to the next
@@ -57,7 +58,7 @@ def solve(space: Mapspace, model: Model, objective: str, budget_s: float | None 
         searches.run(ground, space.masks(), best, clock, budget_s is not None, first)
     except OutOfTimeError:
         pass
-    bound = searches.bound()
+    bound = max(searches.bound(), min(compulsory(space, model, objective), best.value))
     proved = bound >= best.value * (1.0 - SLACK)
     return Outcome(
         best.batch,
@@ -117,7 +118,7 @@ class Searches:
         self.complete = False  # all choices have been begun
 
     def bound(self) -> float:
-        """What every mapping costs at least; a choice that was not begun may hold anything."""
+        """What every mapping costs at least; 0 before all choices have been begun."""
         return min((one.lower_bound for one in self.begun), default=math.inf) if self.complete else 0.0
 
     def run(self, ground: Ground, masks: Iterable[Mask], best: Best, clock: Clock, hurried: bool, first: bool) -> None:

@@ -178,6 +178,31 @@ def build_costs(space: Mapspace, model: Model, mask: tuple[tuple[bool, ...], ...
     )
 
 
+def compulsory(space: Mapspace, model: Model, objective: str) -> float:
+    """What every mapping costs at least, whatever it is: its operations, and every word once at the outermost level.
+
+    A rank has at least as many words as its longest dimension is long; boxes may have holes. 0 where outputs have
+    a halo or holes, whose first visits may be credited with more than they cost.
+    """
+    cycles = float(np.prod(model.bounds.astype(np.float64))) / math.prod(map(most_units, space.slots))
+    live = (model.coefficients != 0) & (model.bounds > 1)
+    output = int(np.flatnonzero(model.read_write)[0])
+    energy = float(problem_pj(model))
+    for s in range(len(live)):
+        if s == output and ((live[s].sum(axis=1) > 1).any() or (model.coefficients[s][live[s]] > 1).any()):
+            return cycles if objective == "latency" else 0.0
+        words = float(np.where(live[s], model.bounds, 1).max(axis=1).prod())
+        per_access = model.update_pj if s == output else model.read_pj
+        per_word = []
+        for i in reversed(range(len(space.keep))):
+            if space.keep[i][s] is not False:
+                per_word.append(float(per_access[i] / (model.block_size[i] * model.cluster_size[i])))
+            if space.keep[i][s]:
+                break
+        energy += words * min(per_word, default=0.0)
+    return {"energy": energy, "edp": energy * cycles, "latency": cycles}[objective]
+
+
 def rounding_pj(model: Model, keep: Bools, weight: float, n_units: int) -> float:
     """What a mapping costs at most beyond the sum of its words; inf where a bandwidth can stretch its cycles.
 
