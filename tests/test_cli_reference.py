@@ -12,8 +12,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from tests.backends.cases import DATA, StandIns, layer, reference_design
+from tqhw.backends import Design, Target
+from tqhw.backends.verify import verify, written
 from tqhw.cli import app
-from tqhw.spec import directives, dump_problem, parse_mapping, yamlio
+from tqhw.engine import evaluate
+from tqhw.spec import directives, dump_problem, load_ert, load_mapping, parse_mapping, yamlio
 
 RUN = DATA / "model_eyeriss_like_free"
 ANSWERED = f"cp '{RUN}'/timeloop-model.* ."
@@ -47,6 +50,15 @@ def results(tmp_path: Path) -> Path:
     mapping = parse_mapping(yamlio.load(RUN / "parsed-processed-input.yaml")["mapping"])
     text = yamlio.dump({"mapping": directives(mapping, problem.shape.dimensions)})
     (hardware / "mappings" / "conv3x3.yaml").write_text(text)
+    stats = evaluate(
+        problem, design.hardware, load_ert(hardware / "ERT.yaml"), load_mapping(hardware / "mappings" / "conv3x3.yaml")
+    )
+    said = {"files": "hardware/free", **{key: getattr(stats, key) for key in ("energy_pj", "cycles", "utilization")}}
+    document = {"experiment": {"architecture": {}}, "layers": [{"evaluations": [said]}]}
+    (folder / "results.json").write_text(json.dumps(document))
+    (folder / "problems" / "summary.json").write_text(json.dumps({"layers": [{"file": "conv3x3.yaml"}]}))
+    files = [str(path.relative_to(folder)) for path in sorted(folder.glob("**/*.*"))]
+    (folder / "files.json").write_text(json.dumps(files))
     (folder / "problems" / "conv3x3.yaml").write_text(dump_problem(problem))
     return folder
 
@@ -97,6 +109,42 @@ class TestVerify:
         assert lines[-1].endswith(f"{len(lines) - 2} differences")
         answer = json.loads(tqhw("verify", results, "--json", "-").stdout)
         assert len(answer["differences"]) == len(lines) - 2
+
+    def test_what_the_run_reported_is_compared(self, stand_ins: StandIns, results: Path) -> None:
+        document = json.loads((results / "results.json").read_text())
+        document["layers"][0]["evaluations"][0]["energy_pj"] *= 0.5
+        document["layers"][0]["evaluations"][0]["cycles"] = 1
+        (results / "results.json").write_text(json.dumps(document))
+        found = tqhw("verify", results)
+        assert found.exit_code == 1, found.output
+        assert "hardware/free, conv3x3, results.json: cycles ours 1, theirs " in found.stdout
+        assert found.stdout.splitlines()[-1].endswith("2 differences")
+
+    def test_a_mapping_that_does_not_fit_is_a_difference(self, results: Path) -> None:
+        """Where the reference refuses it too: the run had it."""
+        path = results / "hardware" / "free" / "mappings" / "conv3x3.yaml"
+        path.write_text(path.read_text().replace("factors: C1 ", "factors: C3 ", 1))
+        target = written(results)[0].target
+
+        class Ourselves:
+            def versions(self) -> dict[str, str]:
+                return {}
+
+            def target(self, design: Design) -> Target:
+                return target
+
+            def evaluate_all(self, evaluations: list, done: object = None) -> list:
+                return [evaluate(problem, used.design.hardware, used.ert, m) for problem, used, m in evaluations]
+
+        outcome = verify(results, Ourselves())
+        (difference,) = outcome.differences
+        assert (difference.where, difference.count) == ("hardware/free, conv3x3", "valid")
+
+    def test_a_folder_that_is_not_whole(self, stand_ins: StandIns, results: Path) -> None:
+        (results / "hardware" / "free" / "mappings" / "conv3x3.yaml").unlink()
+        assert "hardware/free/mappings/conv3x3.yaml of files.json missing" in refused("verify", results)
+        (results / "files.json").write_text("[")
+        assert "no JSON" in refused("verify", results)
 
     def test_programs_that_are_missing(self, results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PATH", str(tmp_path))

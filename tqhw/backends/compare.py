@@ -35,32 +35,34 @@ def compare(where: str, ours: Stats | Invalid, theirs: Stats | Invalid) -> list[
     if isinstance(ours, Invalid) and isinstance(theirs, Invalid):
         mine, others = ({reason.rule for reason in answer.reasons} for answer in (ours, theirs))
         return [] if mine & others else [Difference(where, "", "", "rule", sorted(mine), sorted(others))]
-    return [Difference(where, "", "", "valid", _verdict(ours), _verdict(theirs))]
+    return [Difference(where, "", "", "valid", verdict(ours), verdict(theirs))]
 
 
-def _verdict(answer: Stats | Invalid) -> str:
+def verdict(answer: Stats | Invalid) -> str:
+    """What an answer says of the mapping, in words."""
     return "valid" if isinstance(answer, Stats) else "; ".join(reason.message for reason in answer.reasons)
 
 
 def _stats(where: str, ours: Stats, theirs: Stats) -> Iterator[Difference]:
-    yield from _fields(where, "", "", vars(ours), vars(theirs))
+    yield from fields(where, "", "", vars(ours), vars(theirs))
     for name in sorted({*ours.levels, *theirs.levels}):
         if name not in ours.levels or name not in theirs.levels:
             yield Difference(where, name, "", "level", name in ours.levels, name in theirs.levels)
             continue
         mine, other = ours.levels[name], theirs.levels[name]
-        yield from _fields(where, name, "", vars(mine), vars(other))
+        yield from fields(where, name, "", vars(mine), vars(other))
         for space in sorted({*mine.dataspaces, *other.dataspaces}):
             kept = (space in mine.dataspaces, space in other.dataspaces)
             if not all(kept):
                 yield Difference(where, name, space, "kept", *kept)
                 continue
-            yield from _fields(where, name, space, vars(mine.dataspaces[space]), vars(other.dataspaces[space]))
+            yield from fields(where, name, space, vars(mine.dataspaces[space]), vars(other.dataspaces[space]))
 
 
-def _fields(
+def fields(
     where: str, level: str, space: str, ours: Mapping[str, Any], theirs: Mapping[str, Any]
 ) -> Iterator[Difference]:
+    """Differences of plain values under the names of ``ours``: floats to 1e-9, all others must be equal."""
     for key, mine in ours.items():
         other = theirs[key]
         if isinstance(mine, Mapping):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from tqhw import engine
-from tqhw.backends.compare import ENERGY_TOLERANCE, Difference, compare
+from tqhw.backends.compare import ENERGY_TOLERANCE, Difference, compare, fields, verdict
 from tqhw.backends.protocol import Backend, Design, Target
 from tqhw.errors import TqhwError
 from tqhw.spec import (
@@ -96,13 +97,57 @@ def written(results: Path) -> list[Written]:
     return found
 
 
+def _check_complete(results: Path) -> None:
+    """Raises TqhwError where files are missing that the run had written."""
+    missing = [name for name in _document(results / "files.json") if not (results / str(name)).exists()]
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        lever = "verify the whole folder of a finished run, as the run left it"
+        raise TqhwError(f"{missing[0]}{more} of files.json missing", place=str(results), lever=lever)
+
+
+def _reported(results: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(rendering and layer as in :class:`Written`, what results.json says of it).
+
+    The energies of `packing: ideal` are left out: they are no program's.
+    """
+    document, layers = _document(results / "results.json"), _document(results / "problems" / "summary.json")
+    try:
+        ideal = document["experiment"]["architecture"].get("params", {}).get("packing") == "ideal"
+        for layer, problem in zip(document["layers"], layers["layers"], strict=True):
+            for one in layer["evaluations"]:
+                said = {name: one[name] for name in ("energy_pj", "cycles", "utilization")}
+                if ideal:
+                    del said["energy_pj"]
+                yield f"{one['files']}, {Path(problem['file']).stem}", said
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise TqhwError(
+            f"not what a run writes: {error}",
+            place=str(results / "results.json"),
+            lever="verify the folder of a finished run, as the run left it",
+        ) from None
+
+
+def _document(path: Path) -> Any:
+    try:
+        return json.loads(read_text(path))
+    except ValueError as error:
+        raise TqhwError(f"no JSON: {error}", place=str(path), lever="verify the folder of a finished run") from None
+
+
 def verify(results: Path, reference: Reference, done: Callable[[int], None] | None = None) -> Verification:
     """Derives everything anew with ``reference`` and compares; ``done`` is called after every mapping.
 
-    Tables are Accelergy's own of each architecture; mappings are evaluated with the tables that were used.
+    Tables are Accelergy's own of each architecture; mappings are evaluated with the tables that were used, by this
+    engine and by ``reference``, and both are held against what the run reported. A mapping that does not fit is a
+    difference, even where both say so: the run had it. Raises TqhwError for a folder that is not whole.
     """
     reference.versions()
     everything = written(results)
+    _check_complete(results)
+    reported: dict[str, list[dict[str, Any]]] = {}
+    for where, said in _reported(results):
+        reported.setdefault(where, []).append(said)
     differences: list[Difference] = []
     mappings = counts = 0
     for one in everything:
@@ -114,9 +159,18 @@ def verify(results: Path, reference: Reference, done: Callable[[int], None] | No
         answers = reference.evaluate_all(evaluations, done)
         for (where, problem, mapping), answer in zip(one.evaluations, answers, strict=True):
             ours = engine.evaluate(problem, one.target.hardware, one.target.ert, mapping)
+            if isinstance(ours, Invalid) and isinstance(answer, Invalid):
+                differences.append(Difference(where, "", "", "valid", "in the results", verdict(answer)))
+                reported.pop(where, None)
+                continue
             differences += compare(where, ours, answer)
             counts += _size(answer)
+            for said in reported.pop(where, []) if isinstance(answer, Stats) else []:
+                differences += fields(f"{where}, results.json", "", "", said, vars(answer))
+                counts += len(said)
         mappings += len(answers)
+    for where in reported:
+        differences.append(Difference(where, "", "", "mapping", "in results.json", "not in its folder"))
     return Verification(len(everything), mappings, counts, tuple(differences))
 
 

@@ -268,6 +268,19 @@ def test_finished_layers_are_not_searched_again(stand_ins: StandIns, tmp_path: P
     assert (tmp_path / "runs").read_text().count("run") == 3
 
 
+@pytest.mark.parametrize("file", ["timeloop-mapper.map+stats.xml", "timeloop-mapper.map.yaml", "timeloop-mapper.log"])
+def test_a_kept_search_that_is_damaged_runs_again(stand_ins: StandIns, tmp_path: Path, file: str) -> None:
+    stand_ins.put(MAPPER_PREFIX, SEARCHED + f"echo run >> '{tmp_path}/runs'")
+    jobs = [Job(layer(), TARGET)]
+    (first,) = backend(tmp_path / "kept").search(jobs, Search())
+    (damaged,) = (tmp_path / "kept").glob(f"*/{file}")
+    damaged.unlink()
+    (second,) = backend(tmp_path / "kept").search(jobs, Search())
+    assert isinstance(first, Found) and isinstance(second, Found)
+    assert first.stats == second.stats
+    assert (tmp_path / "runs").read_text().count("run") == 2
+
+
 def test_a_search_killed_in_between_runs_again(stand_ins: StandIns, tmp_path: Path) -> None:
     stand_ins.put(MAPPER_PREFIX, SEARCHED)
     jobs = [Job(layer(), TARGET)]

@@ -72,9 +72,17 @@ def check_tables(ert: ERT, art: ART, design: Design, place: str) -> None:
 def check_estimators(summary: Any, design: Design, place: str) -> None:
     """Raises TqhwError for a component that the dummy estimator answered for."""
     known = {component.name: component for component in design.architecture.components()}
-    for table in summary["ERT_summary"]["table_summary"]:
-        name = short_name(table["name"])
-        parts = [p["name"] for p in table.get("primitive_estimation(s)", []) if p["estimator"] == DUMMY]
+    try:
+        answered = [
+            (
+                short_name(table["name"]),
+                [p["name"] for p in table.get("primitive_estimation(s)", []) if p["estimator"] == DUMMY],
+            )
+            for table in summary["ERT_summary"]["table_summary"]
+        ]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise TqhwError(f"not what Accelergy 0.4 writes: {error}", place=place, lever="use Accelergy 0.4") from None
+    for name, parts in answered:
         if name in known and parts:
             raise TqhwError(
                 f"'{name}' is estimated by Accelergy's dummy, which answers 1 pJ for everything: {', '.join(parts)} "

@@ -29,6 +29,7 @@ from tqhw.backends.timeloop.programs import Programs, check_accelergy, find_prog
 from tqhw.backends.timeloop.render import Renderer
 from tqhw.backends.timeloop.runs import RunFolders, run_key, write_input
 from tqhw.backends.timeloop.statistics import read_statistics
+from tqhw.errors import TqhwError
 from tqhw.spec import Invalid, Problem, Stats, load_mapping
 from tqhw.spec import Mapping as LoopMapping
 
@@ -83,15 +84,18 @@ class Timeloop:
         if key not in self._targets:
             text = self.renderer.accelergy(design)
             run = run_key(text, {"accelergy": self._versions["accelergy"]})
-            done = self.folders.finished(run)
-            if done is None:
+            target = None
+            if (done := self.folders.finished(run)) is not None:
+                try:
+                    target = read_tables(design, done[0])
+                except (TqhwError, OSError):
+                    self.folders.discard(run)  # damaged since it was finished
+            if target is None:
                 with self.folders.open(run, "accelergy") as folder:
                     target = run_accelergy(
                         self.programs.accelergy, design, text, folder, self.children, self.options.model_budget_s
                     )
                     self.folders.finish(folder, 0.0)
-            else:
-                target = read_tables(design, done[0])
             self._targets[key] = target
         return self._targets[key]
 
@@ -170,7 +174,10 @@ class Timeloop:
     def _model(self, text: str, target: Target, read: Callable[[Path], Answer]) -> Answer | Invalid:
         key = run_key(text, {"model": self._versions[_MODEL]})
         if (kept := self.folders.finished(key)) is not None:
-            return read(kept[0])
+            try:
+                return read(kept[0])
+            except (TqhwError, OSError):
+                self.folders.discard(key)  # damaged since it was finished
         with self.folders.open(key, "model") as folder:
             write_input(folder, text)
             arguments = [str(self.programs.model), "input.yaml"]
@@ -189,7 +196,10 @@ class Timeloop:
         budget = "" if options.budget_s is None else str(options.budget_s)
         key = run_key(text, {"mapper": self._versions[_MAPPER], "budget_s": budget})
         if search.cache and (kept := self.folders.finished(key)) is not None:
-            return self._found(*kept, job)
+            try:
+                return self._found(*kept, job)
+            except (TqhwError, OSError):
+                self.folders.discard(key)  # damaged since it was finished
         with self.folders.open(key, "mapper") as folder:
             write_input(folder, text)
             log = folder / f"{_MAPPER}.log"
@@ -200,7 +210,7 @@ class Timeloop:
                 found = self._found(folder, ended.seconds, job)
                 self.folders.finish(folder, ended.seconds)
                 return found
-            if NOTHING_FOUND not in ended.log:
+            if ended.timed_out or NOTHING_FOUND not in ended.log:
                 raise failure(_MAPPER, ended, job.target.design, folder)
             return nothing_found(job.problem, self._diagnose(job, search, folder), tried_mappings(ended.log))
 

@@ -52,6 +52,11 @@ class RunFolders:
         except (OSError, ValueError, KeyError, TypeError):
             return None  # never started, or killed in between: it runs again
 
+    def discard(self, key: str) -> None:
+        """Forgets a finished run: it is made again."""
+        if self.root is not None:
+            shutil.rmtree(self.root / key, ignore_errors=True)
+
     def finish(self, folder: Path, seconds: float) -> None:
         """Marks a run as done, last and whole or not at all; below a root it gets its place now."""
         write_text(folder / DONE, json.dumps({"seconds": round(seconds, 3)}) + "\n")
