@@ -6,7 +6,7 @@ from tqhw.engine.jit import part
 from tqhw.mapper.bounds import Outside, least, linked_share, look_outside, put_best_order, tile_share
 from tqhw.mapper.fronts import Fronts, Scratch
 from tqhw.mapper.loops import Choices
-from tqhw.mapper.points import first_point, irrelevant_units, links_to_macs, spatial_gains
+from tqhw.mapper.points import first_point, irrelevant_units, links_to_macs, slides_in_unit, spatial_gains
 from tqhw.mapper.seen import Seen, forget_newest, was_seen
 from tqhw.mapper.stack import Stack, push, sort_children
 from tqhw.mapper.tables import Costs, Space
@@ -276,7 +276,7 @@ def descend_to(
         stack.link[q - 1, s] = stack.link[q, s]
         if space.spatial[q]:
             multicast, gain, reach = spatial_gains(space, costs, q, s, work.factors, work.tile, work.above)
-            if multicast > irrelevant_units(space, s, work.factors):
+            if multicast > irrelevant_units(space, s, work.factors) or slides_in_unit(space, s, work.factors):
                 stack.plain[q - 1] = False
             share = linked_share(space, out, s, reach, work.tile) if reach > 0.0 else 0.0
             if share > 0.0:

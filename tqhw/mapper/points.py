@@ -159,6 +159,15 @@ def irrelevant_units(space: Space, s: int, factors: Ints) -> float:
 
 
 @part
+def slides_in_unit(space: Space, s: int, factors: Ints) -> bool:
+    """Whether elements of a unit lie next to each other along a halo of data space s."""
+    slides = False
+    for d in range(factors.shape[0]):
+        slides = slides or (factors[d] > 1 and space.rank[s, d] >= 0)
+    return slides
+
+
+@part
 def spatial_gains(
     space: Space, costs: Costs, q: int, s: int, factors: Ints, tile: Ints, above: Ints
 ) -> tuple[float, float, float]:

@@ -112,9 +112,12 @@ def no_worse(space: Space, a: Floats, b: Floats, rounding_pj: float) -> bool:
     for i in range(HEAD + 2 * space.relevant.shape[0], a.shape[0]):
         if a[i] != b[i]:
             return False
-    for i in range(HEAD, HEAD + 2 * space.relevant.shape[0]):
-        if a[i] < b[i]:
+    for s in range(space.relevant.shape[0]):
+        run, multicast = HEAD + 2 * s, HEAD + 2 * s + 1
+        if a[run] < b[run] or a[multicast] < b[multicast]:
             return False
+        if space.halo[s] and a[run] > 1.0 and b[run] == 1.0:
+            return False  # there, links of a unit inside may serve words
     if a[UNITS] != b[UNITS] or a[FIRST] != b[FIRST] or a[LEAK] > b[LEAK] * (1.0 + SAME):
         return False
     if a[COST] + rounding_pj <= b[COST]:
