@@ -68,6 +68,8 @@ def look_outside(space: Space, n_loops: int, out: Outside) -> None:
             z = out.dim[i]
             if space.relevant[s, z]:
                 if space.rank[s, z] != rank:
+                    # Returns along another halo rank may cancel this one: a link is possible still.
+                    out.mixed[s] = out.mixed[s] or space.rank[s, z] >= 0
                     break  # from here on every move leaves the old tile
                 out.mixed[s] = out.mixed[s] or z != y
                 move = space.coefficient[s, z] * out.step[i] - inside

@@ -118,6 +118,9 @@ def temporal_cost(
                     least = halo_share(space, s, y, factors[y], tile, extent) if extent > 0.0 else 0.0
                     slides = min(slides, least)
                     linked = linked or link_step(space, s, y, tile) <= point[LINK]
+                    for z in range(factors.shape[0]):
+                        if space.rank[s, z] >= 0 and space.rank[s, z] != space.rank[s, y]:
+                            linked = linked or space.bounds[z] > tile[z]
             if point[LINK] > 0.0 and not linked:
                 return np.inf
             share *= slides

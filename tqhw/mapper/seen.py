@@ -53,7 +53,7 @@ def make_seen(space: Space, model: Model) -> Seen:
         and bool((model.cluster_size == 1).all())
     )
     room = ROOM if comparable else 0
-    width = HEAD + 2 * len(space.relevant) + 3 * LONGEST * int(space.halo.sum())
+    width = HEAD + 2 * len(space.relevant) + (4 * LONGEST + 1) * int(space.halo.sum())
     return Seen(
         np.zeros((n_slots, n_tiles), np.int64), np.zeros(room, np.int64), np.zeros((room, width)), np.zeros(1, np.int64)
     )
@@ -80,28 +80,27 @@ def write_context(space: Space, stack: Stack, q: int, n_loops: int, out: Outside
         row[HEAD + 2 * s + 1] = stack.multicast[q, s]
         if not space.halo[s]:
             continue
-        for i in range(at, at + 3 * LONGEST):
+        end = at + 4 * LONGEST + 1
+        for i in range(at, end):
             row[i] = 0.0
-        end = at + 3 * LONGEST
         between = 1.0
-        rank = -1
-        for i in range(n_loops if out.rank[s] >= 0 else 0):
+        first = True
+        for i in range(n_loops):
             d = out.dim[i]
             if not space.relevant[s, d]:
                 between *= out.bound[i]
                 continue
-            if rank < 0:
-                rank = space.rank[s, d]
-                between = 1.0  # what stands before is the run
-            elif space.rank[s, d] != rank:
+            if space.rank[s, d] < 0:
                 break
-            if at == end:
+            if at == end - 1:
                 return False
             row[at] = d + 1.0
             row[at + 1] = out.bound[i]
             row[at + 2] = between
+            row[at + 3] = out.step[i]
             between = 1.0
-            at += 3
+            at += 4
+        row[end - 1] = between
         at = end
     return True
 
@@ -116,8 +115,8 @@ def no_worse(space: Space, a: Floats, b: Floats, rounding_pj: float) -> bool:
         run, multicast = HEAD + 2 * s, HEAD + 2 * s + 1
         if a[run] < b[run] or a[multicast] < b[multicast]:
             return False
-        if space.halo[s] and a[run] > 1.0 and b[run] == 1.0:
-            return False  # there, links of a unit inside may serve words
+        if space.halo[s] and a[run] != b[run]:
+            return False  # returns that are free, and links, come less often with a longer run
     if a[UNITS] != b[UNITS] or a[FIRST] != b[FIRST] or a[LEAK] > b[LEAK] * (1.0 + SAME):
         return False
     if a[COST] + rounding_pj <= b[COST]:
