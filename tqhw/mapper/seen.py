@@ -9,7 +9,8 @@ instances outside, and for a data space with a halo the sequence of loops that i
 COST  settled energy, pJ
 MARK  the words and instances behind it under other weights: equal costs with equal marks are of the same counts
 UNITS, FIRST, LEAK  instances outside, those that make partial copies, and what the levels outside leak per cycle
-then  per data space run and multicast; per data space with a halo the sequence, three numbers per loop
+then  per data space run and multicast; per data space with a halo the sequence: dimension, bound, the irrelevant loops
+      before it and step of every loop, and the irrelevant loops after the last
 ====  =====================================================================================================
 """
 
@@ -27,7 +28,7 @@ from tqhw.mapper.stack import Stack
 from tqhw.mapper.tables import HALO_RANKS, Costs, Space
 
 COST, MARK, UNITS, FIRST, LEAK, HEAD = 0, 1, 2, 3, 4, 5
-LONGEST = 6  # loops of a sliding sequence; contexts with longer ones are not kept
+LONGEST = 6  # loops of a sequence; contexts with longer ones are not kept
 ROOM = 1 << 18  # contexts; further ones are not kept
 SAME = 1e-12  # relative: sums of the same words in another order
 
@@ -84,7 +85,6 @@ def write_context(space: Space, stack: Stack, q: int, n_loops: int, out: Outside
         for i in range(at, end):
             row[i] = 0.0
         between = 1.0
-        first = True
         for i in range(n_loops):
             d = out.dim[i]
             if not space.relevant[s, d]:

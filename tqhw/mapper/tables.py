@@ -181,16 +181,16 @@ def build_costs(space: Mapspace, model: Model, mask: tuple[tuple[bool, ...], ...
 def compulsory(space: Mapspace, model: Model, objective: str) -> float:
     """What every mapping costs at least, whatever it is: its operations, and every word once at the outermost level.
 
-    A rank has at least as many words as its longest dimension is long; boxes may have holes, and where a dimension stands
-    in two ranks, words are not counted. 0 where outputs have
-    a halo or holes, whose first visits may be credited with more than they cost.
+    A rank has at least as many words as its longest dimension is long, since boxes may have holes. Data spaces with a
+    dimension in two ranks are not counted. 0 where outputs have a halo or holes, whose first visits may be credited
+    with more than they cost.
     """
     cycles = float(np.prod(model.bounds.astype(np.float64))) / math.prod(map(most_units, space.slots))
     live = (model.coefficients != 0) & (model.bounds > 1)
     output = int(np.flatnonzero(model.read_write)[0])
     energy = float(problem_pj(model))
-    for s, sees in enumerate(relevances(model)):
-        if sees.tangled:  # its words lie on a diagonal of the box
+    for s in range(len(live)):
+        if (live[s].sum(axis=0) > 1).any():  # a dimension in two ranks: its words lie on a diagonal of the box
             continue
         if s == output and ((live[s].sum(axis=1) > 1).any() or (model.coefficients[s][live[s]] > 1).any()):
             return cycles if objective == "latency" else 0.0

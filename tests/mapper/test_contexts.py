@@ -1,0 +1,133 @@
+"""Machines on which contexts, links or a bound were once compared wrongly: each answer was called proved.
+
+Fixed factors at the levels in between let the same loops stand at several places outside of one tile.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.mapper.custom import _MAC as MAC
+from tests.mapper.custom import build, problem_of
+from tests.mapper.places import conv
+from tests.mapper.test_solve import check
+from tqhw.engine import build_model
+from tqhw.mapper.mapspace import build_mapspace
+from tqhw.mapper.solve import solve
+from tqhw.mapper.tables import compulsory
+from tqhw.spec import ERT
+
+SPACES = ("Weights", "Inputs", "Outputs")
+
+
+def level(name: str, keep: str, temporal: str, size: str = "") -> str:
+    bypass = "" if keep == "all" else ", ".join(space for space in SPACES if space != keep)
+    kept = ", ".join(SPACES) if keep == "all" else keep
+    return (
+        f"- !Component {{name: {name}, class: SRAM, attributes: {{datawidth: 8{size}}}, constraints: "
+        f"{{dataspace: {{keep: [{kept}], bypass: [{bypass}]}}, temporal: {{{temporal}}}}}}}"
+    )
+
+
+def units(name: str, x: int, y: int, fixed: str) -> str:
+    return (
+        f"- !Container {{name: {name}, spatial: {{meshX: {x}, meshY: {y}}}, "
+        f"constraints: {{spatial: {{factors: [{fixed}]}}}}}}"
+    )
+
+
+PRICES = {
+    "DRAM": {"read": 100.0, "write": 110.0, "leak": 0.0},
+    "Buffer": {"read": 10.0, "write": 10.0},
+    "Buffer2": {"read": 7.0, "write": 9.0},
+    "Buffer3": {"read": 1.0, "write": 1.0},
+    "mac": {"compute": 1.0},
+}
+
+CASES = {
+    # A longer run has fewer visits whose return is free.
+    "runs": (
+        (
+            level("DRAM", "all", "factors: [R=1, P=1]"),
+            level("Buffer", "Weights", "factors: [R=1, P=3, M>=2], permutation: [M, P]"),
+            level("Buffer2", "Outputs", "factors: [R=2, M=1, P=1]"),
+            level("Buffer3", "Inputs", "factors: [R=1, M=1, P=1]"),
+            MAC,
+        ),
+        {"M": 4, "R": 2, "P": 3},
+        {},
+    ),
+    # What stands behind the last sliding loop tells which returns links can serve.
+    "behind": (
+        (
+            level("DRAM", "all", "factors: [R=1, P=1]"),
+            level("Buffer", "Weights", "factors: [R=2, P=1, M=1, C=1]"),
+            level("Buffer2", "Weights", "factors: [P=1, M=1, C=1, R=1]"),
+            units("PE", 4, 1, "M=1, C=1, R=1"),
+            level("Buffer3", "Inputs", "factors: [P=1, M=1, C=1, R=1]"),
+            MAC,
+        ),
+        {"M": 2, "C": 2, "R": 2, "P": 4},
+        {"DRAM": {"read": 100.0, "write": 1.0, "leak": 0.0}},
+    ),
+    # So do loops along another halo.
+    "other_halo": (
+        (
+            level("DRAM", "all", "factors: [R=1, P=1, Q=1]"),
+            level("Buffer", "Weights", "factors: [S=1, P=1, Q=1, C=1]"),
+            level("Buffer2", "Weights", "factors: [P=1, C=1, R=1, S=1, Q=1]"),
+            units("PE", 4, 4, "C=1, R=1, S=1"),
+            level("Buffer3", "Inputs", "factors: [P=1, C=1, R=1, S=1, Q=1]"),
+            MAC,
+        ),
+        {"C": 2, "R": 2, "P": 2, "S": 2, "Q": 2},
+        {"DRAM": {"read": 100.0, "write": 1.0, "leak": 0.0}},
+    ),
+    # Equal sequences with a fan-out between them step differently.
+    "steps": (
+        (
+            level("DRAM", "all", "factors: [R=1, P=1, M=8, C=8], permutation: [M, C]"),
+            units("Row", 2, 1, "R=1, C=1, M=1"),
+            level("Buffer", "Weights", "factors: [R<=2, P=3, M=1, C=1]"),
+            units("PE", 2, 1, "M=1, C=1, R=1"),
+            level("Buffer2", "Outputs", "factors: [P=1, M=1, C=1]"),
+            level("Buffer3", "Inputs", "factors: [P=1]", ", entries: 8"),
+            MAC,
+        ),
+        {"M": 8, "C": 8, "R": 6, "P": 6, "Wstride": 2},
+        {
+            "DRAM": {"read": 0.0, "write": 0.0, "leak": 0.0},
+            "Buffer": {"read": 0.0, "write": 2.0},
+            "Buffer2": {"read": 0.0, "write": 0.0},
+            "Buffer3": {"read": 0.0, "write": 2.14},
+            "mac": {"compute": 0.0},
+        },
+    ),
+    # R steps by 2 and P returns by 2: what is left is a step of Q, to a neighbour.
+    "cancelled": (
+        (
+            level("DRAM", "all", "permutation: [R, Q]"),
+            units("PE", 4, 1, "R=1, P=1, Q=1"),
+            level("Buffer", "Inputs", "factors: [R=1, Q=1, M=1]", ", entries: 1"),
+            MAC,
+        ),
+        {"M": 2, "R": 2, "S": 2, "P": 2, "Q": 2, "Wstride": 2, "Wdilation": 2},
+        {"DRAM": {"read": 100.0, "write": 0.0, "leak": 5.0}, "Buffer": {"read": 1.0, "write": 0.0}},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_equals_enumeration(name):
+    nodes, sizes, prices = CASES[name]
+    hardware, _ = build(nodes)
+    assert check((hardware, ERT({**PRICES, **prices})), "energy", conv(**sizes))
+
+
+@pytest.mark.parametrize("bounds", [(1, 24, 2), (2, 4, 1), (1, 3, 1), (1, 6, 6)])
+def test_words_of_a_diagonal_are_not_counted_twice(bounds):
+    hardware, ert = build(("- !Component {name: DRAM, class: DRAM, attributes: {datawidth: 8}}", MAC))
+    problem = problem_of("diagonal", bounds, (1, 2))
+    space, model = build_mapspace(problem, hardware), build_model(problem, hardware, ert)
+    for objective in ("energy", "edp", "latency"):
+        assert compulsory(space, model, objective) <= solve(space, model, objective).value
