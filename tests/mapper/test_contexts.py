@@ -44,6 +44,13 @@ PRICES = {
     "mac": {"compute": 1.0},
 }
 
+FILLS = {
+    "DRAM": {"read": 0.0, "write": 0.0, "leak": 4.0},
+    "Buffer": {"read": 0.0, "write": 0.0},
+    "Buffer2": {"read": 0.0, "write": 1.0},
+    "mac": {"compute": 0.0},
+}
+
 CASES = {
     # A longer run has fewer visits whose return is free.
     "runs": (
@@ -54,7 +61,7 @@ CASES = {
             level("Buffer3", "Inputs", "factors: [R=1, M=1, P=1]"),
             MAC,
         ),
-        {"M": 4, "R": 2, "P": 3},
+        conv(M=4, R=2, P=3),
         {},
     ),
     # What stands behind the last sliding loop tells which returns links can serve.
@@ -67,7 +74,7 @@ CASES = {
             level("Buffer3", "Inputs", "factors: [P=1, M=1, C=1, R=1]"),
             MAC,
         ),
-        {"M": 2, "C": 2, "R": 2, "P": 4},
+        conv(M=2, C=2, R=2, P=4),
         {"DRAM": {"read": 100.0, "write": 1.0, "leak": 0.0}},
     ),
     # So do loops along another halo.
@@ -80,7 +87,7 @@ CASES = {
             level("Buffer3", "Inputs", "factors: [P=1, C=1, R=1, S=1, Q=1]"),
             MAC,
         ),
-        {"C": 2, "R": 2, "P": 2, "S": 2, "Q": 2},
+        conv(C=2, R=2, P=2, S=2, Q=2),
         {"DRAM": {"read": 100.0, "write": 1.0, "leak": 0.0}},
     ),
     # Equal sequences with a fan-out between them step differently.
@@ -94,7 +101,7 @@ CASES = {
             level("Buffer3", "Inputs", "factors: [P=1]", ", entries: 8"),
             MAC,
         ),
-        {"M": 8, "C": 8, "R": 6, "P": 6, "Wstride": 2},
+        conv(M=8, C=8, R=6, P=6, Wstride=2),
         {
             "DRAM": {"read": 0.0, "write": 0.0, "leak": 0.0},
             "Buffer": {"read": 0.0, "write": 2.0},
@@ -102,6 +109,33 @@ CASES = {
             "Buffer3": {"read": 0.0, "write": 2.14},
             "mac": {"compute": 0.0},
         },
+    ),
+    # Of four elements one is not served over links, and the words over links are spread over 64 instances: a quarter
+    # of the words is filled, where half of them was the bound.
+    "fills": (
+        (
+            level("DRAM", "all", "factors: [K=1, P=1, R=1, T=1]"),
+            units("Row", 16, 1, "K=16, P=1, R=1, T=1"),
+            level("Buffer", "Weights", "factors: [K=1, P=1, R=1]"),
+            units("PE", 4, 1, "K=1, T=1"),
+            level("Buffer2", "Inputs", "factors: [K=1]"),
+            MAC,
+        ),
+        problem_of("triple", (16, 2, 2, 12), (1, 2, 1)),
+        FILLS,
+    ),
+    # 4.5 of 31 words per instance are not filled, and half a word is cut off besides.
+    "cut": (
+        (
+            level("DRAM", "all", "factors: [M=1, R=1, P=2]"),
+            units("Row", 12, 1, "M=12, R=1, P=1"),
+            level("Buffer", "Weights", "factors: [M=1, R=3, P=1]"),
+            units("PE", 2, 1, "M=1, R=1, P=2"),
+            level("Buffer2", "Inputs", "factors: [M=1, R=3, P=3]"),
+            MAC,
+        ),
+        conv(M=12, R=9, P=12),
+        FILLS,
     ),
     # R steps by 2 and P returns by 2: what is left is a step of Q, to a neighbour.
     "cancelled": (
@@ -111,7 +145,7 @@ CASES = {
             level("Buffer", "Inputs", "factors: [R=1, Q=1, M=1]", ", entries: 1"),
             MAC,
         ),
-        {"M": 2, "R": 2, "S": 2, "P": 2, "Q": 2, "Wstride": 2, "Wdilation": 2},
+        conv(M=2, R=2, S=2, P=2, Q=2, Wstride=2, Wdilation=2),
         {"DRAM": {"read": 100.0, "write": 0.0, "leak": 5.0}, "Buffer": {"read": 1.0, "write": 0.0}},
     ),
 }
@@ -119,9 +153,9 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_equals_enumeration(name):
-    nodes, sizes, prices = CASES[name]
+    nodes, problem, prices = CASES[name]
     hardware, _ = build(nodes)
-    assert check((hardware, ERT({**PRICES, **prices})), "energy", conv(**sizes))
+    assert check((hardware, ERT({**PRICES, **prices})), "energy", problem)
 
 
 @pytest.mark.parametrize("bounds", [(1, 24, 2), (2, 4, 1), (1, 3, 1), (1, 6, 6)])

@@ -103,12 +103,12 @@ def push_units(
         first_point(space, costs, work.start[0])
     linked = False
     for s in range(space.relevant.shape[0]):
-        multicast, gain, reach = spatial_gains(space, costs, q, s, work.factors, work.tile, work.above)
+        multicast, gain, fill_gain, reach = spatial_gains(space, costs, q, s, work.factors, work.tile, work.above)
         share = linked_share(space, out, s, reach, work.tile) if reach > 0.0 else 0.0
         gain = 1.0 / (1.0 - share + share / gain)
         linked = linked or space.tangled[s] or share > 0.0
         out.multicast[s] = stack.multicast[q, s] * multicast * gain
-        out.link[s] = stack.link[q, s] * gain
+        out.link[s] = stack.link[q, s] * (fill_gain if share > 0.0 else 1.0)
         if space.level[q] == 0 and multicast * gain > 1.0:
             linked = True
             links_to_macs(space, s, work.start[0])
@@ -275,7 +275,7 @@ def descend_to(
         stack.multicast[q - 1, s] = stack.multicast[q, s]
         stack.link[q - 1, s] = stack.link[q, s]
         if space.spatial[q]:
-            multicast, gain, reach = spatial_gains(space, costs, q, s, work.factors, work.tile, work.above)
+            multicast, gain, fill_gain, reach = spatial_gains(space, costs, q, s, work.factors, work.tile, work.above)
             if multicast > irrelevant_units(space, s, work.factors) or slides_in_unit(space, s, work.factors):
                 stack.plain[q - 1] = False
             share = linked_share(space, out, s, reach, work.tile) if reach > 0.0 else 0.0
@@ -283,7 +283,7 @@ def descend_to(
                 stack.plain[q - 1] = False
                 gain = 1.0 / (1.0 - share + share / gain)
                 multicast *= gain
-                stack.link[q - 1, s] *= gain
+                stack.link[q - 1, s] *= fill_gain
             stack.multicast[q - 1, s] *= multicast
     if space.spatial[q]:
         for d in range(n_dims):

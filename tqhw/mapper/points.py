@@ -173,10 +173,11 @@ def slides_in_unit(space: Space, s: int, factors: Ints) -> bool:
 @part
 def spatial_gains(
     space: Space, costs: Costs, q: int, s: int, factors: Ints, tile: Ints, above: Ints
-) -> tuple[float, float, float]:
-    """(multicast, further gain if links happen, words the links reach) of a unit for data space s.
+) -> tuple[float, float, float, float]:
+    """(multicast, further gain if links happen, their gain for the fills right below, words they reach) of a unit.
 
     ``tile``/``above``: iterations per dimension inside and with the unit. The reach is 0 where no link can happen.
+    Elements with equal words are one access, but each of them fills: links can serve all fills but one per line.
     """
     n_dims = tile.shape[0]
     multicast = 1.0
@@ -188,9 +189,9 @@ def spatial_gains(
             elif space.rank[s, d] >= 0:
                 sliding *= factors[d]
     if sliding == 1.0:
-        return multicast, 1.0, 0.0
+        return multicast, 1.0, 1.0, 0.0
     if space.tangled[s]:
-        return multicast * sliding, 1.0, 0.0
+        return multicast * sliding, 1.0, 1.0, 0.0
     level = space.level[q]
     # Elements whose offsets along a rank agree share their words; links save words only right above a keeping level.
     below_keeps = level == 0 or costs.keep[level - 1, s]
@@ -218,10 +219,10 @@ def spatial_gains(
             elif outside == 1 and least <= span:
                 reach = max(reach, span)
     if not below_keeps:
-        return multicast * shared, 1.0, reach  # no gain, but what the links carry still depends on the layout
+        return multicast * shared, 1.0, 1.0, reach  # no gain, but what the links carry still depends on the layout
     if reach == 0.0:
-        return multicast * shared, 1.0, 0.0
-    return multicast * shared, sliding / shared, reach
+        return multicast * shared, 1.0, 1.0, 0.0
+    return multicast * shared, sliding / shared, sliding, reach
 
 
 @part
@@ -262,7 +263,7 @@ def spatial_step(
     any_link = False
     for s in range(n_spaces):
         at = HEAD + s * WIDTH
-        multicast, gain, reach = spatial_gains(space, costs, q, s, factors, tile, above)
+        multicast, gain, fill_gain, reach = spatial_gains(space, costs, q, s, factors, tile, above)
         if s == space.output:
             for d in range(n_dims):
                 if space.copies[d]:
@@ -272,7 +273,7 @@ def spatial_step(
             if space.linkable:
                 out[LINK] = max(out[LINK], reach)
             multicast *= gain
-            out[at + A] /= gain
+            out[at + A] /= fill_gain
         if space.level[q] == 0 and multicast > 1.0:
             links_to_macs(space, s, out)
         out[at + OPEN] /= multicast
