@@ -153,7 +153,7 @@ class TestVerify:
     def test_a_program_of_an_unsupported_version(self, stand_ins: StandIns, results: Path) -> None:
         (stand_ins.folder / "timeloop-model").write_text("#!/bin/sh\necho 'ERROR: no key'; exit 1\n")
         message = refused("verify", results)
-        assert "does not evaluate a known case as it should" in message
+        assert "does not answer a known case as it should" in message
         assert "supported: Timeloop with v0.4 inputs" in message
 
     def test_what_cannot_be_verified(self, stand_ins: StandIns, results: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from tqhw.spec import CONV2D, Problem, load_art, load_ert, make_problem
 DATA = Path(__file__).parent / "data"
 REFERENCE = Path(__file__).parents[1] / "data" / "timeloop"
 PROBE = f"""
-if grep -q 'R: 3, S: 1' input.yaml; then cp '{DATA}'/probe/* .; exit 0; fi
+if grep -q 'R: 3, S: 1' input.yaml; then cp '{DATA}'/probe/timeloop-model.* .; exit 0; fi
 """
 MODEL_PREFIX, MAPPER_PREFIX = "timeloop-model", "timeloop-mapper"
 
@@ -47,17 +47,25 @@ def layer(size: int = 28, channels: int = 64) -> Problem:
 
 
 class StandIns:
-    """A folder at the front of PATH with small scripts that behave like the real programs when these fail."""
+    """A folder at the front of PATH with small scripts that behave like the real programs when these fail.
+
+    Before a test puts others there, all three answer the known cases of the probes as the real ones did.
+    """
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = folder
         folder.mkdir()
         monkeypatch.setenv("PATH", f"{folder}{os.pathsep}/usr/bin{os.pathsep}/bin")
-        for name in ("timeloop-model", "timeloop-mapper", "accelergy"):
-            self.put(name, "exit 0")
+        self.put(MODEL_PREFIX, "exit 0")
+        self.put(MAPPER_PREFIX, f"cp '{DATA}'/probe/timeloop-mapper.* .")
+        self.put("accelergy", f"cp '{DATA}'/probe/timeloop.* .")
 
     def put(self, name: str, body: str) -> None:
         """A program of that name; timeloop-model answers the known case as the real one did, first of all."""
+        self.put_bare(name, "#!/bin/sh\n" + (PROBE if name == MODEL_PREFIX else "") + body + "\n")
+
+    def put_bare(self, name: str, text: str) -> None:
+        """A program of exactly that text."""
         path = self.folder / name
-        path.write_text("#!/bin/sh\n" + (PROBE if name == MODEL_PREFIX else "") + body + "\n", encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
         path.chmod(0o755)

@@ -5,16 +5,22 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+from tqhw.backends.ask import ask
 from tqhw.backends.container.backend import Container, ContainerOptions
 from tqhw.backends.container.engines import ENGINES, Engine, find_engine
 from tqhw.backends.container.image import DEFAULT_IMAGE
 from tqhw.backends.timeloop import front_end
 from tqhw.backends.timeloop.backend import Timeloop
-from tqhw.backends.timeloop.programs import INSTALL, PROGRAMS
+from tqhw.backends.timeloop.probe import LIMIT_S, PROBES
+from tqhw.backends.timeloop.process import Children
+from tqhw.backends.timeloop.programs import INSTALL, PROGRAMS, check_accelergy, version_of
 from tqhw.errors import TqhwError
+
+_CONTAINER_S = 60.0
 
 
 def checks() -> list[dict[str, Any]]:
@@ -27,21 +33,36 @@ def _row(what: str, version: str, found: bool, lever: str = "") -> dict[str, Any
 
 
 def _programs() -> Iterator[dict[str, Any]]:
-    missing = [name for name in PROGRAMS if shutil.which(name) is None]
-    for name in missing:
-        yield _row(name, "missing", False, INSTALL)
-    backend = Timeloop()
-    if missing:
-        yield _row("backend timeloop", "cannot run", False, f"put {', '.join(missing)} on PATH")
-        return
-    try:
-        versions = backend.versions()
-    except TqhwError as error:
-        yield _row("backend timeloop", "cannot run", False, str(error))
-        return
+    """Every program that is there is tried, whatever becomes of the others."""
+    levers = {}
     for name in PROGRAMS:
-        yield _row(name, versions[name], True)
-    yield _row("backend timeloop", "runs a known case as it should", True)
+        path = shutil.which(name)
+        if path is None:
+            levers[name] = f"put {name} on PATH"
+            yield _row(name, "missing", False, INSTALL)
+            continue
+        try:
+            version = version_of(Path(path))
+            if name == "accelergy":
+                check_accelergy(version)
+            PROBES[name](Path(path), Children())
+        except TqhwError as error:
+            levers[name] = f"mend {name}"
+            yield _row(name, f"{path} does not work", False, str(error))
+        else:
+            yield _row(name, f"{version}, {path}", True)
+    yield _timeloop(levers)
+
+
+def _timeloop(levers: Mapping[str, str]) -> dict[str, Any]:
+    """``levers``: what is to be done about each program that is missing or broken."""
+    if levers:
+        return _row("backend timeloop", "cannot run", False, "; ".join(levers.values()))
+    try:
+        Timeloop().versions()
+    except TqhwError as error:
+        return _row("backend timeloop", "cannot run", False, str(error))
+    return _row("backend timeloop", "answers known cases as it should", True)
 
 
 def _front_end() -> dict[str, Any]:
@@ -81,7 +102,7 @@ def _engines() -> Iterator[dict[str, Any]]:
 def _container(engine: Engine) -> dict[str, Any]:
     """By a container that is started: an engine may answer and yet run none."""
     try:
-        versions = Container(ContainerOptions(engine=engine.name)).versions()
+        versions = Container(ContainerOptions(engine=engine.name, time_limit_s=_CONTAINER_S)).versions()
     except TqhwError as error:
         return _row("backend container", "cannot run", False, str(error))
     inside = versions.get("timeloop-model (in the image)")
@@ -95,7 +116,7 @@ def _gpu() -> dict[str, Any]:
         return _row("GPU", "none", False, "nothing: everything runs without one")
     question = [program, "--query-gpu=name,driver_version", "--format=csv,noheader"]
     try:
-        answer = subprocess.run(question, capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL)
+        answer = ask(question, LIMIT_S, stderr=subprocess.DEVNULL)
     except (OSError, subprocess.TimeoutExpired):
         return _row("GPU", "nvidia-smi does not answer", False, "check the driver")
     name = answer.stdout.strip().splitlines()[0] if answer.returncode == 0 and answer.stdout.strip() else ""

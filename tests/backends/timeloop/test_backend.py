@@ -66,7 +66,7 @@ def test_missing_programs_are_named(stand_ins: StandIns) -> None:
 
 def test_a_model_that_cannot_read_v04_is_refused(stand_ins: StandIns) -> None:
     (stand_ins.folder / MODEL_PREFIX).write_text("#!/bin/sh\necho 'ERROR: no key arch'; exit 1\n", encoding="utf-8")
-    message = r"does not evaluate a known case as it should.*ERROR: no key arch.*supported: Timeloop with v0.4.*4cf6d4c"
+    message = r"does not answer a known case as it should.*ERROR: no key arch.*supported: Timeloop with v0.4.*4cf6d4c"
     with pytest.raises(TqhwError, match=message):
         backend().versions()
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tqhw.backends.ask import ask
 from tqhw.errors import TqhwError, unknown
 
 ENGINES = ("docker", "podman")
@@ -33,16 +34,7 @@ class Engine:
     def ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Runs a short command of the engine and returns what it says. Raises TqhwError where it does not answer."""
         try:
-            return subprocess.run(
-                [str(self.path), *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                timeout=_QUESTION_S,
-                start_new_session=True,
-            )
+            return ask([str(self.path), *arguments], _QUESTION_S)
         except subprocess.TimeoutExpired:
             raise TqhwError(
                 f"{self.name} {arguments[0]} did not answer within {_QUESTION_S} s",

@@ -23,7 +23,7 @@ from tqhw.backends.timeloop.failures import (
     tried_mappings,
 )
 from tqhw.backends.timeloop.options import Options
-from tqhw.backends.timeloop.probe import probe
+from tqhw.backends.timeloop.probe import probe_model
 from tqhw.backends.timeloop.process import Children
 from tqhw.backends.timeloop.programs import Programs, check_accelergy, find_programs
 from tqhw.backends.timeloop.render import Renderer
@@ -70,7 +70,7 @@ class Timeloop:
     def _versions(self) -> dict[str, str]:
         found = self.programs.versions()
         check_accelergy(found["accelergy"])
-        probe(self.programs.model, self.children, self.options.model_budget_s)
+        probe_model(self.programs.model, self.children)
         front_end = self.renderer.front_end
         return {"tqhw": tqhw.__version__, **found, "front end": "none" if front_end is None else front_end.version}
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tqhw.backends.ask import end_group
 from tqhw.errors import TqhwError
 
 GRACE_S = 20.0  # from the polite signal to the one that nobody survives
@@ -119,9 +120,7 @@ class Children:
             return None
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:
-        if process.poll() is None:
-            _signal(process, signal.SIGKILL)
-            process.wait()
+        end_group(process)
         with self._lock:
             self._running.discard(process)
 
@@ -159,6 +158,21 @@ def _tail(log: Path, limit: int = 1_000_000) -> str:
 
 
 def _cannot_run(error: OSError, arguments: Sequence[str], folder: Path) -> TqhwError:
+    program = Path(arguments[0])
+    if isinstance(error, FileNotFoundError) and program.is_file() and folder.is_dir():
+        # The system says of the program what is true of the interpreter that it needs.
+        message = f"cannot be run: {interpreter(program) or 'the interpreter that it needs'} is missing"
+        return TqhwError(message, place=str(program), lever="install the program again")
     if isinstance(error, FileNotFoundError) and not Path(str(error.filename)).is_relative_to(folder):
-        return TqhwError(f"'{arguments[0]}' was not found", lever="put it on PATH; `tqhw doctor` says what is missing")
-    return TqhwError(f"{Path(arguments[0]).name} cannot be run: {error.strerror}", place=str(error.filename or folder))
+        return TqhwError(f"'{program}' was not found", lever="put it on PATH; `tqhw doctor` says what is missing")
+    return TqhwError(f"{program.name} cannot be run: {error.strerror}", place=str(error.filename or folder))
+
+
+def interpreter(program: Path) -> str:
+    """What a script's first line names, with its arguments; "" for what is no script or cannot be read."""
+    try:
+        with program.open("rb") as stream:
+            first = stream.readline(512).decode("utf-8", errors="replace").strip()
+    except OSError:
+        return ""
+    return first[2:].strip() if first.startswith("#!") else ""

@@ -8,12 +8,14 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqhw.backends.timeloop.process import clean_environment
+from tqhw.backends.ask import ask
+from tqhw.backends.timeloop.process import clean_environment, interpreter
 from tqhw.errors import TqhwError
 
 PROGRAMS = ("timeloop-model", "timeloop-mapper", "accelergy")
 SUPPORTED = "Timeloop with v0.4 inputs (NVlabs/timeloop, tested at 4cf6d4c) and Accelergy 0.4 (tested at 6911d15)"
 INSTALL = "install Timeloop and Accelergy and put them on PATH, or take --backend container"
+_QUESTION_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,7 @@ class Programs:
 
     def versions(self) -> dict[str, str]:
         """What identifies them: Timeloop prints no version, so the digest of the program stands for it."""
-        found = {path.name: f"sha256 {_digest(path)}" for path in (self.model, self.mapper)}
-        return {**found, "accelergy": accelergy_version(self.accelergy)}
+        return {path.name: version_of(path) for path in (self.model, self.mapper, self.accelergy)}
 
 
 def find_programs() -> Programs:
@@ -36,6 +37,11 @@ def find_programs() -> Programs:
     if missing := [name for name, path in found.items() if path is None]:
         raise TqhwError(f"{', '.join(missing)} not found on PATH", place="backend timeloop", lever=INSTALL)
     return Programs(*(Path(str(found[name])) for name in PROGRAMS))
+
+
+def version_of(program: Path) -> str:
+    """What identifies one of :data:`PROGRAMS`."""
+    return accelergy_version(program) if program.name == "accelergy" else f"sha256 {_digest(program)}"
 
 
 def _digest(path: Path) -> str:
@@ -55,33 +61,15 @@ def accelergy_version(program: Path) -> str:
 
     "0.4" is the version of the installed package; "unknown" where the program is no Python script of the usual make.
     """
-    interpreter = _interpreter(program)
-    if interpreter is None:
+    python = interpreter(program)
+    if "python" not in python:
         return "unknown"
     question = "from importlib.metadata import version; print(version('accelergy'))"
     try:
-        answer = subprocess.run(
-            [*interpreter, "-c", question],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            env=clean_environment(),
-            stdin=subprocess.DEVNULL,
-        )
+        answer = ask([*python.split(), "-c", question], _QUESTION_S, clean_environment(), subprocess.DEVNULL)
     except (OSError, subprocess.TimeoutExpired):
         return "unknown"
     return answer.stdout.strip() if answer.returncode == 0 and answer.stdout.strip() else "unknown"
-
-
-def _interpreter(program: Path) -> list[str] | None:
-    try:
-        with program.open("rb") as stream:
-            first = stream.readline(512).decode("utf-8", errors="replace").strip()
-    except OSError:
-        return None
-    if not first.startswith("#!") or "python" not in first:
-        return None
-    return first[2:].split()
 
 
 def check_accelergy(version: str) -> None:
