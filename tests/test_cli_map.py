@@ -126,3 +126,16 @@ def test_the_bound_is_told(tmp_path: Path) -> None:
     assert answer["lower_bound"] == answer["energy_pj"]
     assert answer["gap"] == 0.0
     assert "gap: 0.00%" in tqhw(*arguments(tmp_path)).stdout
+
+
+def test_a_search_that_finds_nothing_says_so_with_its_reasons(tmp_path: Path) -> None:
+    whole = "{dataspace: {keep: [Weights]}, temporal: {factors: [M=6, K=4, N=2]}}"
+    given = constrained(tmp_path, buffer=whole)
+    (tmp_path / "arch.yaml").write_text((tmp_path / "arch.yaml").read_text().replace("depth: 256", "depth: 4"))
+    found = tqhw(*given)
+    assert found.exit_code == 1, found.output
+    first, reason = found.stdout.splitlines()
+    assert first == "No mapping was found:"
+    assert "buffer" in reason
+    answer = json.loads(tqhw(*given, "--json", "-").stdout)
+    assert [found["message"] for found in answer["reasons"]] == [reason.strip()]

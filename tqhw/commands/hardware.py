@@ -77,7 +77,7 @@ def search(
     engine, target = _target(backend, arch, param, ert, art)
     (found,) = engine.search([Job(layer, target)], Search(wanted, budget, cache=not no_cache))
     if isinstance(found, Invalid):
-        _answer(found, json, {})
+        _answer(found, json, {}, refusal="No mapping was found:")
         return
     more = {
         "mapping": directives(found.mapping, layer.shape.dimensions),
@@ -177,27 +177,29 @@ def _area(target: Target, art: Path | None) -> dict[str, Any]:
     return {"area_um2": sum(target.art.areas[name] * target.hardware.instances(name) for name in names)}
 
 
-def _answer(stats: Stats | Invalid, json: str | None, more: dict[str, Any]) -> None:
+def _answer(
+    stats: Stats | Invalid, json: str | None, more: dict[str, Any], refusal: str = "The mapping is invalid:"
+) -> None:
     from tqhw.spec import Invalid
 
     if json is not None:
         write_json({**stats.as_json(), **(more if stats.valid else {})}, json)
     if json != "-":
-        _show(stats, more)
+        _show(stats, more, refusal)
     if isinstance(stats, Invalid):
         raise typer.Exit(NO)
 
 
-def _show(stats: Stats | Invalid, more: dict[str, Any]) -> None:
+def _show(stats: Stats | Invalid, more: dict[str, Any], refusal: str) -> None:
     from rich.table import Table
 
     from tqhw.spec import Invalid
 
     screen = console()
     if isinstance(stats, Invalid):
-        screen.print("The mapping is invalid:")
+        screen.print(refusal, highlight=False)
         for reason in stats.reasons:
-            screen.print(f"  {reason.message}", markup=False)
+            screen.print(f"  {reason.message}", markup=False, highlight=False, soft_wrap=True)
         return
     table = Table("level", "data space", "instances", "tile words", "reads", "fills", "updates", "pJ")
     for name, level in stats.levels.items():
