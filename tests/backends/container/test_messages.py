@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from tests.backends.cases import rendered_design
 from tqhw.backends.container import Container, ContainerOptions
 from tqhw.backends.container.backend import _no_answer
 from tqhw.backends.container.engines import Engine, find_engine
-from tqhw.backends.container.image import build_command, source_tree
+from tqhw.backends.container.image import build_command, build_image, source_tree
 from tqhw.backends.container.run import run_arguments
 from tqhw.backends.timeloop import Options
 from tqhw.errors import TqhwError
@@ -215,32 +216,31 @@ if [ "$1" = kill ]; then kill -9 $(cat '{tmp_path}/pid'); fi
     assert calls[1:] == [f"kill {name}", f"rm --force {name}"]
 
 
-def test_build_commands(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+def test_build_commands() -> None:
     root = source_tree()
     found = Engine("podman", Path("podman"))
-    plain = build_command(found, root)
-    assert plain == [
-        "podman",
-        "build",
-        "-f",
-        f"{root}/docker/Dockerfile",
-        "-t",
-        "tqhw",
-        "--target",
-        "timeloop",
-        "--build-arg",
-        "TARGETARCH=arm64",
-        str(root),
-    ]
-    monkeypatch.setattr("platform.machine", lambda: "x86_64")
-    assert "TARGETARCH=amd64" in build_command(found, root)
+    file = f"{root}/docker/Dockerfile"
+    plain = ["podman", "build", "-f", file, "-t", "tqhw", "--target", "timeloop", str(root)]
+    assert build_command(found, root) == plain
     embedded = build_command(found, root, target="embedded", base_image="mine", options=["--no-cache"])
     assert "PYTHON_IMAGE=mine" in embedded
     assert "--no-cache" in embedded
     assert "BASE_IMAGE=mine" in build_command(found, root, base_image="mine")
+
+
+def test_what_is_asked_for_is_looked_at_before_the_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    engine(tmp_path, monkeypatch, "echo 'Cannot connect to the Docker daemon'; exit 1")
     with pytest.raises(TqhwError, match="unknown target 'timelop'"):
-        build_command(found, root, target="timelop")
+        build_image(target="timelop")
+    with pytest.raises(TqhwError, match="the docker daemon is not running"):
+        build_image(target="timeloop")
+
+
+def test_the_base_image_is_pinned_in_one_place() -> None:
+    """By digest: its project publishes no tag that stays."""
+    lines = [line for line in (source_tree() / "docker" / "Dockerfile").read_text().splitlines() if "ARG BASE" in line]
+    (line,) = lines
+    assert re.fullmatch(r"ARG BASE_IMAGE=timeloopaccelergy/accelergy-timeloop-infrastructure@sha256:[0-9a-f]{64}", line)
 
 
 def test_limits_that_cannot_be() -> None:

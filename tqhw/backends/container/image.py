@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from tqhw.errors import TqhwError, unknown
 DEFAULT_IMAGE = "tqhw"
 DOCKERFILE = Path("docker") / "Dockerfile"
 TARGETS = ("timeloop", "embedded")
-_ARCHITECTURES = {"aarch64": "arm64", "arm64": "arm64"}  # by the names of platform.machine()
 
 
 @dataclass(frozen=True)
@@ -48,13 +46,8 @@ def build_command(
     options: Sequence[str] = (),
 ) -> list[str]:
     """The argument list. ``base_image`` is what the target stands on; None takes the Dockerfile's own."""
-    if target not in TARGETS:
-        raise unknown("target", target, TARGETS, "--target")
     command = [str(engine.path), "build", "-f", str(root / DOCKERFILE), "-t", tag, "--target", target, *options]
-    if base_image is None:
-        # The published base has a tag per architecture; not every builder tells a Dockerfile which one it is.
-        command += ["--build-arg", f"TARGETARCH={_ARCHITECTURES.get(platform.machine(), 'amd64')}"]
-    else:
+    if base_image is not None:
         argument = "BASE_IMAGE" if target == "timeloop" else "PYTHON_IMAGE"
         command += ["--build-arg", f"{argument}={base_image}"]
     return [*command, str(root)]
@@ -69,11 +62,15 @@ def build_image(
 ) -> Built:
     """Builds the image, with the engine's output on the terminal.
 
-    ``options`` are handed to the engine's build as they are. Raises TqhwError where it fails.
+    ``options`` are handed to the engine's build as they are. Raises TqhwError where it fails; what was asked for is
+    looked at before the engine is.
     """
+    if target not in TARGETS:
+        raise unknown("target", target, TARGETS, "--target")
+    root = source_tree()
     found = find_engine(engine)
     found.version()
-    command = build_command(found, source_tree(), tag, target, base_image, options)
+    command = build_command(found, root, tag, target, base_image, options)
     try:
         ended = subprocess.run(command, stdin=subprocess.DEVNULL, env={**os.environ, "DOCKER_BUILDKIT": "1"})
     except OSError as error:
@@ -82,6 +79,6 @@ def build_image(
         raise TqhwError(
             f"{found.name} build ended with exit code {ended.returncode}",
             place=str(DOCKERFILE),
-            lever="its last lines say why; a base image that cannot be pulled is named with --base-image",
+            lever="its last lines say why; where the base image cannot be pulled, name another with --base-image",
         )
     return Built(found.image_id(tag), found)
