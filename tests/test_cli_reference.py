@@ -6,6 +6,7 @@ The programs and engines are stand-ins: scripts that give what a real run wrote,
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,10 @@ from typer.testing import CliRunner, Result
 
 from tests.backends.cases import DATA, StandIns, layer, reference_design
 from tqhw.backends import Design, Target
-from tqhw.backends.verify import verify, written
+from tqhw.backends.verify import read_run, verify
 from tqhw.cli import app
 from tqhw.engine import evaluate
-from tqhw.spec import directives, dump_problem, load_ert, load_mapping, parse_mapping, yamlio
+from tqhw.spec import Stats, directives, dump_problem, load_ert, load_mapping, parse_mapping, yamlio
 
 RUN = DATA / "model_eyeriss_like_free"
 ANSWERED = f"cp '{RUN}'/timeloop-model.* ."
@@ -67,6 +68,22 @@ def tqhw(*arguments: object) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
+def recorded_run(results: Path) -> tuple[Target, Stats]:
+    """The one architecture of the results, and our answer for its one mapping."""
+    (one,) = read_run(results).architectures
+    ((_, problem, mapping),) = one.evaluations
+    stats = evaluate(problem, one.target.hardware, one.target.ert, mapping)
+    assert isinstance(stats, Stats)
+    return one.target, stats
+
+
+def held(stats: object) -> int:
+    """How many plain values a dataclass and those in it hold."""
+    values = vars(stats).values() if hasattr(stats, "__dict__") else ()
+    inside = [part for value in values if isinstance(value, Mapping) for part in value.values()]
+    return sum(not isinstance(value, Mapping) for value in values) + sum(map(held, inside))
+
+
 def refused(*arguments: object) -> str:
     found = tqhw(*arguments)
     assert found.exit_code == 2, found.output
@@ -87,7 +104,10 @@ class TestVerify:
         assert last.endswith(" values compared: 0 differences")
         outcome = json.loads(target.read_text())
         assert (outcome["mappings"], outcome["architectures"], outcome["differences"]) == (1, 1, [])
-        assert outcome["values_compared"] > 100
+        # Energies and areas of the tables, three values of results.json, and what the two answers hold.
+        target, stats = recorded_run(results)
+        tables = sum(len(actions) for actions in target.ert.energies.values()) + len(target.art.areas)
+        assert outcome["values_compared"] == tables + 3 + held(stats)
 
     def test_every_difference_is_printed(self, stand_ins: StandIns, results: Path) -> None:
         # The run's tables say another area than Accelergy, and its mapping is another one than the recorded run's.
@@ -124,7 +144,8 @@ class TestVerify:
         """Where the reference refuses it too: the run had it."""
         path = results / "hardware" / "free" / "mappings" / "conv3x3.yaml"
         path.write_text(path.read_text().replace("factors: C1 ", "factors: C3 ", 1))
-        target = written(results)[0].target
+        run = read_run(results)
+        target = run.architectures[0].target
 
         class Ourselves:
             def versions(self) -> dict[str, str]:
@@ -136,7 +157,7 @@ class TestVerify:
             def evaluate_all(self, evaluations: list, done: object = None) -> list:
                 return [evaluate(problem, used.design.hardware, used.ert, m) for problem, used, m in evaluations]
 
-        outcome = verify(results, Ourselves())
+        outcome = verify(run, Ourselves())
         (difference,) = outcome.differences
         assert (difference.where, difference.count) == ("hardware/free, conv3x3", "valid")
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tqhw.spec import Invalid, Stats
-
-ENERGY_TOLERANCE = 1e-9  # relative; counts and cycles must be equal
+from tqhw.spec.stats import ENERGY_TOLERANCE
 
 
 @dataclass(frozen=True)
@@ -28,14 +27,24 @@ class Difference:
         return f"{place}: {self.count} ours {self.ours!r}, theirs {self.theirs!r}"
 
 
+Comparison = tuple[bool, Difference]
+"""Whether a value agrees, and the difference that it would be."""
+
+
 def compare(where: str, ours: Stats | Invalid, theirs: Stats | Invalid) -> list[Difference]:
     """Every difference between two answers; two refusals agree when they name a common rule."""
+    return [difference for same, difference in comparisons(where, ours, theirs) if not same]
+
+
+def comparisons(where: str, ours: Stats | Invalid, theirs: Stats | Invalid) -> Iterator[Comparison]:
+    """Every value of two answers, as :func:`compare` compares them."""
     if isinstance(ours, Stats) and isinstance(theirs, Stats):
-        return list(_stats(where, ours, theirs))
-    if isinstance(ours, Invalid) and isinstance(theirs, Invalid):
+        yield from _stats(where, ours, theirs)
+    elif isinstance(ours, Invalid) and isinstance(theirs, Invalid):
         mine, others = ({reason.rule for reason in answer.reasons} for answer in (ours, theirs))
-        return [] if mine & others else [Difference(where, "", "", "rule", sorted(mine), sorted(others))]
-    return [Difference(where, "", "", "valid", verdict(ours), verdict(theirs))]
+        yield bool(mine & others), Difference(where, "", "", "rule", sorted(mine), sorted(others))
+    else:
+        yield False, Difference(where, "", "", "valid", verdict(ours), verdict(theirs))
 
 
 def verdict(answer: Stats | Invalid) -> str:
@@ -43,32 +52,33 @@ def verdict(answer: Stats | Invalid) -> str:
     return "valid" if isinstance(answer, Stats) else "; ".join(reason.message for reason in answer.reasons)
 
 
-def _stats(where: str, ours: Stats, theirs: Stats) -> Iterator[Difference]:
+def _stats(where: str, ours: Stats, theirs: Stats) -> Iterator[Comparison]:
     yield from fields(where, "", "", vars(ours), vars(theirs))
     for name in sorted({*ours.levels, *theirs.levels}):
         if name not in ours.levels or name not in theirs.levels:
-            yield Difference(where, name, "", "level", name in ours.levels, name in theirs.levels)
+            yield False, Difference(where, name, "", "level", name in ours.levels, name in theirs.levels)
             continue
         mine, other = ours.levels[name], theirs.levels[name]
         yield from fields(where, name, "", vars(mine), vars(other))
         for space in sorted({*mine.dataspaces, *other.dataspaces}):
             kept = (space in mine.dataspaces, space in other.dataspaces)
             if not all(kept):
-                yield Difference(where, name, space, "kept", *kept)
+                yield False, Difference(where, name, space, "kept", *kept)
                 continue
             yield from fields(where, name, space, vars(mine.dataspaces[space]), vars(other.dataspaces[space]))
 
 
 def fields(
     where: str, level: str, space: str, ours: Mapping[str, Any], theirs: Mapping[str, Any]
-) -> Iterator[Difference]:
-    """Differences of plain values under the names of ``ours``: floats to 1e-9, all others must be equal."""
+) -> Iterator[Comparison]:
+    """Plain values under the names of ``ours``."""
     for key, mine in ours.items():
-        other = theirs[key]
-        if isinstance(mine, Mapping):
-            continue
-        if isinstance(mine, float) or isinstance(other, float):
-            if not math.isclose(mine, other, rel_tol=ENERGY_TOLERANCE, abs_tol=1e-12):
-                yield Difference(where, level, space, key, mine, other)
-        elif mine != other:
-            yield Difference(where, level, space, key, mine, other)
+        if not isinstance(mine, Mapping):
+            yield agree(mine, theirs[key]), Difference(where, level, space, key, mine, theirs[key])
+
+
+def agree(mine: Any, other: Any) -> bool:
+    """Floats to ENERGY_TOLERANCE, all others exactly; None, for a value that is not there, agrees with itself alone."""
+    if mine is None or other is None or not (isinstance(mine, float) or isinstance(other, float)):
+        return bool(mine == other)
+    return math.isclose(mine, other, rel_tol=ENERGY_TOLERANCE, abs_tol=1e-12)

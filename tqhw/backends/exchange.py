@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tqhw.backends.protocol import Design, Found, Search, Target
+from tqhw.backends.protocol import Design, Evaluation, Found, Search, Target
 from tqhw.errors import TqhwError
 from tqhw.files import write_text
 from tqhw.spec import (
@@ -28,12 +28,10 @@ from tqhw.spec import (
     parse_problem,
     yamlio,
 )
-from tqhw.spec import Mapping as LoopMapping
 from tqhw.spec.stats import parse_stats
 
 FORMAT = 2  # a new number for every change of what is exchanged: an image may be older than we are
 REQUEST, ANSWER, PROGRESS = "request.json", "answer.json", "progress"
-Evaluation = tuple[Problem, Target, LoopMapping]
 
 
 @dataclass(frozen=True)
@@ -142,13 +140,8 @@ def read_answer(folder: Path) -> Any | None:
     return answer["ok"]
 
 
-def stats_json(answer: Stats | Invalid) -> dict[str, Any]:
-    """The Stats JSON; floats come back bit by bit."""
-    return answer.as_json()
-
-
 def read_stats(document: Mapping[str, Any]) -> Stats | Invalid:
-    """The inverse of :func:`stats_json`."""
+    """The inverse of ``as_json``; floats come back bit by bit."""
     if not document["valid"]:
         return Invalid(tuple(Reason(**reason) for reason in document["reasons"]))
     return parse_stats(document)

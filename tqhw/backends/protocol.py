@@ -83,6 +83,10 @@ class Found:
     warnings: tuple[str, ...] = ()
 
 
+Evaluation = tuple[Problem, Target, LoopMapping]
+"""A mapping to be evaluated, of a problem on a target."""
+
+
 class Backend(Protocol):
     """An engine. Jobs come in batches, so that it may run them side by side and resume what is done."""
 

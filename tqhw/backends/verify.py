@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from tqhw import engine
-from tqhw.backends.compare import ENERGY_TOLERANCE, Difference, compare, fields, verdict
-from tqhw.backends.protocol import Backend, Design, Target
+from tqhw.backends.compare import Comparison, Difference, agree, comparisons, fields, verdict
+from tqhw.backends.protocol import Backend, Design, Evaluation, Target
 from tqhw.errors import TqhwError
 from tqhw.spec import (
     Invalid,
@@ -26,8 +25,6 @@ from tqhw.spec import (
     load_problem,
 )
 from tqhw.spec.yamlio import read_text
-
-Evaluation = tuple[Problem, Target, Mapping]
 
 
 @runtime_checkable
@@ -66,8 +63,20 @@ class Written:
     evaluations: tuple[tuple[str, Problem, Mapping], ...]
 
 
-def written(results: Path) -> list[Written]:
-    """What a run wrote: ``problems/`` and ``hardware/*/*/``. Raises TqhwError where there is no such thing."""
+@dataclass(frozen=True)
+class Run:
+    """A results folder: what the run wrote, and what results.json says of every mapping, by its name in ``Written``."""
+
+    architectures: tuple[Written, ...]
+    reported: dict[str, list[dict[str, Any]]]
+
+    @property
+    def mappings(self) -> int:
+        return sum(len(one.evaluations) for one in self.architectures)
+
+
+def read_run(results: Path) -> Run:
+    """Reads what a run left. Raises TqhwError for a folder of something else, and for one that is not whole."""
     if not results.is_dir():
         raise TqhwError("no such folder", place=str(results), lever="name the results folder of a finished run")
     places = sorted(path.parent for path in (results / "hardware").glob("**/architecture.yaml"))
@@ -77,24 +86,29 @@ def written(results: Path) -> list[Written]:
             place=str(results),
             lever="name the results folder of a finished run",
         )
-    found = []
-    for place in places:
-        architecture = load_architecture(place / "architecture.yaml", place.name)
-        own = place / "components_own.yaml"
-        design = Design(
-            str(place.relative_to(results)),
-            architecture,
-            flatten(architecture),
-            read_text(place / "architecture.yaml"),
-            read_text(own) if own.is_file() else "",
-        )
-        target = Target(design, load_ert(place / "ERT.yaml"), load_art(place / "ART.yaml"))
-        evaluations = tuple(
-            (f"{design.name}, {file.stem}", load_problem(results / "problems" / file.name), load_mapping(file))
-            for file in sorted((place / "mappings").glob("*.yaml"))
-        )
-        found.append(Written(design.name, target, evaluations))
-    return found
+    architectures = tuple(_written(results, place) for place in places)
+    _check_complete(results)
+    reported: dict[str, list[dict[str, Any]]] = {}
+    for where, said in _reported(results):
+        reported.setdefault(where, []).append(said)
+    return Run(architectures, reported)
+
+
+def _written(results: Path, place: Path) -> Written:
+    architecture = load_architecture(place / "architecture.yaml", place.name)
+    own = place / "components_own.yaml"
+    design = Design(
+        str(place.relative_to(results)),
+        architecture,
+        flatten(architecture),
+        read_text(place / "architecture.yaml"),
+        read_text(own) if own.is_file() else "",
+    )
+    evaluations = tuple(
+        (f"{design.name}, {file.stem}", load_problem(results / "problems" / file.name), load_mapping(file))
+        for file in sorted((place / "mappings").glob("*.yaml"))
+    )
+    return Written(design.name, Target(design, load_ert(place / "ERT.yaml"), load_art(place / "ART.yaml")), evaluations)
 
 
 def _check_complete(results: Path) -> None:
@@ -135,66 +149,46 @@ def _document(path: Path) -> Any:
         raise TqhwError(f"no JSON: {error}", place=str(path), lever="verify the folder of a finished run") from None
 
 
-def verify(results: Path, reference: Reference, done: Callable[[int], None] | None = None) -> Verification:
+def verify(run: Run, reference: Reference, done: Callable[[int], None] | None = None) -> Verification:
     """Derives everything anew with ``reference`` and compares; ``done`` is called after every mapping.
 
     Tables are Accelergy's own of each architecture; mappings are evaluated with the tables that were used, by this
     engine and by ``reference``, and both are held against what the run reported. A mapping that does not fit is a
-    difference, even where both say so: the run had it. Raises TqhwError for a folder that is not whole.
+    difference, even where both say so: the run had it.
     """
     reference.versions()
-    everything = written(results)
-    _check_complete(results)
-    reported: dict[str, list[dict[str, Any]]] = {}
-    for where, said in _reported(results):
-        reported.setdefault(where, []).append(said)
-    differences: list[Difference] = []
-    mappings = counts = 0
-    for one in everything:
-        theirs = reference.target(one.target.design)
-        tables = list(_tables(one.folder, one.target, theirs))
-        differences += [difference for same, difference in tables if not same]
-        counts += len(tables)
+    compared = list(_comparisons(run, reference, done))
+    differences = tuple(difference for same, difference in compared if not same)
+    return Verification(len(run.architectures), run.mappings, len(compared), differences)
+
+
+def _comparisons(run: Run, reference: Reference, done: Callable[[int], None] | None) -> Iterator[Comparison]:
+    unseen = dict(run.reported)
+    for one in run.architectures:
+        yield from _tables(one.folder, one.target, reference.target(one.target.design))
         evaluations = [(problem, one.target, mapping) for _, problem, mapping in one.evaluations]
         answers = reference.evaluate_all(evaluations, done)
         for (where, problem, mapping), answer in zip(one.evaluations, answers, strict=True):
+            said = unseen.pop(where, [])
             ours = engine.evaluate(problem, one.target.hardware, one.target.ert, mapping)
             if isinstance(ours, Invalid) and isinstance(answer, Invalid):
-                differences.append(Difference(where, "", "", "valid", "in the results", verdict(answer)))
-                reported.pop(where, None)
+                yield False, Difference(where, "", "", "valid", "in the results", verdict(answer))
                 continue
-            differences += compare(where, ours, answer)
-            counts += _size(answer)
-            for said in reported.pop(where, []) if isinstance(answer, Stats) else []:
-                differences += fields(f"{where}, results.json", "", "", said, vars(answer))
-                counts += len(said)
-        mappings += len(answers)
-    for where in reported:
-        differences.append(Difference(where, "", "", "mapping", "in results.json", "not in its folder"))
-    return Verification(len(everything), mappings, counts, tuple(differences))
+            yield from comparisons(where, ours, answer)
+            if isinstance(answer, Stats):
+                for values in said:
+                    yield from fields(f"{where}, results.json", "", "", values, vars(answer))
+    for where in unseen:
+        yield False, Difference(where, "", "", "mapping", "in results.json", "not in its folder")
 
 
-def _tables(where: str, ours: Target, theirs: Target) -> Iterator[tuple[bool, Difference]]:
-    """Every energy and area: whether it agrees, and how it differs."""
+def _tables(where: str, ours: Target, theirs: Target) -> Iterator[Comparison]:
+    """Every energy and area."""
     for name in sorted({*ours.ert.energies, *theirs.ert.energies}):
         mine, other = ours.ert.energies.get(name, {}), theirs.ert.energies.get(name, {})
         for action in sorted({*mine, *other}):
             values = mine.get(action), other.get(action)
-            yield _close(*values), Difference(where, name, "", f"pJ of a {action}", *values)
+            yield agree(*values), Difference(where, name, "", f"pJ of a {action}", *values)
     for name in sorted({*ours.art.areas, *theirs.art.areas}):
         areas = ours.art.areas.get(name), theirs.art.areas.get(name)
-        yield _close(*areas), Difference(where, name, "", "um^2", *areas)
-
-
-def _close(mine: float | None, other: float | None) -> bool:
-    if mine is None or other is None:
-        return mine is other
-    return math.isclose(mine, other, rel_tol=ENERGY_TOLERANCE)
-
-
-def _size(answer: Stats | Invalid) -> int:
-    """How many values an answer holds."""
-    if isinstance(answer, Invalid):
-        return 1
-    per_level, per_space = 6, 6
-    return 4 + sum(per_level + per_space * len(level.dataspaces) for level in answer.levels.values())
+        yield agree(*areas), Difference(where, name, "", "um^2", *areas)

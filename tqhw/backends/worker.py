@@ -13,7 +13,6 @@ from tqhw.backends.exchange import (
     Request,
     found_json,
     read_request,
-    stats_json,
     target_json,
     write_answer,
 )
@@ -46,7 +45,7 @@ def answer(folder: Path) -> dict[str, Any]:
             answers = evaluate_all(request.evaluations, tick)
         else:
             answers = [backend.evaluate(*evaluation) for evaluation in request.evaluations]
-        return {"evaluations": [stats_json(found) for found in answers]}
+        return {"evaluations": [found.as_json() for found in answers]}
     if request.verb == "search":
         jobs = [Job(problem, target) for problem, target in request.jobs]
         found = backend.search(jobs, request.search, tick)

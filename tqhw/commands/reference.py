@@ -26,7 +26,7 @@ def verify(
     from tqhw.backends import Settings
     from tqhw.backends import backend as backend_named
     from tqhw.backends.container import DEFAULT_IMAGE, ContainerOptions
-    from tqhw.backends.verify import Reference, verify, written
+    from tqhw.backends.verify import Reference, read_run, verify
     from tqhw.errors import TqhwError
     from tqhw.pipeline.progress import bars
 
@@ -36,9 +36,9 @@ def verify(
         raise TqhwError(
             f"backend {backend} is what is to be verified", place="--backend", lever="choose timeloop or container"
         )
-    total = sum(len(one.evaluations) for one in written(results))
-    with bars(console(stderr=True))("verifying", total) as tick:
-        found = verify(results, chosen, lambda _: tick())
+    run = read_run(results)
+    with bars(console(stderr=True))("verifying", run.mappings) as tick:
+        found = verify(run, chosen, lambda _: tick())
     if json is not None:
         write_json(found.as_json(), json)
     if json != "-":

@@ -13,8 +13,8 @@ from tqhw.engine.batch import Batch
 from tqhw.engine.kernel import Counts
 from tqhw.engine.model import Model
 from tqhw.spec import Hardware, Problem
+from tqhw.spec.stats import ENERGY_TOLERANCE
 
-ENERGY_TOLERANCE = 1e-9  # relative
 REQUIRED = (
     "keep",
     "tile_size",

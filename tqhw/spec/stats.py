@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+ENERGY_TOLERANCE = 1e-9
+"""Energies that two engines compute in double precision agree to this, relatively; counts and cycles are equal."""
+
 
 @dataclass(frozen=True)
 class DataSpaceStats:

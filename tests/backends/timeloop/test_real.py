@@ -139,7 +139,7 @@ def test_our_flattening_is_the_front_ends(name: str) -> None:
 
 def test_a_whole_experiment_is_verified(tmp_path: Path) -> None:
     pytest.importorskip("torch")
-    from tqhw.backends.verify import verify
+    from tqhw.backends.verify import read_run, verify
     from tqhw.experiment import Experiment
     from tqhw.run import run
 
@@ -147,7 +147,7 @@ def test_a_whole_experiment_is_verified(tmp_path: Path) -> None:
         name="small", bits=(3, 8), spad_models=("smartbuffer_rf",), methods=("truncquant",), states=("steady",)
     )
     run(experiment, tmp_path / "results")
-    found = verify(tmp_path / "results", Timeloop())
+    found = verify(read_run(tmp_path / "results"), Timeloop())
     assert found.differences == ()
     assert found.mappings >= 10
     assert found.values > 100 * found.mappings / 2

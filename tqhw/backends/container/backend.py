@@ -17,7 +17,7 @@ from tqhw.backends.container.engines import Engine, explain, find_engine
 from tqhw.backends.container.image import DEFAULT_IMAGE
 from tqhw.backends.container.run import CANNOT_START, container_name, kill, run_container
 from tqhw.backends.exchange import Request, read_answer, read_found, read_stats, read_target, write_request
-from tqhw.backends.protocol import Design, Found, Job, Search, Target
+from tqhw.backends.protocol import Design, Evaluation, Found, Job, Search, Target
 from tqhw.backends.timeloop.options import Options
 from tqhw.backends.timeloop.runs import hold
 from tqhw.errors import TqhwError
@@ -26,7 +26,6 @@ from tqhw.spec import Mapping as LoopMapping
 
 _OUT_OF_MEMORY = re.compile(r"MemoryError|bad_alloc|(?:memory allocation|cannot allocate|out of memory)", re.IGNORECASE)
 _NAME_TAKEN = re.compile(r"name \S+ is already in use", re.IGNORECASE)
-Evaluation = tuple[Problem, Target, LoopMapping]
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ class Container:
     def evaluate_all(
         self, evaluations: Sequence[Evaluation], done: Callable[[int], None] | None = None
     ) -> list[Stats | Invalid]:
-        """Many mappings in one container; ``done`` is called with how many are finished."""
+        """Many mappings in one container; ``done`` is called after each, with how many were finished before it."""
         fields = {"evaluations": tuple(evaluations)}
         answers = self._request("evaluate", fields, len(evaluations), done)["evaluations"]
         return [read_stats(answer) for answer in answers]

@@ -75,8 +75,8 @@ def run_container(
 ) -> Ended:
     """Runs a container to its end, its output in ``folder``/container.log.
 
-    ``done`` is called with the number of every task that the worker has finished. After ``time_limit_s``, and on
-    Ctrl-C, the container itself is killed: the engine's client alone would leave it running.
+    ``done`` is called after every task that the worker finishes, with how many were finished before it. After
+    ``time_limit_s``, and on Ctrl-C, the container itself is killed: the engine's client alone would leave it running.
     """
     arguments = run_arguments(engine, image, folder, name, memory_mb)
     start = time.perf_counter()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import tqhw
-from tqhw.backends.protocol import Design, Found, Job, Search, Target
+from tqhw.backends.protocol import Design, Evaluation, Found, Job, Search, Target
 from tqhw.backends.timeloop.accelergy import read_tables, run_accelergy
 from tqhw.backends.timeloop.failures import (
     NOTHING_FOUND,
@@ -38,7 +38,6 @@ _DIAGNOSTIC_BUDGET_S = 120.0
 
 _MODEL, _MAPPER = "timeloop-model", "timeloop-mapper"
 
-Evaluation = tuple[Problem, Target, LoopMapping]
 Answer = TypeVar("Answer")
 
 

@@ -15,9 +15,9 @@ from tqhw.backends.protocol import Target
 from tqhw.backends.timeloop.xml import Raw, RawLevel, read_archive
 from tqhw.errors import TqhwError
 from tqhw.spec import DataSpaceStats, Level, LevelStats, Problem, Stats
+from tqhw.spec.stats import ENERGY_TOLERANCE
 from tqhw.spec.yamlio import read_text
 
-TOLERANCE = 1e-9  # relative, of energies that are computed twice in double precision
 _PRINTED = 0.0051  # the text has two decimals
 _TEXT_FIELDS = {
     "Scalar reads (per-instance)": "reads",
@@ -95,7 +95,7 @@ def _level(level: Level, raw: RawLevel, names: tuple[str, ...], target: Target, 
 
 
 def _same(where: str, what: str, ours: float, theirs: float, place: str) -> None:
-    if not math.isclose(ours, theirs, rel_tol=TOLERANCE, abs_tol=1e-12):
+    if not math.isclose(ours, theirs, rel_tol=ENERGY_TOLERANCE, abs_tol=1e-12):
         raise TqhwError(
             f"{where}: counts times the ERT give an {what} of {ours!r} pJ, Timeloop reports {theirs!r} pJ",
             place=place,
