@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -146,6 +147,13 @@ def test_what_was_written_gives_the_numbers_again(ran: tuple[Results, Path, Stag
             assert stats.energy_pj == pytest.approx(one.energy_pj, rel=1e-9)
             checked += 1
     assert checked == sum(len(layer.evaluations) for layer in results.layers) >= 3 * 2
+
+
+def test_tables_of_energies_are_watched(ran: tuple[Results, Path, Stages]) -> None:
+    results, _, stages = ran
+    made = len({one.files for layer in results.layers for one in layer.evaluations})
+    (told,) = (n for stage, n in stages.seen.items() if re.fullmatch(rf"tables of {made} architectures", stage))
+    assert told == made
 
 
 def test_a_second_run_finds_the_same_and_trains_nothing(ran: tuple[Results, Path, Stages]) -> None:

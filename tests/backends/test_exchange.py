@@ -54,6 +54,7 @@ def test_the_worker_evaluates_bit_for_bit(target: Target, tmp_path: Path) -> Non
     request = Request("embedded", "evaluate", {}, evaluations=tuple((problem, target, m) for m in chosen))
     write_request(tmp_path, request)
     assert worker.main([str(tmp_path)]) == 0
+    assert (tmp_path / exchange.PROGRESS).read_text() == 30 * "."
     found = [exchange.read_stats(answer) for answer in read_answer(tmp_path)["evaluations"]]  # type: ignore[index]
     assert found == [engine.evaluate(problem, target.hardware, target.ert, m) for m in chosen]
     assert any(isinstance(answer, Stats) for answer in found)
@@ -64,6 +65,7 @@ def test_the_worker_makes_tables_and_tells_versions(tmp_path: Path) -> None:
     write_request(tmp_path, Request("embedded", "target", {}, designs=(DESIGN,)))
     worker.main([str(tmp_path)])
     (table,) = read_answer(tmp_path)["targets"]  # type: ignore[index]
+    assert (tmp_path / exchange.PROGRESS).read_text() == "."
     found = exchange.read_target(table, DESIGN)
     assert found.ert.energies == energy.tables(DESIGN.architecture).ert.energies
     write_request(tmp_path, Request("embedded", "versions", {}))

@@ -34,6 +34,14 @@ class Embedded:
         notes = tuple(f"{note.component}: {note.text}" for note in tables.notes)
         return Target(design, tables.ert, tables.art, notes, tables.ert.source)
 
+    def targets(self, designs: Sequence[Design], done: Callable[[int], None] | None = None) -> list[Target]:
+        found = []
+        for number, design in enumerate(designs):
+            found.append(self.target(design))
+            if done is not None:
+                done(number)
+        return found
+
     def evaluate(self, problem: Problem, target: Target, mapping: LoopMapping) -> Stats | Invalid:
         return engine.evaluate(problem, target.hardware, target.ert, mapping)
 

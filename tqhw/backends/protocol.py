@@ -100,6 +100,10 @@ class Backend(Protocol):
         """Energies and areas of a design, by the engine's own estimator, once per design."""
         ...
 
+    def targets(self, designs: Sequence[Design], done: Callable[[int], None] | None = None) -> list[Target]:
+        """The same for many designs, in their order; ``done`` is called after every design."""
+        ...
+
     def evaluate(self, problem: Problem, target: Target, mapping: LoopMapping) -> Stats | Invalid:
         """The cost of a given mapping; an invalid one is an answer."""
         ...

@@ -39,12 +39,15 @@ def answer(folder: Path) -> dict[str, Any]:
     if request.verb == "versions":
         return {"versions": dict(backend.versions())}
     if request.verb == "target":
-        return {"targets": [target_json(backend.target(design)) for design in request.designs]}
+        return {"targets": [target_json(target) for target in backend.targets(request.designs, tick)]}
     if request.verb == "evaluate":
         if evaluate_all := getattr(backend, "evaluate_all", None):
             answers = evaluate_all(request.evaluations, tick)
         else:
-            answers = [backend.evaluate(*evaluation) for evaluation in request.evaluations]
+            answers = []
+            for evaluation in request.evaluations:
+                answers.append(backend.evaluate(*evaluation))
+                tick()
         return {"evaluations": [found.as_json() for found in answers]}
     if request.verb == "search":
         jobs = [Job(problem, target) for problem, target in request.jobs]

@@ -56,18 +56,20 @@ def evaluate(
     again. Raises TqhwError that lists the layers without a valid mapping.
     """
     models = _spad_models(experiment)
-    renderings: dict[tuple[str | None, Width], Rendering] = {}
+    whole = Width(experiment.stored_bits, experiment.stored_bits)
+    first = _render(experiment, models[0], whole)
+    rendered = {(models[0], whole): first}
     plan: list[tuple[str | None, int, Width]] = []
-    first = _render(experiment, models[0], Width(experiment.stored_bits, experiment.stored_bits), engine)
-    renderings[models[0], first.width] = first
-    # Says before the long work what the scenarios cannot take.
-    Network((), weight_path(first.machine), 0, experiment.scenario.residency).resident(experiment.stored_bits)
     for model in models:
         for index, layer in enumerate(workload.layers):
-            for width in _needed(experiment, layer, first.activation_bits):
-                if (model, width) not in renderings:
-                    renderings[model, width] = _render(experiment, model, width, engine)
+            for width in _needed(experiment, layer, _activation_bits(first)):
+                if (model, width) not in rendered:
+                    rendered[model, width] = _render(experiment, model, width)
                 plan.append((model, index, width))
+    renderings = _costed(rendered, engine, watch)
+    # Says before the search what the scenarios cannot take.
+    path = weight_path(renderings[models[0], whole].machine)
+    Network((), path, 0, experiment.scenario.residency).resident(experiment.stored_bits)
     jobs = [Job(workload.layers[index].problem, renderings[model, width].target) for model, index, width in plan]
     with watch(f"mapping {len(workload.layers)} layers", len(jobs)) as tick:
         answers = engine.search(jobs, search, lambda _: tick())
@@ -76,7 +78,7 @@ def evaluate(
     for model in models:
         found = {(i, w): answer for (m, i, w), answer in zip(plan, answers, strict=True) if m == model}
         own = {width: rendering for (m, width), rendering in renderings.items() if m == model}
-        result.append(_evaluated(experiment, workload, model, own, found, first.activation_bits))
+        result.append(_evaluated(experiment, workload, model, own, found, _activation_bits(first)))
     return tuple(result)
 
 
@@ -105,23 +107,36 @@ def _needed(experiment: Experiment, layer: Layer, activation_bits: int) -> tuple
     return widths(experiment.methods, bits, experiment.options())
 
 
-def _render(experiment: Experiment, spad_model: str | None, width: Width, engine: Backend) -> Rendering:
+def _render(experiment: Experiment, spad_model: str | None, width: Width) -> architecture.Rendered:
     params = {**experiment.architecture.params, "weight_bits": width.weight_bits, "fetch_bits": width.fetch_bits}
     if spad_model is not None:
         params["spad_model"] = spad_model
-    found = architecture.render(experiment.architecture.name, params)
-    design = Design(found.name, found.architecture, found.hardware, found.text, found.components_text)
-    target = engine.target(design)
-    groups = found.groups or default_groups(found.hardware)
-    activation_bits = found.params.get("activation_bits")
-    return Rendering(
-        width,
-        spad_model,
-        target,
-        Machine(found.hardware, target.ert, groups, found.ideal_packing),
-        activation_bits if isinstance(activation_bits, int) else _ACTIVATION_BITS,
-        (*found.notes, *target.notes),
-    )
+    return architecture.render(experiment.architecture.name, params)
+
+
+def _costed(
+    rendered: Mapping[tuple[str | None, Width], architecture.Rendered], engine: Backend, watch: Watcher
+) -> dict[tuple[str | None, Width], Rendering]:
+    """The renderings with the engine's tables of energies and areas."""
+    designs = [Design(r.name, r.architecture, r.hardware, r.text, r.components_text) for r in rendered.values()]
+    with watch(f"tables of {len(designs)} architectures", len(designs)) as tick:
+        targets = engine.targets(designs, lambda _: tick())
+    return {
+        (model, width): Rendering(
+            width,
+            model,
+            target,
+            Machine(found.hardware, target.ert, found.groups or default_groups(found.hardware), found.ideal_packing),
+            _activation_bits(found),
+            (*found.notes, *target.notes),
+        )
+        for ((model, width), found), target in zip(rendered.items(), targets, strict=True)
+    }
+
+
+def _activation_bits(found: architecture.Rendered) -> int:
+    bits = found.params.get("activation_bits")
+    return bits if isinstance(bits, int) else _ACTIVATION_BITS
 
 
 def _check_mapped(

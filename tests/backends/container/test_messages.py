@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from tqhw.backends.container.backend import _no_answer
 from tqhw.backends.container.engines import Engine, find_engine
 from tqhw.backends.container.image import build_command, build_image, source_tree
 from tqhw.backends.container.run import run_arguments
+from tqhw.backends.embedded import Embedded
 from tqhw.backends.timeloop import Options
 from tqhw.errors import TqhwError
 
@@ -214,6 +216,25 @@ if [ "$1" = kill ]; then kill -9 $(cat '{tmp_path}/pid'); fi
     calls = (tmp_path / "calls").read_text().splitlines()
     name = calls[0].split("--name ")[1].split()[0]
     assert calls[1:] == [f"kill {name}", f"rm --force {name}"]
+
+
+def test_tables_of_many_designs_come_from_one_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = f"""
+for argument; do case "$argument" in *:/run/tqhw:*) folder=${{argument%%:*}};; esac; done
+echo "$1" >> '{tmp_path}/calls'
+if [ "$1" = run ]; then exec '{sys.executable}' -m tqhw.backends.worker "$folder"; fi
+echo 4.3.1
+"""
+    engine(tmp_path, monkeypatch, body, "podman")
+    backend = Container(ContainerOptions(inner="embedded"))
+    designs = [rendered_design(weight_bits=bits) for bits in (2, 3, 2)]
+    told: list[int] = []
+    found = backend.targets(designs, told.append)
+    assert [target.design for target in found] == designs
+    assert found[0].ert.energies == Embedded().target(designs[0]).ert.energies != found[1].ert.energies
+    assert backend.target(designs[1]) == found[1]
+    assert told == [0, 1]
+    assert (tmp_path / "calls").read_text().split().count("run") == 1
 
 
 def test_build_commands() -> None:

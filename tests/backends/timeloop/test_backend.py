@@ -112,6 +112,18 @@ def test_tables_are_made_once_per_design(stand_ins: StandIns, tmp_path: Path) ->
     assert (tmp_path / "runs").read_text().count("run") == 1
 
 
+def test_tables_of_many_designs_are_made_side_by_side_and_told(stand_ins: StandIns, tmp_path: Path) -> None:
+    # Each waits for the other: one after the other they would never end.
+    meet = f"touch '{tmp_path}'/met.$$; while [ $(ls '{tmp_path}' | grep -c met) -lt 2 ]; do sleep 0.05; done"
+    stand_ins.put("accelergy", meet + tables("mapper_eyeriss_like"))
+    design = reference_design("eyeriss_like")
+    designs = [design, replace(design, text=design.text + "# another\n")]
+    told: list[int] = []
+    found = backend(model_budget_s=30.0).targets(designs, told.append)
+    assert [target.design for target in found] == designs
+    assert sorted(told) == [0, 1]
+
+
 def test_an_unknown_class(stand_ins: StandIns) -> None:
     log = DATA / "accelergy_unknown_class" / "timeloop-mapper.accelergy.log"
     stand_ins.put("accelergy", f"cat '{log}'; exit 0")

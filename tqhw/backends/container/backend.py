@@ -69,7 +69,7 @@ class Container:
     def _versions(self) -> dict[str, str]:
         engine, image = self.engine, self.options.image
         found = {engine.name: engine.version(), "image": f"{image} {engine.image_id(image)}"}
-        inside = self._request("versions", {}, 0, None)["versions"]
+        inside = self._request("versions", {})["versions"]
         return {**found, **{f"{key} (in the image)": value for key, value in inside.items()}}
 
     def versions(self) -> Mapping[str, str]:
@@ -78,11 +78,15 @@ class Container:
 
     def target(self, design: Design) -> Target:
         """The design with the tables of the container's Accelergy, once per design."""
-        key = (design.text, design.components_text)
-        if key not in self._targets:
-            (table,) = self._request("target", {"designs": (design,)}, 0, None)["targets"]
-            self._targets[key] = read_target(table, design)
-        return self._targets[key]
+        return self.targets([design])[0]
+
+    def targets(self, designs: Sequence[Design], done: Callable[[int], None] | None = None) -> list[Target]:
+        """Many designs in one container; ``done`` is called after each, with how many were finished before it."""
+        new = tuple({_key(design): design for design in designs if _key(design) not in self._targets}.values())
+        if new:
+            tables = self._request("target", {"designs": new}, done)["targets"]
+            self._targets.update({_key(one): read_target(table, one) for one, table in zip(new, tables, strict=True)})
+        return [self._targets[_key(design)] for design in designs]
 
     def evaluate(self, problem: Problem, target: Target, mapping: LoopMapping) -> Stats | Invalid:
         """One mapping; for many :meth:`evaluate_all` starts one container instead of many."""
@@ -93,7 +97,7 @@ class Container:
     ) -> list[Stats | Invalid]:
         """Many mappings in one container; ``done`` is called after each, with how many were finished before it."""
         fields = {"evaluations": tuple(evaluations)}
-        answers = self._request("evaluate", fields, len(evaluations), done)["evaluations"]
+        answers = self._request("evaluate", fields, done)["evaluations"]
         return [read_stats(answer) for answer in answers]
 
     def search(
@@ -106,10 +110,10 @@ class Container:
                 done(jobs[number])
 
         fields = {"jobs": tuple((job.problem, job.target) for job in jobs), "search": search}
-        return [read_found(answer) for answer in self._request("search", fields, len(jobs), tell)["jobs"]]
+        return [read_found(answer) for answer in self._request("search", fields, tell)["jobs"]]
 
     def _request(
-        self, verb: str, fields: Mapping[str, Any], total: int, done: Callable[[int], None] | None
+        self, verb: str, fields: Mapping[str, Any], done: Callable[[int], None] | None = None
     ) -> Mapping[str, Any]:
         options = self.options
         inner = {key: value for key, value in vars(options.timeloop).items() if key != "folder"}
@@ -155,6 +159,10 @@ class Container:
             shutil.rmtree(folder, ignore_errors=True)
             raise
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _key(design: Design) -> tuple[str, str]:
+    return design.text, design.components_text
 
 
 def _no_answer(

@@ -98,6 +98,11 @@ class Timeloop:
             self._targets[key] = target
         return self._targets[key]
 
+    def targets(self, designs: Sequence[Design], done: Callable[[int], None] | None = None) -> list[Target]:
+        """Like :meth:`target` for many designs, side by side; ``done`` gets each one's number."""
+        self.versions()
+        return self._side_by_side(lambda i: self.target(designs[i]), len(designs), done, self.options.side_by_side)
+
     def evaluate(self, problem: Problem, target: Target, mapping: LoopMapping) -> Stats | Invalid:
         """timeloop-model on one mapping."""
         return self.evaluate_all([(problem, target, mapping)])[0]
