@@ -7,16 +7,19 @@ they have, and ``tqhw conformance`` checks what a case holds.
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tqhw import energy, engine
+from tqhw import engine
 from tqhw.backends.protocol import Target
 from tqhw.backends.random_mappings import random_mappings
 from tqhw.backends.timeloop import Timeloop
+from tqhw.backends.timeloop.flatten import components_section
 from tqhw.backends.timeloop.statistics import read_statistics
 from tqhw.backends.timeloop.xml import read_archive
 from tqhw.errors import TqhwError
@@ -35,8 +38,9 @@ from tqhw.spec import (
 )
 from tqhw.spec.yamlio import read_text
 
-_TRIES_PER_CASE = 400
+_PATIENCE = 5000  # random mappings in a row that bring nothing wanted, after which no more are drawn
 _INVALID_SHARE = 5  # one of so many cases is invalid
+UNFINISHED = "unfinished"  # the runs of a recording that was stopped, in its folder: the next one takes them up
 _DIRECT = (
     "keep",
     "partition_size",
@@ -55,11 +59,30 @@ _DIRECT = (
 
 @dataclass(frozen=True)
 class Recording:
-    """How many cases were written, and where."""
+    """How many cases were written, of how many that were asked for."""
 
-    folder: Path
+    asked: int
     valid: int
     invalid: int
+
+    def __str__(self) -> str:
+        text = f"{self.valid} valid and {self.invalid} invalid mappings recorded"
+        if self.valid + self.invalid < self.asked:
+            text += f" of {self.asked} that were asked for"
+        if self.invalid < self.asked // _INVALID_SHARE:
+            text += f"; chance brought {self.invalid or 'no'} invalid ones"
+        return text
+
+
+def check_destination(folder: Path) -> None:
+    """Raises TqhwError where no recording can be written: the folder holds another thing, or is not ours to write."""
+    place = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not place.is_dir():
+        raise TqhwError("is a file, not a folder", place=str(place), lever="choose another place")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise TqhwError("nothing can be written here", place=str(place), lever="choose another place")
+    if folder.exists() and any(path.name != UNFINISHED for path in folder.iterdir()):
+        raise TqhwError("the folder is not empty", place=str(folder), lever="name a new one")
 
 
 def record(
@@ -73,14 +96,16 @@ def record(
 ) -> Recording:
     """Writes a folder that ``tqhw conformance`` reads: ``cases`` random mappings, valid four times of five.
 
-    Raises TqhwError where the folder holds anything, or too few valid mappings are found.
+    Where chance brings too few invalid mappings, valid ones stand in for them; where it brings too few valid ones,
+    there are fewer cases. Raises TqhwError where it brings no valid one, and for a folder that cannot be written to.
     """
-    if folder.is_dir() and any(folder.iterdir()):
-        raise TqhwError("the folder is not empty", place=str(folder), lever="name a new one")
     if cases < 1 or not problems:
         raise TqhwError("there is nothing to record", place="conformance --record", lever="ask for at least one case")
-    chosen = list(_choose(target, problems, cases, seed))
+    check_destination(folder)
+    chosen = _choose(target, problems, cases, seed)
     answers = backend.read_all([(problem, target, mapping) for problem, mapping in chosen], _expected, done)
+    refused = sum(isinstance(answer, Invalid) for answer in answers)
+    recording = Recording(cases, len(answers) - refused, refused)
     name = target.hardware.name
     lines = []
     for number, ((problem, mapping), answer) in enumerate(zip(chosen, answers, strict=True)):
@@ -101,35 +126,43 @@ def record(
         else:
             case["expected"] = answer
         lines.append(json.dumps(case, separators=(",", ":")) + "\n")
-    write_text(folder / "arch" / f"{name}.yaml", target.design.text)
-    write_text(folder / "ert" / f"{name}.ERT.yaml", dump_ert(target.ert))
-    write_text(folder / "ert" / f"{name}.ART.yaml", dump_art(target.art))
-    write_text(folder / "components.yaml", target.design.components_text or energy.packaged_components_text())
-    write_text(folder / "problem_shapes.yaml", yamlio.dump({"shapes": _shapes([p.shape for p in problems])}))
     versions = "".join(f"- {key}: {value}\n" for key, value in backend.versions().items())
-    write_text(folder / "README.md", f"Recorded by `tqhw conformance --record`, seed {seed}, with\n\n{versions}")
-    write_text(folder / "cases" / f"{name}.jsonl", "".join(lines))
-    refused = sum(isinstance(answer, Invalid) for answer in answers)
-    return Recording(folder, len(answers) - refused, refused)
+    text = f"By `tqhw conformance --record`, seed {seed}: {recording}. With\n\n{versions}"
+    staged = folder / UNFINISHED / "recorded"
+    shutil.rmtree(staged, ignore_errors=True)
+    write_text(staged / "README.md", text)
+    write_text(staged / "arch" / f"{name}.yaml", target.design.text)
+    write_text(staged / "ert" / f"{name}.ERT.yaml", dump_ert(target.ert))
+    write_text(staged / "ert" / f"{name}.ART.yaml", dump_art(target.art))
+    write_text(staged / "components.yaml", yamlio.dump({"components": components_section(target.design)}))
+    write_text(staged / "problem_shapes.yaml", yamlio.dump({"shapes": _shapes([p.shape for p in problems])}))
+    write_text(staged / "cases" / f"{name}.jsonl", "".join(lines))
+    for path in staged.iterdir():
+        path.rename(folder / path.name)
+    shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
+    return recording
 
 
-def _choose(target: Target, problems: list[Problem], cases: int, seed: int) -> Iterator[tuple[Problem, Mapping]]:
+def _choose(target: Target, problems: list[Problem], cases: int, seed: int) -> list[tuple[Problem, Mapping]]:
     """Mappings by turns of the problems; our engine only keeps the shares of valid and invalid ones."""
-    wanted = {True: cases - cases // _INVALID_SHARE, False: cases // _INVALID_SHARE}
+    share = {True: cases - cases // _INVALID_SHARE, False: cases // _INVALID_SHARE}
+    found: dict[bool, list[tuple[int, Problem, Mapping]]] = {True: [], False: []}
     streams = [random_mappings(problem, target.hardware, seed + i) for i, problem in enumerate(problems)]
-    for turn in range(cases * _TRIES_PER_CASE):
+    turn = idle = 0
+    while idle < _PATIENCE and any(len(found[valid]) < share[valid] for valid in share):
         problem, mapping = problems[turn % len(problems)], next(streams[turn % len(problems)])
         valid = isinstance(engine.evaluate(problem, target.hardware, target.ert, mapping), Stats)
-        if wanted[valid]:
-            wanted[valid] -= 1
-            yield problem, mapping
-        if not any(wanted.values()):
-            return
-    raise TqhwError(
-        f"{wanted[True]} valid and {wanted[False]} invalid mappings were not found by chance",
-        place=target.hardware.name,
-        lever="give smaller problems, or ask for fewer cases",
-    )
+        idle = 0 if len(found[valid]) < share[valid] else idle + 1
+        if len(found[valid]) < cases:
+            found[valid].append((turn, problem, mapping))
+        turn += 1
+    if not found[True]:
+        raise TqhwError(
+            f"none of {turn} random mappings is valid", place=target.hardware.name, lever="give smaller problems"
+        )
+    invalid = found[False][: share[False]]
+    chosen = [*found[True][: cases - len(invalid)], *invalid]
+    return [(problem, mapping) for _, problem, mapping in sorted(chosen, key=lambda one: one[0])]
 
 
 def _expected(folder: Path, prefix: str, problem: Problem, target: Target) -> dict[str, Any]:

@@ -106,12 +106,14 @@ def conformance(
     record: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Records such a folder first: random mappings, by --backend.")
     ] = None,
-    backend: Annotated[str, typer.Option(help="Records with this engine; timeloop is the one that can.")] = "timeloop",
+    backend: Annotated[str | None, typer.Option(help="Records with this engine: timeloop, the one that can.")] = None,
     arch: Annotated[str | None, typer.Option(help="Records on this architecture, as --arch elsewhere.")] = None,
     param: Params = None,
     problem: Annotated[list[Path] | None, typer.Option(help="Records mappings of this problem; repeatable.")] = None,
-    cases: Annotated[int, typer.Option(min=1, help="Cases to record; one in five is an invalid mapping.")] = 50,
-    seed: Annotated[int, typer.Option(min=0, help="Of the random mappings.")] = 0,
+    cases: Annotated[
+        int | None, typer.Option(min=1, help="Cases to record, 50 unless said; one in five is an invalid mapping.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of the random mappings, 0 unless said.")] = None,
 ) -> None:
     """Checks the engine against recorded Timeloop runs. Exit code 1 unless every case agrees."""
     from tqhw.engine.conformance import check_folder
@@ -123,8 +125,15 @@ def conformance(
     if record is not None:
         from tqhw.commands.reference import record_folder
 
-        record_folder(record, backend, arch, parameters(param or []), problem or [], cases, seed)
+        params = parameters(param or [])
+        record_folder(record, backend or "timeloop", arch, params, problem or [], cases or 50, seed or 0)
         folder = record
+    else:
+        given = {"backend": backend, "arch": arch, "param": param, "problem": problem, "cases": cases, "seed": seed}
+        for name, value in given.items():
+            if value is not None:
+                lever = "leave it out, or record with --record DIR in place of a folder"
+                raise TqhwError("nothing is recorded here", place=f"conformance --{name}", lever=lever)
     assert folder is not None
     files = len(list((folder / "cases").glob("*.jsonl"))) if folder.is_dir() else 0
     with bars(console(stderr=True))("conformance", files) as tick:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tqhw.commands.common import NO, console, guarded, write_json
+from tqhw.commands.common import NO, console, guarded, say, write_json
 
 ENGINE_HELP = "docker or podman; without it, the first that works."
 docker = typer.Typer(name="docker", help="The image of backend container.", no_args_is_help=True)
@@ -66,9 +66,9 @@ def record_folder(
 ) -> None:
     """Records reference cases. Raises TqhwError for a backend that cannot, or where something is not said."""
     from tqhw import architecture
-    from tqhw.backends import Design
+    from tqhw.backends import Design, Settings
     from tqhw.backends import backend as backend_named
-    from tqhw.backends.record import record
+    from tqhw.backends.record import UNFINISHED, check_destination, record
     from tqhw.backends.timeloop import Timeloop
     from tqhw.errors import TqhwError
     from tqhw.pipeline.progress import bars
@@ -76,14 +76,17 @@ def record_folder(
 
     if arch is None or not problems:
         raise TqhwError("--arch and --problem say what to record", place="conformance --record")
-    chosen = backend_named(backend)
+    # Runs stay in the folder until all are done: what was stopped goes on from there.
+    chosen = backend_named(backend, Settings(folder=folder / UNFINISHED))
     if not isinstance(chosen, Timeloop):
         raise TqhwError(f"backend {backend} cannot record", place="--backend", lever="choose timeloop")
     found = architecture.load(arch, params)
     design = Design(found.name, found.architecture, found.hardware, found.text, found.components_text)
     layers = [load_problem(path) for path in problems]
+    check_destination(folder)
     with bars(console(stderr=True))("recording", cases) as tick:
-        record(folder, chosen.target(design), layers, cases, chosen, seed, lambda _: tick())
+        recording = record(folder, chosen.target(design), layers, cases, chosen, seed, lambda _: tick())
+    say(f"{folder}: {recording}")
 
 
 @docker.callback()

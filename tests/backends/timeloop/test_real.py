@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -11,10 +12,11 @@ from tqhw import engine
 from tqhw.backends.compare import compare
 from tqhw.backends.embedded import Embedded
 from tqhw.backends.protocol import Design, Found, Job, Search
-from tqhw.backends.record import record
+from tqhw.backends.record import UNFINISHED, record
 from tqhw.backends.timeloop import Options, Timeloop, front_end
 from tqhw.backends.timeloop.constraints import constraint_targets
 from tqhw.backends.timeloop.flatten import architecture_section
+from tqhw.backends.timeloop.process import Children
 from tqhw.engine.conformance import check_folder
 from tqhw.errors import TqhwError
 from tqhw.spec import BMM, CONV2D, Invalid, flatten, make_problem, parse_architecture, yamlio
@@ -110,6 +112,28 @@ def test_fifty_fresh_random_mappings_conform(tmp_path: Path) -> None:
     found = check_folder(tmp_path / "new")
     assert found.cases == 50
     assert found.differences == ()
+
+
+def test_a_recording_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = Timeloop(Options(folder=tmp_path / "new" / UNFINISHED, jobs=1))
+    target = backend.target(reference_design("two_level"))
+    problems = [make_problem(CONV2D, SMALL, "small")]
+
+    def stop(number: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        record(tmp_path / "new", target, problems, 5, backend, done=stop)
+    kept = len(list((tmp_path / "new" / UNFINISHED).glob("*/done.json"))) - 1  # of which one is Accelergy's
+    assert 1 <= kept < 5
+    with monkeypatch.context() as patch:
+        run = Mock(side_effect=Children.run)
+        patch.setattr(Children, "run", lambda *arguments: run(*arguments))
+        recording = record(tmp_path / "new", target, problems, 5, backend)
+    # Nothing is invalid on two_level.
+    assert (recording.valid, recording.invalid, run.call_count) == (5, 0, 5 - kept)
+    assert not (tmp_path / "new" / UNFINISHED).exists()
+    assert check_folder(tmp_path / "new").differences == ()
 
 
 @pytest.mark.parametrize("name", ["weight_stationary", "clustered", "simba_like"])
