@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,21 @@ def test_a_failed_run_is_kept_until_it_is_started_again(tmp_path: Path) -> None:
     with runs.open("key", "model") as folder:
         assert folder != failed
         assert not failed.exists()
+
+
+def test_many_runs_with_one_key_leave_each_other_alone(tmp_path: Path) -> None:
+    """Also in the moment in which their folders are made."""
+
+    def run(_: int) -> None:
+        runs = RunFolders(tmp_path)
+        with runs.open("key", "model") as folder:
+            (folder / "result").write_text("x")
+            runs.finish(folder, 1.5)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(run, range(400)))
+    assert [path.name for path in tmp_path.iterdir()] == ["key"]
+    assert (tmp_path / "key" / "result").read_text() == "x"
 
 
 def test_two_runs_at_once_leave_each_other_alone(tmp_path: Path) -> None:

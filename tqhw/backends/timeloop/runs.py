@@ -63,7 +63,6 @@ class RunFolders:
         if self.root is None:
             return
         place = self.root / folder.name.partition(".")[0]
-        (folder / LOCK).unlink(missing_ok=True)
         shutil.rmtree(place, ignore_errors=True)
         try:
             folder.rename(place)
@@ -71,6 +70,7 @@ class RunFolders:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # then another run has just come to the same end
                 raise _cannot_be_made(error, place) from None
             shutil.rmtree(folder, ignore_errors=True)
+        (place / LOCK).unlink(missing_ok=True)  # in its place it is not swept
 
     @contextmanager
     def open(self, key: str, name: str) -> Iterator[Path]:
@@ -83,10 +83,11 @@ class RunFolders:
             if self.root is not None:
                 self._make_root(self.root)
                 self._sweep(self.root, key)
-                folder = Path(tempfile.mkdtemp(prefix=f"{key}.", dir=self.root))
-            else:
-                folder = Path(tempfile.mkdtemp(prefix=f"tqhw-{name}-"))
+            folder = Path(tempfile.mkdtemp(prefix=f"tqhw-{name}-", dir=self.root))
             held = hold(folder)
+            if self.root is not None:
+                # Under its key only now that it is held: another run with the same key would sweep it away.
+                folder = folder.rename(self.root / f"{key}.{folder.name.rpartition('-')[2]}")
         except OSError as error:
             raise _cannot_be_made(error, self.root or Path(tempfile.gettempdir())) from None
         try:
