@@ -150,7 +150,7 @@ def _document(path: Path) -> Any:
 
 
 def verify(run: Run, reference: Reference, done: Callable[[int], None] | None = None) -> Verification:
-    """Derives everything anew with ``reference`` and compares; ``done`` is called after every mapping.
+    """Derives everything anew with ``reference`` and compares; ``done`` is called after every table and mapping.
 
     Tables are Accelergy's own of each architecture; mappings are evaluated with the tables that were used, by this
     engine and by ``reference``, and both are held against what the run reported. A mapping that does not fit is a
@@ -164,8 +164,9 @@ def verify(run: Run, reference: Reference, done: Callable[[int], None] | None = 
 
 def _comparisons(run: Run, reference: Reference, done: Callable[[int], None] | None) -> Iterator[Comparison]:
     unseen = dict(run.reported)
-    for one in run.architectures:
-        yield from _tables(one.folder, one.target, reference.target(one.target.design))
+    tables = reference.targets([one.target.design for one in run.architectures], done)
+    for one, theirs in zip(run.architectures, tables, strict=True):
+        yield from _tables(one.folder, one.target, theirs)
         evaluations = [(problem, one.target, mapping) for _, problem, mapping in one.evaluations]
         answers = reference.evaluate_all(evaluations, done)
         for (where, problem, mapping), answer in zip(one.evaluations, answers, strict=True):

@@ -37,7 +37,7 @@ def verify(
             f"backend {backend} is what is to be verified", place="--backend", lever="choose timeloop or container"
         )
     run = read_run(results)
-    with bars(console(stderr=True))("verifying", run.mappings) as tick:
+    with bars(console(stderr=True))("verifying", len(run.architectures) + run.mappings) as tick:
         found = verify(run, chosen, lambda _: tick())
     if json is not None:
         write_json(found.as_json(), json)
