@@ -170,6 +170,7 @@ def test_a_real_ctrl_c_while_it_trains(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, stderr=subprocess.PIPE, cwd=ROOT, text=True, env=environment) as process:
         assert process.stderr is not None
+        assert process.stderr.readline().startswith("tables")
         assert process.stderr.readline().startswith("mapping")  # then it trains
         checkpoint = wait_for(out)
         process.send_signal(signal.SIGINT)
