@@ -32,10 +32,11 @@ def test_a_port_moves_whole_rows_and_only_words_count() -> None:
     assert isinstance(words_per_cycle(128, 64, 8), int)
 
 
-def hardware_with(attributes: str) -> Hardware:
+def hardware_with(attributes: str, instances: int = 1) -> Hardware:
     text = (
         "architecture:\n  version: 0.4\n  nodes:\n"
-        f"  - !Component {{name: memory, class: storage, attributes: {{{attributes}}}}}\n"
+        f"  - !Component {{name: memory, class: storage, spatial: {{meshX: {instances}}},"
+        f" attributes: {{{attributes}}}}}\n"
         "  - !Component {name: mac, class: compute}\n"
     )
     return flatten(parse_architecture(yamlio.parse(text, "text"), "text"))
@@ -49,7 +50,7 @@ def test_padding_is_what_the_words_leave_of_the_physical_row() -> None:
 
 
 def test_a_cluster_shares_the_row() -> None:
-    (packing,) = packings(hardware_with("width: 64, datawidth: 8, cluster_size: 4"))
+    (packing,) = packings(hardware_with("width: 64, datawidth: 8, cluster_size: 4", instances=4))
     assert (packing.words_per_row, packing.padding_bits) == (8, 0)
 
 

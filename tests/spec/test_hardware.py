@@ -56,7 +56,7 @@ def test_sizes() -> None:
     assert buffer("sizeKB: 2, datawidth: 6").size == 2 * 1024 * 8 // 6
     assert buffer("depth: 7, block_size: 3, multiple_buffering: 1.5, datawidth: 8").effective_size == 14
     assert buffer("datawidth: 8").size is None
-    assert buffer("width: 64, cluster_size: 4, datawidth: 8").block_size == 2
+    assert buffer("width: 64, cluster_size: 4, datawidth: 8}\n    spatial: {meshX: 4").block_size == 2
 
 
 def test_branches_bypass_what_they_do_not_keep() -> None:
@@ -74,7 +74,32 @@ def test_branches_bypass_what_they_do_not_keep() -> None:
             "depth: 1024, datawidth: 6",
             ["a.yaml:11", "buffer: width 64 is no multiple of cluster_size * datawidth = 6", "give `block_size`"],
         ),
-        ("depth: 1024", "depth: 1024, cluster_size: 3", ["width 64 is no multiple of cluster_size * datawidth = 24"]),
+        (
+            "depth: 1024, datawidth: 8",
+            "depth: 1024, datawidth: 8, cluster_size: 3}\n    spatial: {meshX: 3",
+            ["width 64 is no multiple of cluster_size * datawidth = 24"],
+        ),
+        (
+            "depth: 1024, datawidth: 8",
+            "depth: 1024, datawidth: 8, cluster_size: 4}\n    spatial: {meshX: 6",
+            ["a.yaml:11: buffer: cluster_size 4 does not divide its 6 instances (give a divisor, or change the mesh)"],
+        ),
+        (
+            "width: 64, datawidth: 8}",
+            "width: 64, datawidth: 8, cluster_size: 2}\n    spatial: {meshX: 2}",
+            ["a.yaml:7: DRAM: cluster_size 2 in a class of DRAM", "remove it, or give another class"],
+        ),
+        ("depth: 1024", "depth: 1024, n_ports: 3", ["a.yaml:11: buffer: n_ports '3' must be 1 or 2", "n_rw_ports"]),
+        ("depth: 1024", "depth: 1024, num_ports: 0", ["buffer: num_ports '0' must be 1 or 2"]),
+        ("depth: 1024", "depth: 1024, n_ports: 2.0", ["buffer: n_ports '2.0' must be 1 or 2"]),
+        ("depth: 1024", "depth: 1024, bandwidth: 3", ["'bandwidth' is not read (give `read_bandwidth` and `write"]),
+        ("depth: 1024", "depth: 1024, word_width: 4", ["buffer: 'word_width' is not read (give `datawidth`)"]),
+        (
+            "depth: 1024",
+            "depth: 1024, word_bits: 4",
+            ["datawidth 8 and word_bits 4 are both given", "keep `datawidth`"],
+        ),
+        ("depth: 1024", "depth: 1024, vector_access_energy: 4", ["'vector_access_energy: 4' is not modelled"]),
         ("depth: 1024", "depth: 1024, block_size: 4", ["block_size 4 is not width / (cluster_size * datawidth) = 8"]),
         ("depth: 1024", "depth: 1024, sizeKB: 2", ["buffer: depth and sizeKB are both given", "keep one"]),
         ("depth: 1024", "depth: 0", ["buffer: depth '0' must be a whole number of at least 1"]),

@@ -29,6 +29,19 @@ _REFUSED = {  # attributes that would change Timeloop's counts and that the engi
     "decompression_supported": (False,),
     "concordant_compressed_tile_traversal": (False,),
     "power_gated_at": (),
+    "tile_partition_supported": (False,),
+    "instances": (),
+    "vector_access_energy": (),
+    "addr_gen_energy": (),
+}
+_SYNONYMS = {  # names of older inputs, which Timeloop takes before or beside those that the engine reads
+    "bandwidth": "read_bandwidth` and `write_bandwidth",
+    "word_width": "datawidth",
+    "n_words": "block_size",
+    "memory_width": "width",
+    "data_storage_width": "width",
+    "memory_depth": "depth",
+    "data_storage_depth": "depth",
 }
 
 
@@ -109,7 +122,7 @@ def flatten(architecture: Architecture) -> Hardware:
     """The flat hardware of an architecture tree.
 
     Raises TqhwError for a tree without storage, two data spaces kept in two branches, a width that is no
-    multiple of the word, or an attribute that the engine does not model.
+    multiple of the word, or an attribute that Timeloop aborts on or the engine does not model.
     """
     levels: list[Level] = []  # outermost first while walking
     compute: Compute | None = None
@@ -193,8 +206,15 @@ def _storage(node: Component, mesh_x: int, mesh_y: int, constraints: Constraints
         value = get(key)
         if value is not None and value not in harmless:
             raise TqhwError(f"{node.name}: '{key}: {value}' is not modelled", place=node.place, lever="remove it")
+    for key, ours in _SYNONYMS.items():
+        if get(key) is not None:
+            raise TqhwError(f"{node.name}: '{key}' is not read", place=node.place, lever=f"give `{ours}`")
     word_bits = _whole(node, "datawidth", get("datawidth", get("word_bits", 8)))
-    cluster_size = _whole(node, "cluster_size", get("cluster_size", 1))
+    if get("word_bits") not in (None, word_bits):
+        message = f"{node.name}: datawidth {word_bits} and word_bits {get('word_bits')} are both given"
+        raise TqhwError(message, place=node.place, lever="keep `datawidth`")
+    _check_ports(node)
+    cluster_size = _cluster_size(node, mesh_x * mesh_y)
     block_size = _whole(node, "block_size", get("block_size", 1))
     width = get("width")
     if width is not None:
@@ -235,6 +255,31 @@ def _storage(node: Component, mesh_x: int, mesh_y: int, constraints: Constraints
         constraints=constraints,
         component=node,
     )
+
+
+def _check_ports(node: Component) -> None:
+    """Timeloop aborts on other numbers (``BufferLevel::ParseSpecs``), also where they are not whole."""
+    for key in ("n_ports", "num_ports"):
+        value = node.attributes.get(key)
+        if value is not None and (isinstance(value, float) or not is_whole(value) or value > 2):
+            message = f"{node.name}: {key} '{value}' must be 1 or 2, Timeloop knows no other memories"
+            lever = "remove it; the ports that an energy class counts are its own attribute, such as n_rw_ports"
+            raise TqhwError(message, place=node.place, lever=lever)
+
+
+def _cluster_size(node: Component, instances: int) -> int:
+    """Instances that share one access; Timeloop aborts where it leaves some over, and on clusters of DRAMs."""
+    size = _whole(node, "cluster_size", node.attributes.get("cluster_size", 1))
+    if instances % size:
+        raise TqhwError(
+            f"{node.name}: cluster_size {size} does not divide its {instances} instances",
+            place=node.place,
+            lever="give a divisor, or change the mesh",
+        )
+    if size > 1 and "DRAM" in node.class_:
+        message = f"{node.name}: cluster_size {size} in a class of DRAM, which Timeloop models one by one"
+        raise TqhwError(message, place=node.place, lever="remove it, or give another class")
+    return size
 
 
 def _size(node: Component, word_bits: int, block_size: int) -> int | None:

@@ -89,9 +89,9 @@ def test_what_real_accelergy_refuses_is_told_with_our_line() -> None:
 
 def test_what_real_timeloop_refuses_is_told_with_our_file() -> None:
     backend = Timeloop(Options(victory_condition=2), use_front_end=False)
-    target = backend.target(changed_design("depth: 512,", "depth: 512, n_ports: 0,"))
+    target = backend.target(changed_design("depth: 512,", "depth: 512, metadata_block_size: 0,"))
     with pytest.raises(
-        TqhwError, match=r"timeloop-mapper wrote no statistics \(signal 6\).*`num_ports == 2' failed"
+        TqhwError, match=r"timeloop-mapper wrote no statistics \(signal 6\).*`metadata_block_size != 0' failed"
     ) as caught:
         backend.search([Job(layer(4, 4), target)], Search())
     assert str(caught.value.place).startswith("changed.yaml (run folder: ")
