@@ -55,14 +55,20 @@ def encode(problem: Problem, hardware: Hardware, mappings: Sequence[Mapping]) ->
     keep = np.ones((n, n_levels, len(problem.shape.data_spaces)), np.bool_)
     for i, mapping in enumerate(mappings):
         for index, part in _targets(hardware, mapping):
-            where = f"level {part.target}"
+            _check_names(part, problem)
             keep[i, index] = _keep(part, problem.shape.data_space_names, hardware.levels[index].kind == "storage")
-            temporal[i, index], order[i, index] = _loops(part.temporal, dims, where)
+            temporal[i, index], order[i, index] = _loops(part.temporal, dims)
             if part.spatial is not None:
-                spatial[i, index], spatial_order[i, index] = _loops(part.spatial, dims, where)
+                spatial[i, index], spatial_order[i, index] = _loops(part.spatial, dims)
                 split[i, index] = n_dims if part.spatial.split is None else part.spatial.split
         _check_factors(problem, temporal[i], spatial[i])
     return Batch(temporal, order, spatial, spatial_order, split, keep)
+
+
+def check_names(problem: Problem, hardware: Hardware, mapping: Mapping) -> None:
+    """Raises what :func:`encode` raises for levels, data spaces and dimensions that a mapping names."""
+    for _, part in _targets(hardware, mapping):
+        _check_names(part, problem)
 
 
 def _targets(hardware: Hardware, mapping: Mapping) -> list[tuple[int, LevelMapping]]:
@@ -87,17 +93,22 @@ def _targets(hardware: Hardware, mapping: Mapping) -> list[tuple[int, LevelMappi
     return list(parts.items())
 
 
-def _keep(part: LevelMapping, data_spaces: tuple[str, ...], default: bool) -> list[bool]:
+def _check_names(part: LevelMapping, problem: Problem) -> None:
+    where = f"{part.place}: level {part.target}" if part.place else f"level {part.target}"
     for name in (*part.keep, *part.bypass):
-        if name not in data_spaces:
-            raise unknown("data space", name, data_spaces, f"level {part.target}")
+        if name not in problem.shape.data_space_names:
+            raise unknown("data space", name, problem.shape.data_space_names, where)
+    for loops in (part.temporal, part.spatial or Loops()):
+        for name in (*loops.factors, *loops.permutation):
+            if name not in problem.shape.dimensions:
+                raise unknown("dimension", name, problem.shape.dimensions, where)
+
+
+def _keep(part: LevelMapping, data_spaces: tuple[str, ...], default: bool) -> list[bool]:
     return [name in part.keep or (default and name not in part.bypass) for name in data_spaces]
 
 
-def _loops(loops: Loops, dims: tuple[str, ...], where: str) -> tuple[list[int], list[int]]:
-    for name in (*loops.factors, *loops.permutation):
-        if name not in dims:
-            raise unknown("dimension", name, dims, where)
+def _loops(loops: Loops, dims: tuple[str, ...]) -> tuple[list[int], list[int]]:
     order = [dims.index(d) for d in loops.permutation]
     return [loops.factors.get(d, 1) for d in dims], order + [i for i in range(len(dims)) if i not in order]
 

@@ -32,9 +32,10 @@ def default_path() -> Path:
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON types, in a fixed order: the same text for the same content."""
+    """A value as JSON types, in a fixed order: the same text for the same content, wherever it stands."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(getattr(value, f.name)) for f in fields(value) if f.name != "component"}
+        told = [f.name for f in fields(value) if f.compare and f.name != "component"]
+        return {name: plain(getattr(value, name)) for name in told}
     if isinstance(value, MappingABC):
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):

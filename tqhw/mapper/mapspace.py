@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import permutations
 
@@ -19,7 +20,7 @@ from tqhw.engine.model import Bools, Ints
 from tqhw.errors import TqhwError
 from tqhw.mapper.factors import count_factorizations, divisors
 from tqhw.mapper.slots import Slot, spatial_slot, temporal_slot
-from tqhw.spec import Hardware, Problem
+from tqhw.spec import Hardware, Level, Problem
 
 
 @dataclass(frozen=True)
@@ -90,11 +91,12 @@ def build_mapspace(problem: Problem, hardware: Hardware) -> Mapspace:
     least_used = max(1, math.ceil(min_utilization * hardware.compute.instances * (1.0 - 1e-12)))
     for i, level in enumerate(hardware.levels):
         place = f"constraints of {level.node}"
-        if level.fanout > 1:
-            slots.append(spatial_slot(problem, level, i, place, warnings))
-        if level.kind == "storage":
-            slots.append(temporal_slot(problem, level, i, place, warnings, innermost=not slots))
-        kept = level.constraints.kept(problem.shape.data_space_names, place)
+        with _at_the_line_of(level):
+            if level.fanout > 1:
+                slots.append(spatial_slot(problem, level, i, place, warnings))
+            if level.kind == "storage":
+                slots.append(temporal_slot(problem, level, i, place, warnings, innermost=not slots))
+            kept = level.constraints.kept(problem.shape.data_space_names, place)
         outermost = i == len(hardware.levels) - 1
         # Timeloop's outermost level keeps what its constraint does not bypass; the others are free.
         keep.append(
@@ -108,6 +110,16 @@ def build_mapspace(problem: Problem, hardware: Hardware) -> Mapspace:
     )
     _check(space)
     return space
+
+
+@contextmanager
+def _at_the_line_of(level: Level) -> Iterator[None]:
+    """Puts the line in front of an error's place. A warning has none: it is kept for other files that say the same."""
+    try:
+        yield
+    except TqhwError as error:
+        place = ": ".join(part for part in (level.constraints.place, error.place) if part)
+        raise TqhwError(error.message, place=place, lever=error.lever) from None
 
 
 def _check(space: Mapspace) -> None:

@@ -45,7 +45,7 @@ class Constraints:
 
     ``bypass_all_but``/``keep_all_but`` settle every data space they do not list (``keep_only``/``bypass_only``,
     and the branches of a ``!Parallel``); None leaves the rest free. ``min_utilization``: least share of the
-    compute units that a mapping must use.
+    compute units that a mapping must use. ``place``: FILE:LINE, "" where they come from no file.
     """
 
     keep: tuple[str, ...] = ()
@@ -55,6 +55,7 @@ class Constraints:
     temporal: LoopConstraint = LoopConstraint()
     spatial: LoopConstraint = LoopConstraint()
     min_utilization: float = 0.0
+    place: str = field(default="", compare=False)
 
     def kept(self, data_spaces: Iterable[str], place: str) -> dict[str, bool | None]:
         """True (kept), False (bypassed) or None (free) for every data space of a problem."""
@@ -201,4 +202,5 @@ def parse_constraints(value: Any, place: str) -> Constraints:
         temporal=_loops(entry.get("temporal"), entry.place("temporal")),
         spatial=_loops(entry.get("spatial"), entry.place("spatial")),
         min_utilization=float(minimum),
+        place=entry.place(),
     )

@@ -145,7 +145,7 @@ def flatten(architecture: Architecture) -> Hardware:
                     mesh_y,
                     node.spatial.meshX,
                     node.spatial.meshY,
-                    constraints=Constraints(bypass=("*",), spatial=constraints.spatial),
+                    constraints=Constraints(bypass=("*",), spatial=constraints.spatial, place=constraints.place),
                 )
             )
             mesh_x, mesh_y = mesh_x * node.spatial.meshX, mesh_y * node.spatial.meshY

@@ -33,13 +33,17 @@ class Loops:
 
 @dataclass(frozen=True)
 class LevelMapping:
-    """One level: the data spaces it keeps and bypasses (named in neither: kept), its loops."""
+    """One level: the data spaces it keeps and bypasses (named in neither: kept), its loops.
+
+    ``place``: file and line of its first directive, "" where it comes from no file.
+    """
 
     target: str
     keep: tuple[str, ...] = ()
     bypass: tuple[str, ...] = ()
     temporal: Loops = Loops()
     spatial: Loops | None = None
+    place: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,7 @@ def parse_mapping(document: Any, source: str = "mapping") -> Mapping:
         if entry.get("target") is None:
             raise TqhwError("the directive has no target", place=place, lever="add `target:` with a level's name")
         target = as_name(entry["target"], place, "a target")
-        parts = levels.setdefault(target, {})
+        parts = levels.setdefault(target, {"place": place})
         if kind in parts:
             raise TqhwError(f"two {kind} directives for '{target}'", place=place, lever="keep one")
         parts[kind] = _names(entry, place) if kind == "datatype" else _loops(entry, kind, place)
@@ -97,6 +101,7 @@ def parse_mapping(document: Any, source: str = "mapping") -> Mapping:
                 bypass=parts.get("datatype", ((), ()))[1],
                 temporal=parts.get("temporal", Loops()),
                 spatial=parts.get("spatial"),
+                place=parts["place"],
             )
             for target, parts in levels.items()
         )

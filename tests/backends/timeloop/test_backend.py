@@ -16,10 +16,11 @@ from pathlib import Path
 import pytest
 
 from tests.backends.cases import DATA, MAPPER_PREFIX, MODEL_PREFIX, StandIns, layer, recorded_target, reference_design
-from tqhw.backends.protocol import Found, Job, Search
+from tqhw.backends.embedded import Embedded
+from tqhw.backends.protocol import Design, Found, Job, Search
 from tqhw.backends.timeloop import Options, Timeloop
 from tqhw.errors import TqhwError
-from tqhw.spec import Invalid, Mapping, load_mapping
+from tqhw.spec import Invalid, Mapping, flatten, load_mapping, parse_architecture, parse_mapping, yamlio
 
 SEARCHED = f"""
 cp '{DATA}'/mapper_eyeriss_like/timeloop-mapper.* .
@@ -218,6 +219,36 @@ def test_an_invalid_mapping_is_an_answer(stand_ins: StandIns) -> None:
     assert [(r.rule, r.demand, r.bound) for r in found.reasons] == [("factors", 20, 64)]
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("keep: [Weights, Inputs, Outputs]", "keep: [Weight, Inputs, Outputs]"),
+        ("bypass: []", "bypass: [Weight]"),
+        ("factors: C4", "factors: Z4"),
+        ("permutation: [C, M]", "permutation: [C, Z]"),
+        ("target: DRAM", "target: DRUM"),
+    ],
+)
+def test_names_in_a_mapping_are_checked_as_the_embedded_engine_checks_them(
+    stand_ins: StandIns, old: str, new: str
+) -> None:
+    text = """
+- {target: DRAM, type: datatype, keep: [Weights, Inputs, Outputs], bypass: []}
+- {target: DRAM, type: temporal, factors: C4, permutation: [C, M]}
+"""
+    assert old in text
+    given = parse_mapping(yamlio.parse(text.replace(old, new), "m.yaml"), "m.yaml")
+    stand_ins.put(MODEL_PREFIX, "kill -ABRT $$")
+    answers = []
+    for engine in (backend(), Embedded()):
+        try:
+            answers.append(str(engine.evaluate(layer(), TARGET, given)))
+        except TqhwError as error:
+            assert "m.yaml:2: level DRAM: unknown d" in str(error)
+            answers.append(str(error))
+    assert answers[0] == answers[1]
+
+
 def test_a_crash_is_an_error_that_keeps_the_folder(
     stand_ins: StandIns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -345,6 +376,34 @@ else echo 'MESSAGE: no valid mappings found within search criteria. Some suggest
         ("ifmap_spad", "capacity"),
         ("shared_glb", "capacity"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("constraints", "message"),
+    [
+        ("dataspace: {keep: [Weight]}", "unknown data space 'Weight' (did you mean 'Weights'"),
+        ("temporal: {no_iteration_over_dataspaces: [Weight]}", "unknown data space 'Weight' (did you mean 'Weights'"),
+        ("temporal: {factors: [Z=3]}", "unknown dimension 'Z' (known: C, M,"),
+        ("temporal: {permutation: [C, Z]}", "permutation: unknown dimension 'Z' (known: C, M,"),
+        ("temporal: {factors: [C=3]}", "factor C=3 does not divide C=64 (one of 1, 2, 4"),
+    ],
+)
+def test_constraints_are_checked_before_the_mapper_runs(stand_ins: StandIns, constraints: str, message: str) -> None:
+    stand_ins.put(MAPPER_PREFIX, "kill -ABRT $$")
+    text = f"""architecture:
+  nodes:
+  - !Component {{name: DRAM, class: DRAM}}
+  - !Component
+    name: buffer
+    class: SRAM
+    constraints: {{{constraints}}}
+  - !Component {{name: mac, class: compute}}
+"""
+    changed = parse_architecture(yamlio.parse(text, "a.yaml"), "a.yaml", "a")
+    target = replace(TARGET, design=Design("a", changed, flatten(changed), text))
+    with pytest.raises(TqhwError) as caught:
+        backend().search([Job(layer(), target)], Search())
+    assert str(caught.value).startswith(f"a.yaml:7: constraints of buffer: {message}")
 
 
 def test_a_mapper_without_a_result_is_an_error(stand_ins: StandIns) -> None:

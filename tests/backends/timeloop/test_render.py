@@ -116,12 +116,6 @@ def test_complete_mapping_writes_out_what_is_kept() -> None:
     assert not [level for level in found.levels if level.target == "PE"]
 
 
-def test_complete_mapping_leaves_an_unknown_target_for_timeloop_to_refuse() -> None:
-    hardware = reference_design("eyeriss_like").hardware
-    found = complete_mapping(Mapping((LevelMapping("no_such_level"),)), hardware, layer())
-    assert found.levels[-1].target == "no_such_level"
-
-
 def small(constraints: str) -> Any:
     text = f"""
 architecture:

@@ -29,7 +29,9 @@ from tqhw.backends.timeloop.programs import Programs, check_accelergy, find_prog
 from tqhw.backends.timeloop.render import Renderer
 from tqhw.backends.timeloop.runs import RunFolders, run_key, write_input
 from tqhw.backends.timeloop.statistics import read_statistics
+from tqhw.engine.batch import BadMappingError, check_names
 from tqhw.errors import TqhwError
+from tqhw.mapper.mapspace import build_mapspace
 from tqhw.spec import Invalid, Problem, Stats, load_mapping
 from tqhw.spec import Mapping as LoopMapping
 
@@ -120,11 +122,14 @@ class Timeloop:
         done: Callable[[int], None] | None = None,
     ) -> list[Answer | Invalid]:
         """Like :meth:`evaluate_all`, with ``read`` in place of ``read_statistics`` on the finished run folders."""
-        inputs = [self.renderer.model(*evaluation) for evaluation in evaluations]
+        inputs = [self._model_input(*evaluation) for evaluation in evaluations]
 
         def one(number: int) -> Answer | Invalid:
             problem, target, _ = evaluations[number]
-            return self._model(inputs[number], target, lambda folder: read(folder, _MODEL, problem, target))
+            text = inputs[number]
+            if isinstance(text, Invalid):
+                return text
+            return self._model(text, target, lambda folder: read(folder, _MODEL, problem, target))
 
         return self._side_by_side(one, len(evaluations), done, self.options.side_by_side)
 
@@ -133,13 +138,16 @@ class Timeloop:
     ) -> list[Found | Invalid]:
         """timeloop-mapper on many problems side by side; finished ones are taken from the folder where there is one.
 
-        The shorter of ``search.budget_s`` and the options' budget counts.
+        The shorter of ``search.budget_s`` and the options' budget counts. Raises what the embedded mapper raises for
+        constraints that contradict the problem or each other, before any program runs.
         """
+        warnings = [build_mapspace(job.problem, job.target.hardware).warnings for job in jobs]
         budgets = [b for b in (search.budget_s, self.options.budget_s) if b is not None]
         options = replace(self.options, budget_s=min(budgets, default=None))
 
         def one(number: int) -> Found | Invalid:
-            return self._mapper(jobs[number], search, options)
+            found = self._mapper(jobs[number], search, options)
+            return replace(found, warnings=warnings[number]) if isinstance(found, Found) else found
 
         def tell(number: int) -> None:
             if done is not None:
@@ -174,6 +182,14 @@ class Timeloop:
         finally:
             if self.children.stopping.is_set():
                 self.children = Children()
+
+    def _model_input(self, problem: Problem, target: Target, mapping: LoopMapping) -> str | Invalid:
+        """Levels that do not exist are told as the embedded engine tells them; other unknown names are a TqhwError."""
+        try:
+            check_names(problem, target.hardware, mapping)
+        except BadMappingError as bad:
+            return Invalid(bad.reasons)
+        return self.renderer.model(problem, target, mapping)
 
     def _model(self, text: str, target: Target, read: Callable[[Path], Answer]) -> Answer | Invalid:
         key = run_key(text, {"model": self._versions[_MODEL]})

@@ -72,10 +72,12 @@ class FrontEnd:
                 specification = self.v4.Specification.from_yaml_files(*paths)
                 flat = self.calls._specification_to_yaml_string(specification, False)
             except self.refusals as error:
+                said = f"unknown name {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
                 raise TqhwError(
-                    f"Timeloop's front end refuses it: {' '.join(str(error).split())[:2000]}",
-                    place=place_in(str(error), design),
-                    lever="see the message; the embedded engine's checks let it pass",
+                    f"Timeloop's front end refuses it: {' '.join(said.split())[:2000]}",
+                    place=place_in(said, design),
+                    lever=f"mend what it names; without {self.name} on PYTHONPATH the input is rendered here, and"
+                    " Timeloop's programs judge it",
                 ) from error
         parsed: Map = yamlio.parse(flat, f"{self.name} on {design.name}")
         return parsed

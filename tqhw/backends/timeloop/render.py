@@ -78,7 +78,7 @@ def complete_mapping(mapping: Mapping, hardware: Hardware, problem: Problem) -> 
     """The mapping with every level in it, by the engine's names, keep and bypass written out.
 
     A storage keeps what a mapping does not name there, a pseudo level nothing; Timeloop would keep there too.
-    A target that does not exist stays, for Timeloop to refuse.
+    The mapping names nothing that does not exist (:func:`tqhw.engine.batch.check_names`).
     """
     pseudo = {level.node: level.name for level in hardware.levels if level.kind == "fanout"}
     known = set(hardware.level_names)
@@ -91,4 +91,4 @@ def complete_mapping(mapping: Mapping, hardware: Hardware, problem: Problem) -> 
         keep = tuple(name for name in spaces if name in part.keep or (default and name not in part.bypass))
         bypass = tuple(name for name in spaces if name not in keep)
         levels.append(replace(part, target=level.name, keep=keep, bypass=bypass))
-    return Mapping((*levels, *parts.values()))
+    return Mapping(tuple(levels))
