@@ -15,7 +15,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.backends.cases import DATA, MAPPER_PREFIX, MODEL_PREFIX, StandIns, layer, recorded_target, reference_design
+from tests.backends.cases import (
+    DATA,
+    MAPPER_PREFIX,
+    MODEL_PREFIX,
+    SAYS_THE_SAME,
+    StandIns,
+    layer,
+    recorded_target,
+    reference_design,
+)
 from tqhw.backends.embedded import Embedded
 from tqhw.backends.protocol import Design, Found, Job, Search
 from tqhw.backends.timeloop import Options, Timeloop
@@ -296,6 +305,48 @@ def test_a_search_returns_mapping_statistics_and_tries(stand_ins: StandIns) -> N
     assert found.stats.cycles == 3612672
     assert (found.evaluated, found.proved_optimal) == (42, False)
     assert done == [Job(layer(), TARGET)]
+
+
+@pytest.mark.parametrize(
+    ("edit", "model", "message"),
+    [
+        ("s/target: DRAM/target: DRUM/", "", "target level not found: DRUM"),
+        ("", "sed -i 's/Cycles: .*/Cycles: 1/' timeloop-model.stats.txt", "the archive gives .* for .*Cycles"),
+        ("", "rm timeloop-model.map*; echo 'ERROR: out of luck'", "timeloop-model wrote no statistics .*out of luck"),
+        (
+            "",
+            f"cp '{DATA}'/model_factors_do_not_match/stdout.log said; cat said; exit 1",
+            "not the one of its statistics: the factors of dimension M multiply to 20",
+        ),
+        (
+            "",
+            "sed -i 's/<item>112</<item>113</; s/capacity  *: 112/capacity : 113/' timeloop-model.map+stats.xml"
+            " timeloop-model.stats.txt",
+            "statistics: tile_words 113 by timeloop-model, 112 by timeloop-mapper .shared_glb, Outputs",
+        ),
+    ],
+)
+def test_a_mapping_that_is_not_of_its_statistics_is_refused(
+    stand_ins: StandIns, edit: str, model: str, message: str
+) -> None:
+    stand_ins.put(MODEL_PREFIX, SAYS_THE_SAME + model)
+    stand_ins.put(MAPPER_PREFIX, SEARCHED + f"sed -i '{edit}' timeloop-mapper.map.yaml")
+    with pytest.raises(TqhwError, match=message):
+        backend().search([Job(layer(), TARGET)], Search())
+
+
+def test_a_kept_mapping_of_another_layer_is_not_taken(stand_ins: StandIns, tmp_path: Path) -> None:
+    stand_ins.put(MAPPER_PREFIX, SEARCHED + f"echo run >> '{tmp_path}/runs'")
+    jobs = [Job(layer(), TARGET)]
+    backend(tmp_path / "kept").search(jobs, Search())
+    (kept,) = (tmp_path / "kept").glob(f"*/{MAPPER_PREFIX}.map.yaml")
+    text = kept.read_text()
+    kept.write_text(text.replace("permutation: ", "permutation: G", 1).replace("GG", "G"))
+    assert kept.read_text() != text
+    (found,) = backend(tmp_path / "kept").search(jobs, Search())
+    assert isinstance(found, Found)
+    assert found.mapping == mapping()
+    assert (tmp_path / "runs").read_text().count("run") == 2
 
 
 def test_finished_layers_are_not_searched_again(stand_ins: StandIns, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import tqhw
+from tqhw.backends.compare import compare, verdict
 from tqhw.backends.protocol import Design, Evaluation, Found, Job, Search, Target
 from tqhw.backends.timeloop.accelergy import read_tables, run_accelergy
 from tqhw.backends.timeloop.failures import (
@@ -34,6 +35,7 @@ from tqhw.errors import TqhwError
 from tqhw.mapper.mapspace import build_mapspace
 from tqhw.spec import Invalid, Problem, Stats, load_mapping
 from tqhw.spec import Mapping as LoopMapping
+from tqhw.spec.yamlio import read_text
 
 _DIAGNOSTIC_TIMEOUT = 2000  # invalid mappings that are looked at to say why there is no valid one
 _DIAGNOSTIC_BUDGET_S = 120.0
@@ -227,18 +229,44 @@ class Timeloop:
             ended = self.children.run(arguments, folder, log, options.budget_s)
             result = folder / f"{_MAPPER}.map+stats.xml"
             if result.is_file() and result.stat().st_size:
-                found = self._found(folder, ended.seconds, job)
+                found = self._found(folder, ended.seconds, job, fresh=True)
                 self.folders.finish(folder, ended.seconds)
                 return found
             if ended.timed_out or NOTHING_FOUND not in ended.log:
                 raise failure(_MAPPER, ended, job.target.design, folder)
             return nothing_found(job.problem, self._diagnose(job, search, folder), tried_mappings(ended.log))
 
-    def _found(self, folder: Path, seconds: float, job: Job) -> Found:
+    def _found(self, folder: Path, seconds: float, job: Job, fresh: bool = False) -> Found:
         stats = read_statistics(folder, _MAPPER, job.problem, job.target)
         mapping = load_mapping(folder / f"{_MAPPER}.map.yaml")
+        self._check(mapping, stats, job, folder / "check", fresh)
         log = (folder / f"{_MAPPER}.log").read_text(encoding="utf-8", errors="replace")
         return Found(mapping, stats, False, tried_mappings(log), seconds)
+
+    def _check(self, mapping: LoopMapping, stats: Stats, job: Job, inside: Path, fresh: bool) -> None:
+        """Raises TqhwError unless timeloop-model gives the mapping, as we read and hand it on, the mapper's numbers.
+
+        ``inside``: the folder of that run. It is made for a ``fresh`` search, and must be there for a kept one.
+        """
+        text = self._model_input(job.problem, job.target, mapping)
+        if isinstance(text, Invalid):
+            raise _other_mapping(verdict(text), inside)
+        if fresh:
+            write_input(inside, text)
+            arguments = [str(self.programs.model), "input.yaml"]
+            ended = self.children.run(arguments, inside, inside / f"{_MODEL}.log", self.options.model_budget_s)
+            if refused := invalid_mapping(ended.log, job.target.hardware):
+                raise _other_mapping(verdict(refused), inside)
+            if not (inside / f"{_MODEL}.map+stats.xml").is_file():
+                raise failure(_MODEL, ended, job.target.design, inside)
+        elif read_text(inside / "input.yaml") != text:
+            raise _other_mapping("it is not the one that was checked", inside)
+        again = read_statistics(inside, _MODEL, job.problem, job.target)
+        if differences := compare(job.problem.name, again, stats):
+            first = differences[0]
+            where = ", ".join(part for part in (first.level, first.dataspace) if part)
+            counts = f"{first.ours!r} by {_MODEL}, {first.theirs!r} by {_MAPPER}"
+            raise _other_mapping(f"{first.count} {counts} ({where or 'the whole'})", inside)
 
     def _diagnose(self, job: Job, search: Search, folder: Path) -> tuple[Diagnosis, ...]:
         """Runs the search once more with diagnostics on, which slow it down and are told only at its end."""
@@ -249,3 +277,11 @@ class Timeloop:
         arguments = [str(self.programs.mapper), "input.yaml"]
         ended = self.children.run(arguments, inside, inside / f"{_MAPPER}.log", _DIAGNOSTIC_BUDGET_S)
         return diagnoses(ended.log)
+
+
+def _other_mapping(why: str, folder: Path) -> TqhwError:
+    return TqhwError(
+        f"the mapping that timeloop-mapper wrote is not the one of its statistics: {why}",
+        place=str(folder),
+        lever="the search is not believed: are all of its files of one run, of a supported Timeloop?",
+    )
