@@ -45,3 +45,101 @@ def test_processes_started_meanwhile_do_not_see_it() -> None:
     assert found.stdout == "lives\n"
     unheld = subprocess.run([sys.executable, "-c", SENDS_ITSELF], capture_output=True, text=True, check=False)
     assert unheld.returncode != 0
+
+
+def test_sigterm_waits_too_and_still_reaches_processes_started_meanwhile() -> None:
+    seen = []
+    with pytest.raises(interrupt.StopError) as caught, interrupt.handled(), interrupt.held():
+        os.kill(os.getpid(), signal.SIGTERM)
+        seen.append("whole")
+    assert (seen, caught.value.number) == (["whole"], signal.SIGTERM)
+    for number in interrupt.SIGNALS:  # after a stop they stay handled; here the process goes on
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    with interrupt.held():
+        kills = SENDS_ITSELF.replace("SIGINT", "SIGTERM")
+        found = subprocess.run([sys.executable, "-c", kills], capture_output=True, text=True, check=False)
+    assert found.returncode == -signal.SIGTERM
+
+
+def test_handlers_are_put_back() -> None:
+    before = [signal.getsignal(number) for number in interrupt.SIGNALS]
+    with interrupt.handled():
+        assert [signal.getsignal(number) for number in interrupt.SIGNALS] != before
+    assert [signal.getsignal(number) for number in interrupt.SIGNALS] == before
+
+
+# A command that cleans up for a while; then it says so.
+CLEANS_UP = """
+import sys, time
+from tqhw import cli
+from tqhw.commands.common import guarded
+
+@guarded
+def work() -> None:
+    try:
+        print("works", flush=True)
+        time.sleep(60)
+    finally:
+        print("cleans", flush=True)
+        for _ in range(int(sys.argv[1])):
+            time.sleep(0.1)
+        print("clean", flush=True)
+
+cli.app.command("work")(work)
+cli.main(["work"])
+"""
+
+
+def commanded(tenths: int, *arguments: str) -> subprocess.Popen[str]:
+    command = [*arguments, sys.executable, "-c", CLEANS_UP, str(tenths)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_every_signal_to_end_cleans_up_and_has_its_exit_code(number: int, code: int) -> None:
+    process = commanded(0)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "works\n"
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (code, "cleans\nclean\n")
+    assert err == "tqhw: interrupted; what was finished is kept, earlier results are untouched\n"
+
+
+def test_a_second_one_lets_the_cleaning_end() -> None:
+    process = commanded(5)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "works\n"
+    process.send_signal(signal.SIGINT)
+    assert process.stdout.readline() == "cleans\n"
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (130, "clean\n")
+    assert err.splitlines()[0] == "tqhw: cleaning up; once more ends it at once"
+    assert len(err.splitlines()) == 2
+
+
+def test_a_third_one_ends_it_at_once_without_a_traceback() -> None:
+    process = commanded(600)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "works\n"
+    process.send_signal(signal.SIGINT)
+    assert process.stdout.readline() == "cleans\n"
+    process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
+    assert "once more" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (130, "")
+
+
+def test_nohup_is_heeded() -> None:
+    process = commanded(0, "sh", "-c", 'trap "" HUP; exec "$@"', "sh")
+    assert process.stdout is not None
+    assert process.stdout.readline() == "works\n"
+    process.send_signal(signal.SIGHUP)
+    time.sleep(0.2)
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == 143

@@ -1,7 +1,7 @@
 """The command line. Every command is thin: it reads its arguments, calls the library and prints.
 
 Exit codes: 0 done; 1 the answer is no (an invalid mapping, a case that differs); 2 bad input, with one message;
-130 interrupted.
+130 interrupted by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from collections.abc import Sequence
 
 import typer
 
+from tqhw import interrupt
 from tqhw.commands import hardware, reference, report, run, training, workload
-from tqhw.commands.common import INTERRUPTED, say
+from tqhw.commands.common import say
 
 app = typer.Typer(
     name="tqhw",
@@ -40,10 +41,11 @@ app.command("doctor")(report.doctor)
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script. Always ends in SystemExit."""
     try:
-        app(args=None if arguments is None else list(arguments))
-    except KeyboardInterrupt:
+        with interrupt.handled():
+            app(args=None if arguments is None else list(arguments))
+    except KeyboardInterrupt as stop:
         say("interrupted")
-        sys.exit(INTERRUPTED)
+        sys.exit(interrupt.exit_code(stop))
 
 
 if __name__ == "__main__":

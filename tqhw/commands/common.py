@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import typer
 
+from tqhw import interrupt
 from tqhw.errors import TqhwError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-NO, BAD_INPUT, INTERRUPTED = 1, 2, 130
+NO, BAD_INPUT = 1, 2
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
@@ -27,7 +28,7 @@ def say(message: str) -> None:
 
 
 def guarded(command: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Turns what a user can mend, and Ctrl-C, into one line and an exit code."""
+    """Turns what a user can mend, and Ctrl-C or another signal to end, into one line and an exit code."""
 
     @functools.wraps(command)
     def wrapped(*args: _P.args, **kwargs: _P.kwargs) -> _R:
@@ -36,9 +37,9 @@ def guarded(command: Callable[_P, _R]) -> Callable[_P, _R]:
         except TqhwError as error:
             say(str(error))
             raise typer.Exit(BAD_INPUT) from None
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             say("interrupted; what was finished is kept, earlier results are untouched")
-            raise typer.Exit(INTERRUPTED) from None
+            raise typer.Exit(interrupt.exit_code(stop)) from None
 
     return wrapped
 

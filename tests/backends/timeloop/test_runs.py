@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -12,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.backends.cases import DATA, MAPPER_PREFIX, StandIns, layer, recorded_target
+from tests.backends.cases import DATA, MAPPER_PREFIX, REFERENCE, StandIns, layer, recorded_target
+from tests.backends.timeloop.test_process import alive, wait_for
 from tqhw.backends.protocol import Found, Job, Search
 from tqhw.backends.timeloop import Options, Timeloop
 from tqhw.backends.timeloop.runs import DONE, RunFolders
 from tqhw.errors import TqhwError
+from tqhw.spec import dump_problem
 
 ROOT = Path(__file__).resolve().parents[3]
 # Three layers, one after the other; the stand-in of the second one hangs.
@@ -99,13 +100,34 @@ echo '[0] INVALID 41 5 36'
         time.sleep(0.02)
     process.kill()
     process.wait()
-    # The program outlives its killed parent. It may not get in the way of the next run, nor may what it left.
+    pid = int((tmp_path / "pid").read_text())
+    wait_for(lambda: not alive(pid), "the program lives on")
+    # What it left may not get in the way of the next run.
     assert len(list(kept.glob(f"*/{DONE}"))) == 1
     assert len(list(kept.iterdir())) == 2
-    try:
-        (tmp_path / "go").touch()
-        assert len(search(kept)) == 3
-    finally:
-        os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+    (tmp_path / "go").touch()
+    assert len(search(kept)) == 3
     assert [line.split("[")[1].strip(" ]") for line in log.read_text().splitlines()] == ["energy", "delay", "edp"]
     assert len(list(kept.glob(f"*/{DONE}"))) == len(list(kept.iterdir())) == 3
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGKILL, -signal.SIGKILL)],
+)
+def test_no_program_outlives_the_command(stand_ins: StandIns, tmp_path: Path, number: int, code: int) -> None:
+    stand_ins.put(MAPPER_PREFIX, f"sleep 60 & echo $! > '{tmp_path}/pid'; wait")
+    problem, tables = tmp_path / "layer.yaml", DATA / "mapper_eyeriss_like"
+    problem.write_text(dump_problem(layer()), encoding="utf-8")
+    command = [sys.executable, "-m", "tqhw.cli", "map", "--backend", "timeloop", "--problem", str(problem)]
+    command += ["--arch", str(REFERENCE / "arch" / "eyeriss_like.yaml")]
+    command += ["--ert", str(tables / f"{MAPPER_PREFIX}.ERT.yaml"), "--art", str(tables / f"{MAPPER_PREFIX}.ART.yaml")]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    end = time.monotonic() + 60
+    while not ((tmp_path / "pid").is_file() and (tmp_path / "pid").read_text().strip()) and time.monotonic() < end:
+        time.sleep(0.02)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=30)
+    assert (process.returncode, err.count("\n")) == (code, 0 if number == signal.SIGKILL else 1)
+    pid = int((tmp_path / "pid").read_text())
+    wait_for(lambda: not alive(pid), "the program lives on")

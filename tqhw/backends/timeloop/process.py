@@ -1,4 +1,4 @@
-"""Running the real programs: an argument list, a log, a wall-clock budget, and nothing left behind on Ctrl-C."""
+"""Running the real programs: an argument list, a log, a wall-clock budget, and nothing left behind however we end."""
 
 from __future__ import annotations
 
@@ -64,6 +64,7 @@ class Children:
         try:
             with log.open("wb") as stream:
                 process = self._start(arguments, folder, stream.fileno(), environment)
+                guard = _guard(process)
                 try:
                     while (code := self._poll(process)) is None:
                         late = time.perf_counter() - start - (budget_s if budget_s is not None else float("inf"))
@@ -80,6 +81,7 @@ class Children:
                             )
                 finally:
                     self._end(process)
+                    _dismiss(guard)
         except OSError as error:
             raise _cannot_run(error, arguments, folder) from None
         if self.stopping.is_set():
@@ -123,6 +125,26 @@ class Children:
         end_group(process)
         with self._lock:
             self._running.discard(process)
+
+
+def _guard(process: subprocess.Popen[bytes]) -> subprocess.Popen[bytes] | None:
+    """A shell that kills the program and its group when we are gone, by SIGKILL too; None where there is no shell.
+
+    Its input ends with us. (Linux could tell the program itself, but only of the end of the thread that started it.)
+    """
+    wait = ["/bin/sh", "-c", 'read _; kill -s KILL -- "-$1"', "sh", str(process.pid)]
+    quiet = subprocess.DEVNULL
+    try:
+        return subprocess.Popen(wait, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, start_new_session=True)
+    except OSError:
+        return None
+
+
+def _dismiss(guard: subprocess.Popen[bytes] | None) -> None:
+    """Ends the guard of a program that has ended, before its input does: the number may be another program's by now."""
+    if guard is not None:
+        guard.kill()
+        guard.communicate()
 
 
 def clean_environment() -> dict[str, str]:
