@@ -41,6 +41,8 @@ def test_settings_go_over_the_file() -> None:
         ("model: resnet20", "model: 'resnet20' must be a section with keys of its own (The network.)"),
         ("training: {epoch: 3}", "unknown key 'epoch' (did you mean 'epochs'?"),
         ("training: {schemes: [trunc]}", "unknown value 'trunc' (did you mean 'truncquant'?"),
+        ("timeloop: {num_threads: 257}", "timeloop.num_threads: 257 must be at most 256 (Threads of one search"),
+        ("timeloop: {timeout: 4294967296}", "timeloop.timeout: 4294967296 must be at most 4294967295 (Invalid mapp"),
         ("quantization: {first: 9}", "quantization.first: 9 must be at most 8 (Bits of the first layer"),
         ("quantization: {first: fll}", "quantization.first: unknown value 'fll' (did you mean 'full'?"),
         ("scenario: {quantizer: .nan}", "scenario.quantizer: nan must be a finite number"),

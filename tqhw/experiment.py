@@ -143,13 +143,13 @@ class Timeloop(Section):
 
     algorithm: Literal["random_pruned", "linear_pruned", "hybrid", "random", "exhaustive"] = "random_pruned"
     """How the mapspace is walked."""
-    victory_condition: Annotated[int, Field(strict=True, ge=0)] = 500
+    victory_condition: Annotated[int, Field(strict=True, ge=0, le=2**32 - 1)] = 500
     """Valid mappings in a row that are no better, after which a thread ends; 0 for no such end."""
-    timeout: Positive = 20_000
+    timeout: Annotated[int, Field(strict=True, ge=1, le=2**32 - 1)] = 20_000
     """Invalid mappings in a row after which a thread ends."""
-    search_size: Annotated[int, Field(strict=True, ge=0)] = 0
-    """Valid mappings after which a search ends; 0 for no such end."""
-    num_threads: Positive = 1
+    search_size: Annotated[int, Field(strict=True, ge=0, le=2**32 - 1)] = 0
+    """Valid mappings after which a search ends, shared out to its threads; 0 for no such end."""
+    num_threads: Annotated[int, Field(strict=True, ge=1, le=256)] = 1
     """Threads of one search. Their number decides what is found, so it is fixed."""
     jobs: Positive | None = None
     """Searches side by side; null for as many as the run may use."""

@@ -87,7 +87,8 @@ def parse_stats(document: Mapping[str, Any]) -> Stats:
 class Reason:
     """Why a mapping does not fit: at ``level`` the ``rule`` bounds ``demand`` by ``bound``.
 
-    ``rule`` is one of target, factors, bypass_all, capacity, fanout.
+    ``rule`` is one of target, factors, bypass_all, capacity, fanout; ``search`` where a search found nothing and no
+    reason is known.
     """
 
     level: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from pathlib import Path
@@ -122,3 +123,12 @@ def test_switches_that_change_the_counts_do_not_reach_the_program(
     assert clean_environment()["TIMELOOP_BASE_PATH"] == "/opt/timeloop"
     ended = Children().run([str(script(tmp_path, "env | grep -c LINK_TRANSFERS"))], tmp_path, tmp_path / "log")
     assert ended.log.strip() == "0"
+
+
+def test_a_python_program_writes_utf_8_in_every_locale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"LC_ALL": "POSIX", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}.items():
+        monkeypatch.setenv(name, value)
+    text = "import pathlib; pathlib.Path('written').write_text(chr(0xb5)); print(chr(0xb5))"
+    ended = Children().run([sys.executable, "-c", text], tmp_path, tmp_path / "log")
+    assert (ended.returncode, ended.log) == (0, "\u00b5\n")
+    assert (tmp_path / "written").read_bytes() == b"\xc2\xb5"

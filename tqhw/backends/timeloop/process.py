@@ -64,8 +64,9 @@ class Children:
         try:
             with log.open("wb") as stream:
                 process = self._start(arguments, folder, stream.fileno(), environment)
-                guard = _guard(process)
+                guard = None
                 try:
+                    guard = _guard(process)
                     while (code := self._poll(process)) is None:
                         late = time.perf_counter() - start - (budget_s if budget_s is not None else float("inf"))
                         if late > 0 and not timed_out:
@@ -148,8 +149,12 @@ def _dismiss(guard: subprocess.Popen[bytes] | None) -> None:
 
 
 def clean_environment() -> dict[str, str]:
-    """Our environment without the switches that would make Timeloop count or print otherwise."""
-    return {k: v for k, v in os.environ.items() if not k.startswith("TIMELOOP_") or k in _KEPT_SWITCHES}
+    """Our environment without the switches that would make Timeloop count or print otherwise.
+
+    Accelergy's Python is told to read and write UTF-8 in every locale: it prints more than ASCII.
+    """
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("TIMELOOP_") or k in _KEPT_SWITCHES}
+    return {**kept, "PYTHONUTF8": "1"}
 
 
 def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
