@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -66,6 +69,43 @@ def test_what_a_killed_run_left_is_swept(tmp_path: Path) -> None:
     (left / "results.json").write_text("half")
     fill(OutputFolder(tmp_path), results="1")
     assert not left.exists()
+
+
+HOLDS = """
+import sys
+from tqhw.pipeline.outputs import OutputFolder
+with OutputFolder(sys.argv[1]):
+    print("in", flush=True)
+    input()
+"""
+
+
+def test_a_second_run_in_the_folder_is_refused_until_the_first_has_ended(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    command = [sys.executable, "-c", HOLDS, str(out)]
+    for end in ("by itself", "killed"):
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+            assert other.stdout is not None
+            assert other.stdout.readline() == "in\n"
+            with pytest.raises(TqhwError, match=r"out: another run is at work in this folder \(wait for its end, or"):
+                OutputFolder(out).__enter__()
+            if end == "killed":
+                other.kill()
+            else:
+                other.communicate("\n", timeout=30)
+        with OutputFolder(out) as folder:
+            fill(folder, results="1")
+    assert set(found(out)) == {"results", MANIFEST}
+
+
+def test_without_locks_on_the_disk_it_works_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(number: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with OutputFolder(tmp_path) as folder:
+        fill(folder, results="1")
+    assert set(found(tmp_path)) == {"results", MANIFEST}
 
 
 def test_a_file_in_the_way_is_refused(tmp_path: Path) -> None:

@@ -1,28 +1,32 @@
 """The results folder: what is in it is always whole, and belongs to one run.
 
 A run writes into a hidden folder inside and moves its files to their places when all of them are there; until then
-the results of an earlier run stay as they were.
+the results of an earlier run stay as they were. While it is at work no other run may have the folder.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tqhw import interrupt
+from tqhw import interrupt, lock
 from tqhw.errors import TqhwError
 
 MANIFEST, RESULTS, PAGE, KEPT = "files.json", "results.json", "report.html", "kept"
 LAST = (RESULTS, MANIFEST)  # their presence says that everything else is there
-_STAGING = ".writing-"
+_STAGING, _LOCK = ".writing-", ".lock"
 
 
 class OutputFolder:
-    """A folder for results. Raises TqhwError, before any work is done, where it cannot be one."""
+    """A folder for results. Raises TqhwError, before any work is done, where it cannot be one.
+
+    As a context it is this run's alone; entering raises TqhwError where another run is at work in it.
+    """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -33,9 +37,8 @@ class OutputFolder:
         except FileExistsError:
             raise TqhwError("is a file, not a folder", place=str(path), lever="choose another --out") from None
         except OSError as error:
-            raise TqhwError(
-                f"cannot be written: {error.strerror}", place=str(path), lever="choose another --out"
-            ) from None
+            raise _cannot_be_written(error, path) from None
+        self._held: int | None = None
         probe.cleanup()
         ours = (RESULTS, MANIFEST, KEPT)
         if (self.path / PAGE).exists() and not any((self.path / name).exists() for name in ours):
@@ -44,10 +47,24 @@ class OutputFolder:
             )
 
     def __enter__(self) -> OutputFolder:
+        try:
+            self._held = lock.hold(self.path / _LOCK)
+        except OSError as error:
+            raise _cannot_be_written(error, self.path) from None
+        if self._held is None:
+            raise TqhwError(
+                "another run is at work in this folder",
+                place=str(self.path),
+                lever="wait for its end, or choose another --out",
+            )
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """A run that fails before anything is kept leaves no empty folders of its own behind."""
+        if self._held is not None:
+            with suppress(OSError):
+                (self.path / _LOCK).unlink()
+            os.close(self._held)
         if kind is not None:
             for folder in self._new:
                 with suppress(OSError):
@@ -87,9 +104,7 @@ class OutputFolder:
                 (self.path / name).unlink(missing_ok=True)
                 self._remove_empty((self.path / name).parent)
         except OSError as error:
-            raise TqhwError(
-                f"cannot be written: {error.strerror}", place=str(error.filename), lever="choose another --out"
-            ) from None
+            raise _cannot_be_written(error, error.filename) from None
 
     def _manifest(self) -> list[str]:
         """The files of the run before; only names inside the folder count."""
@@ -105,3 +120,7 @@ class OutputFolder:
         while folder != self.path and folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
             folder = folder.parent
+
+
+def _cannot_be_written(error: OSError, place: str | Path) -> TqhwError:
+    return TqhwError(f"cannot be written: {error.strerror}", place=str(place), lever="choose another --out")

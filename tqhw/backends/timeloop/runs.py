@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -14,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tqhw import lock
 from tqhw.backends.timeloop.process import StoppedError
 from tqhw.errors import TqhwError
 from tqhw.spec.yamlio import write_text
@@ -112,13 +112,7 @@ class RunFolders:
 
 def hold(folder: Path) -> int | None:
     """Holds a run's folder as long as this process lives, by the file number to be closed; None where another does."""
-    held = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR)
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(held)
-        return None
-    return held
+    return lock.hold(folder / LOCK)
 
 
 def _cannot_be_made(error: OSError, place: Path) -> TqhwError:

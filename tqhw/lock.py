@@ -1,0 +1,31 @@
+"""Locks between processes. The system takes one back when its holder ends, however it ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+if sys.platform != "win32":
+    import fcntl
+
+
+def hold(path: Path) -> int | None:
+    """Holds the lock of a file, which is made where it is missing, until the file number in the answer is closed.
+
+    None where another holds it. Where the system or the disk has no locks everybody gets it. Raises OSError where
+    the file cannot be made.
+    """
+    while True:
+        held = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
+        try:
+            if sys.platform != "win32":
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(held)
+            return None
+        except OSError:
+            return held
+        if os.fstat(held).st_nlink:
+            return held
+        os.close(held)  # the one before has removed it since we opened it
