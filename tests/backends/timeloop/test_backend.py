@@ -62,7 +62,7 @@ done
 
 def test_versions_name_the_programs_by_digest(stand_ins: StandIns) -> None:
     found = backend().versions()
-    assert set(found) == {"tqhw", "timeloop-model", "timeloop-mapper", "accelergy", "front end"}
+    assert set(found) == {"tqhw", "timeloop-model", "timeloop-mapper", "accelergy", "accelergy's files", "front end"}
     assert found["timeloop-model"].startswith("sha256 ")
     assert found["front end"] == "none"
 
@@ -214,7 +214,10 @@ def test_accelergy_that_hangs(stand_ins: StandIns) -> None:
     stand_ins.put("accelergy", "sleep 60")
     with pytest.raises(TqhwError, match=r"accelergy did not end within 0\.3 s"):
         engine = backend(model_budget_s=0.3)
-        engine.__dict__["_versions"] = {"accelergy": "0.4"}  # the known case may take longer than that here
+        engine.__dict__["_versions"] = {
+            "accelergy": "0.4",
+            "accelergy's files": "",
+        }  # the known case may take longer than that here
         engine.target(reference_design("eyeriss_like"))
 
 

@@ -26,7 +26,7 @@ from tqhw.backends.timeloop.failures import (
 from tqhw.backends.timeloop.options import Options
 from tqhw.backends.timeloop.probe import probe_model
 from tqhw.backends.timeloop.process import Children
-from tqhw.backends.timeloop.programs import Programs, check_accelergy, find_programs
+from tqhw.backends.timeloop.programs import ACCELERGY_FILES, Programs, check_accelergy, find_programs
 from tqhw.backends.timeloop.render import Renderer
 from tqhw.backends.timeloop.runs import RunFolders, run_key, write_input
 from tqhw.backends.timeloop.statistics import read_statistics
@@ -86,7 +86,7 @@ class Timeloop:
         key = (design.text, design.components_text)
         if key not in self._targets:
             text = self.renderer.accelergy(design)
-            run = run_key(text, {"accelergy": self._versions["accelergy"]})
+            run = run_key(text, {name: self._versions[name] for name in ("accelergy", ACCELERGY_FILES)})
             target = None
             if (done := self.folders.finished(run)) is not None:
                 try:
@@ -216,7 +216,8 @@ class Timeloop:
     def _mapper(self, job: Job, search: Search, options: Options) -> Found | Invalid:
         text = self.renderer.mapper(job.problem, job.target, search.objective, options)
         budget = "" if options.budget_s is None else str(options.budget_s)
-        key = run_key(text, {"mapper": self._versions[_MAPPER], "budget_s": budget})
+        programs = {"mapper": self._versions[_MAPPER], "model": self._versions[_MODEL]}
+        key = run_key(text, {**programs, "budget_s": budget})
         if search.cache and (kept := self.folders.finished(key)) is not None:
             try:
                 return self._found(*kept, job)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqhw.backends.ask import ask
-from tqhw.backends.timeloop.process import clean_environment, interpreter
+from tqhw.backends.timeloop.identity import accelergy_identity, program_digest
 from tqhw.errors import TqhwError
 
+ACCELERGY_FILES = "accelergy's files"
 PROGRAMS = ("timeloop-model", "timeloop-mapper", "accelergy")
 SUPPORTED = "Timeloop with v0.4 inputs (NVlabs/timeloop, tested at 4cf6d4c) and Accelergy 0.4 (tested at 6911d15)"
 INSTALL = "install Timeloop and Accelergy and put them on PATH, or take --backend container"
@@ -27,8 +25,10 @@ class Programs:
     accelergy: Path
 
     def versions(self) -> dict[str, str]:
-        """What identifies them: Timeloop prints no version, so the digest of the program stands for it."""
-        return {path.name: version_of(path) for path in (self.model, self.mapper, self.accelergy)}
+        """What identifies them: the digests of what Timeloop's programs and Accelergy consist of, and its version."""
+        found = {path.name: version_of(path) for path in (self.model, self.mapper)}
+        version, digest = accelergy_identity(self.accelergy)
+        return {**found, "accelergy": version, ACCELERGY_FILES: f"sha256 {digest}"}
 
 
 def find_programs() -> Programs:
@@ -40,36 +40,15 @@ def find_programs() -> Programs:
 
 
 def version_of(program: Path) -> str:
-    """What identifies one of :data:`PROGRAMS`."""
-    return accelergy_version(program) if program.name == "accelergy" else f"sha256 {_digest(program)}"
+    """What identifies one of :data:`PROGRAMS` to a reader."""
+    return accelergy_identity(program)[0] if program.name == "accelergy" else f"sha256 {_digest(program)}"
 
 
-def _digest(path: Path) -> str:
-    """Of the program and the libraries of the same name beside it, where the model's code is in newer builds."""
-    digest = hashlib.sha256()
-    real = path.resolve()
+def _digest(program: Path) -> str:
     try:
-        for file in sorted({real, *real.parent.glob(f"lib{path.name}*.so")}):
-            digest.update(file.read_bytes())
+        return program_digest(program)
     except OSError as error:
-        raise TqhwError(f"cannot be read: {error.strerror}", place=str(path), lever=INSTALL) from None
-    return digest.hexdigest()[:16]
-
-
-def accelergy_version(program: Path) -> str:
-    """Asks the interpreter that the script names: accelergy itself does not say.
-
-    "0.4" is the version of the installed package; "unknown" where the program is no Python script of the usual make.
-    """
-    python = interpreter(program)
-    if "python" not in python:
-        return "unknown"
-    question = "from importlib.metadata import version; print(version('accelergy'))"
-    try:
-        answer = ask([*python.split(), "-c", question], _QUESTION_S, clean_environment(), subprocess.DEVNULL)
-    except (OSError, subprocess.TimeoutExpired):
-        return "unknown"
-    return answer.stdout.strip() if answer.returncode == 0 and answer.stdout.strip() else "unknown"
+        raise TqhwError(f"cannot be read: {error.strerror}", place=str(error.filename), lever=INSTALL) from None
 
 
 def check_accelergy(version: str) -> None:
