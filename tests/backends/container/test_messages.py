@@ -9,19 +9,22 @@ import itertools
 import os
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.backends.cases import rendered_design
+from tests.backends.cases import MAPPER_PREFIX, layer, recorded_target, rendered_design
 from tqhw.backends.container import Container, ContainerOptions
 from tqhw.backends.container.backend import _no_answer
 from tqhw.backends.container.engines import Engine, find_engine
 from tqhw.backends.container.image import build_command, build_image, source_tree
 from tqhw.backends.container.run import run_arguments
 from tqhw.backends.embedded import Embedded
+from tqhw.backends.protocol import Job, Search
 from tqhw.backends.timeloop import Options
 from tqhw.errors import TqhwError
+from tqhw.spec import Constraints, parse_mapping
 
 
 def engine(folder: Path, monkeypatch: pytest.MonkeyPatch, body: str, name: str = "docker") -> Engine:
@@ -269,3 +272,19 @@ def test_limits_that_cannot_be() -> None:
         ContainerOptions(memory_mb=10)
     with pytest.raises(TqhwError, match="a limit of 0 s leaves no time"):
         ContainerOptions(time_limit_s=0)
+
+
+def test_names_and_constraints_are_checked_before_a_container_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine(tmp_path, monkeypatch, f"touch '{tmp_path}/asked'")
+    target = recorded_target("mapper_eyeriss_like", MAPPER_PREFIX, "eyeriss_like")
+    document = [{"target": "DRAM", "type": "temporal", "factors": "Z4", "permutation": "CM"}]
+    with pytest.raises(TqhwError, match=r"m.yaml: directive 1: level DRAM: unknown dimension 'Z'"):
+        Container().evaluate(layer(), target, parse_mapping(document, "m.yaml"))
+    hardware = target.hardware
+    wrong = replace(hardware.levels[-1], constraints=Constraints(keep=("Weight",), place="a.yaml:3"))
+    design = replace(target.design, hardware=replace(hardware, levels=(*hardware.levels[:-1], wrong)))
+    with pytest.raises(TqhwError, match=r"a.yaml:3: constraints of DRAM: unknown data space 'Weight'"):
+        Container().search([Job(layer(), replace(target, design=design))], Search())
+    assert not (tmp_path / "asked").exists()

@@ -20,7 +20,9 @@ from tqhw.backends.exchange import Request, read_answer, read_found, read_stats,
 from tqhw.backends.protocol import Design, Evaluation, Found, Job, Search, Target
 from tqhw.backends.timeloop.options import Options
 from tqhw.backends.timeloop.runs import hold
+from tqhw.engine.batch import BadMappingError, check_names
 from tqhw.errors import TqhwError
+from tqhw.mapper.mapspace import build_mapspace
 from tqhw.spec import Invalid, Problem, Stats
 from tqhw.spec import Mapping as LoopMapping
 
@@ -96,6 +98,9 @@ class Container:
         self, evaluations: Sequence[Evaluation], done: Callable[[int], None] | None = None
     ) -> list[Stats | Invalid]:
         """Many mappings in one container; ``done`` is called after each, with how many were finished before it."""
+        for problem, target, mapping in evaluations:
+            with contextlib.suppress(BadMappingError):  # an answer, which the engine inside gives
+                check_names(problem, target.hardware, mapping)
         fields = {"evaluations": tuple(evaluations)}
         answers = self._request("evaluate", fields, done)["evaluations"]
         return [read_stats(answer) for answer in answers]
@@ -103,7 +108,9 @@ class Container:
     def search(
         self, jobs: Sequence[Job], search: Search, done: Callable[[Job], None] | None = None
     ) -> list[Found | Invalid]:
-        """Many searches in one container."""
+        """Many searches in one container. Constraints are checked before it starts, as the embedded mapper does."""
+        for job in jobs:
+            build_mapspace(job.problem, job.target.hardware)
 
         def tell(number: int) -> None:
             if done is not None:

@@ -13,7 +13,6 @@ ACCELERGY_FILES = "accelergy's files"
 PROGRAMS = ("timeloop-model", "timeloop-mapper", "accelergy")
 SUPPORTED = "Timeloop with v0.4 inputs (NVlabs/timeloop, tested at 4cf6d4c) and Accelergy 0.4 (tested at 6911d15)"
 INSTALL = "install Timeloop and Accelergy and put them on PATH, or take --backend container"
-_QUESTION_S = 30.0
 
 
 @dataclass(frozen=True)
