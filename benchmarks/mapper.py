@@ -103,7 +103,8 @@ def write(folder: Path, tasks: list[Task], answers: list[Answer]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--arch", default="eyeriss_like")
-    parser.add_argument("--network", nargs="*", default=[])
+    known = sorted(path.name for path in (ROOT / "workloads").iterdir() if path.is_dir())
+    parser.add_argument("--network", nargs="*", default=[], choices=known)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--budget", type=float, default=None)
     parser.add_argument("--live", type=int, default=0, metavar="N", help="layers that timeloop-mapper searches too")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping as MappingABC
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from tqhw.errors import TqhwError
+from tqhw.mapper.cache import plain
 from tqhw.spec import LevelMapping, Loops, Mapping, Reason, Stats
 from tqhw.spec.stats import parse_stats
 
@@ -66,7 +67,7 @@ Answer = SearchResult | NoMapping
 def payload(result: SearchResult, budget_s: float | None) -> dict[str, Any]:
     """A result as JSON types. ``budget_s``: what the search had; a longer one may find a better answer."""
     return {
-        "mapping": asdict(result.mapping),
+        "mapping": plain(result.mapping),
         "stats": result.stats.as_json(),
         "objective": result.objective,
         "proved_optimal": result.proved_optimal,

@@ -20,7 +20,7 @@ from typing import Any
 from tqhw.engine import VERSION as ENGINE_VERSION
 from tqhw.spec import ERT, Hardware, Problem
 
-VERSION = "4"  # raise it when the search may answer differently, or keeps its answers in another form
+VERSION = "5"  # raise it when the search may answer differently, or keeps its answers in another form
 WAIT_S = 30.0  # for another process that writes
 _TABLES = "SELECT name FROM sqlite_master WHERE name = 'mappings'"
 
