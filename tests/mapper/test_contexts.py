@@ -12,6 +12,7 @@ from tests.mapper.custom import build, problem_of
 from tests.mapper.places import conv
 from tests.mapper.test_solve import check
 from tqhw.engine import build_model
+from tqhw.engine.evaluation import run_batch, statistics
 from tqhw.mapper.mapspace import build_mapspace
 from tqhw.mapper.solve import solve
 from tqhw.mapper.tables import compulsory
@@ -165,3 +166,22 @@ def test_words_of_a_diagonal_are_not_counted_twice(bounds):
     space, model = build_mapspace(problem, hardware), build_model(problem, hardware, ert)
     for objective in ("energy", "edp", "latency"):
         assert compulsory(space, model, objective) <= solve(space, model, objective).value
+
+
+@pytest.mark.parametrize(("stride", "reads"), [(1, 14 + 15 * 2), (2, 16 * 14)])
+def test_links_reach_the_next_element_only(stride, reads):
+    """Seven taps side by side: at stride 2 the word that one needs was with the next but one, which no link reaches."""
+    nodes = (
+        level("DRAM", "all", "factors: [C=1, M=1, R=1, P=1]"),
+        level("Buffer", "Inputs", "factors: [C=1, M=1, R=1, P=16], permutation: [P]"),
+        units("Row", 7, 1, "R=7, P=1, C=1, M=1"),
+        level("Buffer2", "Inputs", "factors: [C=2, M=1, P=1, R=1]"),
+        MAC,
+    )
+    hardware, _ = build(nodes)
+    problem, ert = conv(C=2, M=1, R=7, P=16, Wstride=stride), ERT(PRICES)
+    space, model = build_mapspace(problem, hardware), build_model(problem, hardware, ert)
+    found = solve(space, model, "energy")
+    stats = statistics(problem, hardware, model, found.batch, run_batch(model, found.batch, detail=True))
+    assert stats.levels["Buffer"].dataspaces["Inputs"].reads == reads
+    assert (found.tightness < 1.0 + 1e-9) == (stride == 2)  # what links save is bounded only

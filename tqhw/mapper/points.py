@@ -216,13 +216,34 @@ def spatial_gains(
                     least = link_step(space, s, d, above)
             if outside > 1:
                 reach = max(reach, np.inf)
-            elif outside == 1 and least <= span:
-                reach = max(reach, span)
+            elif outside == 1:
+                hop = neighbour_hop(space, q, s, r, span, factors, tile)
+                if least <= hop:
+                    reach = max(reach, hop)
     if not below_keeps:
         return multicast * shared, 1.0, 1.0, reach  # no gain, but what the links carry still depends on the layout
     if reach == 0.0:
         return multicast * shared, 1.0, 1.0, 0.0
     return multicast * shared, sliding / shared, sliding, reach
+
+
+@part
+def neighbour_hop(space: Space, q: int, s: int, r: int, span: float, factors: Ints, tile: Ints) -> float:
+    """The words along halo rank r that lie between two mesh neighbours of a unit at most; ``span``: any two elements.
+
+    In one row or column the next element is one further over some dimension, and back at the first over others.
+    """
+    used = 1
+    for d in range(factors.shape[0]):
+        used *= factors[d]
+    if space.fanout[q, 0] > 1 and used > space.fanout[q, 0]:
+        return span
+    hop = 0.0
+    for d in range(factors.shape[0]):
+        if factors[d] > 1:
+            step = link_step(space, s, d, tile) if space.rank[s, d] == r else 0.0
+            hop = max(hop, step, span - factors[d] * step)
+    return hop
 
 
 @part
