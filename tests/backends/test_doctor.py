@@ -123,7 +123,7 @@ def test_an_engine_without_the_image(stand_ins: StandIns) -> None:
     found = rows()
     assert (found["docker"]["version"], found["docker"]["found"]) == ("27.0", True)
     assert found["image tqhw"]["lever"] == "tqhw docker build --engine docker --tag tqhw"
-    assert (found["backend container"]["found"], found["backend container"]["lever"]) == (False, "make image tqhw")
+    assert (found["backend container"]["found"], found["backend container"]["lever"]) == (False, "see image tqhw")
 
 
 def test_podman_works_where_dockers_daemon_does_not_run(stand_ins: StandIns) -> None:

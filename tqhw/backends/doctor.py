@@ -94,7 +94,7 @@ def _engines() -> Iterator[dict[str, Any]]:
         yield _row(f"image {DEFAULT_IMAGE}", works.image_id(DEFAULT_IMAGE), True)
     except TqhwError as error:
         yield _row(f"image {DEFAULT_IMAGE}", f"{works.name} has none", False, error.lever or str(error))
-        yield _row("backend container", "cannot run", False, f"make image {DEFAULT_IMAGE}")
+        yield _row("backend container", "cannot run", False, f"see image {DEFAULT_IMAGE}")
         return
     yield _container(works)
 
