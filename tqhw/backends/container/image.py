@@ -79,6 +79,7 @@ def build_image(
         raise TqhwError(
             f"{found.name} build ended with exit code {ended.returncode}",
             place=str(DOCKERFILE),
-            lever="its last lines say why; where the base image cannot be pulled, name another with --base-image",
+            lever="its last lines say why; where no image can be pulled, this machine does not reach the registry, "
+            "where only the base image cannot, name another with --base-image",
         )
     return Built(found.image_id(tag), found)
