@@ -29,6 +29,8 @@ def test_settings_go_over_the_file() -> None:
     [
         ("bits: [0]", "e.yaml:1: bits: 0 must be at least 1"),
         ("bits: [9]", "e.yaml:1: bits: 9 must be at most 8"),
+        ("name: x\nbits:\n- 2\n- 9\nmodel:\n  name: resnet20", "e.yaml:2: bits: 9 must be at most 8"),
+        ("\nscenario:\n  residency: auto\n  layout: planes", "e.yaml:4: scenario.layout: unknown value 'planes'"),
         ("bits: [two]", "e.yaml:1: bits: 'two' must be a whole number"),
         ("bits: two", "e.yaml:1: bits: 'two' must be a list"),
         ("bits: []", "e.yaml:1: bits: [] must not be empty"),

@@ -118,9 +118,11 @@ def _place(path: Sequence[str], top: yamlio.Map, source: str, settings: Sequence
             return f"--set {key}"
     where, line = top, top.line
     for part in path:
+        line = where.lines.get(part, line)
         found = where.get(part)
-        if isinstance(found, yamlio.Map) and found.line:
-            where, line = found, found.line
+        if not isinstance(found, yamlio.Map):
+            break
+        where = found
     return f"{source}:{line}: {dotted}" if dotted else f"{source}:{line}"
 
 

@@ -20,7 +20,7 @@ from tqhw.errors import TqhwError
             r"params.yaml:3: .*unknown key 'unti' \(did you mean 'unit'",
         ),
         ("type: bool", "type: boolean", r"params.yaml:6: type: parameters.wide.type: Input should be 'int', 'number'"),
-        ("rules:", "rule:", r"params.yaml:1: .*unknown key 'rule' \(did you mean 'rules'"),
+        ("rules:", "rule:", r"params.yaml:9: .*unknown key 'rule' \(did you mean 'rules'"),
         (
             "message: fetches too little",
             "massage: no",

@@ -76,7 +76,7 @@ def test_a_missing_component_names_the_nearest() -> None:
     ("old", "new", "parts"),
     [
         ("ERT:", "ert:", ["e.yaml", "there is no 'ERT' in the file"]),
-        ("  tables:\n", "  tables: []\n  x:\n", ["e.yaml:2: tables", "holds no tables", "did Accelergy fail?"]),
+        ("  tables:\n", "  tables: []\n  x:\n", ["e.yaml:3: tables", "holds no tables", "did Accelergy fail?"]),
         ("  tables:\n", "  tables: 5\n  x:\n", ["tables must be a list"]),
         ("  - name: system_top_level.DRAM[1..1]", "  - title: DRAM", ["a component must be a name, found nothing"]),
         ("energy: 512.0", "energy: -1", ["e.yaml:6: energy of system_top_level.DRAM", "'-1' must be a number"]),

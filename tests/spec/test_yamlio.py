@@ -49,7 +49,8 @@ def test_infinities() -> None:
 def test_mappings_remember_their_tag_and_place() -> None:
     document = parse("nodes:\n- !Component\n  name: mac\n- !Nothing\n", "f.yaml")
     component, nothing = document["nodes"]
-    assert (component.tag, component.place("name")) == ("!Component", "f.yaml:2: name")
+    assert (component.tag, component.place("name")) == ("!Component", "f.yaml:3: name")
+    assert (component.place("class"), component.place()) == ("f.yaml:2: class", "f.yaml:2")  # what is not there
     assert (nothing.tag, dict(nothing)) == ("!Nothing", {})
 
 

@@ -26,16 +26,23 @@ MAX_NODES = 1_000_000  # after aliases are expanded; a billion laughs is refused
 
 
 class Map(dict[str, Any]):
-    """A YAML mapping that remembers its tag and the line it started at (1-based)."""
+    """A YAML mapping that remembers its tag and the lines where it and its keys start (1-based)."""
 
     tag: str | None = None
     line: int = 0
     source: str = ""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.lines: dict[str, int] = {}
+
+    def line_of(self, key: str) -> int:
+        """The line of a key; that of the mapping for a key that is not in it, or was merged or put in."""
+        return self.lines.get(key, self.line)
+
     def place(self, key: str | None = None) -> str:
         """Where this mapping (or one of its keys) stands, for an error message."""
-        where = f"{self.source}:{self.line}"
-        return f"{where}: {key}" if key else where
+        return f"{self.source}:{self.line_of(key)}: {key}" if key else f"{self.source}:{self.line}"
 
 
 class Quoted(str):
@@ -91,6 +98,7 @@ def _map(loader: _Loader, node: yaml.Node) -> Map:
         if key_node.value in seen:
             raise TqhwError(f"key '{key_node.value}' is given twice", place=place, lever="keep one")
         seen.add(key_node.value)
+        result.lines[str(key_node.value)] = key_node.start_mark.line + 1
     loader.flatten_mapping(node)  # puts first what `<<` merges in, so that the mapping's own keys win
     for key_node, value_node in node.value:
         result[str(key_node.value)] = loader.construct_object(value_node, deep=True)
