@@ -121,6 +121,12 @@ def test_an_unknown_level_is_named_with_the_nearest() -> None:
     assert [reason.rule for reason in caught.value.reasons] == ["target"]
 
 
+def test_a_level_of_a_file_is_named_with_its_line() -> None:
+    problem, hardware, *_ = setting()
+    with pytest.raises(BadMappingError, match=r"^m.yaml:3: target level not found: buffet"):
+        encode(problem, hardware, [mapping(a=LevelMapping("buffet", place="m.yaml:3"))])
+
+
 def test_spatial_loops_need_a_fanout() -> None:
     problem, hardware, *_ = setting()
     part = LevelMapping("DRAM", temporal=loops(LAYER), spatial=loops({"C": 1}))

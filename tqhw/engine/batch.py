@@ -83,18 +83,22 @@ def _targets(hardware: Hardware, mapping: Mapping) -> list[tuple[int, LevelMappi
             index = nodes[part.target]
         else:
             lever = unknown("level", part.target, names).lever
-            message = f"target level not found: {part.target} ({lever})"
+            message = f"{_place(part)}target level not found: {part.target} ({lever})"
             raise BadMappingError([Reason(part.target, "target", 0, 0, message)])
         level = hardware.levels[index]
         if part.spatial is not None and level.fanout == 1:
-            message = f"{part.target} has no spatial fan-out: spatial loops cannot be mapped to it"
+            message = f"{_place(part)}{part.target} has no spatial fan-out: spatial loops cannot be mapped to it"
             raise BadMappingError([Reason(part.target, "target", 0, 1, message)])
         parts[index] = part
     return list(parts.items())
 
 
+def _place(part: LevelMapping) -> str:
+    return f"{part.place}: " if part.place else ""
+
+
 def _check_names(part: LevelMapping, problem: Problem) -> None:
-    where = f"{part.place}: level {part.target}" if part.place else f"level {part.target}"
+    where = f"{_place(part)}level {part.target}"
     for name in (*part.keep, *part.bypass):
         if name not in problem.shape.data_space_names:
             raise unknown("data space", name, problem.shape.data_space_names, where)
