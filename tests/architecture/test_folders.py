@@ -46,6 +46,8 @@ def test_an_unknown_name_offers_the_nearest() -> None:
 def test_a_path_that_does_not_exist_says_so(tmp_path: Path) -> None:
     with pytest.raises(TqhwError, match=r"mine.yaml: no such architecture file or template folder \(give an existing"):
         folders.find(tmp_path / "mine.yaml")
+    with pytest.raises(TqhwError, match=r"\./mine: no such architecture file or template folder"):
+        folders.find("./mine")
 
 
 @pytest.mark.parametrize("missing", ["arch.yaml.j2", "params.yaml"])

@@ -31,6 +31,7 @@ def test_a_template_may_use_files_of_its_own_folder(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("a: 1\nb: {{ bits }\n", r"arch.yaml.j2:2: template error: unexpected '}'"),
+        ("a: 1\nb: {{ row }}\n", r"arch.yaml.j2:2: 'row' is a function \(call it, {{ row\(...\) }}, or name"),
         ("a: 1\n{% if bits %}\n", r"arch.yaml.j2:2: template error: Unexpected end of template"),
         (
             "a: 1\nb: {{ bytes }}\n",

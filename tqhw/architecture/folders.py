@@ -61,7 +61,7 @@ def find(name_or_path: str | Path) -> Folder:
     if text in available():
         path = library() / text
     elif not path.is_dir():
-        if len(path.parts) > 1:
+        if Path(text).name != text:
             raise TqhwError(
                 "no such architecture file or template folder",
                 place=text,

@@ -73,9 +73,18 @@ def _environment(folder: Path) -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
         autoescape=False,
+        finalize=_written,
     )
     environment.globals.update(FUNCTIONS)
     return environment
+
+
+def _written(value: Any) -> Any:
+    """What ``{{ }}`` writes; a function that was not called is a slip for a parameter of a similar name."""
+    if callable(value) and not isinstance(value, jinja2.Undefined):
+        name = getattr(value, "__name__", str(value))
+        raise TqhwError(f"'{name}' is a function", lever=f"call it, {{{{ {name}(...) }}}}, or name a parameter")
+    return value
 
 
 def _line(error: BaseException, template: Path) -> str:
