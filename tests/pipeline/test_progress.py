@@ -6,6 +6,7 @@ import re
 import pytest
 from rich.console import Console
 
+from tqhw.pipeline import progress
 from tqhw.pipeline.progress import bars, unwatched
 
 
@@ -26,6 +27,15 @@ def test_where_nobody_watches_a_finished_stage_is_one_line() -> None:
     with pytest.raises(KeyboardInterrupt), watch("training", 4):
         raise KeyboardInterrupt
     assert re.fullmatch(r"mapping 9 layers: \d+\.\d s\n", text.getvalue())
+
+
+def test_a_long_stage_tells_a_log_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "EVERY_S", 0.0)
+    text = io.StringIO()
+    with bars(Console(file=text, width=100))("mapping 9 layers", 4) as tick:
+        tick()
+        tick(3, note="slowly")
+    assert re.match(r"mapping 9 layers: 1 of 4 after 0 s\nmapping 9 layers: 3 of 4 after 0 s slowly\n", text.getvalue())
 
 
 def test_nobody_has_to_watch() -> None:

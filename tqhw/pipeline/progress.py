@@ -10,6 +10,8 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+EVERY_S = 30.0  # between two lines of a stage in a log
+
 
 class Tick(Protocol):
     """One more unit of the stage is done, or ``done`` of them in all; ``note`` says how it goes."""
@@ -30,7 +32,8 @@ def unwatched(stage: str, total: int) -> Iterator[Tick]:
 
 
 def bars(console: Console) -> Watcher:
-    """A progress bar per stage, with the time it took and the time left; a line per stage where nobody watches."""
+    """A progress bar per stage, with the time it took and the time left; where nobody watches, a line per stage, and
+    one now and then in a long one."""
     return _bar(console) if console.is_terminal else _line(console)
 
 
@@ -62,8 +65,18 @@ def _bar(console: Console) -> Watcher:
 def _line(console: Console) -> Watcher:
     @contextmanager
     def watch(stage: str, total: int) -> Iterator[Tick]:
-        started = time.perf_counter()
-        yield lambda done=None, note="": None
+        started = told = time.perf_counter()
+        at = 0
+
+        def tick(done: int | None = None, note: str = "") -> None:
+            nonlocal at, told
+            at = at + 1 if done is None else done
+            now = time.perf_counter()
+            if now - told >= EVERY_S:
+                told = now
+                console.print(f"{stage}: {at} of {total} after {now - started:.0f} s {note}".rstrip(), highlight=False)
+
+        yield tick
         console.print(f"{stage}: {time.perf_counter() - started:.1f} s", highlight=False)
 
     return watch
