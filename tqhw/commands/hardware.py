@@ -19,7 +19,7 @@ ProblemFile = Annotated[Path, typer.Option(help="A Timeloop v0.4 problem.")]
 ErtFile = Annotated[Path | None, typer.Option(help="Energies; without it, from the engine's own tables.")]
 ArtFile = Annotated[Path | None, typer.Option(help="Areas; with it, the area is reported too.")]
 Json = Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Writes the statistics as JSON.")]
-Engine = Annotated[str, typer.Option(help="The engine.")]
+Engine = Annotated[str, typer.Option(help="The engine: embedded, timeloop or container.")]
 
 
 @guarded
