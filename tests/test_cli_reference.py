@@ -140,6 +140,19 @@ class TestVerify:
         assert "hardware/free, conv3x3, results.json: cycles ours 1, theirs " in found.stdout
         assert found.stdout.splitlines()[-1].endswith("2 differences")
 
+    def test_what_the_run_reported_may_be_no_number_or_missing(self, stand_ins: StandIns, results: Path) -> None:
+        document = json.loads((results / "results.json").read_text())
+        document["layers"][0]["evaluations"][0]["energy_pj"] = "12"
+        (results / "results.json").write_text(json.dumps(document))
+        found = tqhw("verify", results)
+        assert found.exit_code == 1, found.output
+        assert "hardware/free, conv3x3, results.json: energy_pj ours '12', theirs " in found.stdout
+        document["layers"][0]["evaluations"] = []
+        (results / "results.json").write_text(json.dumps(document))
+        found = tqhw("verify", results)
+        assert found.exit_code == 1, found.output
+        assert "hardware/free, conv3x3: mapping ours 'in its folder', theirs 'not in results.json'" in found.stdout
+
     def test_a_mapping_that_does_not_fit_is_a_difference(self, results: Path) -> None:
         """Where the reference refuses it too: the run had it."""
         path = results / "hardware" / "free" / "mappings" / "conv3x3.yaml"
@@ -166,6 +179,8 @@ class TestVerify:
         assert "hardware/free/mappings/conv3x3.yaml of files.json missing" in refused("verify", results)
         (results / "files.json").write_text("[")
         assert "no JSON" in refused("verify", results)
+        (results / "files.json").write_text("5")
+        assert "files.json: not what a run writes: no list" in refused("verify", results)
 
     def test_programs_that_are_missing(self, results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PATH", str(tmp_path))

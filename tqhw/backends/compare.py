@@ -78,7 +78,8 @@ def fields(
 
 
 def agree(mine: Any, other: Any) -> bool:
-    """Floats to ENERGY_TOLERANCE, all others exactly; None, for a value that is not there, agrees with itself alone."""
-    if mine is None or other is None or not (isinstance(mine, float) or isinstance(other, float)):
+    """Floats to ENERGY_TOLERANCE, all others exactly; what is no number agrees with itself alone."""
+    numbers = all(isinstance(value, int | float) for value in (mine, other))
+    if not numbers or not (isinstance(mine, float) or isinstance(other, float)):
         return bool(mine == other)
     return math.isclose(mine, other, rel_tol=ENERGY_TOLERANCE, abs_tol=1e-12)

@@ -113,10 +113,13 @@ def _written(results: Path, place: Path) -> Written:
 
 def _check_complete(results: Path) -> None:
     """Raises TqhwError where files are missing that the run had written."""
-    missing = [name for name in _document(results / "files.json") if not (results / str(name)).exists()]
+    lever = "verify the whole folder of a finished run, as the run left it"
+    names = _document(results / "files.json")
+    if not isinstance(names, list):
+        raise TqhwError("not what a run writes: no list", place=str(results / "files.json"), lever=lever)
+    missing = [name for name in names if not (results / str(name)).exists()]
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        lever = "verify the whole folder of a finished run, as the run left it"
         raise TqhwError(f"{missing[0]}{more} of files.json missing", place=str(results), lever=lever)
 
 
@@ -171,6 +174,8 @@ def _comparisons(run: Run, reference: Reference, done: Callable[[int], None] | N
         answers = reference.evaluate_all(evaluations, done)
         for (where, problem, mapping), answer in zip(one.evaluations, answers, strict=True):
             said = unseen.pop(where, [])
+            if not said:
+                yield False, Difference(where, "", "", "mapping", "in its folder", "not in results.json")
             ours = engine.evaluate(problem, one.target.hardware, one.target.ert, mapping)
             if isinstance(ours, Invalid) and isinstance(answer, Invalid):
                 yield False, Difference(where, "", "", "valid", "in the results", verdict(answer))
