@@ -133,6 +133,28 @@ def test_a_third_one_ends_it_at_once_without_a_traceback() -> None:
     assert (process.returncode, err) == (130, "")
 
 
+def test_a_terminal_that_is_closed_does_not_disturb_the_cleaning() -> None:
+    with commanded(5) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == "works\n"
+        process.stderr.close()
+        process.send_signal(signal.SIGHUP)
+        assert process.stdout.readline() == "cleans\n"
+        process.send_signal(signal.SIGHUP)
+        assert process.stdout.read() == "clean\n"
+        assert process.wait(30) == 129
+
+
+def test_without_stderr_the_exit_code_is_the_same() -> None:
+    process = commanded(0, "sh", "-c", 'exec "$@" 2>&-', "sh")
+    assert process.stdout is not None
+    assert process.stdout.readline() == "works\n"
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=30)[0] == "cleans\nclean\n"
+    assert process.returncode == 143
+
+
 def test_nohup_is_heeded() -> None:
     process = commanded(0, "sh", "-c", 'trap "" HUP; exec "$@"', "sh")
     assert process.stdout is not None

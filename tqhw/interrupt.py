@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
@@ -41,7 +42,9 @@ def handled() -> Iterator[None]:
             raise StopError(number)
         if asked > 2:
             os._exit(128 + number)
-        os.write(2, b"tqhw: cleaning up; once more ends it at once\n")
+        if sys.stderr is not None:  # closed at the start: 2 may be any file's number by now
+            with suppress(OSError, ValueError):  # a closed terminal sends SIGHUP, more than once
+                os.write(sys.stderr.fileno(), b"tqhw: cleaning up; once more ends it at once\n")
 
     before = {number: signal.signal(number, stop) for number in _heeded()}
     try:

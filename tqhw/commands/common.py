@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -23,8 +24,11 @@ _R = TypeVar("_R")
 
 
 def say(message: str) -> None:
-    """One line on stderr."""
-    sys.stderr.write(f"tqhw: {message}\n")
+    """One line on stderr, where there is one: the exit code is the same without a reader."""
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):
+            sys.stderr.write(f"tqhw: {message}\n")
+            sys.stderr.flush()
 
 
 def guarded(command: Callable[_P, _R]) -> Callable[_P, _R]:
