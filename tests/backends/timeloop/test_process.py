@@ -114,6 +114,14 @@ def test_a_disk_that_a_program_has_filled(tmp_path: Path, monkeypatch: pytest.Mo
     assert caught.value.place == str(tmp_path)
 
 
+def test_a_run_folder_that_is_taken_away_meanwhile(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    program = script(tmp_path, f"rm -r '{folder}'")
+    with pytest.raises(TqhwError, match="run: the run folder was taken away while program ran: No such file"):
+        Children().run([str(program)], folder, folder / "log")
+
+
 def test_switches_that_change_the_counts_do_not_reach_the_program(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

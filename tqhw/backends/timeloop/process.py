@@ -87,8 +87,13 @@ class Children:
             raise _cannot_run(error, arguments, folder) from None
         if self.stopping.is_set():
             raise StoppedError("stopped", place=str(folder))
-        _check_space(folder, Path(arguments[0]).name)
-        return Ended(code, time.perf_counter() - start, timed_out, _tail(log))
+        seconds = time.perf_counter() - start
+        try:
+            _check_space(folder, Path(arguments[0]).name)
+            return Ended(code, seconds, timed_out, _tail(log))
+        except OSError as error:
+            message = f"the run folder was taken away while {Path(arguments[0]).name} ran: {error.strerror}"
+            raise TqhwError(message, place=str(folder), lever="run it again") from None
 
     def stop(self) -> None:
         """Kills every program that runs, and lets none start any more."""
