@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from tests.backends.cases import DATA, MODEL_PREFIX, StandIns, layer, recorded_target, reference_design
 from tqhw.backends.embedded import Embedded
 from tqhw.backends.protocol import Target
-from tqhw.backends.record import UNFINISHED, record
+from tqhw.backends.record import UNFINISHED, destination, record
 from tqhw.backends.timeloop import Timeloop
 from tqhw.cli import app
 from tqhw.energy.components import load_components, packaged_components
@@ -145,6 +145,15 @@ def test_runs_stay_in_the_folder_until_all_are_done(stand_ins: StandIns, tmp_pat
     problem.write_text(dump_problem(layer(4, 4)))
     message = refused("--record", tmp_path / "new", "--arch", "eyeriss_like", "--problem", problem)
     assert f"log: {tmp_path}/new/{UNFINISHED}/" in message
+
+
+def test_a_folder_has_one_recording_at_a_time(stand_ins: StandIns, tmp_path: Path) -> None:
+    problem = tmp_path / "layer.yaml"
+    problem.write_text(dump_problem(layer(4, 4)))
+    with destination(tmp_path / "new"):
+        message = refused("--record", tmp_path / "new", "--arch", "eyeriss_like", "--problem", problem)
+        assert "new: another recording is at work in this folder (wait for its end, or choose another folder)" in message
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_folder_that_is_not_empty_is_left_alone(stand_ins: StandIns, tmp_path: Path) -> None:

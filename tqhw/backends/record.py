@@ -10,12 +10,13 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tqhw import engine
+from tqhw import engine, lock
 from tqhw.backends.protocol import Target
 from tqhw.backends.random_mappings import random_mappings
 from tqhw.backends.timeloop import Timeloop
@@ -40,6 +41,7 @@ from tqhw.spec.yamlio import read_text
 
 _PATIENCE = 5000  # random mappings in a row that bring nothing wanted, after which no more are drawn
 _INVALID_SHARE = 5  # one of so many cases is invalid
+_LOCK = ".lock"
 UNFINISHED = "unfinished"  # the runs of a recording that was stopped, in its folder: the next one takes them up
 _DIRECT = (
     "keep",
@@ -83,6 +85,29 @@ def check_destination(folder: Path) -> None:
         raise TqhwError("nothing can be written here", place=str(place), lever="choose another place")
     if folder.exists() and any(path.name != UNFINISHED for path in folder.iterdir()):
         raise TqhwError("the folder is not empty", place=str(folder), lever="name a new one")
+
+
+@contextmanager
+def destination(folder: Path) -> Iterator[None]:
+    """The folder is this recording's alone. Raises TqhwError as :func:`check_destination`, and where another has it."""
+    check_destination(folder)
+    runs = folder / UNFINISHED
+    new = [path for path in (runs, *runs.parents) if not path.exists()]
+    runs.mkdir(parents=True, exist_ok=True)
+    held = lock.hold(runs / _LOCK)
+    if held is None:
+        lever = "wait for its end, or choose another folder"
+        raise TqhwError("another recording is at work in this folder", place=str(folder), lever=lever)
+    try:
+        check_destination(folder)  # the other may have come to its end
+        yield
+    finally:
+        with suppress(OSError):
+            (runs / _LOCK).unlink()
+        os.close(held)
+        for path in new:
+            with suppress(OSError):
+                path.rmdir()  # refuses where something is inside
 
 
 def record(

@@ -68,7 +68,7 @@ def record_folder(
     from tqhw import architecture
     from tqhw.backends import Design, Settings
     from tqhw.backends import backend as backend_named
-    from tqhw.backends.record import UNFINISHED, check_destination, record
+    from tqhw.backends.record import UNFINISHED, destination, record
     from tqhw.backends.timeloop import Timeloop
     from tqhw.errors import TqhwError
     from tqhw.pipeline.progress import bars
@@ -83,8 +83,7 @@ def record_folder(
     found = architecture.load(arch, params)
     design = Design(found.name, found.architecture, found.hardware, found.text, found.components_text)
     layers = [load_problem(path) for path in problems]
-    check_destination(folder)
-    with bars(console(stderr=True))("recording", cases) as tick:
+    with destination(folder), bars(console(stderr=True))("recording", cases) as tick:
         recording = record(folder, chosen.target(design), layers, cases, chosen, seed, lambda _: tick())
     say(f"{folder}: {recording}")
 
