@@ -152,7 +152,9 @@ def test_a_folder_has_one_recording_at_a_time(stand_ins: StandIns, tmp_path: Pat
     problem.write_text(dump_problem(layer(4, 4)))
     with destination(tmp_path / "new"):
         message = refused("--record", tmp_path / "new", "--arch", "eyeriss_like", "--problem", problem)
-        assert "new: another recording is at work in this folder (wait for its end, or choose another folder)" in message
+        assert (
+            "new: another recording is at work in this folder (wait for its end, or choose another folder)" in message
+        )
     assert not (tmp_path / "new").exists()
 
 

@@ -163,8 +163,8 @@ class Timeloop:
     ) -> list[Answer]:
         answers: dict[int, Answer] = {}
         with self._stopping(), ThreadPoolExecutor(workers) as pool:
-            futures: dict[Future[Answer], int] = {pool.submit(one, number): number for number in range(count)}
             try:
+                futures: dict[Future[Answer], int] = {pool.submit(one, number): number for number in range(count)}
                 for future in as_completed(futures):
                     answers[futures[future]] = future.result()
                     if done is not None:
