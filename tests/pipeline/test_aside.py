@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -58,3 +61,36 @@ def test_leaving_the_block_ends_what_still_runs() -> None:
         assert len(multiprocessing.active_children()) == 1
         raise KeyboardInterrupt
     assert multiprocessing.active_children() == []
+
+
+def note_and_wait(tell: Callable[[int], None], place: str) -> None:
+    Path(place).write_text(str(os.getpid()))
+    time.sleep(60)
+
+
+KILLED = """
+import sys, time
+from tests.pipeline.test_aside import note_and_wait
+from tqhw.pipeline.aside import aside
+if __name__ == "__main__":
+    with aside(note_and_wait, [(sys.argv[1],)]):
+        time.sleep(60)
+"""
+
+
+def test_a_process_ends_with_the_one_that_started_it_even_by_sigkill(tmp_path: Path) -> None:
+    program, place = tmp_path / "program.py", tmp_path / "pid"
+    program.write_text(KILLED)
+    parent = subprocess.Popen(
+        [sys.executable, str(program), str(place)], env={**os.environ, "PYTHONPATH": str(Path.cwd())}
+    )
+    while not (place.exists() and place.read_text()):
+        time.sleep(0.05)
+    parent.kill()
+    parent.wait()
+    stat = Path("/proc") / place.read_text() / "stat"
+    for _ in range(100):
+        if not stat.exists() or stat.read_text().split()[2] == "Z":
+            return
+        time.sleep(0.05)
+    pytest.fail("it goes on")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import queue
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
@@ -77,7 +79,16 @@ def aside(function: Callable[..., T], calls: Sequence[tuple[Any, ...]]) -> Itera
         messages.close()
 
 
+def _end_with_parent() -> None:
+    """Ends this process when its parent is gone, by SIGKILL too: the next run writes where this one would go on."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
 def _child(messages: Any, index: int, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         value = function(lambda steps: messages.put((index, "step", steps)), *arguments)
     except TqhwError as error:
