@@ -292,3 +292,20 @@ class TestFront:
         assert found.returncode == 2
         assert "no cases/*.jsonl in the folder" in found.stderr
         assert "Traceback" not in found.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+@pytest.mark.parametrize("arguments", ["run --keys", "--help", "conformance {cases}"])
+def test_a_full_disk_behind_standard_output_is_one_message(arguments: str) -> None:
+    command = [sys.executable, "-m", "tqhw", *arguments.format(cases=CASES).split()]
+    with Path("/dev/full").open("w") as full:
+        found = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert found.returncode == 2
+    assert found.stderr.endswith("tqhw: standard output cannot be written: No space left on device\n")
+    assert "Traceback" not in found.stderr and "Exception" not in found.stderr
+
+
+def test_a_closed_standard_output_changes_nothing() -> None:
+    command = ["/bin/sh", "-c", f"{sys.executable} -m tqhw run --keys >&-"]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert (found.returncode, found.stderr) == (0, "")

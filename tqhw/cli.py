@@ -6,14 +6,17 @@ Exit codes: 0 done; 1 the answer is no (an invalid mapping, a case that differs)
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import typer
 
 from tqhw import interrupt
 from tqhw.commands import hardware, reference, report, run, training, workload
-from tqhw.commands.common import say
+from tqhw.commands.common import BAD_INPUT, say
 
 app = typer.Typer(
     name="tqhw",
@@ -40,12 +43,26 @@ app.command("doctor")(report.doctor)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script. Always ends in SystemExit."""
+    if sys.stdout is None:  # closed at the start
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for good
     try:
         with interrupt.handled():
-            app(args=None if arguments is None else list(arguments))
+            try:
+                app(args=None if arguments is None else list(arguments))
+            finally:
+                sys.stdout.flush()
     except KeyboardInterrupt as stop:
         say("interrupted")
         sys.exit(interrupt.exit_code(stop))
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        # Python would flush what is left once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if error.errno == errno.EPIPE:
+            sys.exit(1)  # nobody reads on, as in `tqhw ... | head`
+        say(f"standard output cannot be written: {error.strerror}")
+        sys.exit(BAD_INPUT)
 
 
 if __name__ == "__main__":
