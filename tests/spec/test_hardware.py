@@ -87,8 +87,15 @@ def test_branches_bypass_what_they_do_not_keep() -> None:
         (
             "width: 64, datawidth: 8}",
             "width: 64, datawidth: 8, cluster_size: 2}\n    spatial: {meshX: 2}",
-            ["a.yaml:7: DRAM: cluster_size 2 in a class of DRAM", "remove it, or give another class"],
+            ["a.yaml:7: DRAM: cluster_size 2 in a class or technology of DRAM", "remove it, or give another class"],
         ),
+        (
+            "depth: 1024, datawidth: 8",
+            "depth: 1024, datawidth: 8, cluster_size: 2, technology: DRAM}\n    spatial: {meshX: 2",
+            ["buffer: cluster_size 2 in a class or technology of DRAM"],
+        ),
+        ("class: compute", "class: compute\n    attributes: {instances: 7}", ["mac: 'instances: 7' is not modelled"]),
+        ("depth: 1024", "depth: 1024, network_read: foo", ["'network_read: foo' is not modelled"]),
         ("depth: 1024", "depth: 1024, n_ports: 3", ["a.yaml:11: buffer: n_ports '3' must be 1 or 2", "n_rw_ports"]),
         ("depth: 1024", "depth: 1024, num_ports: 0", ["buffer: num_ports '0' must be 1 or 2"]),
         ("depth: 1024", "depth: 1024, n_ports: 2.0", ["buffer: n_ports '2.0' must be 1 or 2"]),

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tqhw import engine, lock
+from tqhw import engine, interrupt, lock
 from tqhw.backends.protocol import Target
 from tqhw.backends.random_mappings import random_mappings
 from tqhw.backends.timeloop import Timeloop
@@ -162,8 +162,9 @@ def record(
     write_text(staged / "components.yaml", yamlio.dump({"components": components_section(target.design)}))
     write_text(staged / "problem_shapes.yaml", yamlio.dump({"shapes": _shapes([p.shape for p in problems])}))
     write_text(staged / "cases" / f"{name}.jsonl", "".join(lines))
-    for path in staged.iterdir():
-        path.rename(folder / path.name)
+    with interrupt.held():
+        for path in staged.iterdir():
+            path.rename(folder / path.name)
     shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
     return recording
 

@@ -33,6 +33,7 @@ _REFUSED = {  # attributes that would change Timeloop's counts and that the engi
     "instances": (),
     "vector_access_energy": (),
     "addr_gen_energy": (),
+    **dict.fromkeys(("network_read", "network_fill", "network_update", "network_drain"), ()),
 }
 _SYNONYMS = {  # names of older inputs, which Timeloop takes before or beside those that the engine reads
     "bandwidth": "read_bandwidth` and `write_bandwidth",
@@ -151,6 +152,7 @@ def flatten(architecture: Architecture) -> Hardware:
             mesh_x, mesh_y = mesh_x * node.spatial.meshX, mesh_y * node.spatial.meshY
         if isinstance(node, Component):
             if node.is_compute:
+                _refuse(node, "instances", ())
                 compute = Compute(node.name, mesh_x, mesh_y, node)
             else:
                 levels.append(_storage(node, mesh_x, mesh_y, constraints))
@@ -203,9 +205,7 @@ def _branches(parallel: Parallel) -> list[tuple[str, ...]]:
 def _storage(node: Component, mesh_x: int, mesh_y: int, constraints: Constraints) -> Level:
     get = node.attributes.get
     for key, harmless in _REFUSED.items():
-        value = get(key)
-        if value is not None and value not in harmless:
-            raise TqhwError(f"{node.name}: '{key}: {value}' is not modelled", place=node.place, lever="remove it")
+        _refuse(node, key, harmless)
     for key, ours in _SYNONYMS.items():
         if get(key) is not None:
             raise TqhwError(f"{node.name}: '{key}' is not read", place=node.place, lever=f"give `{ours}`")
@@ -257,6 +257,12 @@ def _storage(node: Component, mesh_x: int, mesh_y: int, constraints: Constraints
     )
 
 
+def _refuse(node: Component, key: str, harmless: tuple[Any, ...]) -> None:
+    value = node.attributes.get(key)
+    if value is not None and value not in harmless:
+        raise TqhwError(f"{node.name}: '{key}: {value}' is not modelled", place=node.place, lever="remove it")
+
+
 def _check_ports(node: Component) -> None:
     """Timeloop aborts on other numbers (``BufferLevel::ParseSpecs``), also where they are not whole."""
     for key in ("n_ports", "num_ports"):
@@ -276,8 +282,8 @@ def _cluster_size(node: Component, instances: int) -> int:
             place=node.place,
             lever="give a divisor, or change the mesh",
         )
-    if size > 1 and "DRAM" in node.class_:
-        message = f"{node.name}: cluster_size {size} in a class of DRAM, which Timeloop models one by one"
+    if size > 1 and ("DRAM" in node.class_ or node.attributes.get("technology") == "DRAM"):
+        message = f"{node.name}: cluster_size {size} in a class or technology of DRAM, which Timeloop models one by one"
         raise TqhwError(message, place=node.place, lever="remove it, or give another class")
     return size
 
