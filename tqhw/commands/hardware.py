@@ -229,7 +229,7 @@ def _show(stats: Stats | Invalid, more: dict[str, Any], refusal: str) -> None:
         "proved_optimal": "",
         "evaluated": ",",
         "seconds": ".2f",
-        "lower_bound": ",",
+        "lower_bound": ",.1f",
         "gap": ".2%",
     }
     for key, form in formats.items():
