@@ -64,6 +64,7 @@ def test_agrees_with_python(text: str) -> None:
         ("rosw * 2", r"unknown name in the expression 'rosw \* 2': 'rosw' \(did you mean 'rows'\?"),
         ("cell(2)", r"unknown function .*\(did you mean 'ceil'\?"),
         ("1 / (rows - 192)", "cannot evaluate '1 / \\(rows - 192\\)': division by zero"),
+        ("1.5 % (rows - 192)", "division by zero"),
         ("log2(0)", "math domain error|expected a positive input"),
         ("(-1) ** 0.5", "no real number"),
         ("1e999", "no finite number"),

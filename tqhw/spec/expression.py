@@ -174,6 +174,8 @@ class _Evaluator:
     def apply(self, function: Callable[..., Any], *values: Value) -> Value:
         try:
             return self.checked(function(*values))
+        except ZeroDivisionError as error:
+            raise self.refusal("division by zero") from error  # of a rest, Python only says "float modulo"
         except (ArithmeticError, ValueError, TypeError) as error:
             raise self.refusal(str(error)) from error
 
