@@ -37,13 +37,13 @@ def offset(a):
 """
 
 
-def run(folder: Path, **environment: str) -> str:
+def run(folder: Path, module: str = "module", **environment: str) -> str:
     """What the module prints: result, functions loaded from disk, kind of cache."""
     paths = os.pathsep.join([str(ROOT), str(folder)])
     env = {**os.environ, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1", **environment}
     env = {k: v for k, v in env.items() if v or k != "NUMBA_CACHE_DIR"}
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-m", "module"], env=env, capture_output=True, text=True, timeout=120
+        [sys.executable, "-W", "error", "-m", module], env=env, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
@@ -61,6 +61,19 @@ def test_compiled_code_is_kept_until_any_source_of_the_folder_changes(tmp_path: 
     assert run(tmp_path, NUMBA_CACHE_DIR=cache) == "13 1 FunctionCache"
     (tmp_path / "helper.py").write_text(HELPER.format(20))  # module.py is untouched
     assert run(tmp_path, NUMBA_CACHE_DIR=cache) == "23 0 FunctionCache"
+
+
+def test_a_change_in_another_folder_of_the_same_room_is_seen(tmp_path: Path) -> None:
+    """Kernels of one room call each other across its subfolders."""
+    package = tmp_path / "package"
+    for folder in ("", "room", "room/inner", "room/other"):
+        (package / folder).mkdir()
+        (package / folder / "__init__.py").write_text("")
+    (package / "room/inner/module.py").write_text(MODULE.replace("from helper", "from package.room.other.helper"))
+    helper, cache = package / "room/other/helper.py", str(tmp_path / "cache")
+    for constant, printed in ((10, "13 0"), (10, "13 1"), (20, "23 0")):
+        helper.write_text(HELPER.format(constant))
+        assert run(tmp_path, "package.room.inner.module", NUMBA_CACHE_DIR=cache) == f"{printed} FunctionCache"
 
 
 def test_without_a_folder_to_write_to_kernels_are_compiled_each_time(tmp_path: Path) -> None:

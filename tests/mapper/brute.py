@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from tqhw.engine import Batch, Model, run_batch
-from tqhw.mapper.mapspace import Mapspace, loop_orders, splits
+from tqhw.mapper.space.mapspace import Mapspace, loop_orders, splits
 
 CHUNK = 20_000
 

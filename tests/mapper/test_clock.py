@@ -11,13 +11,14 @@ from tests.mapper.custom import MACHINES, build, problem_of
 from tests.mapper.places import conv, machine
 from tqhw.engine import build_model
 from tqhw.errors import TqhwError
-from tqhw.mapper import MappingCache, NoMappingError, pricing, search
-from tqhw.mapper import solve as solving
-from tqhw.mapper.coarse import count_pairs, narrowed, whole
-from tqhw.mapper.factors import divisors
-from tqhw.mapper.mapspace import build_mapspace
-from tqhw.mapper.solve import solve
-from tqhw.mapper.tables import compulsory
+from tqhw.mapper import MappingCache, NoMappingError, search
+from tqhw.mapper.branch import incumbent
+from tqhw.mapper.branch import solve as solving
+from tqhw.mapper.branch.solve import solve
+from tqhw.mapper.space.arrays import compulsory
+from tqhw.mapper.space.factors import divisors
+from tqhw.mapper.space.mapspace import build_mapspace
+from tqhw.mapper.space.subspace import count_pairs, narrowed, whole
 from tqhw.spec import ERT, MATMUL, Hardware, Problem, make_problem
 
 PLACES = [
@@ -55,17 +56,17 @@ def stop_everywhere(
     hardware, ert = architecture
     space, model = build_mapspace(problem, hardware), build_model(problem, hardware, ert)
     truth = solve(space, model, objective)
-    monkeypatch.setattr(pricing, "time", Stopwatch())
+    monkeypatch.setattr(incumbent, "time", Stopwatch())
     stopped = 0
     for last in range(10_000):
-        pricing.time.reset(last)
+        incumbent.time.reset(last)
         found = solve(space, model, objective, budget_s=1.0)
         assert found.lower_bound <= truth.value * (1 + 1e-11)
         assert found.value >= truth.value * (1 - 1e-11)
         assert not found.proved or found.value == pytest.approx(truth.value, rel=1e-11)
         assert found.proved or found.lower_bound < found.value
         stopped += not found.proved
-        if pricing.time.looks <= last:
+        if incumbent.time.looks <= last:
             break
     assert found.proved
     return stopped
@@ -92,10 +93,10 @@ def test_a_huge_space_is_never_swept_before_there_is_an_answer(monkeypatch):
     """Its 3.7 million tiles are more than the budget holds: parts of the space are searched, and no table is made."""
     hardware, ert = machine("eyeriss_like")
     space, model = build_mapspace(HUGE, hardware), build_model(HUGE, hardware, ert)
-    monkeypatch.setattr(pricing, "time", Stopwatch())
+    monkeypatch.setattr(incumbent, "time", Stopwatch())
     values = []
     for last in (0, 400):
-        pricing.time.reset(last)
+        incumbent.time.reset(last)
         found = solve(space, model, "energy", budget_s=1.0)
         assert found.batch is not None
         assert (found.lower_bound, found.proved) == (compulsory(space, model, "energy"), False)
@@ -122,7 +123,7 @@ def test_parts_keep_what_the_constraints_ask_for():
 
 
 def test_no_mapping_within_the_budget_is_told(monkeypatch):
-    monkeypatch.setattr(pricing, "time", Stopwatch())
+    monkeypatch.setattr(incumbent, "time", Stopwatch())
     monkeypatch.setattr(solving, "GLANCES", 0)
     with pytest.raises(TqhwError, match=r"no mapping of conv found within the budget of 1.0 s.*give more seconds") as e:
         search(HUGE, *machine("eyeriss_like"), budget_s=1.0)
@@ -161,7 +162,7 @@ def test_a_utilization_leaves_the_best_of_those_that_reach_it(objective):
 def test_a_stopped_answer_is_kept_as_what_it_is(monkeypatch, tmp_path):
     problem, cache = conv(C=8, M=8, P=8, R=3), MappingCache(tmp_path / "mappings.sqlite")
     with monkeypatch.context() as patch:
-        patch.setattr(pricing, "time", Stopwatch())
+        patch.setattr(incumbent, "time", Stopwatch())
         stopped = search(problem, *machine("two_level_array"), budget_s=1.0, cache=cache)
     assert not stopped.proved_optimal
     again = search(problem, *machine("two_level_array"), budget_s=1.0, cache=cache)

@@ -11,8 +11,8 @@ from tests.mapper.brute import mappings
 from tests.mapper.places import conv, machine, recorded
 from tqhw.engine import build_model, encode
 from tqhw.errors import TqhwError
-from tqhw.mapper.mapspace import build_mapspace, loop_orders, splits
-from tqhw.mapper.slots import Slot
+from tqhw.mapper.space.mapspace import build_mapspace, loop_orders, splits
+from tqhw.mapper.space.slots import Slot
 from tqhw.spec import MATMUL, Constraints, LoopConstraint, make_problem, parse_mapping
 
 LAYER = conv(C=64, M=64, R=3, S=3, P=28, Q=28)

@@ -19,12 +19,12 @@ from tests.mapper.places import conv
 from tests.mapper.test_clock import Stopwatch
 from tests.mapper.test_solve import check
 from tqhw.engine import Model, build_model
-from tqhw.mapper import pricing
-from tqhw.mapper.factors import divisors
-from tqhw.mapper.mapspace import build_mapspace
-from tqhw.mapper.mask_search import MaskSearch
-from tqhw.mapper.solve import solve
-from tqhw.mapper.tables import compulsory, tile_words
+from tqhw.mapper.branch import incumbent
+from tqhw.mapper.branch.bypass_search import MaskSearch
+from tqhw.mapper.branch.solve import solve
+from tqhw.mapper.space.arrays import compulsory, tile_words
+from tqhw.mapper.space.factors import divisors
+from tqhw.mapper.space.mapspace import build_mapspace
 from tqhw.spec import ERT, Hardware, Problem
 
 CASES, MOST = 25, 1500  # machines per seed, and mappings of a machine at most
@@ -161,7 +161,7 @@ def test_no_mapping_costs_less_than_its_bound(nested, monkeypatch):
 
 @pytest.mark.parametrize("nested", [False, True])
 def test_a_stopped_search_claims_no_more_than_it_knows(nested, monkeypatch):
-    monkeypatch.setattr(pricing, "time", Stopwatch())
+    monkeypatch.setattr(incumbent, "time", Stopwatch())
     r = random.Random(SEED)
     checked = 0
     while checked < CASES:
@@ -173,7 +173,7 @@ def test_a_stopped_search_claims_no_more_than_it_knows(nested, monkeypatch):
         checked += 1
         assert compulsory(space, model, objective) <= truth[0] * (1 + 1e-11)
         for last in (0, 1, 3, r.randint(4, 60)):
-            pricing.time.reset(last)
+            incumbent.time.reset(last)
             found = solve(space, model, objective, budget_s=1.0)
             assert found.lower_bound <= truth[0] * (1 + 1e-11)
             assert found.value >= truth[0] * (1 - 1e-11)

@@ -13,8 +13,8 @@ from tests.mapper.brute import best_of_all
 from tests.mapper.custom import CUSTOM, MACHINES, build, problem_of
 from tests.mapper.places import conv, machine
 from tqhw.engine import build_model
-from tqhw.mapper.mapspace import build_mapspace
-from tqhw.mapper.solve import solve
+from tqhw.mapper.branch.solve import solve
+from tqhw.mapper.space.mapspace import build_mapspace
 from tqhw.spec import BMM, ERT, MATMUL, Hardware, Problem, make_problem
 
 MATMULS = {

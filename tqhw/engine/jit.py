@@ -47,12 +47,19 @@ def _compile(function: F, **options: Any) -> F:
         return cast(F, numba.njit(**_OPTIONS, **options)(function))
     # Numba asks whether the function's own file is newer than the compiled code. That code also holds what the
     # function calls, so we compare all sources that it can have come from.
-    dispatcher._cache._cache_file._source_stamp = _digest(Path(function.__code__.co_filename).parent)
+    dispatcher._cache._cache_file._source_stamp = _digest(_room(Path(function.__code__.co_filename).parent))
     return cast(F, dispatcher)
 
 
+def _room(folder: Path) -> Path:
+    """The outermost package around a module below the top one: ``tqhw/mapper`` for tqhw/mapper/space/tiles.py."""
+    while (folder.parent.parent / "__init__.py").exists():
+        folder = folder.parent
+    return folder
+
+
 @cache
-def _digest(folder: Path) -> str:
-    """A hash of the sources of a folder and of the engine."""
-    files = sorted({*Path(__file__).parent.glob("*.py"), *folder.glob("*.py")})
+def _digest(room: Path) -> str:
+    """A hash of the sources of a room, its subfolders included, and of the engine."""
+    files = sorted({*Path(__file__).parent.rglob("*.py"), *room.rglob("*.py")})
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

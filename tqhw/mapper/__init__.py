@@ -1,10 +1,10 @@
 """From a problem and constrained hardware to the best mapping."""
 
-from tqhw.mapper.answer import OBJECTIVES, Answer, NoMapping, NoMappingError, SearchResult
 from tqhw.mapper.cache import MappingCache, cache_key
-from tqhw.mapper.many import Task, search_many
-from tqhw.mapper.mapspace import Mapspace, build_mapspace
+from tqhw.mapper.parallel import Task, search_many
+from tqhw.mapper.result import OBJECTIVES, Answer, NoMapping, NoMappingError, SearchResult
 from tqhw.mapper.search import search
+from tqhw.mapper.space.mapspace import Mapspace, build_mapspace
 
 __all__ = [
     "OBJECTIVES",

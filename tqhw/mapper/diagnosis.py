@@ -8,10 +8,10 @@ from dataclasses import replace
 
 from tqhw.engine import Model
 from tqhw.errors import TqhwError
-from tqhw.mapper.answer import NoMapping
-from tqhw.mapper.mapspace import Mapspace, build_mapspace, most_units
-from tqhw.mapper.solve import solve
-from tqhw.mapper.tables import tile_words
+from tqhw.mapper.branch.solve import solve
+from tqhw.mapper.result import NoMapping
+from tqhw.mapper.space.arrays import tile_words
+from tqhw.mapper.space.mapspace import Mapspace, build_mapspace, most_units
 from tqhw.spec import Constraints, Hardware, LoopConstraint, Reason
 
 TRY_S = 5.0  # per constraint that is relaxed to see whether a mapping appears

@@ -6,8 +6,8 @@ import time
 from dataclasses import replace
 
 from tqhw.errors import TqhwError, unknown
-from tqhw.mapper.answer import OBJECTIVES, NoMappingError, SearchResult, payload, recalled
 from tqhw.mapper.cache import MappingCache, cache_key
+from tqhw.mapper.result import OBJECTIVES, NoMappingError, SearchResult, payload, recalled
 from tqhw.spec import ERT, Hardware, Problem
 
 
@@ -52,9 +52,9 @@ def _searched(problem: Problem, hardware: Hardware, ert: ERT, objective: str, bu
     # Loads numba, which answers out of the cache do without.
     from tqhw.engine import build_model, decode
     from tqhw.engine.evaluation import run_batch, statistics
+    from tqhw.mapper.branch.solve import solve
     from tqhw.mapper.diagnosis import diagnose
-    from tqhw.mapper.mapspace import build_mapspace
-    from tqhw.mapper.solve import solve
+    from tqhw.mapper.space.mapspace import build_mapspace
 
     start = time.perf_counter()
     space = build_mapspace(problem, hardware)

@@ -22,7 +22,7 @@ from tqhw.backends.timeloop.options import Options
 from tqhw.backends.timeloop.runs import hold
 from tqhw.engine.batch import BadMappingError, check_names
 from tqhw.errors import TqhwError
-from tqhw.mapper.mapspace import build_mapspace
+from tqhw.mapper.space.mapspace import build_mapspace
 from tqhw.spec import Invalid, Problem, Stats
 from tqhw.spec import Mapping as LoopMapping
 

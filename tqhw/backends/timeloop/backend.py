@@ -32,7 +32,7 @@ from tqhw.backends.timeloop.runs import RunFolders, run_key, write_input
 from tqhw.backends.timeloop.statistics import read_statistics
 from tqhw.engine.batch import BadMappingError, check_names
 from tqhw.errors import TqhwError
-from tqhw.mapper.mapspace import build_mapspace
+from tqhw.mapper.space.mapspace import build_mapspace
 from tqhw.spec import Invalid, Problem, Stats, load_mapping
 from tqhw.spec import Mapping as LoopMapping
 from tqhw.spec.yamlio import read_text

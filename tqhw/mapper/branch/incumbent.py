@@ -10,8 +10,8 @@ import numpy as np
 from tqhw.engine import Batch, Model, run_batch
 from tqhw.engine.kernel import Work, make_work
 from tqhw.engine.model import Bools
-from tqhw.mapper.mapspace import Mapspace
-from tqhw.mapper.stack import Leaves
+from tqhw.mapper.branch.stack import Leaves
+from tqhw.mapper.space.mapspace import Mapspace
 
 SLACK = 1e-12  # two costs closer than this are the same: sums of floats in another order
 

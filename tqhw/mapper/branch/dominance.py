@@ -23,9 +23,9 @@ import numpy as np
 from tqhw.engine import Model
 from tqhw.engine.jit import part
 from tqhw.engine.model import Floats, Ints
-from tqhw.mapper.bounds import Outside
-from tqhw.mapper.stack import Stack
-from tqhw.mapper.tables import HALO_RANKS, Costs, Space
+from tqhw.mapper.bound.lower_bound import Outside
+from tqhw.mapper.branch.stack import Stack
+from tqhw.mapper.space.arrays import HALO_RANKS, Costs, Space
 
 COST, MARK, UNITS, FIRST, LEAK, HEAD = 0, 1, 2, 3, 4, 5
 LONGEST = 6  # loops of a sequence; contexts with longer ones are not kept

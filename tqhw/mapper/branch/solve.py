@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from itertools import islice
 
 from tqhw.engine import Batch, Model
-from tqhw.mapper.coarse import count_pairs, narrowed, whole
-from tqhw.mapper.loops import Choices, build_choices
-from tqhw.mapper.mapspace import Mapspace, most_units
-from tqhw.mapper.mask_search import PAIRS, Ground, Mask, MaskSearch
-from tqhw.mapper.pricing import SLACK, Best, Clock, OutOfTimeError
-from tqhw.mapper.tables import compulsory
+from tqhw.mapper.branch.bypass_search import PAIRS, Ground, Mask, MaskSearch
+from tqhw.mapper.branch.incumbent import SLACK, Best, Clock, OutOfTimeError
+from tqhw.mapper.space.arrays import compulsory
+from tqhw.mapper.space.mapspace import Mapspace, most_units
+from tqhw.mapper.space.orders import Choices, build_choices
+from tqhw.mapper.space.subspace import count_pairs, narrowed, whole
 
 TILES_PER_S = 1_000_000  # tables, with room to spare
 SMALLER = 4  # times the pairs of one part of the space to the next

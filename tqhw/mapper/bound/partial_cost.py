@@ -22,7 +22,7 @@ import numpy as np
 
 from tqhw.engine.jit import part
 from tqhw.engine.model import Bools, Floats, Ints
-from tqhw.mapper.tables import Costs, Space
+from tqhw.mapper.space.arrays import Costs, Space
 
 C, E, U, LINK, HEAD = 0, 1, 2, 3, 4
 A, OPEN, SHUT, X, Y, WIDTH = 0, 1, 2, 3, 4, 5

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tqhw.errors import TqhwError, unknown
-from tqhw.mapper.factors import divisors
+from tqhw.mapper.space.factors import divisors
 from tqhw.spec import Hardware, Level, LoopConstraint, Problem
 
 

@@ -12,10 +12,9 @@ import numpy as np
 
 from tqhw.engine.jit import jit, part
 from tqhw.engine.model import Floats, Ints
-from tqhw.mapper.ahead import floor_of, keep_floor, pair_shares, tile_shares
-from tqhw.mapper.bounds import ENERGY
-from tqhw.mapper.loops import Choices
-from tqhw.mapper.points import (
+from tqhw.mapper.bound.lookahead import floor_of, keep_floor, pair_shares, tile_shares
+from tqhw.mapper.bound.lower_bound import ENERGY
+from tqhw.mapper.bound.partial_cost import (
     HEAD,
     LINK,
     OPEN,
@@ -36,8 +35,9 @@ from tqhw.mapper.points import (
     temporal_cost,
     temporal_step,
 )
-from tqhw.mapper.tables import Costs, Space
-from tqhw.mapper.tiles import first_below, fits_unit, next_below, split_tile
+from tqhw.mapper.space.arrays import Costs, Space
+from tqhw.mapper.space.orders import Choices
+from tqhw.mapper.space.tiles import first_below, fits_unit, next_below, split_tile
 
 
 class Fronts(NamedTuple):

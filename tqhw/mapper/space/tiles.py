@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tqhw.engine.jit import part
 from tqhw.engine.model import Ints
-from tqhw.mapper.loops import Choices
-from tqhw.mapper.tables import Costs, Space
+from tqhw.mapper.space.arrays import Costs, Space
+from tqhw.mapper.space.orders import Choices
 
 
 @part

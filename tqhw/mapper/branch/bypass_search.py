@@ -9,18 +9,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from tqhw.engine import Model
-from tqhw.mapper.ahead import look_ahead
-from tqhw.mapper.answer import OBJECTIVES
-from tqhw.mapper.bounds import Outside
-from tqhw.mapper.explore import EXHAUSTED, FULL_STACK, explore
-from tqhw.mapper.fronts import Fronts, Scratch, sweep
-from tqhw.mapper.loops import Choices
-from tqhw.mapper.mapspace import Mapspace
-from tqhw.mapper.points import HEAD, WIDTH, Plan
-from tqhw.mapper.pricing import SLACK, Best, Clock
-from tqhw.mapper.seen import make_seen
-from tqhw.mapper.stack import grown, make_leaves, make_stack
-from tqhw.mapper.tables import Space, build_costs, build_space
+from tqhw.mapper.bound.lookahead import look_ahead
+from tqhw.mapper.bound.lower_bound import Outside
+from tqhw.mapper.bound.pareto import Fronts, Scratch, sweep
+from tqhw.mapper.bound.partial_cost import HEAD, WIDTH, Plan
+from tqhw.mapper.branch.dominance import make_seen
+from tqhw.mapper.branch.explore import EXHAUSTED, FULL_STACK, explore
+from tqhw.mapper.branch.incumbent import SLACK, Best, Clock
+from tqhw.mapper.branch.stack import grown, make_leaves, make_stack
+from tqhw.mapper.result import OBJECTIVES
+from tqhw.mapper.space.arrays import Space, build_costs, build_space
+from tqhw.mapper.space.mapspace import Mapspace
+from tqhw.mapper.space.orders import Choices
 
 POINTS = 1024  # points of a tile at most; beyond it some are merged
 STEPS, TILES = 50, 128  # nodes, and tiles of a sweep, between two looks at the clock

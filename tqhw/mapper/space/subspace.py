@@ -10,8 +10,8 @@ import math
 import random
 from collections.abc import Iterator, Sequence
 
-from tqhw.mapper.factors import divisors
-from tqhw.mapper.mapspace import Mapspace
+from tqhw.mapper.space.factors import divisors
+from tqhw.mapper.space.mapspace import Mapspace
 
 TURNS = 16  # factorizations drawn per dimension, where there is room
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from tqhw.engine.jit import part
 from tqhw.engine.model import Bools, Floats, Ints
-from tqhw.mapper.points import HEAD, LINK, OPEN, SHUT, WIDTH, A, C, E, U, X, halo_share, rank_extent
-from tqhw.mapper.tables import Costs, Space
+from tqhw.mapper.bound.partial_cost import HEAD, LINK, OPEN, SHUT, WIDTH, A, C, E, U, X, halo_share, rank_extent
+from tqhw.mapper.space.arrays import Costs, Space
 
 ENERGY, EDP, LATENCY = range(3)
 

@@ -8,7 +8,7 @@ from concurrent.futures import BrokenExecutor
 
 import pytest
 
-from tqhw.mapper.many import _pool
+from tqhw.mapper.parallel import _pool
 
 
 def test_an_interrupt_ends_a_search_in_its_middle() -> None:

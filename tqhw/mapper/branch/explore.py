@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from tqhw.engine.jit import jit, part
-from tqhw.mapper.bounds import Outside
-from tqhw.mapper.expand import descend_to, expand
-from tqhw.mapper.fronts import Fronts, Scratch
-from tqhw.mapper.loops import Choices
-from tqhw.mapper.points import first_point
-from tqhw.mapper.seen import Seen
-from tqhw.mapper.stack import Leaves, Stack
-from tqhw.mapper.tables import Costs, Space
-from tqhw.mapper.tiles import fits_level
+from tqhw.mapper.bound.lower_bound import Outside
+from tqhw.mapper.bound.pareto import Fronts, Scratch
+from tqhw.mapper.bound.partial_cost import first_point
+from tqhw.mapper.branch.dominance import Seen
+from tqhw.mapper.branch.expand import descend_to, expand
+from tqhw.mapper.branch.stack import Leaves, Stack
+from tqhw.mapper.space.arrays import Costs, Space
+from tqhw.mapper.space.orders import Choices
+from tqhw.mapper.space.tiles import fits_level
 
 EXHAUSTED, PAUSED, FULL_STACK = range(3)
 

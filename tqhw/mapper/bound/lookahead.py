@@ -10,10 +10,10 @@ import numpy as np
 
 from tqhw.engine.jit import jit, part
 from tqhw.engine.model import Floats, Ints
-from tqhw.mapper.bounds import objective_of
-from tqhw.mapper.points import HEAD, OPEN, SHUT, WIDTH, A, C, E, Plan, U, halo_share, rank_extent
-from tqhw.mapper.tables import Costs, Space
-from tqhw.mapper.tiles import first_below, fits_level, next_below
+from tqhw.mapper.bound.lower_bound import objective_of
+from tqhw.mapper.bound.partial_cost import HEAD, OPEN, SHUT, WIDTH, A, C, E, Plan, U, halo_share, rank_extent
+from tqhw.mapper.space.arrays import Costs, Space
+from tqhw.mapper.space.tiles import first_below, fits_level, next_below
 
 
 @part

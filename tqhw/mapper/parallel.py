@@ -11,8 +11,8 @@ from pathlib import Path
 
 from tqhw import interrupt
 from tqhw.errors import TqhwError
-from tqhw.mapper.answer import Answer, NoMappingError, recalled
 from tqhw.mapper.cache import MappingCache, key_of, machine_digest, problem_digest
+from tqhw.mapper.result import Answer, NoMappingError, recalled
 from tqhw.mapper.search import check_options, search
 from tqhw.spec import ERT, Hardware, Problem
 

@@ -18,8 +18,8 @@ import numpy as np
 
 from tqhw.engine.model import Bools, Ints
 from tqhw.errors import TqhwError
-from tqhw.mapper.factors import count_factorizations, divisors
-from tqhw.mapper.slots import Slot, spatial_slot, temporal_slot
+from tqhw.mapper.space.factors import count_factorizations, divisors
+from tqhw.mapper.space.slots import Slot, spatial_slot, temporal_slot
 from tqhw.spec import Hardware, Level, Problem
 
 

@@ -18,8 +18,8 @@ from typing import NamedTuple
 import numpy as np
 
 from tqhw.engine.model import Ints, Model
-from tqhw.mapper.mapspace import Mapspace, loop_orders, splits
-from tqhw.mapper.slots import Slot
+from tqhw.mapper.space.mapspace import Mapspace, loop_orders, splits
+from tqhw.mapper.space.slots import Slot
 
 
 class Choices(NamedTuple):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from tqhw.engine.jit import part
-from tqhw.mapper.bounds import Outside, least, linked_share, look_outside, put_best_order, tile_share
-from tqhw.mapper.fronts import Fronts, Scratch
-from tqhw.mapper.loops import Choices
-from tqhw.mapper.points import first_point, irrelevant_units, links_to_macs, slides_in_unit, spatial_gains
-from tqhw.mapper.seen import Seen, forget_newest, was_seen
-from tqhw.mapper.stack import Stack, push, sort_children
-from tqhw.mapper.tables import Costs, Space
-from tqhw.mapper.tiles import first_below, fits_unit, next_below, split_tile
+from tqhw.mapper.bound.lower_bound import Outside, least, linked_share, look_outside, put_best_order, tile_share
+from tqhw.mapper.bound.pareto import Fronts, Scratch
+from tqhw.mapper.bound.partial_cost import first_point, irrelevant_units, links_to_macs, slides_in_unit, spatial_gains
+from tqhw.mapper.branch.dominance import Seen, forget_newest, was_seen
+from tqhw.mapper.branch.stack import Stack, push, sort_children
+from tqhw.mapper.space.arrays import Costs, Space
+from tqhw.mapper.space.orders import Choices
+from tqhw.mapper.space.tiles import first_below, fits_unit, next_below, split_tile
 
 
 @part

@@ -14,8 +14,8 @@ import numpy as np
 
 from tqhw.engine import Model
 from tqhw.engine.model import Bools, Floats, Ints
-from tqhw.mapper.loops import relevances
-from tqhw.mapper.mapspace import Mapspace, most_units
+from tqhw.mapper.space.mapspace import Mapspace, most_units
+from tqhw.mapper.space.orders import relevances
 
 HALO_RANKS = 2
 
