@@ -19,7 +19,6 @@ from pathlib import Path
 
 from tqhw import architecture, energy
 from tqhw.backends import Design, Job, Search, backend
-from tqhw.files import write_text
 from tqhw.mapper import Answer, NoMapping, Task, search, search_many
 from tqhw.spec import (
     CONV2D,
@@ -33,6 +32,7 @@ from tqhw.spec import (
     make_problem,
     yamlio,
 )
+from tqhw.system.files import write_text
 
 ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "tests" / "data" / "timeloop"

@@ -17,8 +17,9 @@ from typing import Any
 
 from study_page import Pair, Row, figure, page
 
+from tqhw.datasets import digits
 from tqhw.quant import quantization_of
-from tqhw.train import digits, evaluate_requantized, evaluate_shifted, recalibrate, train
+from tqhw.train import evaluate_requantized, evaluate_shifted, recalibrate, train
 from tqhw.train.recipe import Recipe, read_recipe
 
 SMALL = "benchmarks.depths:resnet8"

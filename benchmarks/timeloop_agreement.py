@@ -20,8 +20,8 @@ from typing import Any
 
 from tqhw import architecture, engine, models, workload
 from tqhw.backends import Design, Found, Job, Search, Target
-from tqhw.backends.compare import compare
 from tqhw.backends.embedded import Embedded
+from tqhw.backends.reference.compare import compare
 from tqhw.backends.timeloop import Options, Timeloop
 from tqhw.spec import Invalid
 from tqhw.spec import Mapping as LoopMapping

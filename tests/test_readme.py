@@ -7,7 +7,7 @@ import pytest
 import typer
 import yaml
 
-from tqhw import experiment_file
+from tqhw import experiment
 from tqhw.cli import app
 
 ROOT = Path(__file__).parent.parent
@@ -36,7 +36,7 @@ def test_the_example_is_an_experiment(tmp_path: Path) -> None:
     (text,) = re.findall(r"```yaml\n(.*?)```", README, flags=re.DOTALL)
     (tmp_path / "mine.yaml").write_text(text)
     settings = re.findall(r"--set (\S+)", README)
-    found = experiment_file.load(tmp_path / "mine.yaml", settings)
+    found = experiment.load(tmp_path / "mine.yaml", settings)
     assert (found.name, found.bits) == ("mine", tuple(yaml.safe_load(text)["bits"]))
     assert found.architecture.params == {"activation_bits": 16}
 

@@ -1,127 +1,13 @@
-"""The main job: an experiment file in, tables, figures and results.json out.
+"""The door of the main job, which is in :mod:`tqhw.pipeline.run`.
 
-``python -m tqhw.run [EXPERIMENT.yaml] [--out DIR] [--backend NAME] [--set key=value]``
+``python -m tqhw.run [EXPERIMENT.yaml] [--out DIR] [--backend NAME] [--set key=value]`` is ``tqhw run``.
 """
 
-from __future__ import annotations
-
-import platform
 import sys
-import time
-from collections.abc import Sequence
-from contextlib import nullcontext
-from dataclasses import replace
-from importlib.metadata import version
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from tqhw.backends import Backend, Settings
-    from tqhw.experiment import Experiment
-    from tqhw.pipeline.hardware import Evaluated
-    from tqhw.pipeline.outputs import OutputFolder
-    from tqhw.pipeline.progress import Watcher
-    from tqhw.scenario.results import Results
-    from tqhw.workload import Workload
+from tqhw.pipeline.run import default_experiment, run
 
-
-def run(
-    experiment: Experiment,
-    out: str | Path | None = None,
-    *,
-    watch: Watcher | None = None,
-    jobs: int = 1,
-    cache: bool = True,
-    command: Sequence[str] = (),
-) -> Results:
-    """Runs an experiment; with ``out``, the results folder is written too.
-
-    ``watch`` is told of the stages (see :mod:`tqhw.pipeline.progress`). ``jobs`` above 1: so many processes search
-    mappings and, beside them, train; a script that asks for them needs ``if __name__ == "__main__"``. ``cache`` lets
-    searches use and keep answers of earlier runs. Neither changes a number. Raises TqhwError for whatever is wrong with
-    the experiment, the model, the architecture or the folder; results of an earlier run then stay as they are.
-    """
-    from tqhw import workload as layers
-    from tqhw.backends import Search, backend
-    from tqhw.pipeline import accuracy, hardware
-    from tqhw.pipeline.assemble import assemble
-    from tqhw.pipeline.outputs import OutputFolder
-    from tqhw.pipeline.progress import unwatched
-
-    started = time.perf_counter()
-    watch = watch or unwatched
-    engine = backend(experiment.backend, backend_settings(experiment, out))
-    engine.versions()  # an engine that cannot run says so before anything else
-    search = Search(experiment.search.objective, jobs=jobs, cache=cache)
-    with nullcontext() if out is None else OutputFolder(out) as folder:
-        model = accuracy.network(experiment)
-        workload = layers.extract(model, accuracy.input_shape(experiment), name=experiment.model.name)
-        with accuracy.measuring(experiment, folder.kept if folder else None, jobs) as pending:
-            evaluated = hardware.evaluate(experiment, workload, engine, search, watch)
-            measured = pending.rows(watch)
-        results = assemble(experiment, workload, evaluated, measured, accuracy.scales(model))
-        results = replace(results, provenance=_provenance(experiment, engine, evaluated, command, started))
-        if folder is not None:
-            _write(results, folder, workload, evaluated, watch)
-    return results
-
-
-def backend_settings(experiment: Experiment, out: str | Path | None) -> Settings:
-    """What the experiment says to its backend; finished layers are kept below ``out``."""
-    from tqhw.backends import Settings
-    from tqhw.backends.container import ContainerOptions
-    from tqhw.backends.timeloop import Options
-
-    return Settings(
-        timeloop=None if experiment.timeloop is None else Options(**experiment.timeloop.model_dump()),
-        container=None if experiment.container is None else ContainerOptions(**experiment.container.model_dump()),
-        folder=None if out is None else Path(out) / "kept" / "timeloop",
-    )
-
-
-def _write(
-    results: Results, folder: OutputFolder, workload: Workload, evaluated: tuple[Evaluated, ...], watch: Watcher
-) -> None:
-    from tqhw import report
-    from tqhw.pipeline import inputs
-
-    with folder.staging() as staged, watch("writing", 2) as tick:
-        inputs.write(staged, workload, evaluated)
-        tick()
-        report.write(results, staged)
-        tick()
-
-
-def _provenance(
-    experiment: Experiment,
-    engine: Backend,
-    evaluated: tuple[Evaluated, ...],
-    command: Sequence[str],
-    started: float,
-) -> dict[str, Any]:
-    sources = dict.fromkeys(r.target.table_source for one in evaluated for r in one.renderings.values())
-    return {
-        "versions": {
-            "python": platform.python_version(),
-            "torch": version("torch"),
-            **engine.versions(),
-        },
-        "backend": engine.name,
-        "table_source": list(sources),
-        "seed": experiment.seed,
-        "command": list(command),
-        "platform": platform.platform(),
-        "warnings": sorted({text for one in evaluated for found in one.found.values() for text in found.warnings}),
-        "wall_seconds": round(time.perf_counter() - started, 1),
-    }
-
-
-def default_experiment() -> Path:
-    """experiments/quickstart.yaml: of the repository, or the copy inside the wheel."""
-    package = Path(__file__).resolve().parent
-    installed = package / "data" / "experiments"
-    return (installed if installed.is_dir() else package.parent / "experiments") / "quickstart.yaml"
-
+__all__ = ["default_experiment", "run"]
 
 if __name__ == "__main__":
     from tqhw.cli import main

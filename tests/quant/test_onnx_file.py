@@ -6,9 +6,10 @@ runtime = pytest.importorskip("onnxruntime")
 import numpy as np  # noqa: E402
 
 from tests.quant.nets import tiny  # noqa: E402
+from tqhw.datasets import digits  # noqa: E402
 from tqhw.errors import TqhwError  # noqa: E402
 from tqhw.quant import QuantConfig, convert, integer_codes, running_on_codes, save_onnx  # noqa: E402
-from tqhw.train import TrainConfig, digits, train  # noqa: E402
+from tqhw.train import TrainConfig, train  # noqa: E402
 
 PRECISIONS = (1, 2, 4, 8)
 

@@ -12,9 +12,10 @@ from safetensors import safe_open  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
 
 from tests.quant.nets import images, tiny  # noqa: E402
+from tqhw.datasets import digits  # noqa: E402
 from tqhw.errors import TqhwError  # noqa: E402
 from tqhw.quant import QuantConfig, convert, integer_codes, is_quantized, load, running_on_codes, save  # noqa: E402
-from tqhw.train import TrainConfig, digits, train  # noqa: E402
+from tqhw.train import TrainConfig, train  # noqa: E402
 
 PRECISIONS = (1, 2, 4, 8)
 

@@ -3,7 +3,7 @@
 from functools import cache
 
 from tqhw.report.figures import Picture, pictures
-from tqhw.scenario.results import (
+from tqhw.results import (
     ARRAY,
     DRAM,
     GLB,

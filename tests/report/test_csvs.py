@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from tests.report.sample import sample
 from tqhw.report import csvs
-from tqhw.scenario.results import AccuracyRow, Results
+from tqhw.results import AccuracyRow, Results
 
 
 def read(text: str) -> list[dict[str, str]]:

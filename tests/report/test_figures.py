@@ -16,7 +16,7 @@ from matplotlib.text import Annotation, Text
 from tests.report.sample import drawn, sample
 from tqhw.report import bars, lines, style
 from tqhw.report.figures import pictures
-from tqhw.scenario.results import METHODS, STATES, AccuracyRow, AmortisedRow, EnergyRow, Results, TrafficRow
+from tqhw.results import METHODS, STATES, AccuracyRow, AmortisedRow, EnergyRow, Results, TrafficRow
 
 
 def many() -> Results:

@@ -4,7 +4,7 @@ import pytest
 
 from tests.report.sample import BITS, sample
 from tqhw.report import headline
-from tqhw.scenario.results import Results
+from tqhw.results import Results
 
 NOTHING = Results(experiment={"bits": [2, 8]})
 

@@ -5,7 +5,7 @@ from rich.console import Console
 from tests.report.sample import sample
 from tqhw.report import listings
 from tqhw.report.table import Table
-from tqhw.scenario.results import AccuracyRow, Results
+from tqhw.results import AccuracyRow, Results
 
 NOTHING = Results(experiment={"bits": [2, 8]})
 

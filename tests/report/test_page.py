@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 from tests.report.sample import drawn, sample
 from tqhw.report.figures import Picture, pictures
 from tqhw.report.page import html
-from tqhw.scenario.results import Results
+from tqhw.results import Results
 
 VOID = {"meta", "link", "br", "img", "hr", "input"}
 

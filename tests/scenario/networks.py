@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from tqhw.results import ARRAY, DRAM, GLB
 from tqhw.scenario.memory import Flow, Port, WeightPath
 from tqhw.scenario.network import Cost, LayerCost, Network, NetworkLayer, Width
-from tqhw.scenario.results import ARRAY, DRAM, GLB
 
 ROW = Port(row_bits=64, read_pj=512.0, write_pj=600.0)
 WIDTHS = (Width(2, 2), Width(6, 6), Width(8, 8), Width(8, 2), Width(8, 6), Width(32, 2), Width(32, 6), Width(32, 8))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tqhw.errors import TqhwError
+from tqhw.results import ARRAY, DRAM, GLB
 from tqhw.scenario.extract import Machine, default_groups, layer_cost, row_bits, weight_path
 from tqhw.scenario.memory import Flow, Port
-from tqhw.scenario.results import ARRAY, DRAM, GLB
 from tqhw.spec import ERT, DataSpaceStats, Hardware, LevelStats, Stats, flatten, parse_architecture, yamlio
 
 TEXT = """

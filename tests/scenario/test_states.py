@@ -11,9 +11,9 @@ import pytest
 
 from tests.scenario.networks import layer, network
 from tqhw.errors import TqhwError
+from tqhw.results import ARRAY, DRAM, GLB, QUANTIZER
 from tqhw.scenario.methods import Options, plans
 from tqhw.scenario.network import Cost
-from tqhw.scenario.results import ARRAY, DRAM, GLB, QUANTIZER
 from tqhw.scenario.states import best, best_run, run_cost, state_cost
 
 REST = 1000.0 + 150.0 + 512.0

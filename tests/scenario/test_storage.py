@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tqhw.errors import TqhwError
+from tqhw.results import METHODS
 from tqhw.scenario.methods import Options
-from tqhw.scenario.results import METHODS
 from tqhw.scenario.storage import Parameters, storage
 from tqhw.scenario.summary import storage_ratios
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from tests.scenario.networks import layer, network
+from tqhw.results import METHODS, STATES
 from tqhw.scenario.methods import Options
-from tqhw.scenario.results import METHODS, STATES
 from tqhw.scenario.summary import against, headlines
 
 NET = network(layer(1000))

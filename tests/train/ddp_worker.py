@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 from tests.quant.nets import tiny
+from tqhw.datasets import digits
 from tqhw.errors import TqhwError
 from tqhw.quant import QuantConfig, convert
-from tqhw.train import Checkpoints, TrainConfig, digits, joined, train
+from tqhw.train import Checkpoints, TrainConfig, joined, train
 
 
 def main(folder: Path, victim: int) -> int:

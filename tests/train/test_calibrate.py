@@ -5,9 +5,10 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from tests.quant.nets import tiny  # noqa: E402
+from tqhw.datasets import digits  # noqa: E402
 from tqhw.errors import TqhwError  # noqa: E402
 from tqhw.quant import QuantConfig, add_precision, convert, set_bits  # noqa: E402
-from tqhw.train import TrainConfig, digits, evaluate_requantized, recalibrate, train  # noqa: E402
+from tqhw.train import TrainConfig, evaluate_requantized, recalibrate, train  # noqa: E402
 from tqhw.train.health import check_fit  # noqa: E402
 
 

@@ -9,9 +9,10 @@ from safetensors import safe_open  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 
 from tests.quant.nets import tiny  # noqa: E402
+from tqhw.datasets import digits  # noqa: E402
 from tqhw.errors import TqhwError  # noqa: E402
 from tqhw.quant import QuantConfig, convert  # noqa: E402
-from tqhw.train import Checkpoints, TrainConfig, digits, train  # noqa: E402
+from tqhw.train import Checkpoints, TrainConfig, train  # noqa: E402
 from tqhw.train.checkpoint import extent_of  # noqa: E402
 
 CONFIG = TrainConfig(epochs=3, batch_size=128, threads=1, warmup_epochs=0.5)

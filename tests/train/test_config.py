@@ -4,11 +4,11 @@ import pytest
 
 pytest.importorskip("torch")
 
+from tqhw.datasets.base import epoch_generator
 from tqhw.errors import TqhwError
-from tqhw.experiment import Training
+from tqhw.experiment.schema import Training
 from tqhw.train import TrainConfig, recalibrate
 from tqhw.train.config import MAX_SEED
-from tqhw.train.data import epoch_generator
 
 
 @pytest.mark.parametrize(

@@ -12,14 +12,15 @@ import typer
 
 pytest.importorskip("torch")
 
-from tests.test_cli import refused, tqhw
-from tqhw import experiment_file
+from tests.cli.test_app import refused, tqhw
+from tqhw import experiment
 from tqhw.cli import app
+from tqhw.datasets import TensorData
 from tqhw.pipeline import accuracy
-from tqhw.pipeline.progress import unwatched
 from tqhw.quant import QuantConfig
 from tqhw.spec import yamlio
-from tqhw.train import TensorData, read_recipe
+from tqhw.system.progress import unwatched
+from tqhw.train import read_recipe
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "quantization.md").read_text(encoding="utf-8")
@@ -64,9 +65,9 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def test_its_experiment_measures_a_model_of_ones_own(mine: Path) -> None:
     settings = ["training.epochs=1", "training.schemes=[truncquant]"]
-    experiment = experiment_file.load(mine / "mine.yaml", settings)
-    assert accuracy.input_shape(experiment) == (1, 1, 16, 16)
-    with accuracy.measuring(experiment, None, 1) as pending:
+    loaded = experiment.load(mine / "mine.yaml", settings)
+    assert accuracy.input_shape(loaded) == (1, 1, 16, 16)
+    with accuracy.measuring(loaded, None, 1) as pending:
         rows = pending.rows(unwatched)
     assert [(row.bits, row.samples) for row in rows] == [(2, 450), (8, 450)] * 2
 

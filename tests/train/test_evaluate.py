@@ -4,9 +4,10 @@ torch = pytest.importorskip("torch")
 
 from tests.quant.nets import tiny  # noqa: E402
 from tqhw import quant  # noqa: E402
+from tqhw.datasets import digits  # noqa: E402
 from tqhw.errors import TqhwError  # noqa: E402
 from tqhw.quant import QuantConfig, convert, set_bits  # noqa: E402
-from tqhw.train import TrainConfig, digits, evaluate_both, evaluate_requantized, evaluate_shifted, train  # noqa: E402
+from tqhw.train import TrainConfig, evaluate_both, evaluate_requantized, evaluate_shifted, train  # noqa: E402
 
 PRECISIONS = (2, 4, 8)
 

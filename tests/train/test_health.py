@@ -4,9 +4,9 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from tests.quant.nets import tiny  # noqa: E402
+from tqhw.datasets import digits  # noqa: E402
 from tqhw.errors import TqhwError  # noqa: E402
 from tqhw.quant import QuantConfig, convert  # noqa: E402
-from tqhw.train import digits  # noqa: E402
 from tqhw.train.health import check_fit, first_broken_layer, first_broken_tensor  # noqa: E402
 
 IMAGES = torch.ones(2, 1, 8, 8)

@@ -3,9 +3,10 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from tests.quant.nets import tiny  # noqa: E402
+from tqhw.datasets import TensorData, digits  # noqa: E402
 from tqhw.errors import TqhwError  # noqa: E402
 from tqhw.quant import FULL, QuantConfig, convert  # noqa: E402
-from tqhw.train import TensorData, TrainConfig, digits, evaluate_requantized, train  # noqa: E402
+from tqhw.train import TrainConfig, evaluate_requantized, train  # noqa: E402
 
 LINEAR = QuantConfig(precisions=(2, 8), first=None, last=None)
 QUICK = TrainConfig(epochs=1, batch_size=64, threads=1)

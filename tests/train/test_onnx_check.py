@@ -7,9 +7,10 @@ pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 from tests.quant.nets import tiny  # noqa: E402
+from tqhw.datasets import digits  # noqa: E402
 from tqhw.errors import TqhwError  # noqa: E402
 from tqhw.quant import QuantConfig, add_precision, convert, quantized_layers, save_onnx  # noqa: E402
-from tqhw.train import TrainConfig, compare_onnx, digits, recalibrate, train  # noqa: E402
+from tqhw.train import TrainConfig, compare_onnx, recalibrate, train  # noqa: E402
 
 
 @pytest.fixture(scope="module")

@@ -9,16 +9,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tqhw.backends.ask import ask
 from tqhw.backends.container.backend import Container, ContainerOptions
 from tqhw.backends.container.engines import ENGINES, Engine, find_engine
 from tqhw.backends.container.image import DEFAULT_IMAGE
 from tqhw.backends.timeloop import front_end
 from tqhw.backends.timeloop.backend import Timeloop
 from tqhw.backends.timeloop.probe import LIMIT_S, PROBES
-from tqhw.backends.timeloop.process import Children
 from tqhw.backends.timeloop.programs import INSTALL, PROGRAMS, check_accelergy, version_of
 from tqhw.errors import TqhwError
+from tqhw.system.ask import ask
+from tqhw.system.programs import Children
 
 _CONTAINER_S = 60.0
 

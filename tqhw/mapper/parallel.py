@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqhw import interrupt
 from tqhw.errors import TqhwError
 from tqhw.mapper.cache import MappingCache, key_of, machine_digest, problem_digest
 from tqhw.mapper.result import Answer, NoMappingError, recalled
 from tqhw.mapper.search import check_options, search
 from tqhw.spec import ERT, Hardware, Problem
+from tqhw.system import signals
 
 FEW_COMPUTES = 1 << 20  # layers below this are done before a process has started
 
@@ -75,7 +75,7 @@ def search_many(
         first = False
     if waiting:
         with _pool(min(jobs, len(waiting))) as pool:
-            with interrupt.held():  # submitting starts the processes
+            with signals.held():  # submitting starts the processes
                 futures = {pool.submit(_work, tasks[groups[key][0]], objective, budget_s, path): key for key in waiting}
             for future in as_completed(futures):
                 take(futures[future], future.result())

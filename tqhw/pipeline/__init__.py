@@ -1,1 +1,1 @@
-"""The stages of a run, which :mod:`tqhw.run` strings together."""
+"""The stages of a run, which :mod:`tqhw.pipeline.run` strings together."""

@@ -14,12 +14,12 @@ import torch
 from torch import nn
 
 import tqhw
-from tqhw import models, quant, train
+from tqhw import datasets, models, quant, train
 from tqhw.errors import TqhwError
-from tqhw.experiment import Experiment, Training
-from tqhw.pipeline.aside import Aside, aside
-from tqhw.pipeline.progress import Watcher
-from tqhw.scenario.results import AccuracyRow
+from tqhw.experiment.schema import Experiment, Training
+from tqhw.results import AccuracyRow
+from tqhw.system.progress import Watcher
+from tqhw.system.workers import Aside, aside
 from tqhw.train.recipe import DataRecipe, ModelRecipe
 from tqhw.workload import check_mappable
 
@@ -33,7 +33,7 @@ def input_shape(experiment: Experiment) -> tuple[int, ...]:
     """
     if experiment.training is None:
         return experiment.model.input or models.default_input(experiment.model.name)
-    images = (1, *train.digits(experiment.training.size).input_shape)
+    images = (1, *datasets.digits(experiment.training.size).input_shape)
     given = experiment.model.input
     if given is not None and given[1:] != images[1:]:
         raise TqhwError(
@@ -157,7 +157,7 @@ class _Beside:
 
 
 def _steps(training: Training) -> int:
-    return training.epochs * (train.digits(training.size).train_size // training.batch_size)
+    return training.epochs * (datasets.digits(training.size).train_size // training.batch_size)
 
 
 def _train_and_measure(
@@ -170,7 +170,7 @@ def _train_and_measure(
     return _evaluate(model, data, experiment)
 
 
-def _evaluate(model: nn.Module, data: train.Data, experiment: Experiment) -> list[AccuracyRow]:
+def _evaluate(model: nn.Module, data: datasets.Data, experiment: Experiment) -> list[AccuracyRow]:
     shifted = train.evaluate_shifted(model, data, experiment.bits, stored=experiment.stored_bits)
     anew = train.evaluate_requantized(model, data, experiment.bits)
     return [

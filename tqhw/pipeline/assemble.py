@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from tqhw.experiment import Experiment
 from tqhw.pipeline.hardware import Evaluated, own_bits
-from tqhw.scenario.methods import precisions
-from tqhw.scenario.results import (
+from tqhw.results import (
     COMPONENTS,
     QUANTIZER,
     AccuracyRow,
@@ -15,6 +14,7 @@ from tqhw.scenario.results import (
     Results,
     TrafficRow,
 )
+from tqhw.scenario.methods import precisions
 from tqhw.scenario.schedule import PJ_PER_MJ, amortised, follow
 from tqhw.scenario.states import best
 from tqhw.scenario.storage import Parameters, storage

@@ -9,11 +9,11 @@ from tqhw import architecture
 from tqhw.backends import Backend, Design, Found, Job, Search, Target
 from tqhw.errors import TqhwError
 from tqhw.experiment import Experiment
-from tqhw.pipeline.progress import Watcher
 from tqhw.scenario.extract import Machine, default_groups, layer_cost, weight_path
 from tqhw.scenario.methods import widths
 from tqhw.scenario.network import LayerCost, Network, NetworkLayer, Width
 from tqhw.spec import Invalid
+from tqhw.system.progress import Watcher
 from tqhw.workload import Layer, Workload
 
 _ACTIVATION_BITS = 8  # where the architecture has no parameter for it

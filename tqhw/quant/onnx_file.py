@@ -17,7 +17,6 @@ import torch
 from torch import nn
 
 from tqhw.errors import TqhwError
-from tqhw.files import write_bytes
 from tqhw.quant.bits import MAX_BITS, top_code
 from tqhw.quant.codes import fixed_bits, integer_codes
 from tqhw.quant.convert import revert
@@ -25,6 +24,7 @@ from tqhw.quant.layers import quantization_of, quantized_layers, weight_name
 from tqhw.quant.norm import SwitchableBatchNorm, norms_of
 from tqhw.quant.precision import set_bits
 from tqhw.quant.tensor import QuantizedTensor
+from tqhw.system.files import write_bytes
 
 _OPSET: Final = 18
 _NORM_TENSORS: Final = ("weight", "bias", "running_mean", "running_var")

@@ -15,7 +15,6 @@ from safetensors.torch import save as to_safetensors
 from torch import nn
 
 from tqhw.errors import TqhwError
-from tqhw.files import write_bytes
 from tqhw.quant.bits import MAX_BITS, check_bits
 from tqhw.quant.codes import fixed_bits, integer_codes
 from tqhw.quant.config import QuantConfig
@@ -25,6 +24,7 @@ from tqhw.quant.norm import SwitchableBatchNorm
 from tqhw.quant.planes import pack, unpack
 from tqhw.quant.rangefile import DTYPES, RangeFile, digest
 from tqhw.quant.tensor import QuantizedTensor
+from tqhw.system.files import write_bytes
 
 KIND: Final = "tqhw model"
 VERSION: Final = 1

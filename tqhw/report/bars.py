@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from tqhw.report import labels, style
-from tqhw.scenario.results import QUANTIZER, Results
+from tqhw.results import QUANTIZER, Results
 
 _BAR, _GAP = 0.78, 0.9  # width of a bar, space between two precisions; the bars stand 1 apart
 _INCHES_PER_BAR, _MARGIN = 0.155, 0.75

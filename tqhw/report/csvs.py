@@ -9,7 +9,7 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from tqhw.report.labels import NOT_MEASURED
-from tqhw.scenario.results import (
+from tqhw.results import (
     AccuracyRow,
     AmortisedRow,
     EnergyRow,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from tqhw.report import bars, lines, style
-from tqhw.scenario.results import Results
+from tqhw.results import Results
 
 
 @dataclass(frozen=True)

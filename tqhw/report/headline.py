@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tqhw.report import labels
 from tqhw.report.listings import accuracies, precisions
 from tqhw.report.table import Table, groups
-from tqhw.scenario.results import Ratio, Results
+from tqhw.results import Ratio, Results
 
 ANY = "any"
 _Rows = dict[tuple[str, str, str], dict[int, Ratio]]  # (quantity, scratchpads, state) -> bits -> ratio

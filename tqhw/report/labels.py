@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from tqhw.scenario.results import ARRAY, DRAM, GLB, NORMALIZATION, QUANTIZER
+from tqhw.results import ARRAY, DRAM, GLB, NORMALIZATION, QUANTIZER
 
 NOT_MEASURED = "not measured"
 

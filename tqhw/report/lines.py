@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLoca
 
 from tqhw.report import labels, style
 from tqhw.report.listings import accuracies, precisions
-from tqhw.scenario.results import Results
+from tqhw.results import Results
 
 _MARKERS: dict[str, dict[str, Any]] = {
     "truncquant": {"marker": "o", "zorder": 4},

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from tqhw.report import labels
 from tqhw.report.table import Table, groups
-from tqhw.scenario.results import COMPONENTS, QUANTIZER, LayerRow, Results
+from tqhw.results import COMPONENTS, QUANTIZER, LayerRow, Results
 
 DEFAULT_SCHEME = "truncquant"
 BEST = (

@@ -8,9 +8,9 @@ from pathlib import Path
 import rich.table
 
 from tqhw.errors import TqhwError
-from tqhw.files import read_text, write_bytes, write_text
 from tqhw.report import csvs, headline, listings
-from tqhw.scenario.results import Results, from_json
+from tqhw.results import Results, from_json
+from tqhw.system.files import read_text, write_bytes, write_text
 
 RESULTS = "results.json"
 

@@ -15,7 +15,7 @@ import tqhw
 from tqhw.report import headline, labels, listings
 from tqhw.report.figures import Picture
 from tqhw.report.table import Table
-from tqhw.scenario.results import Results
+from tqhw.results import Results
 
 _ID = re.compile(r'\b(id="|href="#|url\(#)')
 

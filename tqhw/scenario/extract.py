@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tqhw.errors import TqhwError
+from tqhw.results import ARRAY, DRAM, GLB
 from tqhw.scenario.memory import Flow, Port, WeightPath
 from tqhw.scenario.network import Cost, LayerCost
-from tqhw.scenario.results import ARRAY, DRAM, GLB
 from tqhw.spec import ERT, Hardware, Level, Stats
 
 WEIGHTS, DATA_SPACES = "Weights", ("Weights", "Inputs", "Outputs")

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tqhw.errors import TqhwError, unknown
+from tqhw.results import METHODS
 from tqhw.scenario.network import Width
-from tqhw.scenario.results import METHODS
 
 FLOAT_BITS = 32
 LAYOUTS = ("bitplane", "packed")

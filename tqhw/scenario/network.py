@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tqhw.errors import TqhwError
+from tqhw.results import COMPONENTS, DRAM, GLB
 from tqhw.scenario.memory import Flow, WeightPath
-from tqhw.scenario.results import COMPONENTS, DRAM, GLB
 
 
 @dataclass(frozen=True, order=True)

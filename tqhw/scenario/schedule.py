@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tqhw.errors import TqhwError
+from tqhw.results import AmortisedRow, ScheduleRow
 from tqhw.scenario.methods import Options
 from tqhw.scenario.network import Network
-from tqhw.scenario.results import AmortisedRow, ScheduleRow
 from tqhw.scenario.states import INITIAL, STEADY, SWITCHING, best_run
 
 PJ_PER_MJ = 1e9

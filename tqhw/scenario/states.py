@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tqhw.errors import unknown
+from tqhw.results import GLB, NORMALIZATION, QUANTIZER, STATES
 from tqhw.scenario.memory import Flow
 from tqhw.scenario.methods import FLOAT_BITS, Options, Plan, plans
 from tqhw.scenario.network import Cost, Network, NetworkLayer, Width, dram
-from tqhw.scenario.results import GLB, NORMALIZATION, QUANTIZER, STATES
 
 INITIAL, SWITCHING, STEADY = STATES
 

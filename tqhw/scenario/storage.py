@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tqhw.errors import unknown
+from tqhw.results import METHODS, StorageRow
 from tqhw.scenario.methods import FLOAT_BITS, Options
-from tqhw.scenario.results import METHODS, StorageRow
 
 FOLDED, TRAINED = 2, 4
 """Numbers per channel of a batch norm: scale and shift; or weight, bias, mean and variance as training left them."""

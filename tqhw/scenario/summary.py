@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from tqhw.results import Ratio
 from tqhw.scenario.methods import Options, precisions
 from tqhw.scenario.network import Cost, Network
-from tqhw.scenario.results import Ratio
 from tqhw.scenario.schedule import PJ_PER_MJ
 from tqhw.scenario.states import best
 from tqhw.scenario.storage import TRAINED, Parameters, storage

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from tqhw.errors import TqhwError
-from tqhw.files import read_text as read_text  # also for those who read documents by other ways than load()
-from tqhw.files import write_text as write_text
+from tqhw.system.files import read_text as read_text  # also for those who read documents by other ways than load()
+from tqhw.system.files import write_text as write_text
 
 if TYPE_CHECKING:
     from yaml import SafeDumper

@@ -1,14 +1,10 @@
-"""Data sets, joint training over the precisions, and accuracies measured on shifted integers."""
+"""Joint training over the precisions, and accuracies measured on shifted integers."""
 
 from tqhw.train.calibrate import recalibrate
 from tqhw.train.checkpoint import Checkpoints, EpochRecord, Extent, extent_of
-from tqhw.train.cifar import cifar10
 from tqhw.train.config import TrainConfig
-from tqhw.train.data import Augment, Batch, Data, TensorData
-from tqhw.train.digits import digits
 from tqhw.train.distributed import joined
 from tqhw.train.evaluate import Accuracy, evaluate_both, evaluate_requantized, evaluate_shifted
-from tqhw.train.folder import FolderData
 from tqhw.train.loop import Progress, TrainResult, train
 from tqhw.train.onnx_check import Agreement, compare_onnx
 from tqhw.train.recipe import Recipe, read_recipe
@@ -20,25 +16,18 @@ from tqhw.train.table import Cell, accuracy_table
 __all__ = [
     "Accuracy",
     "Agreement",
-    "Augment",
-    "Batch",
     "Cell",
     "Checkpoints",
-    "Data",
     "EpochRecord",
     "Extent",
-    "FolderData",
     "Progress",
     "Recipe",
-    "TensorData",
     "TrainConfig",
     "TrainResult",
     "accuracy_table",
     "check_seeds",
     "checkpoints_in",
-    "cifar10",
     "compare_onnx",
-    "digits",
     "evaluate_both",
     "evaluate_requantized",
     "evaluate_run",

@@ -7,10 +7,10 @@ from itertools import islice
 import torch
 from torch import nn
 
+from tqhw.datasets.base import Data
 from tqhw.errors import TqhwError
 from tqhw.quant import SwitchableBatchNorm, set_bits
 from tqhw.quant.norm import norms_of
-from tqhw.train.data import Data
 from tqhw.train.modes import evaluating
 from tqhw.train.reproducible import reproducible
 

@@ -9,6 +9,7 @@ from typing import Final, Literal
 import torch
 from torch import nn
 
+from tqhw.datasets.base import Data
 from tqhw.quant import (
     MAX_BITS,
     QuantizedTensor,
@@ -20,7 +21,6 @@ from tqhw.quant import (
     set_bits,
     shift_is_exact,
 )
-from tqhw.train.data import Data
 from tqhw.train.modes import evaluating
 from tqhw.train.reproducible import reproducible
 

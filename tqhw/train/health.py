@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from tqhw.datasets.base import Data
 from tqhw.errors import TqhwError
 from tqhw.models.registry import told
-from tqhw.train.data import Data
 from tqhw.train.modes import evaluating
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from tqhw.files import write_bytes, write_text
+from tqhw.system.files import write_bytes, write_text
 from tqhw.train.checkpoint import EpochRecord
 
 CSV_NAME: Final = "log.csv"

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from tqhw.datasets.base import Data
 from tqhw.errors import TqhwError
 from tqhw.quant import MAX_BITS, integer_codes, quantization_of, running_on_codes
-from tqhw.train.data import Data
 from tqhw.train.evaluate import logits_of
 
 TOLERANCE: Final = 1e-4

@@ -12,14 +12,14 @@ from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
 from tqhw import models
+from tqhw.datasets.base import Data
+from tqhw.datasets.cifar10 import cifar10
+from tqhw.datasets.digits import digits
+from tqhw.datasets.image_folder import FolderData
 from tqhw.errors import TqhwError, unknown
 from tqhw.quant import QuantConfig, check_precisions, convert
 from tqhw.train.checkpoint import load_weights
-from tqhw.train.cifar import cifar10
 from tqhw.train.config import TrainConfig
-from tqhw.train.data import Data
-from tqhw.train.digits import digits
-from tqhw.train.folder import FolderData
 from tqhw.train.methods import Method, method_named
 from tqhw.train.reproducible import reproducible
 

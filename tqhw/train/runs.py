@@ -9,13 +9,13 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from tqhw.datasets.base import Data
 from tqhw.errors import TqhwError
 from tqhw.models import MODELS
 from tqhw.quant import MAX_BITS, add_precision, check_precisions, save, save_onnx
 from tqhw.quant.tensorfile import read_header, read_tensors
 from tqhw.train.calibrate import recalibrate
 from tqhw.train.checkpoint import CHECKPOINT, KIND, VERSION, Checkpoints, EpochRecord, load_model
-from tqhw.train.data import Data
 from tqhw.train.evaluate import Accuracy, evaluate_both, evaluate_requantized
 from tqhw.train.loop import Progress, train
 from tqhw.train.recipe import Recipe, read_recipe

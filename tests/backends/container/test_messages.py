@@ -225,7 +225,7 @@ def test_tables_of_many_designs_come_from_one_container(tmp_path: Path, monkeypa
     body = f"""
 for argument; do case "$argument" in *:/run/tqhw:*) folder=${{argument%%:*}};; esac; done
 echo "$1" >> '{tmp_path}/calls'
-if [ "$1" = run ]; then exec '{sys.executable}' -m tqhw.backends.worker "$folder"; fi
+if [ "$1" = run ]; then exec '{sys.executable}' -m tqhw.backends.container.worker "$folder"; fi
 echo 4.3.1
 """
     engine(tmp_path, monkeypatch, body, "podman")

@@ -21,7 +21,7 @@ from tqhw.backends.container import Container, ContainerOptions, build_image
 from tqhw.backends.container.engines import Engine, find_engine
 from tqhw.backends.container.run import container_name, run_arguments
 from tqhw.backends.embedded import Embedded
-from tqhw.backends.random_mappings import random_mappings
+from tqhw.backends.reference.random_mappings import random_mappings
 from tqhw.backends.timeloop import Options
 from tqhw.errors import TqhwError
 from tqhw.spec import Stats

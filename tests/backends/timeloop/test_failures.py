@@ -8,8 +8,8 @@ import pytest
 
 from tests.backends.cases import DATA, REFERENCE, layer, reference_design
 from tqhw.backends.timeloop.failures import diagnoses, failure, invalid_mapping, nothing_found, tried_mappings
-from tqhw.backends.timeloop.process import Ended
 from tqhw.spec import Invalid, flatten, load_architecture
+from tqhw.system.programs import Ended
 
 HARDWARE = flatten(load_architecture(REFERENCE / "arch" / "eyeriss_like.yaml"))
 

@@ -9,17 +9,17 @@ import pytest
 
 from tests.backends.cases import REFERENCE, layer, reference_design, rendered_design
 from tqhw import engine
-from tqhw.backends.compare import compare
 from tqhw.backends.embedded import Embedded
 from tqhw.backends.protocol import Design, Found, Job, Search
-from tqhw.backends.record import UNFINISHED, record
+from tqhw.backends.reference.compare import compare
+from tqhw.backends.reference.record import UNFINISHED, record
 from tqhw.backends.timeloop import Options, Timeloop, front_end
 from tqhw.backends.timeloop.constraints import constraint_targets
 from tqhw.backends.timeloop.flatten import architecture_section
-from tqhw.backends.timeloop.process import Children
 from tqhw.engine.conformance import check_folder
 from tqhw.errors import TqhwError
 from tqhw.spec import BMM, CONV2D, Invalid, flatten, make_problem, parse_architecture, yamlio
+from tqhw.system.programs import Children
 
 pytestmark = [pytest.mark.timeloop, pytest.mark.usefixtures("timeloop_programs")]
 ARCHITECTURES = sorted(path.stem for path in (REFERENCE / "arch").glob("*.yaml"))
@@ -163,7 +163,7 @@ def test_our_flattening_is_the_front_ends(name: str) -> None:
 
 def test_a_whole_experiment_is_verified(tmp_path: Path) -> None:
     pytest.importorskip("torch")
-    from tqhw.backends.verify import read_run, verify
+    from tqhw.backends.reference.verify import read_run, verify
     from tqhw.experiment import Experiment
     from tqhw.run import run
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.backends.cases import DATA, MAPPER_PREFIX, REFERENCE, StandIns, layer, recorded_target
-from tests.backends.timeloop.test_process import alive, wait_for
+from tests.system.test_programs import alive, wait_for
 from tqhw.backends.protocol import Found, Job, Search
 from tqhw.backends.timeloop import Options, Timeloop
 from tqhw.backends.timeloop.runs import DONE, RunFolders

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tqhw.backends.container.engines import Engine, explain, find_engine
+from tqhw.backends.container.exchange import Request, read_answer, read_found, read_stats, read_target, write_request
 from tqhw.backends.container.image import DEFAULT_IMAGE
 from tqhw.backends.container.run import CANNOT_START, container_name, kill, run_container
-from tqhw.backends.exchange import Request, read_answer, read_found, read_stats, read_target, write_request
 from tqhw.backends.protocol import Design, Evaluation, Found, Job, Search, Target
 from tqhw.backends.timeloop.options import Options
 from tqhw.backends.timeloop.runs import hold

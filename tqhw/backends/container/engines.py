@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqhw.backends.ask import ask
 from tqhw.errors import TqhwError, unknown
+from tqhw.system.ask import ask
 
 ENGINES = ("docker", "podman")
 INSTALL = "install docker (https://docs.docker.com/engine/install) or podman (`sudo apt install podman`)"

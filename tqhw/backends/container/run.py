@@ -11,9 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tqhw.backends.container.engines import Engine
-from tqhw.backends.exchange import PROGRESS
-from tqhw.backends.timeloop.process import Ended
+from tqhw.backends.container.exchange import PROGRESS
 from tqhw.errors import TqhwError
+from tqhw.system.programs import Ended
 
 MOUNT = "/run/tqhw"
 PYTHON = "/opt/tqhw/bin/python"
@@ -60,7 +60,7 @@ def run_arguments(engine: Engine, image: str, folder: Path, name: str, memory_mb
         *("--env", f"NUMBA_CACHE_DIR={MOUNT}/numba"),
         *("--entrypoint", PYTHON),
         image,
-        *("-m", "tqhw.backends.worker", MOUNT),
+        *("-m", "tqhw.backends.container.worker", MOUNT),
     ]
 
 

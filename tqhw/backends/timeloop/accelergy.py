@@ -8,11 +8,11 @@ from typing import Any
 
 from tqhw.backends.protocol import Design, Target
 from tqhw.backends.timeloop.places import place_in
-from tqhw.backends.timeloop.process import Children, Ended
 from tqhw.backends.timeloop.runs import write_input
 from tqhw.errors import TqhwError
 from tqhw.spec import ART, ERT, load_art, load_ert, yamlio
 from tqhw.spec.tables import short_name
+from tqhw.system.programs import Children, Ended
 
 PREFIX = "timeloop."
 DUMMY = "dummy"  # the plug-in that answers 1 pJ for everything

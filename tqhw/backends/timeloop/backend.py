@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TypeVar
 
 import tqhw
-from tqhw.backends.compare import compare, verdict
 from tqhw.backends.protocol import Design, Evaluation, Found, Job, Search, Target
+from tqhw.backends.reference.compare import compare, verdict
 from tqhw.backends.timeloop.accelergy import read_tables, run_accelergy
 from tqhw.backends.timeloop.failures import (
     NOTHING_FOUND,
@@ -25,7 +25,6 @@ from tqhw.backends.timeloop.failures import (
 )
 from tqhw.backends.timeloop.options import Options
 from tqhw.backends.timeloop.probe import probe_model
-from tqhw.backends.timeloop.process import Children
 from tqhw.backends.timeloop.programs import ACCELERGY_FILES, Programs, check_accelergy, find_programs
 from tqhw.backends.timeloop.render import Renderer
 from tqhw.backends.timeloop.runs import RunFolders, run_key, write_input
@@ -36,6 +35,7 @@ from tqhw.mapper.space.mapspace import build_mapspace
 from tqhw.spec import Invalid, Problem, Stats, load_mapping
 from tqhw.spec import Mapping as LoopMapping
 from tqhw.spec.yamlio import read_text
+from tqhw.system.programs import Children
 
 _DIAGNOSTIC_TIMEOUT = 2000  # invalid mappings that are looked at to say why there is no valid one
 _DIAGNOSTIC_BUDGET_S = 120.0

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from tqhw.backends.protocol import Design
 from tqhw.backends.timeloop.places import place_in
-from tqhw.backends.timeloop.process import Ended
 from tqhw.errors import TqhwError
 from tqhw.spec import Hardware, Invalid, Problem, Reason
+from tqhw.system.programs import Ended
 
 NOTHING_FOUND = "no valid mappings found within search criteria"
 _UNMAPPED = re.compile(r"ERROR: couldn't map level (\S+): (.+)")

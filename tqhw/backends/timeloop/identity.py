@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tqhw.backends.ask import ask
-from tqhw.backends.timeloop.process import clean_environment, interpreter
 from tqhw.errors import TqhwError
 from tqhw.spec import yamlio
+from tqhw.system.ask import ask
+from tqhw.system.programs import clean_environment, interpreter
 
 _SYSTEM = ("/lib", "/usr/lib")  # another C library does not change what is counted
 _WRITTEN = ("__pycache__", "cacti_inputs_outputs")  # by Python, and by CACTI's plug-in while it runs

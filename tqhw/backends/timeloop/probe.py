@@ -13,13 +13,13 @@ from pathlib import Path
 from tqhw.backends.protocol import Design, Target
 from tqhw.backends.timeloop.accelergy import run_accelergy
 from tqhw.backends.timeloop.options import Options
-from tqhw.backends.timeloop.process import Children
 from tqhw.backends.timeloop.programs import SUPPORTED
 from tqhw.backends.timeloop.render import Renderer
 from tqhw.backends.timeloop.runs import scratch, write_input
 from tqhw.backends.timeloop.statistics import read_statistics
 from tqhw.errors import TqhwError
 from tqhw.spec import ART, CONV2D, ERT, Problem, Stats, flatten, make_problem, parse_architecture, parse_mapping, yamlio
+from tqhw.system.programs import Children
 
 LIMIT_S = 30.0  # of a run that takes about a second
 _ARCHITECTURE = """\

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tqhw import lock
-from tqhw.backends.timeloop.process import StoppedError
 from tqhw.errors import TqhwError
 from tqhw.spec.yamlio import write_text
+from tqhw.system import locks
+from tqhw.system.programs import StoppedError
 
 DONE, LOCK = "done.json", "lock"
 
@@ -112,7 +112,7 @@ class RunFolders:
 
 def hold(folder: Path) -> int | None:
     """Holds a run's folder as long as this process lives, by the file number to be closed; None where another does."""
-    return lock.hold(folder / LOCK)
+    return locks.hold(folder / LOCK)
 
 
 def _cannot_be_made(error: OSError, place: Path) -> TqhwError:

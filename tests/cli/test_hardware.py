@@ -1,0 +1,141 @@
+"""``tqhw map`` on input that cannot be right, and on a cache that cannot be used."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.files import CASES
+from tests.cli.test_app import refused, tqhw
+
+ARCH = CASES / "arch" / "two_level_array.yaml"
+ERT = CASES / "ert" / "two_level_array.ERT.yaml"
+BUFFER = "attributes: {row_bits: 16, rows: 256, banks: 1, width: 16, depth: 256, datawidth: 8}\n"
+DRAM = 'attributes: {type: "LPDDR4", row_bits: 64, width: 64, datawidth: 8}\n'
+PROBLEM = """\
+problem:
+  version: 0.4
+  shape:
+    name: matmul
+    dimensions: [M, K, N]
+    data_spaces:
+    - {name: Weights, projection: [[[M]], [[K]]]}
+    - {name: Inputs, projection: [[[K]], [[N]]]}
+    - {name: Outputs, projection: [[[M]], [[N]]], read_write: true}
+  instance: {M: 6, K: 4, N: 2}
+"""
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the mapping cache of a test lies."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "tqhw" / "mappings.sqlite"
+
+
+def arguments(folder: Path, arch: Path = ARCH) -> tuple[object, ...]:
+    problem = folder / "problem.yaml"
+    problem.write_text(PROBLEM)
+    return ("map", "--arch", arch, "--problem", problem, "--ert", ERT)
+
+
+def constrained(folder: Path, **constraints: str) -> tuple[object, ...]:
+    """The machine with constraints on its buffer, its DRAM, or both."""
+    text = ARCH.read_text()
+    for attributes, constraint in ((BUFFER, constraints.get("buffer")), (DRAM, constraints.get("dram"))):
+        assert attributes in text
+        if constraint is not None:
+            text = text.replace(attributes, f"{attributes}    constraints: {constraint}\n")
+    (folder / "arch.yaml").write_text(text)
+    return arguments(folder, folder / "arch.yaml")
+
+
+@pytest.mark.parametrize(
+    ("constraints", "message"),
+    [
+        ({"buffer": "{temporal: {factors: [M=4]}}"}, "factor M=4 does not divide M=6 (one of 1, 2, 3, 6"),
+        ({"buffer": "{temporal: {factors: [M<=2, M>=3]}}"}, "no factor of M=6 satisfies M<=2 and M>=3"),
+        ({"buffer": "{temporal: {factors: [M=2, M=3]}}"}, "the factor of M is given twice"),
+        (
+            {"buffer": "{temporal: {factors: [M=6], no_iteration_over_dataspaces: [Weights]}}"},
+            "factor M=6 contradicts no_iteration_over_dataspaces Weights",
+        ),
+        ({"buffer": "{dataspace: {keep: [Weights], bypass: [Weights]}}"}, "Weights is both kept and bypassed"),
+        ({"buffer": "{temporal: {permutation: [M, M]}}"}, "permutation M, M names a dimension twice"),
+        ({"buffer": "{temporal: {factors: [X=2]}}"}, "unknown dimension 'X' (known: M, K, N)"),
+        (
+            {"buffer": "{temporal: {factors: [M=6]}}", "dram": "{temporal: {factors: [M=3]}}"},
+            "no factors of M multiply to 6: the least allowed product is 18 (buffer: M=6, DRAM: M=3)",
+        ),
+    ],
+)
+def test_constraints_that_contradict_each_other_or_the_problem(
+    tmp_path: Path, constraints: dict[str, str], message: str
+) -> None:
+    assert message in refused(*constrained(tmp_path, **constraints))
+
+
+def test_an_architecture_without_storage(tmp_path: Path) -> None:
+    text = ARCH.read_text()
+    for name in ("DRAM", "buffer"):
+        begin = text.index(f"  - !Component\n    name: {name}\n")
+        text = text[:begin] + text[text.index("  - !Co", begin + 1) :]
+    (tmp_path / "bare.yaml").write_text(text)
+    assert "the architecture has no storage component" in refused(*arguments(tmp_path, tmp_path / "bare.yaml"))
+
+
+@pytest.mark.parametrize("budget", ["0", "-1", "nan"])
+def test_a_budget_that_leaves_no_time(tmp_path: Path, budget: str) -> None:
+    assert "leaves no time (give more than 0 seconds)" in refused(*arguments(tmp_path), "--budget", budget)
+
+
+def test_imperfect_factors_are_no_option(tmp_path: Path) -> None:
+    assert tqhw(*arguments(tmp_path), "--factors", "imperfect").exit_code == 2
+    assert "unknown key 'factors'" in refused("run", "--set", "search.factors=imperfect")
+
+
+def test_a_damaged_cache_is_done_without(tmp_path: Path, cache: Path) -> None:
+    cache.parent.mkdir(parents=True)
+    cache.write_bytes(b"no database at all " * 100)
+    found = tqhw(*arguments(tmp_path), "--json", "-")
+    assert found.exit_code == 0
+    assert found.stderr == (
+        f"tqhw: {cache}: the mapping cache cannot be read (file is not a database); going on without it\n"
+    )
+    assert json.loads(found.stdout)["proved_optimal"]
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path, cache: Path) -> None:
+    cache.parent.parent.write_text("a file where the folder should be")
+    found = tqhw(*arguments(tmp_path))
+    assert found.exit_code == 0
+    assert "the mapping cache cannot be written" in found.stderr
+
+
+def test_without_a_cache_nothing_is_kept(tmp_path: Path, cache: Path) -> None:
+    assert tqhw(*arguments(tmp_path), "--no-cache").exit_code == 0
+    assert not cache.exists()
+    assert tqhw(*arguments(tmp_path)).exit_code == 0
+    assert cache.exists()
+
+
+def test_the_bound_is_told(tmp_path: Path) -> None:
+    answer = json.loads(tqhw(*arguments(tmp_path), "--json", "-").stdout)
+    assert answer["lower_bound"] == answer["energy_pj"]
+    assert answer["gap"] == 0.0
+    assert "gap: 0.00%" in tqhw(*arguments(tmp_path)).stdout
+
+
+def test_a_search_that_finds_nothing_says_so_with_its_reasons(tmp_path: Path) -> None:
+    whole = "{dataspace: {keep: [Weights]}, temporal: {factors: [M=6, K=4, N=2]}}"
+    given = constrained(tmp_path, buffer=whole)
+    (tmp_path / "arch.yaml").write_text((tmp_path / "arch.yaml").read_text().replace("depth: 256", "depth: 4"))
+    found = tqhw(*given)
+    assert found.exit_code == 1, found.output
+    first, reason = found.stdout.splitlines()
+    assert first == "No mapping was found:"
+    assert "buffer" in reason
+    answer = json.loads(tqhw(*given, "--json", "-").stdout)
+    assert [found["message"] for found in answer["reasons"]] == [reason.strip()]

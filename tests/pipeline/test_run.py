@@ -1,0 +1,204 @@
+"""A whole run on a small network: what it finds, what it writes, and that it finds the same again."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+
+from typer.testing import CliRunner
+
+from tqhw import engine, report
+from tqhw.cli import app
+from tqhw.experiment import Experiment
+from tqhw.results import Results
+from tqhw.run import default_experiment, run
+from tqhw.spec import flatten, load_architecture, load_ert, load_mapping, load_problem
+from tqhw.system.progress import Tick
+
+TINY: dict[str, Any] = {
+    "name": "tiny",
+    "model": {"name": "tests.pipeline.tiny:net", "input": [1, 1, 8, 8]},
+    "bits": [2, 8],
+    "quantization": {"first": None},
+    "spad_models": ["smartbuffer_rf", "sram"],
+    "training": {"size": 8, "epochs": 1, "threads": 1},
+    "scenario": {"schedule": [8, {"bits": 2, "inferences": 5}], "inferences_per_switch": [1, 10]},
+}
+
+
+class Stages:
+    """Remembers what was watched."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, int] = {}
+
+    @contextmanager
+    def __call__(self, stage: str, total: int) -> Iterator[Tick]:
+        self.seen[stage] = 0
+
+        def tick(done: int | None = None) -> None:
+            self.seen[stage] = self.seen[stage] + 1 if done is None else done
+
+        yield tick
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Results, Path, Stages]:
+    out, stages = tmp_path_factory.mktemp("run") / "out", Stages()
+    results = run(Experiment.model_validate(TINY), out, watch=stages, command=["tqhw", "run"])
+    return results, out, stages
+
+
+def document(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "results.json").read_text())
+    return found
+
+
+def test_the_files_hold_the_results(ran: tuple[Results, Path, Stages]) -> None:
+    results, out, _ = ran
+    assert report.load(out) == results
+    assert {"report.html", "results.json", "README.txt", "files.json"} <= {f.name for f in out.iterdir()}
+
+
+def test_accuracies_are_those_of_shifted_integers(ran: tuple[Results, Path, Stages]) -> None:
+    rows = {(row.scheme, row.bits, row.weights): row for row in ran[0].accuracy}
+    assert set(rows) == {
+        (s, b, w) for s in ("truncquant", "dorefa") for b in (2, 8) for w in ("shifted", "requantized")
+    }
+    assert all(rows["truncquant", b, "shifted"].verified for b in (2, 8))
+    assert not rows["dorefa", 2, "shifted"].verified
+    assert all(row.samples == 450 and row.top1 is not None for row in rows.values())
+
+
+def test_every_state_of_every_method_has_its_energy_and_traffic(ran: tuple[Results, Path, Stages]) -> None:
+    results = ran[0]
+    keys = {(row.method, row.bits, row.state) for row in results.energy}
+    assert keys == {(row.method, row.bits, row.state) for row in results.traffic}
+    assert len(keys) == 3 * (3 * 2 + 1)  # fixed runs at the stored bits alone
+    totals: dict[tuple[str, int, str], float] = {}
+    for row in results.energy:
+        key = (row.method, row.bits, row.state)
+        totals[key] = totals.get(key, 0.0) + row.energy_mj
+    assert totals["truncquant", 2, "steady"] < totals["truncquant", 8, "steady"] == totals["fixed", 8, "steady"]
+    assert totals["any_precision", 2, "precision_switching"] > totals["truncquant", 2, "precision_switching"]
+    assert totals["any_precision", 2, "steady"] == totals["truncquant", 2, "steady"]
+
+
+def test_the_steady_traffic_is_that_of_the_layers(ran: tuple[Results, Path, Stages]) -> None:
+    """Two FP32 numbers for each of 12 norm channels at a switch; weights as the mappings deliver them."""
+    results = ran[0]
+    bits = {
+        (row.state, row.dataspace): row.dram_bits
+        for row in results.traffic
+        if (row.method, row.bits) == ("truncquant", 2)
+    }
+    assert bits["precision_switching", "Normalization"] == 2 * 12 * 32
+    expected = 0
+    for layer in results.layers:
+        width = 32 if layer.bits == 32 else 2
+        (one,) = (
+            e
+            for e in layer.evaluations
+            if (e.weight_bits, e.fetch_bits, e.spad_model) == (width, width, "smartbuffer_rf")
+        )
+        expected += one.dram_bits["Weights"] * layer.count
+    assert bits["steady", "Weights"] == expected
+
+
+def test_headlines_are_given_for_every_scratchpad_model(ran: tuple[Results, Path, Stages]) -> None:
+    rows = [row for row in ran[0].summary if row.quantity == "energy"]
+    assert {row.spad_model for row in rows} == {"smartbuffer_rf", "sram"}
+    for row in ran[0].summary:
+        assert row.value == pytest.approx(row.numerator_value / row.denominator_value)
+
+
+def test_schedule_and_amortised_curve(ran: tuple[Results, Path, Stages]) -> None:
+    results = ran[0]
+    assert [(r.step, r.bits, r.inferences) for r in results.schedule if r.method == "truncquant"] == [
+        (1, 8, 1),
+        (2, 2, 5),
+    ]
+    assert {(r.method, r.inferences) for r in results.amortised} >= {("any_precision", 1), ("fixed", 10)}
+
+
+def test_what_was_written_gives_the_numbers_again(ran: tuple[Results, Path, Stages]) -> None:
+    """The written architecture, ERT, problem and mapping, evaluated afresh, give the energy in the results."""
+    results, out, _ = ran
+    files = [layer["file"] for layer in json.loads((out / "problems/summary.json").read_text())["layers"]]
+    checked = 0
+    for layer, file in zip(results.layers, files, strict=True):
+        for one in layer.evaluations:
+            folder = out / one.files
+            stats = engine.evaluate(
+                load_problem(out / "problems" / file),
+                flatten(load_architecture(folder / "architecture.yaml")),
+                load_ert(folder / "ERT.yaml"),
+                load_mapping(folder / "mappings" / file),
+            )
+            assert stats.valid
+            assert stats.energy_pj == pytest.approx(one.energy_pj, rel=1e-9)
+            checked += 1
+    assert checked == sum(len(layer.evaluations) for layer in results.layers) >= 3 * 2
+
+
+def test_tables_of_energies_are_watched(ran: tuple[Results, Path, Stages]) -> None:
+    results, _, stages = ran
+    made = len({one.files for layer in results.layers for one in layer.evaluations})
+    (told,) = (n for stage, n in stages.seen.items() if re.fullmatch(rf"tables of {made} architectures", stage))
+    assert told == made
+
+
+def test_a_second_run_finds_the_same_and_trains_nothing(ran: tuple[Results, Path, Stages]) -> None:
+    _, out, first = ran
+    before, stages = document(out), Stages()
+    run(Experiment.model_validate(TINY), out, watch=stages)
+    after = document(out)
+    assert {**before, "provenance": None} == {**after, "provenance": None}
+    assert (first.seen["training, truncquant"], stages.seen["training, truncquant"]) == (10, 0)
+    assert stages.seen["mapping 3 layers"] == first.seen["mapping 3 layers"] > 0
+
+
+def test_a_changed_experiment_trains_anew_where_it_must(ran: tuple[Results, Path, Stages]) -> None:
+    _, out, _ = ran
+    stages = Stages()
+    changed = {**TINY, "seed": 1, "training": {**TINY["training"], "schemes": ["truncquant"]}}
+    run(Experiment.model_validate(changed), out, watch=stages)
+    assert stages.seen["training, truncquant"] == 10
+    run(Experiment.model_validate(TINY), out)  # as the fixture left it
+
+
+def test_without_training_accuracies_are_not_measured() -> None:
+    found = run(Experiment.model_validate({**TINY, "training": None, "methods": ["truncquant"], "bits": [8]}))
+    assert [(row.top1, row.samples, row.verified) for row in found.accuracy] == [(None, 0, False)]
+    assert found.summary == tuple(row for row in found.summary if row.quantity == "storage")
+
+
+@pytest.mark.parametrize("name", ["quickstart", "paper", "paper_mobilenetv2"])
+def test_the_packaged_experiments_are_valid(name: str) -> None:
+    from tqhw import experiment
+
+    found = experiment.load(default_experiment().with_name(f"{name}.yaml"))
+    assert (found.training is None) == name.startswith("paper")
+
+
+def test_the_command_prints_the_tables_and_says_where_the_rest_is(tmp_path: Path) -> None:
+    path, out = tmp_path / "e.yaml", tmp_path / "out"
+    path.write_text(json.dumps({**TINY, "training": None, "bits": [2]}))
+    found = CliRunner().invoke(app, ["run", str(path), "--out", str(out), "--jobs", "1"])
+    assert found.exit_code == 0, found.output
+    for table in ("Energy in mJ", "DRAM traffic", "Storage", "Headline ratios"):
+        assert table in found.stdout
+    assert "not measured" in found.stdout
+    assert f"Everything is in {out}" in " ".join(found.stdout.split())
+    again = CliRunner().invoke(app, ["report", str(out), "--no-figures", "--out", str(tmp_path / "again")])
+    assert again.exit_code == 0
+    assert document(tmp_path / "again") == document(out)
+    assert CliRunner().invoke(app, ["report", str(tmp_path)]).exit_code == 2

@@ -1,0 +1,83 @@
+"""results.json and back."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tqhw.errors import TqhwError
+from tqhw.results import (
+    AccuracyRow,
+    AmortisedRow,
+    EnergyRow,
+    LayerEvaluation,
+    LayerRow,
+    Ratio,
+    Results,
+    ScheduleRow,
+    StorageRow,
+    TrafficRow,
+    from_json,
+)
+
+RESULTS = Results(
+    experiment={"name": "x", "bits": [2, 8]},
+    accuracy=(AccuracyRow("truncquant", 2, "shifted", 97.5, 450, True), AccuracyRow("x", 8, "shifted", None, 0, False)),
+    energy=(EnergyRow("truncquant", 2, "steady", "DRAM", 0.25),),
+    traffic=(TrafficRow("truncquant", 2, "steady", "Weights", 128, 4),),
+    storage=(StorageRow("truncquant", (2, 8), 1.5, {"codes": 1.0, "batch_norm": 0.5}),),
+    amortised=(AmortisedRow("truncquant", 2, 10, 0.1, 12.5),),
+    schedule=(ScheduleRow("truncquant", 1, 8, 3, "initial_loading", 1.0, 64, 1.0),),
+    layers=(
+        LayerRow(
+            "conv1",
+            ("conv1", "conv2"),
+            2,
+            "conv2d",
+            {"C": 3},
+            27,
+            27,
+            None,
+            (LayerEvaluation(2, 2, "sram", 1.0, 9, 0.5, True, {"DRAM": 1.0}, {"Weights": 54}, "hardware/w2"),),
+        ),
+    ),
+    summary=(Ratio("energy", "steady", 2, None, "a", "b", 2.0, 1.0, "mJ", 2.0, 3.2, "note"),),
+    notes=("interpolated",),
+    provenance={"seed": 0},
+)
+
+
+def test_results_survive_json() -> None:
+    text = json.dumps(RESULTS.as_json())
+    assert from_json(json.loads(text)) == RESULTS
+    assert list(json.loads(text))[:2] == ["schema_version", "experiment"]
+
+
+def test_another_schema_version_is_refused() -> None:
+    with pytest.raises(TqhwError, match=r"old\.json: schema_version is 99, this tqhw reads 1"):
+        from_json({**RESULTS.as_json(), "schema_version": 99}, "old.json")
+
+
+@pytest.mark.parametrize(
+    ("rows", "key", "value", "message"),
+    [
+        ("energy", "energy_mj", "much", "energy_mj of EnergyRow is 'much'"),
+        ("energy", "energy_mj", None, "energy_mj of EnergyRow is None"),
+        ("accuracy", "verified", 1, "verified of AccuracyRow is 1"),
+        ("accuracy", "bits", True, "bits of AccuracyRow is True"),
+        ("accuracy", "top1", "high", "top1 of AccuracyRow is 'high'"),
+        ("summary", "quantity", 3, "quantity of Ratio is 3"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_named(rows: str, key: str, value: object, message: str) -> None:
+    document = json.loads(json.dumps(RESULTS.as_json()))
+    document[rows][0][key] = value
+    with pytest.raises(TqhwError, match=f"not a results file of tqhw: {message}"):
+        from_json(document)
+
+
+@pytest.mark.parametrize("broken", [[], {"schema_version": 1}, {**RESULTS.as_json(), "energy": [{"method": "x"}]}])
+def test_what_is_no_results_file_is_refused(broken: object) -> None:
+    with pytest.raises(TqhwError, match=r"run the experiment again"):
+        from_json(broken)

@@ -1,0 +1,1 @@
+"""What real Timeloop says, beside what the embedded engine says: recorded, compared, derived again."""

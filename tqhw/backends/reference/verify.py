@@ -1,0 +1,200 @@
+"""An embedded run, derived again by the real Timeloop: every table and every mapping."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from tqhw import engine
+from tqhw.backends.protocol import Backend, Design, Evaluation, Target
+from tqhw.backends.reference.compare import Comparison, Difference, agree, comparisons, fields, verdict
+from tqhw.errors import TqhwError
+from tqhw.spec import (
+    Invalid,
+    Mapping,
+    Problem,
+    Stats,
+    flatten,
+    load_architecture,
+    load_art,
+    load_ert,
+    load_mapping,
+    load_problem,
+)
+from tqhw.spec.yamlio import read_text
+
+
+@runtime_checkable
+class Reference(Backend, Protocol):
+    """A backend that evaluates many mappings at once."""
+
+    def evaluate_all(
+        self, evaluations: Sequence[Evaluation], done: Callable[[int], None] | None = None
+    ) -> list[Stats | Invalid]: ...
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The outcome: how much was compared, and every difference."""
+
+    architectures: int
+    mappings: int
+    values: int
+    differences: tuple[Difference, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "architectures": self.architectures,
+            "mappings": self.mappings,
+            "values_compared": self.values,
+            "differences": [vars(difference) for difference in self.differences],
+        }
+
+
+@dataclass(frozen=True)
+class Written:
+    """One architecture of a results folder: its design, the tables that were used, its mappings by layer."""
+
+    folder: str
+    target: Target
+    evaluations: tuple[tuple[str, Problem, Mapping], ...]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A results folder: what the run wrote, and what results.json says of every mapping, by its name in ``Written``."""
+
+    architectures: tuple[Written, ...]
+    reported: dict[str, list[dict[str, Any]]]
+
+    @property
+    def mappings(self) -> int:
+        return sum(len(one.evaluations) for one in self.architectures)
+
+
+def read_run(results: Path) -> Run:
+    """Reads what a run left. Raises TqhwError for a folder of something else, and for one that is not whole."""
+    if not results.is_dir():
+        raise TqhwError("no such folder", place=str(results), lever="name the results folder of a finished run")
+    places = sorted(path.parent for path in (results / "hardware").glob("**/architecture.yaml"))
+    if not places:
+        raise TqhwError(
+            "there is no hardware/*/architecture.yaml in it",
+            place=str(results),
+            lever="name the results folder of a finished run",
+        )
+    architectures = tuple(_written(results, place) for place in places)
+    _check_complete(results)
+    reported: dict[str, list[dict[str, Any]]] = {}
+    for where, said in _reported(results):
+        reported.setdefault(where, []).append(said)
+    return Run(architectures, reported)
+
+
+def _written(results: Path, place: Path) -> Written:
+    architecture = load_architecture(place / "architecture.yaml", place.name)
+    own = place / "components_own.yaml"
+    design = Design(
+        str(place.relative_to(results)),
+        architecture,
+        flatten(architecture),
+        read_text(place / "architecture.yaml"),
+        read_text(own) if own.is_file() else "",
+    )
+    evaluations = tuple(
+        (f"{design.name}, {file.stem}", load_problem(results / "problems" / file.name), load_mapping(file))
+        for file in sorted((place / "mappings").glob("*.yaml"))
+    )
+    return Written(design.name, Target(design, load_ert(place / "ERT.yaml"), load_art(place / "ART.yaml")), evaluations)
+
+
+def _check_complete(results: Path) -> None:
+    """Raises TqhwError where files are missing that the run had written."""
+    lever = "verify the whole folder of a finished run, as the run left it"
+    names = _document(results / "files.json")
+    if not isinstance(names, list):
+        raise TqhwError("not what a run writes: no list", place=str(results / "files.json"), lever=lever)
+    missing = [name for name in names if not (results / str(name)).exists()]
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise TqhwError(f"{missing[0]}{more} of files.json missing", place=str(results), lever=lever)
+
+
+def _reported(results: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(rendering and layer as in :class:`Written`, what results.json says of it).
+
+    The energies of `packing: ideal` are left out: they are no program's.
+    """
+    document, layers = _document(results / "results.json"), _document(results / "problems" / "summary.json")
+    try:
+        ideal = document["experiment"]["architecture"].get("params", {}).get("packing") == "ideal"
+        for layer, problem in zip(document["layers"], layers["layers"], strict=True):
+            for one in layer["evaluations"]:
+                said = {name: one[name] for name in ("energy_pj", "cycles", "utilization")}
+                if ideal:
+                    del said["energy_pj"]
+                yield f"{one['files']}, {Path(problem['file']).stem}", said
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise TqhwError(
+            f"not what a run writes: {error}",
+            place=str(results / "results.json"),
+            lever="verify the folder of a finished run, as the run left it",
+        ) from None
+
+
+def _document(path: Path) -> Any:
+    try:
+        return json.loads(read_text(path))
+    except ValueError as error:
+        raise TqhwError(f"no JSON: {error}", place=str(path), lever="verify the folder of a finished run") from None
+
+
+def verify(run: Run, reference: Reference, done: Callable[[int], None] | None = None) -> Verification:
+    """Derives everything anew with ``reference`` and compares; ``done`` is called after every table and mapping.
+
+    Tables are Accelergy's own of each architecture; mappings are evaluated with the tables that were used, by this
+    engine and by ``reference``, and both are held against what the run reported. A mapping that does not fit is a
+    difference, even where both say so: the run had it.
+    """
+    reference.versions()
+    compared = list(_comparisons(run, reference, done))
+    differences = tuple(difference for same, difference in compared if not same)
+    return Verification(len(run.architectures), run.mappings, len(compared), differences)
+
+
+def _comparisons(run: Run, reference: Reference, done: Callable[[int], None] | None) -> Iterator[Comparison]:
+    unseen = dict(run.reported)
+    tables = reference.targets([one.target.design for one in run.architectures], done)
+    for one, theirs in zip(run.architectures, tables, strict=True):
+        yield from _tables(one.folder, one.target, theirs)
+        evaluations = [(problem, one.target, mapping) for _, problem, mapping in one.evaluations]
+        answers = reference.evaluate_all(evaluations, done)
+        for (where, problem, mapping), answer in zip(one.evaluations, answers, strict=True):
+            said = unseen.pop(where, [])
+            if not said:
+                yield False, Difference(where, "", "", "mapping", "in its folder", "not in results.json")
+            ours = engine.evaluate(problem, one.target.hardware, one.target.ert, mapping)
+            if isinstance(ours, Invalid) and isinstance(answer, Invalid):
+                yield False, Difference(where, "", "", "valid", "in the results", verdict(answer))
+                continue
+            yield from comparisons(where, ours, answer)
+            if isinstance(answer, Stats):
+                for values in said:
+                    yield from fields(f"{where}, results.json", "", "", values, vars(answer))
+    for where in unseen:
+        yield False, Difference(where, "", "", "mapping", "in results.json", "not in its folder")
+
+
+def _tables(where: str, ours: Target, theirs: Target) -> Iterator[Comparison]:
+    """Every energy and area."""
+    for name in sorted({*ours.ert.energies, *theirs.ert.energies}):
+        mine, other = ours.ert.energies.get(name, {}), theirs.ert.energies.get(name, {})
+        for action in sorted({*mine, *other}):
+            values = mine.get(action), other.get(action)
+            yield agree(*values), Difference(where, name, "", f"pJ of a {action}", *values)
+    for name in sorted({*ours.art.areas, *theirs.art.areas}):
+        areas = ours.art.areas.get(name), theirs.art.areas.get(name)
+        yield agree(*areas), Difference(where, name, "", "um^2", *areas)

@@ -1,0 +1,5 @@
+"""``python -m tqhw.cli`` is ``tqhw``."""
+
+from tqhw.cli import main
+
+main()

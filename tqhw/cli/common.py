@@ -1,0 +1,83 @@
+"""What all commands share: errors become one line and an exit code, JSON goes to a file or to stdout."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import typer
+
+from tqhw.errors import TqhwError
+from tqhw.system import signals
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+NO, BAD_INPUT = 1, 2
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def say(message: str) -> None:
+    """One line on stderr, where there is one: the exit code is the same without a reader."""
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):
+            sys.stderr.write(f"tqhw: {message}\n")
+            sys.stderr.flush()
+
+
+def guarded(command: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Turns what a user can mend, and Ctrl-C or another signal to end, into one line and an exit code."""
+
+    @functools.wraps(command)
+    def wrapped(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        try:
+            return command(*args, **kwargs)
+        except TqhwError as error:
+            say(str(error))
+            raise typer.Exit(BAD_INPUT) from None
+        except KeyboardInterrupt as stop:
+            say("interrupted; what was finished is kept, earlier results are untouched")
+            raise typer.Exit(signals.exit_code(stop)) from None
+
+    return wrapped
+
+
+def write_json(document: Mapping[str, Any], target: str) -> None:
+    """Writes ``document`` to a file, or to stdout where ``target`` is ``-``."""
+    from tqhw.system.files import write_text
+
+    text = json.dumps(document, indent=1) + "\n"
+    if target == "-":
+        sys.stdout.write(text)
+    else:
+        write_text(target, text)
+
+
+def console(stderr: bool = False) -> Console:
+    """A console that does not squeeze tables where nobody watches."""
+    from rich.console import Console
+
+    found = Console(stderr=stderr)
+    return found if found.is_terminal else Console(stderr=stderr, width=140)
+
+
+def parameters(given: Sequence[str]) -> dict[str, str]:
+    """``name=value`` settings of an architecture; their types are its own business."""
+    result = {}
+    for item in given:
+        name, equals, value = item.partition("=")
+        if not equals or not name.strip():
+            raise TqhwError(f"'{item}' is not name=value", place="--param", lever="for example --param weight_bits=2")
+        result[name.strip()] = value.strip()
+    return result
+
+
+def processors() -> int:
+    """The processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

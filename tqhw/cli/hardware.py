@@ -1,0 +1,237 @@
+"""``tqhw evaluate``, ``map`` and ``conformance``: single problems on an architecture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tqhw.cli.common import BAD_INPUT, NO, console, guarded, parameters, say, write_json
+
+if TYPE_CHECKING:
+    from tqhw.backends import Backend, Target
+    from tqhw.spec import Invalid, Stats
+
+Arch = Annotated[str, typer.Option(help="A rendered YAML, a template folder, or the name of one in arch/.")]
+Params = Annotated[list[str] | None, typer.Option("--param", metavar="NAME=VALUE", help="A parameter of the template.")]
+ProblemFile = Annotated[Path, typer.Option(help="A Timeloop v0.4 problem.")]
+ErtFile = Annotated[Path | None, typer.Option(help="Energies; without it, from the engine's own tables.")]
+ArtFile = Annotated[Path | None, typer.Option(help="Areas; with it, the area is reported too.")]
+Json = Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Writes the statistics as JSON.")]
+Engine = Annotated[str, typer.Option(help="The engine: embedded, timeloop or container.")]
+
+
+@guarded
+def evaluate(
+    arch: Arch,
+    problem: ProblemFile,
+    mapping: Annotated[Path, typer.Option(help="A Timeloop v0.4 mapping.")],
+    ert: ErtFile = None,
+    art: ArtFile = None,
+    param: Params = None,
+    json: Json = None,
+    backend: Engine = "embedded",
+) -> None:
+    """Evaluates one mapping: counts, cycles and energy. Exit code 1 where the mapping is invalid.
+
+    A mapping whose factors do not multiply to the problem's bounds is none of this problem: exit code 2.
+    """
+    from tqhw.spec import Invalid, load_mapping, load_problem
+
+    layer, loops = load_problem(problem), load_mapping(mapping)
+    engine, target = _target(backend, arch, param, ert, art)
+    stats = engine.evaluate(layer, target, loops)
+    if isinstance(stats, Invalid) and any(reason.rule == "factors" for reason in stats.reasons):
+        if json is not None:
+            write_json(stats.as_json(), json)
+        say(f"{mapping}: {'; '.join(reason.message for reason in stats.reasons)}")
+        raise typer.Exit(BAD_INPUT)
+    _answer(stats, json, _area(target, art))
+
+
+@guarded
+def search(
+    arch: Arch,
+    problem: ProblemFile,
+    ert: ErtFile = None,
+    art: ArtFile = None,
+    param: Params = None,
+    objective: Annotated[str, typer.Option(help="energy, edp or latency.")] = "energy",
+    budget: Annotated[float | None, typer.Option(help="Seconds after which the best so far is the answer.")] = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Searches anew, and keeps nothing.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Writes the mapping, as `tqhw evaluate --mapping` reads it.")] = None,
+    json: Json = None,
+    backend: Engine = "embedded",
+) -> None:
+    """Finds the best mapping of a problem. Exit code 1 where there is none."""
+    from tqhw.backends import OBJECTIVES, Job, Search
+    from tqhw.errors import unknown
+    from tqhw.spec import Invalid, directives, dump_mapping, load_problem
+    from tqhw.system.files import write_text
+
+    wanted = next((name for name in OBJECTIVES if name == objective), None)
+    if wanted is None:
+        raise unknown("objective", objective, OBJECTIVES, "--objective")
+    layer = load_problem(problem)
+    engine, target = _target(backend, arch, param, ert, art)
+    (found,) = engine.search([Job(layer, target)], Search(wanted, budget, cache=not no_cache))
+    if isinstance(found, Invalid):
+        _answer(found, json, {}, refusal="No mapping was found:")
+        return
+    more = {
+        "mapping": directives(found.mapping, layer.shape.dimensions),
+        "proved_optimal": found.proved_optimal,
+        "evaluated": found.evaluated,
+        "seconds": found.seconds,
+        "lower_bound": found.lower_bound,
+        "gap": found.gap,
+    }
+    for warning in found.warnings:
+        say(warning)
+    _answer(found.stats, json, {**_area(target, art), **more})
+    text = dump_mapping(found.mapping, layer.shape.dimensions)
+    if out is not None:
+        write_text(out, text)
+    elif json != "-":
+        console().print(text, markup=False, highlight=False)
+
+
+@guarded
+def conformance(
+    folder: Annotated[
+        Path | None, typer.Argument(help="A folder with arch/, ert/ and cases/, recorded with Timeloop.")
+    ] = None,
+    json: Json = None,
+    record: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Records such a folder first: random mappings, by --backend.")
+    ] = None,
+    backend: Annotated[str | None, typer.Option(help="Records with this engine: timeloop, the one that can.")] = None,
+    arch: Annotated[str | None, typer.Option(help="Records on this architecture, as --arch elsewhere.")] = None,
+    param: Params = None,
+    problem: Annotated[list[Path] | None, typer.Option(help="Records mappings of this problem; repeatable.")] = None,
+    cases: Annotated[
+        int | None, typer.Option(min=1, help="Cases to record, 50 unless said; one in five is an invalid mapping.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of the random mappings, 0 unless said.")] = None,
+) -> None:
+    """Checks the engine against recorded Timeloop runs. Exit code 1 unless every case agrees."""
+    from tqhw.engine.conformance import check_folder
+    from tqhw.errors import TqhwError
+    from tqhw.system.progress import bars
+
+    if (folder is None) == (record is None):
+        raise TqhwError("name one folder", place="conformance", lever="one to check, or --record and a new one")
+    if record is not None:
+        from tqhw.cli.reference import record_folder
+
+        params = parameters(param or [])
+        record_folder(record, backend or "timeloop", arch, params, problem or [], cases or 50, seed or 0)
+        folder = record
+    else:
+        given = {"backend": backend, "arch": arch, "param": param, "problem": problem, "cases": cases, "seed": seed}
+        for name, value in given.items():
+            if value is not None:
+                lever = "leave it out, or record with --record DIR in place of a folder"
+                raise TqhwError("nothing is recorded here", place=f"conformance --{name}", lever=lever)
+    assert folder is not None
+    files = len(list((folder / "cases").glob("*.jsonl"))) if folder.is_dir() else 0
+    with bars(console(stderr=True))("conformance", files) as tick:
+        found = check_folder(folder, lambda name, cases: tick())
+    if json is not None:
+        write_json(found.as_json(), json)
+    if json != "-":
+        screen = console()
+        for difference in found.differences:
+            screen.print(
+                f"{difference.case}: {difference.field} is {difference.ours}, recorded {difference.theirs}",
+                markup=False,
+            )
+        failed = len({difference.case for difference in found.differences})
+        screen.print(f"{found.cases - failed} of {found.cases} cases agree", highlight=False)
+    if found.differences:
+        raise typer.Exit(NO)
+
+
+def _target(
+    backend: str, arch: str, param: list[str] | None, ert: Path | None, art: Path | None
+) -> tuple[Backend, Target]:
+    from dataclasses import replace
+
+    from tqhw import architecture
+    from tqhw.backends import Design, Target
+    from tqhw.backends import backend as backend_named
+    from tqhw.spec import ART, load_art, load_ert
+
+    engine = backend_named(backend)
+    found = architecture.load(arch, parameters(param or []))
+    design = Design(found.name, found.architecture, found.hardware, found.text, found.components_text)
+    areas = ART({}) if art is None else load_art(art)
+    if ert is not None:
+        return engine, Target(design, load_ert(ert), areas)
+    target = engine.target(design)
+    return engine, target if art is None else replace(target, art=areas)
+
+
+def _area(target: Target, art: Path | None) -> dict[str, Any]:
+    """The area of all instances, where an ART was given."""
+    from tqhw.errors import unknown
+
+    if art is None:
+        return {}
+    names = [*(level.name for level in target.hardware.levels if level.kind == "storage"), target.hardware.compute.name]
+    for name in names:
+        if name not in target.art.areas:
+            raise unknown("component in the ART", name, target.art.areas, str(art))
+    return {"area_um2": sum(target.art.areas[name] * target.hardware.instances(name) for name in names)}
+
+
+def _answer(
+    stats: Stats | Invalid, json: str | None, more: dict[str, Any], refusal: str = "The mapping is invalid:"
+) -> None:
+    from tqhw.spec import Invalid
+
+    if json is not None:
+        write_json({**stats.as_json(), **(more if stats.valid else {})}, json)
+    if json != "-":
+        _show(stats, more, refusal)
+    if isinstance(stats, Invalid):
+        raise typer.Exit(NO)
+
+
+def _show(stats: Stats | Invalid, more: dict[str, Any], refusal: str) -> None:
+    from rich.table import Table
+
+    from tqhw.spec import Invalid
+
+    screen = console()
+    if isinstance(stats, Invalid):
+        screen.print(refusal, highlight=False)
+        for reason in stats.reasons:
+            screen.print(f"  {reason.message}", markup=False, highlight=False, soft_wrap=True)
+        return
+    table = Table("level", "data space", "instances", "tile words", "reads", "fills", "updates", "pJ")
+    for name, level in stats.levels.items():
+        if level.kind == "compute":
+            table.add_row(name, "", str(level.instances), "", "", "", "", f"{level.energy_pj:,.1f}")
+        for space, found in level.dataspaces.items():
+            counts = (found.utilized_instances, found.tile_words, found.reads, found.fills, found.updates)
+            table.add_row(name, space, *(f"{count:,}" for count in counts), f"{found.energy_pj:,.1f}")
+    screen.print(table)
+    leakage = sum(level.leakage_pj for level in stats.levels.values())
+    screen.print(
+        f"{stats.energy_pj:,.1f} pJ (leakage {leakage:,.1f}), {stats.cycles:,} cycles, "
+        f"{stats.computes:,} multiply-accumulates, utilization {stats.utilization:.1%}",
+        highlight=False,
+    )
+    formats = {
+        "area_um2": ",",
+        "proved_optimal": "",
+        "evaluated": ",",
+        "seconds": ".2f",
+        "lower_bound": ",.1f",
+        "gap": ".2%",
+    }
+    for key, form in formats.items():
+        if more.get(key) is not None:
+            screen.print(f"{key}: {more[key]:{form}}", highlight=False)

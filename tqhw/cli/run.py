@@ -1,0 +1,52 @@
+"""``tqhw run``: the main job."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tqhw.cli.common import console, guarded, processors, say
+
+
+@guarded
+def run(
+    experiment: Annotated[
+        Path | None, typer.Argument(help="An experiment file; without one, experiments/quickstart.yaml.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Results folder; without one, results/NAME.")] = None,
+    backend: Annotated[str | None, typer.Option(help="Engine; goes before the experiment's own.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Changes a key, e.g. scenario.layout=packed.")
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Processes that search and train; without it, one per processor.")
+    ] = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Searches every mapping anew.")] = False,
+    keys: Annotated[bool, typer.Option("--keys", help="Lists every key of an experiment and stops.")] = False,
+) -> None:
+    """Runs an experiment: accuracies, energy, traffic and storage as tables, and a results folder."""
+    from tqhw import report
+    from tqhw.experiment import keys_table, load
+    from tqhw.run import default_experiment
+    from tqhw.run import run as run_experiment
+    from tqhw.system.progress import bars
+
+    if keys:
+        sys.stdout.write(keys_table())
+        return
+    changes = [*(settings or []), *([f"backend={backend}"] if backend is not None else [])]
+    chosen = load(experiment or default_experiment(), changes)
+    folder = out or Path("results") / chosen.name
+    watch = bars(console(stderr=True))
+    results = run_experiment(
+        chosen, folder, watch=watch, jobs=jobs or processors(), cache=not no_cache, command=sys.argv
+    )
+    for warning in results.provenance["warnings"]:
+        say(warning)
+    screen = console()
+    for table in report.tables(results):
+        screen.print(table)
+    screen.print(f"Everything is in {folder}: start with report.html", highlight=False)

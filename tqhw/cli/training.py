@@ -1,0 +1,287 @@
+"""``tqhw train``, ``table``, ``eval`` and ``export``: a network of several precisions without the hardware."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tqhw.cli.common import NO, console, guarded, write_json
+from tqhw.errors import TqhwError
+from tqhw.report import labels
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from tqhw.datasets import Data
+    from tqhw.quant import Storage
+    from tqhw.spec import yamlio
+    from tqhw.train import Accuracy, Cell, Recipe
+    from tqhw.train.recipe import DataRecipe
+
+RecipeFile = Annotated[Path, typer.Argument(help="Method, bits, model, data, quantization, training.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Changes a key, e.g. training.epochs=3.")
+]
+Checkpoint = Annotated[Path, typer.Argument(help="A checkpoint, or the folder that holds it.")]
+Checkpoints = Annotated[
+    list[Path], typer.Argument(help="Checkpoints, or folders that hold them; of several, a mean over seeds.")
+]
+Bits = Annotated[str | None, typer.Option(help="2,4,8 or 1-8; without it, those it was trained at.")]
+ExportBits = Annotated[
+    str | None,
+    typer.Option(
+        help="2,4,8 or 1-8: the file serves these alone, and holds no other batch norms, but codes of all stored bits; "
+        "without it, those it was trained at."
+    ),
+]
+Stored = Annotated[int, typer.Option(help="Bits of the stored codes, which lower precisions are shifted from.")]
+Model = Annotated[
+    str | None,
+    typer.Option(help="The checkpoint's own model, package.module:factory, whose code is run only if named."),
+]
+Json = Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Writes the accuracies.")]
+
+
+@guarded
+def train(
+    recipe: RecipeFile,
+    out: Annotated[Path, typer.Option(help="Folder for checkpoint and logs.")],
+    settings: Settings = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Goes on from the last finished epoch.")] = False,
+) -> None:
+    """Trains a network jointly at all its precisions; a checkpoint is left after every epoch.
+
+    Under torchrun, the processes share every batch.
+    """
+    from tqhw.train import joined, read_recipe
+
+    found = read_recipe(_document(recipe, settings), str(recipe))
+    if not resume and any(out.glob("**/checkpoint.safetensors")):
+        raise TqhwError("holds a checkpoint already", place=str(out), lever="add --resume, or choose another --out")
+    data = found.data.open()
+    with joined(found.training.device) as team:
+        _train([("training", found, out)], data, resume=resume, leads=team.leads)
+        if team.leads:
+            _tell_skipped(data)
+            console().print(f"Trained at {list(found.bits)} bits, in {out}", highlight=False)
+
+
+@guarded
+def table(
+    recipe: RecipeFile,
+    out: Annotated[Path, typer.Option(help="Folder for the checkpoints; what is finished there is kept.")],
+    seeds: Annotated[int, typer.Option(min=1, help="How many runs of each method, from the recipe's seed up.")] = 3,
+    methods: Annotated[str, typer.Option(help="Which methods, instead of the recipe's.")] = "dorefa,truncquant",
+    settings: Settings = None,
+    stored: Stored = 8,
+    json: Json = None,
+) -> None:
+    """Prints the paper's table: trains every method with several seeds, and measures all of them.
+
+    Run again, it goes on where it was stopped.
+    """
+    from tqhw.train import joined, read_recipe
+
+    document = _document(recipe, settings)
+    wanted = []
+    for method in methods.split(","):
+        found = read_recipe({**document, "method": method.strip()}, str(recipe))
+        first = found.training.seed
+        wanted += [replace(found, training=replace(found.training, seed=first + number)) for number in range(seeds)]
+    data = wanted[0].data.open()
+    folders = [out / run.method / f"seed{run.training.seed}" for run in wanted]
+    names = [f"{run.method}, seed {run.training.seed}" for run in wanted]
+    with joined(wanted[0].training.device) as team:
+        _train(list(zip(names, wanted, folders, strict=True)), data, resume=True, leads=team.leads)
+        if team.leads:
+            _tell_skipped(data)
+            _measure(folders, None, stored, json, wanted[0].model.name)
+
+
+@guarded
+def evaluate(
+    checkpoints: Checkpoints, bits: Bits = None, stored: Stored = 8, json: Json = None, model: Model = None
+) -> None:
+    """Measures accuracies: the real weights quantized anew, and integer codes stored once and shifted."""
+    _measure(checkpoints, None if bits is None else _bits(bits), stored, json, model)
+
+
+@guarded
+def export(
+    checkpoint: Checkpoint,
+    out: Annotated[Path, typer.Option(help="The model's file; ONNX where it ends with .onnx.")],
+    bits: ExportBits = None,
+    stored: Stored = 8,
+    model: Model = None,
+) -> None:
+    """Writes one deployable model that serves the given precisions, by shifts of the stored bits.
+
+    An ONNX file is compared with PyTorch on all test samples; exit code 1 where an answer differs.
+    """
+    from tqhw.quant import check_bits, keep_precisions, storage
+    from tqhw.train import checkpoints_in, export_run, load_run, serve
+
+    wanted = None if bits is None else _bits(bits)
+    for one in wanted or ():
+        check_bits(one, place="--bits", stored=check_bits(stored, place="--stored"))
+    network, recipe = load_run(checkpoint, model=model)
+    data = recipe.data.open()
+    if wanted is not None:
+        serve(network, recipe, wanted, data)
+        keep_precisions(network, wanted)
+    size = export_run(network, recipe, out, stored=stored, data=data)
+    _show_parts(out, size, storage(network, stored))
+    for path in checkpoints_in(checkpoint):
+        _tell_unfinished(path)
+    if out.suffix == ".onnx" and not _agrees(network, data, out, stored):
+        raise typer.Exit(NO)
+
+
+def _document(recipe: Path, settings: Iterable[str] | None) -> yamlio.Map:
+    from tqhw.experiment.reader import apply_setting
+    from tqhw.spec import yamlio
+
+    document = yamlio.as_map(yamlio.load(recipe), str(recipe), "a recipe")
+    for setting in settings or []:
+        apply_setting(document, setting)
+    return document
+
+
+def _train(runs: Sequence[tuple[str, Recipe, Path]], data: Data, *, resume: bool, leads: bool) -> None:
+    """Trains one recipe after the other, each by the name it is shown with into a folder of its own."""
+    from tqhw.cli.epochs import Epochs
+    from tqhw.train import train_run
+
+    if not leads:
+        for _, recipe, folder in runs:
+            train_run(recipe, folder, resume=resume, data=data)
+        return
+    total = sum(recipe.training.epochs * len(recipe.way.networks(recipe.bits)) for _, recipe, _ in runs)
+    epochs = Epochs(console(stderr=True), total)
+    for name, recipe, folder in runs:
+        with epochs.watch(name, recipe, data) as watch:
+            train_run(recipe, folder, resume=resume, watch=watch, data=data)
+
+
+def _tell_skipped(data: Data) -> None:
+    skipped = sorted(getattr(data, "skipped", ()))
+    if skipped:
+        named = ", ".join(map(str, skipped[:10])) + (", ..." if len(skipped) > 10 else "")
+        console(stderr=True).print(f"skipped {len(skipped)} corrupt images: {named}", highlight=False)
+
+
+def _measure(
+    places: Sequence[Path], bits: tuple[int, ...] | None, stored: int, json: str | None, name: str | None
+) -> None:
+    """Prints the table of all checkpoints in ``places``, which are of the model that the user calls ``name``."""
+    from tqhw.train import check_seeds, checkpoints_in, evaluate_run, extent_of, load_run, recipe_of
+
+    paths = [path for place in places for path in checkpoints_in(place)]
+    recipes = [recipe_of(path) for path in paths]
+    check_seeds(zip(paths, recipes, strict=True))
+    separate = {recipe.bits for recipe in recipes if recipe.way.training == "separate"}
+    if bits is not None and len(separate) > 1:
+        raise TqhwError(
+            f"networks of one precision each, {sorted(b for (b,) in separate)} bits, have no common --bits",
+            place="--bits",
+            lever="leave it out, or measure them one by one",
+        )
+    found: dict[str, list[Accuracy]] = {}
+    rows = []
+    opened: dict[DataRecipe, Data] = {}
+    for path in paths:
+        model, recipe = load_run(path, model=name)
+        if recipe.data not in opened:
+            opened[recipe.data] = recipe.data.open()
+        data = opened[recipe.data]
+        measured = evaluate_run(model, recipe, recipe.bits if bits is None else bits, stored=stored, data=data)
+        found.setdefault(recipe.way.label, []).extend(measured)
+        extent = extent_of(path)
+        run = {"method": recipe.method, "seed": recipe.training.seed, "epoch": extent.done, "epochs": extent.epochs}
+        rows += [{**run, **asdict(row)} for row in measured]
+    for data in opened.values():
+        _tell_skipped(data)
+    if json is not None:
+        write_json({"accuracy": rows}, json)
+    if json != "-":
+        _show(found)
+    for path in paths:
+        _tell_unfinished(path, stderr=json == "-")
+
+
+def _tell_unfinished(path: Path, *, stderr: bool = False) -> None:
+    from tqhw.train import extent_of
+
+    extent = extent_of(path)
+    if not extent.finished:
+        text = f"{path.parent} is not trained to its end: {extent} (tqhw train with --resume goes on)"
+        console(stderr=stderr).print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _show(found: dict[str, list[Accuracy]]) -> None:
+    from rich.table import Table
+
+    from tqhw.train import accuracy_table
+
+    widths = sorted({row.bits for rows in found.values() for row in rows})
+    shown = Table("trained-inferred", *(labels.bits(b) for b in widths), title="Top-1 in %")
+    for name, cells in accuracy_table(found).items():
+        shown.add_row(name, *(_cell(cells[b]) if b in cells else "-" for b in widths))
+    console().print(shown)
+    console().print("v: the shifted integers are those of the quantizer, the logits equal bit for bit")
+
+
+def _show_parts(out: Path, size: int, parts: Storage) -> None:
+    """Where the bytes of a file go: the parts add up to ``size``."""
+    rest = "graph, codes in whole bytes" if out.suffix == ".onnx" else "header with checksums, counters"
+    screen = console()
+    screen.print(
+        f"{size:,} bytes in {out}: codes {parts.codes:,}, scales {parts.scales:,}, batch norms {parts.norms:,}, "
+        f"not quantized {parts.unquantized:,}, the rest ({rest}) {size - parts.total:,}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    screen.print(
+        f"FP32 takes {parts.fp32:,}: {parts.ratio:.2f} times the {parts.total:,} without the rest, "
+        f"{parts.fp32 / size:.2f} times the file",
+        highlight=False,
+    )
+
+
+def _agrees(model: nn.Module, data: Data, path: Path, stored: int) -> bool:
+    """Whether the ONNX file gives the model's answers; said, not checked, where there is no runtime."""
+    from importlib.util import find_spec
+
+    from tqhw.train import compare_onnx
+
+    if find_spec("onnxruntime") is None:
+        console().print("not compared with PyTorch: onnxruntime is not installed")
+        return True
+    found = compare_onnx(path, model, data, stored=stored)
+    for row in found:
+        console().print(
+            f"{labels.bits(row.bits)} in onnxruntime: {row.same} of {row.samples} answers as in PyTorch, logits within "
+            f"{row.largest_difference:.1e}",
+            highlight=False,
+        )
+    return all(row.agrees for row in found)
+
+
+def _bits(text: str) -> tuple[int, ...]:
+    """``2,4,8`` and ``1-8``, mixed as one likes."""
+    found: list[int] = []
+    for part in text.split(","):
+        low, dash, high = part.strip().partition("-")
+        if not low.isdecimal() or (dash and not high.isdecimal()) or (dash and not int(low) <= int(high) <= 32):
+            raise TqhwError(f"'{part}' is neither a number nor a range", place="--bits", lever="for example 2,4 or 1-8")
+        found += range(int(low), int(high if dash else low) + 1)
+    return tuple(dict.fromkeys(found))
+
+
+def _cell(cell: Cell) -> str:
+    spread = f" ± {cell.deviation:.1f}" if cell.runs > 1 else ""
+    return f"{cell.mean:.1f}{spread}{' v' if cell.verified else ''}"
