@@ -87,7 +87,7 @@ def test_its_recipe_trains_a_model_of_ones_own_on_pictures_of_ones_own(mine: Pat
 
 
 def test_any_other_data_are_tensors_in_the_order_it_says() -> None:
-    (arguments,) = re.findall(r"`train\.TensorData\((.*?)\)`", PAGE, flags=re.DOTALL)
+    (arguments,) = re.findall(r"`datasets\.TensorData\((.*?)\)`", PAGE, flags=re.DOTALL)
     assert arguments.replace("\n", " ").split(", ") == [field.name for field in fields(TensorData)][:6]
 
 
