@@ -1,3 +1,5 @@
 """tqhw: what a quantized network costs on an accelerator, and what switching its precision costs."""
 
-__version__ = "0.1.0"
+from tqhw.version import __version__
+
+__all__ = ["__version__"]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 
-import tqhw
 from tqhw import energy, engine, mapper
 from tqhw.backends.protocol import Design, Found, Job, Search, Target
 from tqhw.spec import Invalid, Problem, Reason, Stats, yamlio
 from tqhw.spec import Mapping as LoopMapping
+from tqhw.version import __version__
 
 
 class Embedded:
@@ -19,7 +19,7 @@ class Embedded:
 
     def versions(self) -> Mapping[str, str]:
         return {
-            "tqhw": tqhw.__version__,
+            "tqhw": __version__,
             "engine": engine.VERSION,
             "numpy": version("numpy"),
             "numba": version("numba"),

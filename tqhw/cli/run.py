@@ -30,8 +30,8 @@ def run(
     """Runs an experiment: accuracies, energy, traffic and storage as tables, and a results folder."""
     from tqhw import report
     from tqhw.experiment import keys_table, load
-    from tqhw.run import default_experiment
-    from tqhw.run import run as run_experiment
+    from tqhw.pipeline.run import default_experiment
+    from tqhw.pipeline.run import run as run_experiment
     from tqhw.system.progress import bars
 
     if keys:

@@ -13,7 +13,6 @@ from typing import Protocol
 import torch
 from torch import nn
 
-import tqhw
 from tqhw import datasets, models, quant, train
 from tqhw.errors import TqhwError
 from tqhw.experiment.schema import Experiment, Training
@@ -21,6 +20,7 @@ from tqhw.results import AccuracyRow
 from tqhw.system.progress import Watcher
 from tqhw.system.workers import Aside, aside
 from tqhw.train.recipe import DataRecipe, ModelRecipe
+from tqhw.version import __version__
 from tqhw.workload import check_mappable
 
 HARDWARE_SCHEME = "truncquant"
@@ -181,5 +181,5 @@ def _evaluate(model: nn.Module, data: datasets.Data, experiment: Experiment) -> 
 
 def _digest(found: train.Recipe) -> str:
     """A name for the recipe and for what carries it out."""
-    parts = {"recipe": found.json, "tqhw": tqhw.__version__, "torch": str(torch.__version__)}
+    parts = {"recipe": found.json, "tqhw": __version__, "torch": str(torch.__version__)}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]

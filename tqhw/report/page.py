@@ -11,11 +11,11 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
-import tqhw
 from tqhw.report import headline, labels, listings
 from tqhw.report.figures import Picture
 from tqhw.report.table import Table
 from tqhw.results import Results
+from tqhw.version import __version__
 
 _ID = re.compile(r'\b(id="|href="#|url\(#)')
 
@@ -38,7 +38,7 @@ def html(results: Results, pictures: tuple[Picture, ...]) -> str:
         name=str(results.experiment.get("name", "results")),
         model=str(name or "the model"),
         bits=", ".join(map(str, listings.precisions(results))) + " bits",
-        version=tqhw.__version__,
+        version=__version__,
         cards=headline.cards(results),
         overview=headline.overview(results),
         figures=[_Inline(_inline(p), p.caption) for p in pictures],

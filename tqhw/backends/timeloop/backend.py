@@ -10,7 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
-import tqhw
 from tqhw.backends.protocol import Design, Evaluation, Found, Job, Search, Target
 from tqhw.backends.reference.compare import compare, verdict
 from tqhw.backends.timeloop.accelergy import read_tables, run_accelergy
@@ -36,6 +35,7 @@ from tqhw.spec import Invalid, Problem, Stats, load_mapping
 from tqhw.spec import Mapping as LoopMapping
 from tqhw.spec.yamlio import read_text
 from tqhw.system.programs import Children
+from tqhw.version import __version__
 
 _DIAGNOSTIC_TIMEOUT = 2000  # invalid mappings that are looked at to say why there is no valid one
 _DIAGNOSTIC_BUDGET_S = 120.0
@@ -75,7 +75,7 @@ class Timeloop:
         check_accelergy(found["accelergy"])
         probe_model(self.programs.model, self.children)
         front_end = self.renderer.front_end
-        return {"tqhw": tqhw.__version__, **found, "front end": "none" if front_end is None else front_end.version}
+        return {"tqhw": __version__, **found, "front end": "none" if front_end is None else front_end.version}
 
     def versions(self) -> Mapping[str, str]:
         """The programs by their digests. Raises TqhwError where one is missing or counts otherwise than known."""

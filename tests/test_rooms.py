@@ -1,0 +1,124 @@
+"""Who may import whom: read off the syntax trees, so that imports inside functions and for types count too."""
+
+import ast
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import tqhw
+
+ROOT = Path(tqhw.__file__).parent
+
+# From the ground up: a room may import those that its line names, which all stand above it.
+ROOMS = {
+    "version": "",
+    "errors": "",
+    "system": "errors",
+    "spec": "errors system",
+    "results": "errors",
+    "datasets": "errors",
+    "models": "errors",
+    "quant": "errors system",
+    "energy": "errors spec",
+    "architecture": "errors spec",
+    "engine": "errors spec",
+    "workload": "errors spec quant models",
+    "train": "errors system datasets models quant",
+    "mapper": "errors system spec engine",
+    "backends": "version errors system spec energy engine mapper",
+    "scenario": "errors spec results",
+    "report": "version errors system results",
+    "experiment": "errors spec energy results scenario",
+    "pipeline": "version errors system spec results datasets models quant energy architecture workload train backends"
+    " scenario report experiment",
+    "cli": "errors system spec datasets quant architecture engine workload train backends report experiment pipeline",
+    "run": "pipeline cli",
+    "__main__": "cli",
+    "": "version",
+}
+FLOORS_OF_THE_MAPPER = ("space", "bound", "branch")
+
+
+def _modules() -> dict[str, Path]:
+    names = {path: ".".join(path.relative_to(ROOT.parent).with_suffix("").parts) for path in ROOT.rglob("*.py")}
+    return {name.removesuffix(".__init__"): path for path, name in names.items()}
+
+
+def _named(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Module and name of every import of ours, wherever in a module it stands."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            assert not node.level, "imports of ours are absolute"
+            yield from ((node.module or "", alias.name) for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from ((alias.name, "") for alias in node.names)
+
+
+def _imports() -> dict[str, set[str]]:
+    modules = _modules()
+    found: dict[str, set[str]] = {}
+    for module, path in modules.items():
+        named = [pair for pair in _named(ast.parse(path.read_text("utf-8"))) if pair[0].split(".")[0] == "tqhw"]
+        targets = {f"{of}.{name}" if f"{of}.{name}" in modules else of for of, name in named}
+        assert targets <= {*modules}, f"{module} imports what is not there: {targets - {*modules}}"
+        found[module] = targets - {module}
+    return found
+
+
+IMPORTS = _imports()
+
+
+def _room(module: str) -> str:
+    return module.partition(".")[2].partition(".")[0]
+
+
+def _wrong(table: dict[str, str], imports: dict[str, set[str]]) -> list[str]:
+    return sorted(
+        f"{module} imports {target}"
+        for module, targets in imports.items()
+        for target in targets
+        if _room(target) != _room(module) and _room(target) not in table[_room(module)].split()
+    )
+
+
+def test_the_table_stands_on_its_ground() -> None:
+    above: set[str] = set()
+    for room, may in ROOMS.items():
+        assert {*may.split()} <= above, f"{room} would import what stands above it"
+        above.add(room)
+    assert {_room(module) for module in IMPORTS} == above
+
+
+def test_rooms_import_what_the_table_says() -> None:
+    assert _wrong(ROOMS, IMPORTS) == []
+
+
+def test_the_table_names_nothing_that_is_not_imported() -> None:
+    used = {(_room(module), _room(target)) for module, targets in IMPORTS.items() for target in targets}
+    assert {(room, other) for room, may in ROOMS.items() for other in may.split()} <= used
+
+
+def test_an_import_that_runs_back_up_is_found() -> None:
+    assert _wrong(ROOMS, {"tqhw.spec.stats": {"tqhw.engine.model"}}) == ["tqhw.spec.stats imports tqhw.engine.model"]
+
+
+def test_modules_import_each_other_in_no_circle() -> None:
+    try:
+        TopologicalSorter(IMPORTS).prepare()
+    except CycleError as error:
+        pytest.fail(" <- ".join(error.args[1]))
+
+
+def test_the_mappers_floors_import_downwards() -> None:
+    for module, targets in IMPORTS.items():
+        here = _floor(module)
+        for target in targets:
+            there = _floor(target)
+            assert here is None or there is None or there <= here, f"{module} imports {target}"
+
+
+def _floor(module: str) -> int | None:
+    _, room, *inner = f"{module}.".split(".")
+    return FLOORS_OF_THE_MAPPER.index(inner[0]) if room == "mapper" and inner[0] in FLOORS_OF_THE_MAPPER else None
