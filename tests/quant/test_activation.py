@@ -6,16 +6,19 @@ from torch import nn  # noqa: E402
 from tests.quant.nets import images, tiny  # noqa: E402
 from tqhw.errors import TqhwError  # noqa: E402
 from tqhw.quant import (  # noqa: E402
+    FULL,
     InputQuantizer,
     QuantConfig,
     convert,
     integer_codes,
     quantized_layers,
+    real_inputs,
     revert,
     running_on_codes,
     scheme_named,
     set_bits,
 )
+from tqhw.quant.activation import ALPHA, ALPHA_FLOOR  # noqa: E402
 
 
 def quantizer(kind="dorefa", bits=2, scheme="truncquant", gradient="plain"):
@@ -96,3 +99,131 @@ def test_attention_that_bypasses_its_layers_is_refused():
     block = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
     with pytest.raises(TqhwError, match=r"self_attn: torch's MultiheadAttention computes with its weights itself"):
         convert(block, QuantConfig(activations="dorefa"))
+
+
+@pytest.mark.parametrize("alpha", [0.0, -1.0])
+def test_alpha_has_a_floor_that_learning_keeps_too(alpha):
+    pact = quantizer("pact", 4)
+    pact.alpha.data.fill_(alpha)
+    y = pact(torch.tensor([0.5, 2.0]))
+    assert y.tolist() == [ALPHA_FLOOR, ALPHA_FLOOR]
+    y.sum().backward()
+    assert pact.alpha.grad == 2 and pact.alpha == ALPHA_FLOOR
+
+
+@pytest.mark.parametrize("alpha", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_checkpoint_whose_clamp_is_none_is_refused(alpha):
+    model = convert(tiny(), QuantConfig(last=None, activations="pact"))
+    state = {**model.state_dict(), "fc.input_quantizer.alpha": torch.tensor(alpha)}
+    with pytest.raises(TqhwError, match=r"^fc.input_quantizer.alpha: alpha \S+ and low 0 leave no range to clamp to"):
+        model.load_state_dict(state)
+
+
+@pytest.mark.parametrize("stored", [None, 8])
+@pytest.mark.parametrize("scheme", ["truncquant", "dorefa"])
+def test_what_is_no_number_stays_none(scheme, stored):
+    pact = quantizer("pact", 4, scheme)
+    pact.stored = stored
+    y = pact(torch.tensor([float("nan"), float("inf"), 3.0])).detach()
+    assert y[0].isnan() and y[1] == 6 and y[2] == pytest.approx(3, abs=6 / 15)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize("scheme", ["truncquant", "dorefa"])
+def test_half_precision_reads_the_grid_of_single_precision(scheme, dtype):
+    """Clamped in bfloat16, where 1.3 is 1.3047, the largest inputs got code 256 and, shifted, 0."""
+    for bits, stored in ((8, None), (2, 8), (2, None)):
+        pact = quantizer("pact", bits, scheme)
+        pact.alpha.data.fill_(1.3)
+        pact.stored = stored
+        x = torch.linspace(0, 2, 999).to(dtype)
+        y = pact(x)
+        assert y.dtype == dtype and torch.equal(y, pact(x.float()).to(dtype))
+        assert y.max() == torch.tensor(1.3).to(dtype)
+
+
+def test_double_precision_is_not_rounded_to_single():
+    x = torch.linspace(0, 1, 99, dtype=torch.float64)
+    assert torch.equal(quantizer(bits=FULL)(x), x)
+
+
+def signed(bits, low=-1.0, scheme="truncquant"):
+    pact = quantizer("pact", bits, scheme)
+    pact.low.fill_(low)
+    pact.alpha.data.fill_(2.0)
+    return pact
+
+
+@pytest.mark.parametrize("bits", range(1, 9))
+@pytest.mark.parametrize("low", [-1.0, -0.3, 0.0])
+def test_the_signed_grid_is_the_stated_one_and_survives_the_shift(low, bits):
+    """low alpha + (1 - low) alpha k / M, with k the code of (x - low alpha) / ((1 - low) alpha)."""
+    x = torch.cat([torch.randn(100_000, generator=torch.Generator().manual_seed(2)), torch.linspace(-3, 3, 4097)])
+    pact = signed(bits, low)
+    y, codes = pact(x), torch.floor((x.clamp(2 * low, 2) - 2 * low) / (2 - 2 * low) * 2**bits).clamp(max=2**bits - 1)
+    torch.testing.assert_close(y, 2 * low + (2 - 2 * low) * codes / (2**bits - 1))
+    for stored in range(bits, 9):
+        pact.stored = stored
+        assert torch.equal(pact(x), y)
+
+
+def test_below_a_signed_range_the_gradient_moves_its_end():
+    pact = signed(8, -0.5)
+    x = torch.tensor([-4.0, -0.5, 1.0, 5.0], requires_grad=True)
+    (pact(x) * torch.tensor([8.0, 1.0, 1.0, 2.0])).sum().backward()
+    assert x.grad.tolist() == [0, 1, 1, 0]
+    assert pact.alpha.grad == 2 - 0.5 * 8
+
+
+def gelu(**options):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Linear(16, 32), nn.GELU(), nn.Linear(32, 32), nn.LayerNorm(32), nn.Linear(32, 4))
+    return convert(net, QuantConfig(last=None, **options))
+
+
+def inputs():
+    return torch.randn(512, 16, generator=torch.Generator().manual_seed(4))
+
+
+def test_a_layer_that_reads_negative_values_gets_a_range_below_zero():
+    model = gelu(activations="pact")
+    model(inputs())
+    after_gelu, after_norm = (layer.input_quantizer for layer in quantized_layers(model))
+    low, alpha = after_gelu.low.item(), after_gelu.alpha.item()
+    assert low * alpha == pytest.approx(-0.17, abs=0.01) and after_norm.low < -0.5
+    x = torch.tensor([-0.15, 0.0, 0.5])
+    torch.testing.assert_close(after_gelu(x).detach(), x, atol=alpha / 100, rtol=0)
+
+
+def test_the_range_travels_with_the_state_dict():
+    model, other = gelu(activations="pact"), gelu(activations="pact")
+    model(inputs())
+    other.load_state_dict(model.state_dict())
+    ours, theirs = (quantized_layers(net)[0].input_quantizer for net in (model, other))
+    other(100 * inputs())
+    assert theirs.started and theirs.alpha == ours.alpha and theirs.low == ours.low
+
+
+def test_a_clamp_that_drops_negative_values_is_refused_at_the_first_batch():
+    model = gelu(activations="dorefa")
+    with real_inputs(model):
+        model(inputs())
+    with pytest.raises(TqhwError, match=r"^input of layer '2': \d\d% of the values .* are negative: dorefa's clamp"):
+        model(inputs())
+
+
+def test_zeros_start_no_range_and_the_first_real_batch_does():
+    model = convert(tiny(), QuantConfig(last=None, activations="pact", precisions=(2, 8), activation_bits=None))
+    pact = quantized_layers(model)[0].input_quantizer
+    pact(torch.zeros(4))
+    pact(torch.tensor([1.0, float("nan")]))
+    assert pact.alpha == ALPHA and not pact.started
+    pact(images().relu())
+    assert pact.started and 0.5 < pact.alpha < images().max()
+
+
+def test_alpha_starts_where_it_is_told_to():
+    model = convert(tiny(), QuantConfig(last=None, activations="pact", alpha=2))
+    model(images())
+    assert [layer.input_quantizer.alpha.item() for layer in quantized_layers(model)] == [2, 2]

@@ -26,6 +26,8 @@ def test_precisions_are_put_in_rising_order():
         ({"activations": "packt"}, "unknown activations 'packt' .did you mean 'pact'"),
         ({"first": 9}, "first: 9 bits cannot be had"),
         ({"last": "ful"}, "last: 'ful' is not a whole number of bits"),
+        ({"alpha": 0}, "alpha: a clamp at 0 leaves no range of activations .use a number above 0"),
+        ({"alpha": float("nan")}, "alpha: a clamp at nan leaves no range"),
         ({"activation_bits": 9}, "activation_bits: 9 bits cannot be had"),
     ],
 )

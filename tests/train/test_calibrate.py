@@ -8,7 +8,7 @@ from tests.quant.nets import tiny  # noqa: E402
 from tqhw.datasets import digits  # noqa: E402
 from tqhw.errors import TqhwError  # noqa: E402
 from tqhw.quant import QuantConfig, add_precision, convert, set_bits  # noqa: E402
-from tqhw.train import TrainConfig, evaluate_requantized, recalibrate, train  # noqa: E402
+from tqhw.train import TrainConfig, evaluate_requantized, recalibrate, start_inputs, train  # noqa: E402
 from tqhw.train.health import check_fit  # noqa: E402
 
 
@@ -65,3 +65,26 @@ def test_a_precision_that_was_not_trained_works_after_calibration():
     reference, *others = evaluate_requantized(model, digits(), (8, 3, 5))
     assert all(other.top1 > reference.top1 - 5 for other in others), (reference, others)
     set_bits(model, 8)
+
+
+def test_clamps_start_by_a_batch_of_training_images_on_its_own_statistics():
+    model = convert(tiny(), QuantConfig(precisions=(2, 8), last=None, activations="pact", activation_bits=None))
+    check_fit(model, digits())
+    assert not model.fc.input_quantizer.started, "zeros decide nothing"
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items() if "input_quantizer" not in name}
+    set_bits(model, 2)
+    start_inputs(model, digits(), 64)
+    after = model.state_dict()
+    assert all(torch.equal(after[name], tensor) for name, tensor in before.items()) and model.training
+    assert model.fc.input_quantizer.bits == 8
+    seen = []
+    model.bn1.register_forward_hook(lambda _, __, y: seen.append(y.relu()))
+    model(next(iter(digits().train_batches(64, 0, 0)))[0])
+    assert seen[0].max() / 4 < model.conv2.input_quantizer.alpha < seen[0].max()
+
+
+def test_training_starts_them_and_a_clamp_that_drops_values_ends_it():
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 8), torch.nn.GELU(), torch.nn.Linear(8, 10))
+    model = convert(net, QuantConfig(last=None, activations="dorefa"))
+    with pytest.raises(TqhwError, match=r"input of layer '3': .* are negative"):
+        train(model, digits(), TrainConfig(epochs=1))

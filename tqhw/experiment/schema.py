@@ -56,9 +56,12 @@ class Quantization(Section):
     gradient: str | None = None
     """The straight-through estimator of truncquant, null for the scheme's own."""
     activations: Literal["full", "dorefa", "pact"] = "full"
-    """What the layers read: FP32, clamped to [0, 1], or to a learned [0, alpha]; it decides accuracies alone."""
+    """What the layers read: FP32, clamped to [0, 1] (dorefa), or to a learned range (pact); it decides accuracies
+    alone."""
     activation_bits: Bits | None = 8
     """Bits of quantized activations, null for those of the weights."""
+    alpha: Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)] | None = None
+    """Where the clamp of pact starts, null for what suits the first batch."""
 
 
 class Training(Section):

@@ -1,6 +1,6 @@
 """Quantizers, quantized models and their integer codes. See docs/quantization.md for the definitions."""
 
-from tqhw.quant.activation import InputQuantizer
+from tqhw.quant.activation import InputQuantizer, input_quantizers, real_inputs
 from tqhw.quant.bits import FULL, MAX_BITS, check_bits, check_precisions
 from tqhw.quant.codes import integer_codes, refuse_held, running_on_codes, shift_is_exact
 from tqhw.quant.config import LayerBits, QuantConfig
@@ -35,6 +35,7 @@ __all__ = [
     "check_precisions",
     "convert",
     "holds_codes",
+    "input_quantizers",
     "integer_codes",
     "is_quantized",
     "keep_precisions",
@@ -43,6 +44,7 @@ __all__ = [
     "quantization_of",
     "quantize",
     "quantized_layers",
+    "real_inputs",
     "refuse_held",
     "revert",
     "running_on_codes",

@@ -1,76 +1,183 @@
-"""Quantized inputs of a layer: clamped to [0, 1] as in DoReFa-Net, or to [0, alpha] as in PACT."""
+"""Quantized inputs of a layer: clamped to [0, 1] as in DoReFa-Net, or to a learned range as in PACT."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final, Literal, cast
 
 import torch
 from torch import nn
 
+from tqhw.errors import TqhwError
 from tqhw.quant.bits import FULL, top_code
+from tqhw.quant.clip import best_clip
 from tqhw.quant.schemes import Scheme
 
 ActivationKind = Literal["dorefa", "pact"]
 ALPHA: Final = 6.0
-"""Where PACT's learned clamp starts, and beyond what a batch-normed ReLU gives at initialisation."""
+"""Where PACT's learned clamp stands before it has seen data, and beyond a batch-normed ReLU at initialisation."""
+ALPHA_FLOOR: Final = 2.0**-10
+"""Learning takes the clamp no lower: at 0 every input would be one value, and a quotient by it no number."""
+_DROPPED: Final = 0.01
+_SAMPLE: Final = 1 << 16
 
 
 class _Staircase(torch.autograd.Function):
-    """Forward: ``alpha code / M`` of a value in [0, alpha]. Backward: the identity times the factor."""
+    """Forward: x in [low, alpha] on the grid ``low + (alpha - low) code / M``, clamped to it.
+
+    Backward: inside the range the identity times the factor; what lies beyond an end moves alpha, and with it
+    ``low = quantizer.low alpha`` (PACT's equation 2, and its mirror image below zero).
+    """
 
     @staticmethod
     def forward(
-        ctx: Any, clamped: torch.Tensor, alpha: torch.Tensor, quantizer: InputQuantizer, factor: float
+        ctx: Any, x: torch.Tensor, alpha: torch.Tensor, quantizer: InputQuantizer, factor: float
     ) -> torch.Tensor:
+        real = x if x.dtype == torch.float64 else x.float()
+        top = alpha.clamp_min(ALPHA_FLOOR)
+        low = quantizer.low * top
+        ctx.save_for_backward(real <= low, real >= top, quantizer.low)
         ctx.factor = factor
-        stored = quantizer.bits if quantizer.stored is None else quantizer.stored
-        codes = quantizer.scheme.codes(clamped.float() / alpha, stored)
-        if stored != quantizer.bits:
-            codes = codes.to(torch.uint8).bitwise_right_shift_(stored - quantizer.bits).float()
-        return codes.mul_(alpha / top_code(quantizer.bits)).to(clamped.dtype)
+        clamped = torch.minimum(torch.maximum(real, low), top)
+        if quantizer.bits != FULL:
+            clamped = (
+                quantizer.codes((clamped - low) / (top - low)).mul_((top - low) / top_code(quantizer.bits)).add_(low)
+            )
+        return clamped.to(x.dtype)
 
     @staticmethod
-    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
-        return grads[0] * ctx.factor, None, None, None
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None, None]:
+        below, above, low = ctx.saved_tensors
+        scaled = grads[0] * ctx.factor
+        nothing = torch.zeros((), dtype=scaled.dtype, device=scaled.device)
+        inside = torch.where(below | above, nothing, scaled)
+        ends = (
+            torch.where(above, scaled, nothing).float().sum() + low * torch.where(below, scaled, nothing).float().sum()
+        )
+        return inside, ends, None, None
 
 
 class InputQuantizer(nn.Module):
     """Quantizes what a layer reads, with the codes of its weight's scheme.
 
     ``bits``: of the activations now. ``follows``: whether they switch with the weights'. ``stored``: where set,
-    codes are made at these bits and shifted right, which is what hardware does to activations it holds.
+    codes are made at these bits and shifted right, which is what hardware does to activations it holds. ``off``:
+    inputs pass as they are, which is enough to see what a model computes.
+
+    The range is [low alpha, alpha]: [0, 1] for ``dorefa``, with alpha learned for ``pact``. With ``precisions`` given
+    the first batch decides where it starts (see :meth:`start`), ``alpha`` where that is given.
     """
 
-    def __init__(self, scheme: Scheme, gradient: str, kind: ActivationKind, bits: int, follows: bool) -> None:
+    def __init__(
+        self,
+        scheme: Scheme,
+        gradient: str,
+        kind: ActivationKind,
+        bits: int,
+        follows: bool,
+        *,
+        precisions: tuple[int, ...] = (),
+        alpha: float | None = None,
+        place: str = "input",
+    ) -> None:
         super().__init__()
         self.scheme = scheme
         self.gradient = gradient
         self.kind = kind
         self.bits = bits
         self.follows = follows
+        self.precisions = tuple(bits for bits in precisions if bits != FULL)
+        self.given = alpha
+        self.place = place
+        self.started = not precisions
         self.stored: int | None = None
+        self.off = False
         if kind == "pact":
-            self.alpha = nn.Parameter(torch.tensor(ALPHA))
-            self.register_load_state_dict_pre_hook(_keep_alpha)  # type: ignore[no-untyped-call]
+            self.alpha = nn.Parameter(torch.tensor(ALPHA if alpha is None else float(alpha)))
+            self.register_load_state_dict_pre_hook(_read_range)  # type: ignore[no-untyped-call]
         else:
             self.register_buffer("alpha", torch.tensor(1.0), persistent=False)
+        self.low: torch.Tensor
+        self.register_buffer("low", torch.tensor(0.0), persistent=kind == "pact")
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        # Below alpha the gradient goes to x, above it to alpha: PACT's equation (2).
-        clamped = torch.minimum(x.relu(), self.alpha.to(x.dtype))
-        if self.bits == FULL:
-            return clamped
-        factor = self.scheme.factor(self.gradient, self.bits)
-        quantized = _Staircase.apply(clamped, self.alpha.detach(), self, factor)  # type: ignore[no-untyped-call]
-        return cast(torch.Tensor, quantized)
+        if self.off:
+            return x
+        if not self.started:
+            self.start(x)
+        if self.training and self.kind == "pact":
+            self.alpha.data.clamp_(min=ALPHA_FLOOR)
+        factor = 1.0 if self.bits == FULL else self.scheme.factor(self.gradient, self.bits)
+        return cast(torch.Tensor, _Staircase.apply(x, self.alpha, self, factor))  # type: ignore[no-untyped-call]
+
+    def codes(self, u: torch.Tensor) -> torch.Tensor:
+        """Codes of u in [0, 1] at ``bits`` as whole numbers in its type, shifted from ``stored`` where that is set."""
+        if self.stored is None or self.stored == self.bits:
+            return self.scheme.codes(u, self.bits)
+        codes = self.scheme.codes(u, self.stored)
+        shifted = codes.to(torch.uint8).bitwise_right_shift_(self.stored - self.bits).to(u.dtype)
+        return torch.where(codes.isnan(), codes, shifted)  # no integer is NaN, which would become code 0
+
+    @torch.no_grad()
+    def start(self, x: torch.Tensor) -> None:
+        """Sets the range by a first batch ``x``; a batch of zeros, or with what is no number, sets nothing.
+
+        ``pact``: alpha is where the squared error, summed over the precisions, is least, and low alpha the smallest
+        value, but not below -alpha. Raises TqhwError for ``dorefa`` where values are negative: it would drop them.
+        """
+        values = x.detach().float().reshape(-1)
+        values = values[:: max(1, math.ceil(values.numel() / _SAMPLE))]
+        if not (torch.isfinite(values).all() and values.any()):
+            return
+        negative = float((values < 0).float().mean())
+        if self.kind == "dorefa" and negative > _DROPPED:
+            raise TqhwError(
+                f"{negative:.0%} of the values that the layer reads are negative: dorefa's clamp to [0, 1] drops them",
+                place=self.place,
+                lever="use activations: pact, whose range then reaches below zero, or activations: full",
+            )
+        if self.kind == "pact":
+            lowest = min(0.0, float(values.min()))
+            alpha = self.given or best_clip(values, lowest, self.scheme, self.precisions)
+            self.alpha.fill_(alpha)
+            self.low.fill_(max(-1.0, lowest / alpha))
+        self.started = True
 
     def extra_repr(self) -> str:
         return f"{self.kind}, bits={self.bits}{', following the weights' if self.follows else ''}"
 
 
-def _keep_alpha(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
-    """Lets a pretrained state dict, which knows no clamp, load."""
-    state.setdefault(prefix + "alpha", module.alpha)
+def _read_range(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
+    """Lets a pretrained state dict, which knows no clamp, load; refuses a range that is none."""
+    assert isinstance(module, InputQuantizer)
+    module.started |= prefix + "alpha" in state
+    alpha, low = (float(state.setdefault(prefix + part, getattr(module, part).detach())) for part in ("alpha", "low"))
+    if not (0 < alpha < math.inf and -1 <= low <= 0):
+        raise TqhwError(
+            f"alpha {alpha:g} and low {low:g} leave no range to clamp to: alpha is above 0, low from -1 to 0",
+            place=prefix + "alpha",
+            lever="train it again, or take alpha and low out of the state dict and the first batch decides",
+        )
+
+
+def input_quantizers(model: nn.Module) -> list[InputQuantizer]:
+    """Every input quantizer of ``model``."""
+    return [module for module in model.modules() if isinstance(module, InputQuantizer)]
+
+
+@contextmanager
+def real_inputs(model: nn.Module) -> Iterator[None]:
+    """Inside, layers read real numbers: a try of the model, on zeros say, starts no range."""
+    before = [(quantizer, quantizer.off) for quantizer in input_quantizers(model)]
+    for quantizer, _ in before:
+        quantizer.off = True
+    try:
+        yield
+    finally:
+        for quantizer, off in before:
+            quantizer.off = off
 
 
 def attach(layer: nn.Module, quantizer: InputQuantizer) -> None:

@@ -26,8 +26,9 @@ class QuantConfig:
     win over ``first`` and ``last``. ``gradient``: see the scheme, None for its default. ``norms``: one batch
     norm per precision (``switchable``) or one for all (``shared``). ``granularity``: a scale per ``tensor``
     or output ``channel``. ``activations``: what the quantized layers read, but for the first layer of the
-    model: ``full``, ``dorefa`` (clamped to [0, 1]) or ``pact`` (to a learned [0, alpha]), which both expect
-    non-negative values, at ``activation_bits`` (None: those of the weights, switched with them).
+    model: ``full``, ``dorefa`` (clamped to [0, 1]; layers that read negative values are refused) or ``pact`` (to a
+    learned [0, alpha], or [low alpha, alpha] where a layer reads negative values), at ``activation_bits`` (None: those
+    of the weights, switched with them). ``alpha``: where PACT's clamp starts, None for what suits the first batch.
     """
 
     scheme: str = "truncquant"
@@ -40,6 +41,7 @@ class QuantConfig:
     granularity: Literal["tensor", "channel"] = "tensor"
     activations: Literal["full"] | ActivationKind = "full"
     activation_bits: int | None = 8
+    alpha: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "precisions", check_precisions(self.precisions))
@@ -57,6 +59,12 @@ class QuantConfig:
                 check_bits(bits, place=layer)
         if self.activation_bits is not None:
             check_bits(self.activation_bits, place="activation_bits")
+        if self.alpha is not None and not (isinstance(self.alpha, int | float) and 0 < self.alpha < float("inf")):
+            raise TqhwError(
+                f"a clamp at {self.alpha} leaves no range of activations",
+                place="alpha",
+                lever="use a number above 0, or null to start from the first batch",
+            )
 
     def served(self, stored: int) -> tuple[int, ...]:
         """The precisions that codes of ``stored`` bits serve; a TqhwError where that is none."""

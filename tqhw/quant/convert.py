@@ -48,7 +48,7 @@ def convert(model: nn.Module, config: QuantConfig) -> nn.Module:
         if bits != "full":
             _attach(module, _weight_quantizer(module, config, bits))
             if config.activations != "full" and name != first:
-                activation.attach(module, _input_quantizer(config))
+                activation.attach(module, _input_quantizer(config, name))
     if config.norms == "switchable":
         make_switchable(model, config.precisions)
     model.quantization = config  # type: ignore[assignment]
@@ -113,13 +113,21 @@ def _weight_quantizer(module: nn.Module, config: QuantConfig, bits: LayerBits) -
     return QuantizedWeight(scheme, gradient_named(scheme, config.gradient), running, bits is not None, axis)
 
 
-def _input_quantizer(config: QuantConfig) -> InputQuantizer:
+def _input_quantizer(config: QuantConfig, name: str) -> InputQuantizer:
     assert config.activations != "full"
     scheme = scheme_named(config.scheme)
     follows = config.activation_bits is None
-    bits = config.precisions[-1] if config.activation_bits is None else config.activation_bits
-    gradient = gradient_named(scheme, config.gradient)
-    return InputQuantizer(scheme, gradient, config.activations, bits, follows)
+    precisions = config.precisions if config.activation_bits is None else (config.activation_bits,)
+    return InputQuantizer(
+        scheme,
+        gradient_named(scheme, config.gradient),
+        config.activations,
+        precisions[-1],
+        follows,
+        precisions=precisions,
+        alpha=config.alpha,
+        place=f"input of layer '{name}'",
+    )
 
 
 def _refuse_bypassed_inputs(model: nn.Module) -> None:

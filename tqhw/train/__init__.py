@@ -1,6 +1,6 @@
 """Joint training over the precisions, and accuracies measured on shifted integers."""
 
-from tqhw.train.calibrate import recalibrate
+from tqhw.train.calibrate import recalibrate, start_inputs
 from tqhw.train.checkpoint import Checkpoints, EpochRecord, Extent, extent_of
 from tqhw.train.config import TrainConfig
 from tqhw.train.distributed import joined
@@ -41,6 +41,7 @@ __all__ = [
     "recipe_of",
     "reproducible",
     "serve",
+    "start_inputs",
     "train",
     "train_run",
 ]

@@ -1,4 +1,4 @@
-"""Batch-norm statistics measured anew, for a precision that was not trained or norms that were shared."""
+"""What is measured on training images: where clamps of activations start, and batch-norm statistics anew."""
 
 from __future__ import annotations
 
@@ -9,10 +9,31 @@ from torch import nn
 
 from tqhw.datasets.base import Data
 from tqhw.errors import TqhwError
-from tqhw.quant import SwitchableBatchNorm, set_bits
+from tqhw.quant import SwitchableBatchNorm, input_quantizers, quantization_of, set_bits
 from tqhw.quant.norm import norms_of
 from tqhw.train.modes import evaluating
 from tqhw.train.reproducible import reproducible
+
+
+def start_inputs(model: nn.Module, data: Data, batch_size: int, *, seed: int = 0, threads: int = 1) -> None:
+    """Starts the ranges of quantized activations, where they wait for a first batch, by one of the training images.
+
+    It runs at the highest precision, which ``model`` is then switched to, on the batch's own statistics: those that
+    norms have counted may be of weights before they were normalised, or of none at all. They stay as they are. Raises
+    TqhwError for a clamp that drops negative values; see :meth:`tqhw.quant.InputQuantizer.start`.
+    """
+    if all(quantizer.started for quantizer in input_quantizers(model)):
+        return
+    set_bits(model, quantization_of(model).precisions[-1])
+    at = next(model.parameters()).device
+    counted = [(buffer, buffer.clone()) for norm in norms_of(model).values() for buffer in norm.buffers()]
+    with torch.no_grad(), evaluating(model), reproducible(seed, threads):
+        for norm in norms_of(model).values():
+            norm.train()
+        images, _ = next(iter(data.train_batches(min(batch_size, data.train_size), seed, epoch=0)))
+        model(images.to(at))
+        for buffer, before in counted:
+            buffer.copy_(before)
 
 
 def recalibrate(

@@ -10,6 +10,7 @@ from torch import nn
 from tqhw.datasets.base import Data
 from tqhw.errors import TqhwError
 from tqhw.models.registry import told
+from tqhw.quant import real_inputs
 from tqhw.train.modes import evaluating
 
 
@@ -18,7 +19,7 @@ def check_fit(model: nn.Module, data: Data) -> None:
     """Refuses a model that does not take the images of ``data``, or has fewer outputs than it has classes."""
     at = next(model.parameters()).device
     try:
-        with evaluating(model):
+        with evaluating(model), real_inputs(model):
             logits = model(torch.zeros(2, *data.input_shape, device=at))
     except TqhwError:
         raise

@@ -15,6 +15,7 @@ from tqhw.datasets.base import Batch, Data
 from tqhw.errors import TqhwError
 from tqhw.quant import FULL, is_quantized, quantization_of, refuse_held, set_bits, shared_normalization
 from tqhw.train import checkpoint
+from tqhw.train.calibrate import start_inputs
 from tqhw.train.checkpoint import Checkpoints, EpochRecord
 from tqhw.train.config import TrainConfig
 from tqhw.train.distributed import SharedStatistics, Team, losing_nobody, team
@@ -60,8 +61,8 @@ def train(
     bit for bit. Under torchrun the batch is shared by all processes.
 
     Raises TqhwError for a model that computes with stored codes or does not fit the data, a batch that cannot be
-    filled or shared, a loss that is not finite, a checkpoint of another run or that cannot be written, and another
-    process that was lost.
+    filled or shared, a clamp that would drop negative activations, a loss that is not finite, a checkpoint of another
+    run or that cannot be written, and another process that was lost.
     """
     refuse_held(model, "training would move weights that it does not read", "train the network it was exported from")
     members = team()
@@ -77,6 +78,7 @@ def train(
         history = checkpoint.restore(keep, model, optimizer, config)
         if members.leads:
             write_logs(keep.folder, history)  # the run may have died between checkpoint and logs
+    start_inputs(model, data, config.batch_size, seed=config.seed, threads=config.threads)
     runner = members.wrap(model)
     falling = falling_precisions(model)
     for epoch in range(len(history), config.epochs):

@@ -14,7 +14,7 @@ from tqhw.errors import TqhwError
 from tqhw.models import MODELS
 from tqhw.quant import MAX_BITS, add_precision, check_precisions, save, save_onnx
 from tqhw.quant.tensorfile import read_header, read_tensors
-from tqhw.train.calibrate import recalibrate
+from tqhw.train.calibrate import recalibrate, start_inputs
 from tqhw.train.checkpoint import CHECKPOINT, KIND, VERSION, Checkpoints, EpochRecord, load_model
 from tqhw.train.evaluate import Accuracy, evaluate_both, evaluate_requantized
 from tqhw.train.loop import Progress, train
@@ -72,6 +72,7 @@ def load_run(checkpoint: Path, *, model: str | None = None) -> tuple[nn.Module, 
     if recipe.way.training == "none":
         recipe.quantize(network, recipe.bits)
         data = recipe.data.open()
+        start_inputs(network, data, recipe.training.batch_size, threads=recipe.training.threads)
         for bits in recipe.bits:
             recalibrate(network, data, bits, threads=recipe.training.threads)
     return network, recipe

@@ -19,6 +19,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from tqhw.quant.activation import InputQuantizer
 from tqhw.quant.weight import QuantizedWeight
 from tqhw.spec import Problem
 from tqhw.workload import problems
@@ -113,7 +114,7 @@ def _watching(model: nn.Module, watch: _Watch) -> Iterator[None]:
         torch.backends.mha.set_fastpath_enabled(False)
         stack.callback(_restore, training)
         for module in model.modules():
-            if isinstance(module, QuantizedWeight):
+            if isinstance(module, QuantizedWeight | InputQuantizer):
                 stack.callback(setattr, module, "off", module.off)
                 module.off = True
         model.eval()
