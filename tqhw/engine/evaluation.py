@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tqhw.engine.batch import BadMappingError, Batch, check_batch, encode
 from tqhw.engine.kernel import Counts, Work, evaluate_batch, make_counts, make_work
 from tqhw.engine.model import Model, build_model
@@ -13,6 +15,7 @@ from tqhw.spec import (
     DataSpaceStats,
     Hardware,
     Invalid,
+    Level,
     LevelStats,
     Mapping,
     Problem,
@@ -121,10 +124,10 @@ def invalid(problem: Problem, hardware: Hardware, batch: Batch, counts: Counts) 
     if at >= 0:
         level = hardware.levels[at]
         name = level.name
-        words = int(counts.tile[0, at].sum())
-        if level.effective_size is not None and words > level.effective_size:
-            message = f"{name}: the tiles need {words} words, the capacity is {level.effective_size}"
-            reasons.append(Reason(name, "capacity", words, level.effective_size, message))
+        demand, bound, unit = tile_demand(level, [int(words) for words in counts.tile[0, at]])
+        if bound is not None and demand > bound:
+            message = f"{name}: the tiles need {demand} {unit}, the capacity is {bound}"
+            reasons.append(Reason(name, "capacity", demand, bound, message))
     x, y = _expansion(batch, at)
     bounds = hardware.levels[at] if at >= 0 else mesh
     for what, demand, bound in (
@@ -137,6 +140,14 @@ def invalid(problem: Problem, hardware: Hardware, batch: Batch, counts: Counts) 
             reasons.append(Reason(name, RULES[FANOUT], demand, bound, message))
             break
     return Invalid(tuple(reasons))
+
+
+def tile_demand(level: Level, words: Sequence[int]) -> tuple[int, int | None, str]:
+    """What tiles of so many words per data space (0: not kept) need of a level, what it has, and the unit of both."""
+    if level.packing is None:
+        return sum(words), level.effective_size, "words"
+    rows = (-(-w * space.rows // space.words) for w, space in zip(words, level.packing.spaces, strict=True))
+    return sum(rows), level.packing.rows, f"rows of {level.packing.row_bits} bits"
 
 
 def _expansion(batch: Batch, at: int) -> tuple[int, int]:

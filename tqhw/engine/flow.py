@@ -60,9 +60,9 @@ def round_half_away(x: float) -> int:
 
 
 @inline
-def access_energy(words: int, block_size: int, energy_pj: float) -> float:
-    """Energy of whole blocks; a quotient of numbers below 2^53 cannot round across a whole number."""
-    return float(np.ceil(words / block_size) * energy_pj)
+def access_energy(words: int, rows: Records, energy_pj: float) -> float:
+    """Energy of whole rows; a quotient of numbers below 2^53 cannot round across a whole number."""
+    return float(np.ceil(words * rows.count / rows.words) * energy_pj)
 
 
 @inline
@@ -175,10 +175,11 @@ def accesses(plan: Plan, s: int, nest: Nest, keep: Bools, n: int, flow: Flow) ->
         count.fills = fills
         count.updates = updates
         level = plan.levels[i]
+        rows = plan.rows[i, s]
         energy = (
-            access_energy(reads, level.block_size, level.read_pj)
-            + access_energy(fills, level.block_size, level.fill_pj)
-            + access_energy(updates, level.block_size, level.update_pj)
+            access_energy(reads, rows, level.read_pj)
+            + access_energy(fills, rows, level.fill_pj)
+            + access_energy(updates, rows, level.update_pj)
         )
         used = nest.levels[i].used
         count.energy_pj = energy * min(float(used), level.clusters) / used * used

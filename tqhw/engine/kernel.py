@@ -99,8 +99,9 @@ def throttle(plan: Plan, nest: Nest, keep: Bools, compute_cycles: int, flow: Flo
         for s in range(n_spaces):
             if keep[i, s]:
                 count = flow.counts[i, s]
-                need_read += count.reads / compute_cycles
-                need_write += (count.fills + count.updates) / compute_cycles
+                share = plan.rows[i, s].share
+                need_read += count.reads / compute_cycles * share
+                need_write += (count.fills + count.updates) / compute_cycles * share
         slowdown = 1.0
         if need_read > limits.read_bandwidth:
             slowdown = min(slowdown, limits.read_bandwidth / need_read)

@@ -5,13 +5,13 @@ Axes: S data spaces, R ranks, D dimensions, L levels (innermost first, the pseud
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tqhw.errors import TqhwError
-from tqhw.spec import ERT, Hardware, Problem
+from tqhw.spec import ERT, Hardware, Level, Problem
 from tqhw.spec.problem import LARGEST
 
 MAX_WORDS = 3_037_000_499  # whose square is a 64 bit integer
@@ -39,8 +39,11 @@ class Model(NamedTuple):
     instances: Ints  # [L]
     fanout_x: Ints  # [L]
     fanout_y: Ints  # [L]
-    capacity: Ints  # [L] words; -1: unlimited
-    block_size: Ints  # [L] words per access
+    capacity: Ints  # [L] words, rows where packed; -1: unlimited
+    packed: Bools  # [L] capacity counts rows
+    row_words: Ints  # [L, S] so many words
+    row_count: Ints  # [L, S] lie in so many rows; an access moves one row
+    word_share: Floats  # [L, S] of a bandwidth's word that one word of the data space takes
     cluster_size: Ints  # [L]
     read_bandwidth: Floats  # [L] words per cycle and instance; inf: unlimited
     write_bandwidth: Floats  # [L]
@@ -105,8 +108,9 @@ def build_model(problem: Problem, hardware: Hardware, ert: ERT) -> Model:
         instances=ints("instances"),
         fanout_x=ints("fanoutX"),
         fanout_y=ints("fanoutY"),
-        capacity=np.array([-1 if v.effective_size is None else v.effective_size for v in levels], np.int64),
-        block_size=ints("block_size"),
+        capacity=np.array([_capacity(level) for level in levels], np.int64),
+        packed=np.array([level.packing is not None for level in levels]),
+        **_rows(hardware, shape.data_space_names),
         cluster_size=ints("cluster_size"),
         read_bandwidth=limits("read_bandwidth"),
         write_bandwidth=limits("write_bandwidth"),
@@ -121,6 +125,27 @@ def build_model(problem: Problem, hardware: Hardware, ert: ERT) -> Model:
         compute_instances=hardware.compute.instances,
         compute_pj=ert.energy_pj(hardware.compute.name, "compute"),
     )
+
+
+def _capacity(level: Level) -> int:
+    """Words of a level, or rows where it is packed; -1: unlimited."""
+    limit = level.effective_size if level.packing is None else level.packing.rows
+    return -1 if limit is None else limit
+
+
+def _rows(hardware: Hardware, names: tuple[str, ...]) -> dict[str, Any]:
+    """The fields of a model that say how words lie in rows."""
+    words = np.ones((len(hardware.levels), len(names)), np.int64)
+    rows = np.ones_like(words)
+    share = np.ones(words.shape)
+    for i, level in enumerate(hardware.levels):
+        words[i] = level.block_size
+        if level.packing is not None:
+            for s, space in enumerate(level.packing.spaces):
+                assert space.name == names[s], "hardware packed for the data spaces of another problem"
+                words[i, s], rows[i, s] = space.words, space.rows
+                share[i, s] = space.bits / level.word_bits
+    return {"row_words": words, "row_count": rows, "word_share": share}
 
 
 def _check_size(problem: Problem, hardware: Hardware) -> None:

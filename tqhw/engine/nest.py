@@ -135,6 +135,12 @@ def build_nest(
 
 
 @inline
+def rows_of(words: int, rows: Records) -> int:
+    """Rows that so many words of a data space fill."""
+    return int((words * rows.count + rows.words - 1) // rows.words)
+
+
+@inline
 def first_violation(plan: Plan, keep: Bools, nest: Nest) -> tuple[int, int]:
     """(rule, level) of the first rule of section 5.13 that is broken; level -1 is the compute level."""
     n_levels, n_spaces = keep.shape
@@ -151,11 +157,11 @@ def first_violation(plan: Plan, keep: Bools, nest: Nest) -> tuple[int, int]:
     if x * y > machine.instances or x > machine.mesh_x or y > machine.mesh_y:
         return FANOUT, -1
     for i in range(n_levels):
+        limits = plan.levels[i]
         words = 0
         for s in range(n_spaces):
             if keep[i, s]:
-                words += nest.words[i, s]
-        limits = plan.levels[i]
+                words += nest.words[i, s] if not limits.packed else rows_of(nest.words[i, s], plan.rows[i, s])
         if limits.capacity >= 0 and words > limits.capacity:
             return CAPACITY, i
         level = nest.levels[i]

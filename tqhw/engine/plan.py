@@ -31,6 +31,7 @@ class Plan(NamedTuple):
     terms: Records  # [T] dimension, coefficient
     coefficients: Ints  # [K, D]
     levels: Records  # [L] meshes, limits and energies of the level
+    rows: Records  # [L, S] words, count: so many words lie in so many rows; share: of a bandwidth's word
     machine: Records  # [1] mesh, instances, computes and their energy
 
 
@@ -60,20 +61,38 @@ def make_plan(model: Model) -> Plan:
                 rank[s, d] = k
                 t += 1
             k += 1
-    return Plan(model.bounds, spaces, model.relevant, rank, ranks, terms, coefficients, _levels(model), _machine(model))
+    return Plan(
+        model.bounds,
+        spaces,
+        model.relevant,
+        rank,
+        ranks,
+        terms,
+        coefficients,
+        _levels(model),
+        _rows(model),
+        _machine(model),
+    )
 
 
 def _levels(model: Model) -> Records:
-    whole = ("mesh_x", "mesh_y", "instances", "fanout_x", "fanout_y", "capacity", "block_size")
+    whole = ("mesh_x", "mesh_y", "instances", "fanout_x", "fanout_y", "capacity")
     real = ("read_bandwidth", "write_bandwidth", "shared_bandwidth", "read_pj", "fill_pj", "update_pj", "leak_pj")
     fields: dict[str, Any] = {**dict.fromkeys(whole, np.int64), **dict.fromkeys(real, np.float64)}
-    levels = records(len(model.mesh_x), **fields, clusters=np.float64, limited=np.bool_)
+    levels = records(len(model.mesh_x), **fields, clusters=np.float64, limited=np.bool_, packed=np.bool_)
     for name in fields:
         levels[name] = getattr(model, name)
+    levels.packed = model.packed
     levels.clusters = model.instances / model.cluster_size
     bandwidths = np.stack([model.read_bandwidth, model.write_bandwidth, model.shared_bandwidth])
     levels.limited = np.isfinite(bandwidths).any(axis=0)
     return levels
+
+
+def _rows(model: Model) -> Records:
+    rows = records(model.row_words.shape, words=np.int64, count=np.int64, share=np.float64)
+    rows.words, rows.count, rows.share = model.row_words, model.row_count, model.word_share
+    return rows
 
 
 def _machine(model: Model) -> Records:

@@ -89,7 +89,7 @@ def level_fields(model: Model, batch: Batch, counts: Counts, i: int) -> dict[str
     clusters = min(float(used), model.instances[i] / model.cluster_size[i])
     energy = counts.ds_energy_pj[0, i]
     compute_cycles, slowdown = int(counts.compute_cycles[0]), counts.slowdown[0, i]
-    block = model.block_size[i]
+    words, rows = model.row_words[i], model.row_count[i]
     return {
         "keep": keep.astype(int).tolist(),
         "tile_size": counts.tile[0, i].tolist(),
@@ -104,9 +104,9 @@ def level_fields(model: Model, batch: Batch, counts: Counts, i: int) -> dict[str
         "updates": updates.tolist(),
         "temporal_reductions": np.where(read_write, reads, 0).tolist(),
         "address_generations": np.where(read_write, updates + fills, reads + fills).tolist(),
-        "vector_reads": (-(-reads // block)).tolist(),
-        "vector_fills": (-(-fills // block)).tolist(),
-        "vector_updates": (-(-updates // block)).tolist(),
+        "vector_reads": (-(-reads * rows // words)).tolist(),
+        "vector_fills": (-(-fills * rows // words)).tolist(),
+        "vector_updates": (-(-updates * rows // words)).tolist(),
         "energy_per_instance": (energy / used).tolist(),
         "energy": energy.tolist(),
         "read_bandwidth": (reads / compute_cycles * slowdown).tolist(),

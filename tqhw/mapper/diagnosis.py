@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from tqhw.engine import Model
+from tqhw.engine.evaluation import tile_demand
 from tqhw.errors import TqhwError
 from tqhw.mapper.branch.solve import solve
 from tqhw.mapper.result import NoMapping
@@ -45,18 +46,17 @@ def _least_inside(space: Mapspace, level: int) -> list[int]:
 
 def _capacities(space: Mapspace, model: Model) -> Iterator[Reason]:
     for i, level in enumerate(space.hardware.levels):
-        if level.effective_size is None or level.kind != "storage":
+        if model.capacity[i] < 0 or level.kind != "storage":
             continue
         words = tile_words(model, _least_inside(space, i))
         kept = [bool(k) for k in space.keep[i]]  # a free data space may pass the level by
-        demand = sum(w for w, k in zip(words, kept, strict=True) if k)
-        if demand > level.effective_size:
+        demand, bound, unit = tile_demand(level, [w if k else 0 for w, k in zip(words, kept, strict=True)])
+        if bound is not None and demand > bound:
             names = [n for n, k in zip(space.problem.shape.data_space_names, kept, strict=True) if k]
             message = (
-                f"{level.name}: the smallest tile of {', '.join(names)} has {demand} words, "
-                f"the capacity is {level.effective_size}"
+                f"{level.name}: the smallest tile of {', '.join(names)} has {demand} {unit}, the capacity is {bound}"
             )
-            yield Reason(level.name, "capacity", demand, level.effective_size, message)
+            yield Reason(level.name, "capacity", demand, bound, message)
 
 
 def _fanouts(space: Mapspace) -> Iterator[Reason]:

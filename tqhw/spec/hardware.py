@@ -47,11 +47,35 @@ _SYNONYMS = {  # names of older inputs, which Timeloop takes before or beside th
 
 
 @dataclass(frozen=True)
+class PackedSpace:
+    """How words of a data space lie in the rows of a memory: ``words`` words of ``bits`` bits in ``rows`` rows."""
+
+    name: str
+    bits: int
+    words: int
+    rows: int = 1
+
+
+@dataclass(frozen=True)
+class PackedRows:
+    """A memory whose data spaces have words of their own width: capacity and accesses count rows.
+
+    ``rows``: how many there are for a mapping, copies for multiple buffering taken off; None means unlimited.
+    """
+
+    row_bits: int
+    rows: int | None
+    spaces: tuple[PackedSpace, ...]  # in the order of the problem's data spaces
+
+
+@dataclass(frozen=True)
 class Level:
     """A storage level, or the pseudo level of a fan-out.
 
     Sizes in words, bandwidths in words per cycle and instance; None means unlimited. The mesh is the number of
     columns and rows of instances of this level; the fan-out is towards the next inner level.
+    With a ``packing``, capacity is its rows, an access moves one row, and bandwidths count bits: so many times
+    ``word_bits`` as they say.
     """
 
     name: str
@@ -69,6 +93,7 @@ class Level:
     read_bandwidth: float | None = None
     write_bandwidth: float | None = None
     shared_bandwidth: float | None = None
+    packing: PackedRows | None = None  # None: all data spaces have words of word_bits
     constraints: Constraints = Constraints()
     component: Component | None = None
 

@@ -58,7 +58,9 @@ class Costs(NamedTuple):
     fill_pj: Floats  # [L, S] at the level itself; 0 where it is the outermost that keeps the data space
     first_pj: Floats  # [L] Outputs: what a word's first visit saves (no read of old partial sums, no fill)
     leak_pj: Floats  # [L] per cycle and used instance
-    capacity: Floats  # [L] words, inf: unlimited
+    capacity: Floats  # [L] words, rows where packed; inf: unlimited
+    capacity_words: Floats  # [L, S] so many words
+    capacity_units: Floats  # [L, S] take so much of it
     more_units: Bools  # [Q + 1, S] spatial slots remain from here to the level that the data space's traffic goes to
     units_left: Bools  # [Q + 1] spatial slots remain outside
     constant_pj: float  # the compute units' energy
@@ -138,9 +140,8 @@ def build_costs(space: Mapspace, model: Model, mask: tuple[tuple[bool, ...], ...
     keep = np.array(mask, np.bool_)
     n_levels, n_spaces = keep.shape
     weight = 1.0 if energy else 0.0
-    # An access moves block_size words, and at most one of cluster_size instances is charged.
-    per_word = weight / (model.block_size * model.cluster_size)
-    read, fill, update = (table * per_word for table in (model.read_pj, model.fill_pj, model.update_pj))
+    per_word = weight / words_per_access(model)
+    read, fill, update = (table[:, None] * per_word for table in (model.read_pj, model.fill_pj, model.update_pj))
     parent_pj = np.zeros((n_levels + 1, n_spaces))
     fill_pj = np.zeros((n_levels, n_spaces))
     first_pj = np.zeros(n_levels)
@@ -152,12 +153,12 @@ def build_costs(space: Mapspace, model: Model, mask: tuple[tuple[bool, ...], ...
             parents = np.flatnonzero(keep[child + 1 :, s])
             if len(parents):
                 k = child + 1 + int(parents[0])
-                parent_pj[child + 1, s] = read[k] + (update[k] if output else 0.0)
+                parent_pj[child + 1, s] = read[k, s] + (update[k, s] if output else 0.0)
         for i in np.flatnonzero(keep[:, s]):
             if i != outermost:
-                fill_pj[i, s] = fill[i]
+                fill_pj[i, s] = fill[i, s]
             if output:
-                first_pj[i] = read[i] + fill_pj[i, s]
+                first_pj[i] = read[i, s] + fill_pj[i, s]
         for q in range(len(space.slots) + 1):
             at = space.slots[q].level if q < len(space.slots) else n_levels
             ahead = np.flatnonzero(keep[at:, s])
@@ -170,12 +171,19 @@ def build_costs(space: Mapspace, model: Model, mask: tuple[tuple[bool, ...], ...
         first_pj=first_pj,
         leak_pj=model.leak_pj * weight,
         capacity=np.where(model.capacity < 0, np.inf, model.capacity.astype(np.float64)),
+        capacity_words=np.where(model.packed[:, None], model.row_words, 1).astype(np.float64),
+        capacity_units=np.where(model.packed[:, None], model.row_count, 1).astype(np.float64),
         more_units=more,
         units_left=np.array([any(s.spatial for s in space.slots[q:]) for q in range(len(space.slots) + 1)]),
         constant_pj=float(problem_pj(model)) * weight,
         mark=np.random.default_rng(0).random((n_levels, n_spaces, 4)) + 0.5,
         rounding_pj=rounding_pj(model, keep, weight, sum(slot.spatial for slot in space.slots)),
     )
+
+
+def words_per_access(model: Model) -> Floats:
+    """[L, S] An access moves a row of words, and at most one of cluster_size instances is charged."""
+    return np.asarray(model.row_words * model.cluster_size[:, None] / model.row_count)
 
 
 def compulsory(space: Mapspace, model: Model, objective: str) -> float:
@@ -189,6 +197,7 @@ def compulsory(space: Mapspace, model: Model, objective: str) -> float:
     live = (model.coefficients != 0) & (model.bounds > 1)
     output = int(np.flatnonzero(model.read_write)[0])
     energy = float(problem_pj(model))
+    moved = words_per_access(model)
     for s in range(len(live)):
         if (live[s].sum(axis=0) > 1).any():  # a dimension in two ranks: its words lie on a diagonal of the box
             continue
@@ -199,7 +208,7 @@ def compulsory(space: Mapspace, model: Model, objective: str) -> float:
         per_word = []
         for i in reversed(range(len(space.keep))):
             if space.keep[i][s] is not False:
-                per_word.append(float(per_access[i] / (model.block_size[i] * model.cluster_size[i])))
+                per_word.append(float(per_access[i] / moved[i, s]))
             if space.keep[i][s]:
                 break
         energy += words * min(per_word, default=0.0)

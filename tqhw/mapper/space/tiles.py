@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from tqhw.engine.jit import part
 from tqhw.engine.model import Ints
 from tqhw.mapper.space.arrays import Costs, Space
@@ -57,11 +59,12 @@ def split_tile(space: Space, t: int, inside: int, tile: Ints, factors: Ints) -> 
 @part
 def fits_level(space: Space, costs: Costs, level: int, t: int) -> bool:
     """Whether the kept tiles of tile t fit a level."""
-    words = 0.0
+    taken = 0.0
     for s in range(space.relevant.shape[0]):
         if costs.keep[level, s]:
-            words += space.words[s, t]
-    return bool(words <= costs.capacity[level])
+            # A quotient of numbers below 2^53 cannot round across a whole number.
+            taken += np.ceil(space.words[s, t] * costs.capacity_units[level, s] / costs.capacity_words[level, s])
+    return bool(taken <= costs.capacity[level])
 
 
 @part
