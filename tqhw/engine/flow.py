@@ -1,6 +1,7 @@
-"""From what the levels fetch to reads, fills and updates of one data space (reference sections 5.6 to 5.10).
+"""From what the levels fetch to reads, fills and updates of one data space (#collapse-per-level and on).
 
 Timeloop: ``src/loop-analysis/tiling.cpp`` (collapse, bypassing, peers), ``src/model/buffer.cpp`` (energy).
+Anchors (#...) are those of docs/timeloop-model.md.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ def access_energy(words: int, rows: Records, energy_pj: float) -> float:
 
 @inline
 def collapse(plan: Plan, s: int, nest: Nest, n: int, cycles: float, flow: Flow) -> None:
-    """Contents, links and shares of the levels 0 .. n - 1 (5.6), before bypassing; level n - 1 receives nothing."""
+    """Contents, links, shares of levels 0 .. n - 1, before bypassing (#collapse-per-level); n - 1 receives nothing."""
     fetched = cycles
     for i in range(n):
         at = flow.levels[i]
@@ -115,7 +116,7 @@ def collapse(plan: Plan, s: int, nest: Nest, n: int, cycles: float, flow: Flow) 
 
 @inline
 def bypass(s: int, nest: Nest, keep: Bools, n: int, flow: Flow) -> None:
-    """Moves the traffic of bypassed levels outwards (5.7), and hands link words to the level below (5.8)."""
+    """Moves the traffic of bypassed levels outwards (#bypassing), and link words to the level below (#peers)."""
     for i in range(n - 1):
         if keep[i, s]:
             continue
@@ -142,7 +143,7 @@ def bypass(s: int, nest: Nest, keep: Bools, n: int, flow: Flow) -> None:
 
 @inline
 def partitions(s: int, nest: Nest, flow: Flow) -> None:
-    """The part of the tensor that one instance ever works on, as a fraction of its parent's (5.6)."""
+    """The part of the tensor that one instance ever works on, as a fraction of its parent's (#collapse-per-level)."""
     n_levels = nest.levels.shape[0]
     partition = nest.words[n_levels - 1, s]
     flow.counts[n_levels - 1, s].partition = partition
@@ -156,7 +157,7 @@ def partitions(s: int, nest: Nest, flow: Flow) -> None:
 
 @inline
 def accesses(plan: Plan, s: int, nest: Nest, keep: Bools, n: int, flow: Flow) -> None:
-    """Reads, fills, updates (5.9) and dynamic energy (5.10) of data space s where it is kept."""
+    """Reads, fills, updates (#reads-fills-updates) and energy (#dynamic-energy) of data space s where it is kept."""
     for i in range(n):
         if not keep[i, s]:
             continue

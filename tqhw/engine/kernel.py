@@ -1,4 +1,7 @@
-"""One mapping after the other: nest, validity, traffic, cycles (section 5.12) and energy (5.10, 5.11)."""
+"""One mapping after the other: nest, validity, traffic, cycles (#cycles) and energy.
+
+Anchors (#...) are those of docs/timeloop-model.md.
+"""
 
 from __future__ import annotations
 
@@ -85,7 +88,7 @@ def make_work(model: Model) -> Work:
 
 @inline
 def throttle(plan: Plan, nest: Nest, keep: Bools, compute_cycles: int, flow: Flow, levels: Records) -> int:
-    """Writes slowdown and cycles of every level under its bandwidths; cycles of the whole mapping (5.12)."""
+    """Writes slowdown and cycles of every level under its bandwidths; cycles of the whole mapping (#cycles)."""
     n_levels, n_spaces = keep.shape
     most = compute_cycles
     for i in range(n_levels):

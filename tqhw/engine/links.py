@@ -1,7 +1,8 @@
-"""Neighbour links: which visits of a fan-out need fewer accesses because elements pass words on (section 5.5).
+"""Neighbour links: which visits of a fan-out need fewer accesses because elements pass words on (#link-transfers).
 
 An element whose set of new words equals the *previous* set of a mesh neighbour is served by a link instead of an
 access of the level above, if that lowers the number of accesses of the visit.
+Anchors (#...) are those of docs/timeloop-model.md.
 """
 
 from __future__ import annotations

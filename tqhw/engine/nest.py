@@ -1,6 +1,7 @@
-"""The loop nest of one mapping, its tiles, and whether it fits (reference sections 5.1, 5.2, 5.13).
+"""The loop nest of one mapping, its tiles, and whether it fits (#loop-nest, #tiles, #validity).
 
 Timeloop: ``src/loop-analysis/nest-analysis.cpp`` and ``src/model/{topology,buffer,arithmetic}.cpp``.
+Anchors (#...) are those of docs/timeloop-model.md.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from tqhw.engine.jit import inline
 from tqhw.engine.model import Bools, Ints
 from tqhw.engine.plan import Plan, Records, records
 
-# Outcomes of a mapping: the rule of section 5.13 that it breaks; OVERFLOW: a table of the engine is too small.
+# Outcomes of a mapping: the rule that it breaks (#validity); OVERFLOW: a table of the engine is too small.
 VALID, FACTORS, BYPASS_ALL, CAPACITY, FANOUT, OVERFLOW = range(6)
 RULES = ("", "factors", "bypass_all", "capacity", "fanout")
 
@@ -142,7 +143,7 @@ def rows_of(words: int, rows: Records) -> int:
 
 @inline
 def first_violation(plan: Plan, keep: Bools, nest: Nest) -> tuple[int, int]:
-    """(rule, level) of the first rule of section 5.13 that is broken; level -1 is the compute level."""
+    """(rule, level) of the first rule that is broken (#validity); level -1 is the compute level."""
     n_levels, n_spaces = keep.shape
     for s in range(n_spaces):
         outermost = n_levels - 1

@@ -1,7 +1,8 @@
-"""Multicast tables: how many accesses of a level serve m children at once (reference section 5.4).
+"""Multicast tables: how many accesses of a level serve m children at once (#multicast).
 
 A row is (m, groups) -> accesses, where ``groups`` is the number of groups of m children that a visit serves. Rows
 stand in ascending order of (m, groups), as Timeloop keeps them: sums over a table are made in that order.
+Anchors (#...) are those of docs/timeloop-model.md.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""The elements of a fan-out, and which of them need the same words (reference section 5.4).
+"""The elements of a fan-out, and which of them need the same words (#multicast).
 
 The elements of a spatial unit need the same set of new words as element 0, translated by the projection of their
 offset. Elements with equal sets form a group: one access serves all its m members (or, on the way up, their partial
 sums are added). An offset is encoded as one number, a key.
+Anchors (#...) are those of docs/timeloop-model.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How many words a level fetches: the walk over the loops above its boundary (reference section 5.3), in closed form.
+"""How many words a level fetches: the walk over the loops above its boundary in closed form (#the-walk).
 
 Timeloop walks the nest, executes iterations 0 and 1 of every temporal loop, and compares each move of a tile with
 the last non-zero one: the overlap with the previous tile is exploited only if the move repeats. Consecutive visits
@@ -12,6 +12,7 @@ otherwise, when ``a`` is forgotten. With d_j = 0, part or whole, the words fetch
 first visit are
 
     S_f = (bound_f - 1) * part,    S_j = S_(j-1) + (bound_j - 1) * (d_j + S_(j-1)).
+Anchors (#...) are those of docs/timeloop-model.md.
 """
 
 from __future__ import annotations

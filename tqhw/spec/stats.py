@@ -47,7 +47,7 @@ class Stats:
     valid: bool = True
 
     def as_json(self) -> dict[str, Any]:
-        """The Stats JSON of the command contracts."""
+        """The Stats JSON, as `evaluate` and `map` print it (docs/engine.md)."""
         return {
             "valid": True,
             "cycles": self.cycles,
