@@ -9,7 +9,7 @@ from tqhw.errors import TqhwError
 
 MAX_BITS: Final = 8
 FULL: Final = 32
-"""The precision at which a layer runs on its normalised, unquantized weight (column 32 of the TruncQuant paper's table)."""
+"""The precision of normalised, unquantized weights (column 32 of the TruncQuant paper's table)."""
 
 
 def check_bits(bits: object, *, place: str = "bits", stored: int = MAX_BITS) -> int:
