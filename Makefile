@@ -1,6 +1,8 @@
-# Two commands, each on a fresh clone with nothing set up:
-#   make run    environment, install, the main job (tables on the terminal, report folder)
-#   make test   environment, install, every check and test
+# Each on a fresh clone with nothing set up:
+#   make run      environment, install, the main job (tables on the terminal, report folder)
+#   make test     environment, install, every check and test
+#   make docs     the documentation as a site, in site/; every link is followed
+#   make release  wheel and sdist, each installed in a clean environment, the main job run from there
 # Choose another interpreter with PYTHON=/path/to/python3.11, more test processes with WORKERS=8.
 
 VENV := .venv
@@ -9,7 +11,7 @@ PYTHON ?= $(shell .ci/find-python 3.11 3.12 3.13)
 PIP := $(VENV)/bin/python -m pip install --disable-pip-version-check -c constraints.txt
 export WORKERS
 
-.PHONY: run test
+.PHONY: run test docs release
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.installed
@@ -22,6 +24,12 @@ test: $(VENV)/.installed-dev
 	$(VENV)/bin/python -m pytest -n $(WORKERS)
 	.ci/torch-free
 
+docs: $(VENV)/.installed-dev
+	$(VENV)/bin/python -m mkdocs build --strict
+
+release: $(VENV)/.installed-dev
+	.ci/release
+
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "tqhw needs Python 3.11 or newer; none was found. Give one with PYTHON=..." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
@@ -31,5 +39,5 @@ $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(PIP) -e '.[dev,onnx]'
+	$(PIP) -e '.[dev,docs,onnx]'
 	@touch $@
