@@ -93,18 +93,19 @@ def evaluate(text: str, names: Mapping[str, Value], place: str | None = None) ->
     are kept apart: ``max(1, max)`` reads the variable ``max``. Raises TqhwError, with ``place``, for anything
     else: bad syntax, an unknown name, a division by zero, a result that is not finite or beyond 1024 bits.
     """
-    tree = _parse(text, place)
-    return _Evaluator(text, names, place).value(tree.body)
+    tree = parse(text, place)
+    return Evaluator(text, names, place).value(tree.body)
 
 
 def names_in(text: str, place: str | None = None) -> frozenset[str]:
     """The variable names that ``text`` reads (functions that it calls left out)."""
-    tree = _parse(text, place)
+    tree = parse(text, place)
     called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     return frozenset(n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and id(n) not in called)
 
 
-def _parse(text: str, place: str | None) -> ast.Expression:
+def parse(text: str, place: str | None, joined: bool = True) -> ast.Expression:
+    """The syntax tree of ``text``, whose lines are ``joined`` first. Raises TqhwError for bad syntax and too much."""
     if len(text) > MAX_TEXT:
         raise TqhwError(
             f"the expression '{text[:40]}...' has {len(text)} characters, at most {MAX_TEXT} are read",
@@ -113,7 +114,7 @@ def _parse(text: str, place: str | None) -> ast.Expression:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # doubtful syntax such as '1if x else 2' counts as an error
-            tree = ast.parse(" ".join(text.splitlines()).strip(), mode="eval")
+            tree = ast.parse(" ".join(text.splitlines()).strip() if joined else text.lstrip(" \t"), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         reason = error.msg if isinstance(error, SyntaxError) else str(error)
         raise TqhwError(
@@ -126,7 +127,7 @@ def _parse(text: str, place: str | None) -> ast.Expression:
     return tree
 
 
-class _Evaluator:
+class Evaluator:
     """Walks one tree; every refusal carries the whole text and its place."""
 
     def __init__(self, text: str, names: Mapping[str, Value], place: str | None) -> None:

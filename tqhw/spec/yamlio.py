@@ -49,39 +49,39 @@ class Quoted(str):
     """A text that stood in quotes: Accelergy takes it as it is and evaluates every other one."""
 
 
-class _Loader(yaml.SafeLoader):
+class Loader(yaml.SafeLoader):
     source = "<text>"
 
 
 # YAML 1.2's core schema instead of 1.1's: no sexagesimals, dates or yes/no; exponents need no dot.
-_Loader.yaml_implicit_resolvers = {}
+Loader.yaml_implicit_resolvers = {}
 for _tag, _pattern, _first in (
     ("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF"),
-    ("int", r"^[-+]?(?:[0-9]+|0x[0-9a-fA-F]+)$", "-+0123456789"),
-    ("float", r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$", "-+.0123456789"),
+    ("int", r"^[-+]?(?:[0-9][0-9_]*|0x[0-9a-fA-F_]+|0o[0-7_]+|0b[01_]+)$", "-+0123456789"),
+    ("float", r"^[-+]?(?:\.[0-9][0-9_]*|[0-9][0-9_]*(?:\.[0-9_]*)?)(?:[eE][-+]?[0-9]+)?$", "-+.0123456789"),
     ("float", r"^[-+]?\.(?:inf|Inf|INF)$|^\.(?:nan|NaN|NAN)$", "-+."),
     ("null", r"^(?:~|null|Null|NULL|)$", "~nN\0"),
     ("merge", r"^<<$", "<"),
 ):
     _chars = [*_first.replace("\0", ""), *([""] if "\0" in _first else [])]
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), _chars)
+    Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), _chars)
 
 
 # What YAML's core schema has; sets, dates and the like would be objects that no document here can mean.
 _CORE = ("null", "bool", "int", "float", "str", "seq", "map")
-_Loader.yaml_constructors = {
+Loader.yaml_constructors = {
     tag: constructor
     for tag, constructor in yaml.SafeLoader.yaml_constructors.items()
     if tag is None or tag.rpartition(":")[2] in _CORE
 }
 
 
-def _int(loader: _Loader, node: yaml.ScalarNode) -> int:
-    text = str(loader.construct_scalar(node))
-    return int(text, 16) if "x" in text.lower() else int(text)
+def _int(loader: Loader, node: yaml.ScalarNode) -> int:
+    text = str(loader.construct_scalar(node)).replace("_", "").lower()
+    return int(text, 0) if text.lstrip("+-")[:2] in ("0x", "0o", "0b") else int(text)
 
 
-def _map(loader: _Loader, node: yaml.Node) -> Map:
+def _map(loader: Loader, node: yaml.Node) -> Map:
     result = Map()
     result.line = node.start_mark.line + 1
     result.source = loader.source
@@ -105,16 +105,16 @@ def _map(loader: _Loader, node: yaml.Node) -> Map:
     return result
 
 
-def _text(loader: _Loader, node: yaml.ScalarNode) -> str:
+def _text(loader: Loader, node: yaml.ScalarNode) -> str:
     text = str(loader.construct_scalar(node))
     text.encode()  # refuses "\\ud800", half a character that no file can hold
     return Quoted(text) if node.style in ("'", '"') else text
 
 
-def _checked(kind: str, construct: Callable[[_Loader, Any], Any]) -> Callable[[_Loader, yaml.Node], Any]:
+def _checked(kind: str, construct: Callable[[Loader, Any], Any]) -> Callable[[Loader, yaml.Node], Any]:
     """``construct``, whose refusal of a scalar's text becomes a TqhwError with the line."""
 
-    def constructor(loader: _Loader, node: yaml.Node) -> Any:
+    def constructor(loader: Loader, node: yaml.Node) -> Any:
         try:
             return construct(loader, node)
         except (ValueError, KeyError):
@@ -124,13 +124,13 @@ def _checked(kind: str, construct: Callable[[_Loader, Any], Any]) -> Callable[[_
     return constructor
 
 
-_Loader.add_constructor("tag:yaml.org,2002:map", _map)
-_Loader.add_constructor("tag:yaml.org,2002:str", _checked("a text", _text))
-_Loader.add_constructor("tag:yaml.org,2002:int", _checked("a whole number", _int))
-_Loader.add_constructor("tag:yaml.org,2002:float", _checked("a number", yaml.SafeLoader.construct_yaml_float))
-_Loader.add_constructor("tag:yaml.org,2002:bool", _checked("true or false", yaml.SafeLoader.construct_yaml_bool))
+Loader.add_constructor("tag:yaml.org,2002:map", _map)
+Loader.add_constructor("tag:yaml.org,2002:str", _checked("a text", _text))
+Loader.add_constructor("tag:yaml.org,2002:int", _checked("a whole number", _int))
+Loader.add_constructor("tag:yaml.org,2002:float", _checked("a number", yaml.SafeLoader.construct_yaml_float))
+Loader.add_constructor("tag:yaml.org,2002:bool", _checked("true or false", yaml.SafeLoader.construct_yaml_bool))
 for _name in TAGS:
-    _Loader.add_constructor(_name, _map)
+    Loader.add_constructor(_name, _map)
 
 
 def _check_size(root: yaml.Node, source: str) -> None:
@@ -160,14 +160,14 @@ def _check_size(root: yaml.Node, source: str) -> None:
     size(root)
 
 
-def parse(text: str, source: str = "<text>") -> Any:
-    """The document in ``text``: mappings become :class:`Map`. ``source`` names it in messages.
+def parse(text: str, source: str = "<text>", reader: Callable[[str], Loader] = Loader) -> Any:
+    """The document in ``text``: mappings become :class:`Map`. ``source`` names it in messages, ``reader`` reads it.
 
     Raises TqhwError with line and column for text that is no YAML, is empty, has several documents, a tag other
     than Timeloop's, a key twice, or aliases that explode.
     """
     try:
-        loader = _Loader(text)
+        loader = reader(text)
     except yaml.YAMLError as error:
         raise TqhwError(f"not valid YAML: {' '.join(str(error).split())}", place=source) from None
     loader.source = source
@@ -219,7 +219,7 @@ def _represent_map(dumper: _Dumper, value: Map) -> yaml.Node:
 
 def _represent_str(dumper: _Dumper, value: str) -> yaml.Node:
     # The dumper quotes what YAML 1.1 would take for something else (no, 1:30), this what only 1.2 would (1e-9).
-    resolvers = _Loader.yaml_implicit_resolvers.get(value[:1], [])
+    resolvers = Loader.yaml_implicit_resolvers.get(value[:1], [])
     style = "'" if any(pattern.match(value) for _, pattern in resolvers) else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 

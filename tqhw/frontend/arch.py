@@ -1,0 +1,255 @@
+"""The nodes of an architecture as a specification writes them. Source: the front end's ``v4/arch.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from numbers import Number
+from typing import Any
+
+from tqhw.errors import TqhwError, unknown
+from tqhw.frontend.constraints import ConstraintGroup
+from tqhw.frontend.nodes import REQUIRED, Items, Key, Section
+from tqhw.frontend.sections import ANY, VERSIONED, SparseGroup
+
+STORAGE = ("DRAM", "SRAM", "regfile", "smartbuffer", "storage")
+COMPUTE = ("mac", "intmac", "fpmac", "compute")
+NETWORK = ("XY_NoC", "Legacy", "ReductionTree", "SimpleMulticast")
+
+
+class Mesh(Section):
+    fields = {"meshX": Key((int,), 1), "meshY": Key((int,), 1)}
+
+    @property
+    def fanout(self) -> int:
+        return int(self["meshX"]) * int(self["meshY"])
+
+
+class Attributes(Section):
+    evaluated = True
+    fields = {"has_power_gating": Key((str, bool), False), "power_gated_at": Key((str,), None), "": ANY}
+
+
+_INT, _FLAG, _NUMBER = ((str, int), (str, bool), (str, Number))
+
+
+class StorageAttributes(Attributes):
+    fields = {
+        "datawidth": Key(_INT),
+        "technology": Key(_INT, None),
+        "n_banks": Key(_INT, 2),
+        "block_size": Key(_INT, None),
+        "cluster_size": Key(_INT, 1),
+        "width": Key(_INT, None),
+        "depth": Key(_INT, None),
+        "entries": Key(_INT, None),
+        "sizeKB": Key(_INT, None),
+        "reduction_supported": Key(_FLAG, True),
+        "multiple_buffering": Key(_NUMBER, 1),
+        "min_utilization": Key(_NUMBER, 0),
+        "shared_bandwidth": Key(_NUMBER, None),
+        "read_bandwidth": Key(_NUMBER, None),
+        "write_bandwidth": Key(_NUMBER, None),
+        "network_fill_latency": Key(_INT, None),
+        "network_drain_latency": Key(_INT, None),
+        "per_dataspace_bandwidth_consumption_scale": Key((dict,), {}),
+        "allow_overbooking": Key(_FLAG, False),
+        "metadata_block_size": Key(_INT, None),
+        "metadata_datawidth": Key(_INT, None),
+        "metadata_storage_width": Key(_INT, None),
+        "metadata_storage_depth": Key(_INT, None),
+        "concordant_compressed_tile_traversal": Key(_FLAG, None),
+        "tile_partition_supported": Key(_FLAG, None),
+        "decompression_supported": Key(_FLAG, None),
+        "compression_supported": Key(_FLAG, None),
+    }
+
+
+def _find(node: Any, name: str) -> Any:
+    """The leaf of that name, for ``spec.architecture.find(...)``."""
+    for leaf in node.below(Leaf):
+        if leaf["name"] == name:
+            return leaf
+    raise unknown("node", name, [leaf["name"] for leaf in node.below(Leaf)])
+
+
+def _reachable(node: Any) -> dict[str, Any]:
+    return {
+        "find": lambda name: _find(node, name),
+        "name2leaf": lambda name: _find(node, name),
+        "name2constraints": lambda name: _find(node, name)["constraints"],
+    }
+
+
+class Leaf(Section):
+    fields = {
+        "name": Key((str,)),
+        "attributes": Key((Attributes,), {}),
+        "spatial": Key((Mesh,), {}),
+        "constraints": Key((ConstraintGroup,), {}),
+        "sparse_optimizations": Key((SparseGroup,), {}),
+    }
+
+    @property
+    def name(self) -> str:
+        return str(self["name"])
+
+    @property
+    def fanout(self) -> int:
+        mesh = self["spatial"]
+        assert isinstance(mesh, Mesh)
+        return mesh.fanout
+
+    def evaluate(self, names: Mapping[str, Any]) -> dict[str, Any]:
+        return super().evaluate({**names, "attributes": names.get("attributes", {})})
+
+    def public(self) -> Mapping[str, Any]:
+        return {**super().public(), "get_fanout": lambda: self.fanout}
+
+
+class Component(Leaf):
+    kind = ""
+    fields = {
+        "class": Key((str,)),
+        "subclass": Key((str,), None),
+        "required_actions": Key((list,), []),
+        "area_scale": Key((Number,), None),
+        "energy_scale": Key((Number,), None),
+        "enabled": Key((bool,), True),
+    }
+
+
+class Storage(Component):
+    kind = "storage"
+    fields = {"attributes": Key((StorageAttributes,), {})}
+
+
+class Compute(Component):
+    kind = "compute"
+
+
+class Network(Component):
+    kind = "network"
+
+
+class Networks(Items):
+    fields = {"": Key((Network,))}
+
+
+class Nothing(Component):
+    kind = "nothing"
+
+    def __init__(self, given: Any = None, place: str = "", **own: Any) -> None:
+        super().__init__(given, place, **{"name": "nothing", "class": "nothing", **own})
+
+
+class Container(Leaf):
+    fields = {"networks": Key((Networks,), [])}
+
+
+_FAMILIES = (
+    (STORAGE, Storage),
+    (COMPUTE, Compute),
+    (NETWORK, Network),
+    (("nothing",), Nothing),
+)
+
+
+def component(value: Any, place: str) -> Component:
+    """A component of the kind that its class says: words are looked for inside it."""
+    if isinstance(value, Component):
+        return value
+    if not isinstance(value, dict):
+        raise TqhwError(f"a component is a mapping, found {value!r:.60}", place=place)
+    where = value.place() if hasattr(value, "place") and callable(value.place) else place
+    class_ = value.get("class")
+    if not isinstance(class_, str):
+        named = f"component '{value['name']}'" if "name" in value else "the component"
+        raise TqhwError(f"{named} has no class", place=where, lever="add `class:`, e.g. storage or compute")
+    for words, kind in _FAMILIES:
+        if any(word in class_ for word in words):
+            return kind(value, place)
+    known = [word for words, _ in _FAMILIES for word in words]
+    error = unknown("component class", class_, known, where)
+    lever = f"{error.lever}; one of these words must be in it, a class of its own is named by `subclass:`"
+    raise TqhwError(error.message, place=where, lever=lever)
+
+
+class Nodes(Items):
+    """Nodes, outermost first. Names are unique."""
+
+    def __init__(self, given: Any = None, place: str = "") -> None:
+        super().__init__(given, place)
+        check_names(self)
+
+    def combine(self, other: Nodes, place: str) -> Nodes:
+        self.extend(other)
+        return self
+
+    def evaluate(self, names: Mapping[str, Any]) -> dict[str, Any]:
+        return super().evaluate({**names, **{leaf.name: leaf for leaf in self.below(Leaf)}})
+
+    def after(self, index: Any, scope: dict[str, Any]) -> None:
+        node = self[index]
+        if isinstance(node, Container):
+            scope.update(node["attributes"])
+
+    def public(self) -> Mapping[str, Any]:
+        return {**super().public(), **_reachable(self)}
+
+
+class Branch(Section):
+    fields = {"nodes": Key((Nodes,), [])}
+
+    @property
+    def nodes(self) -> Nodes:
+        found = self["nodes"]
+        assert isinstance(found, Nodes)
+        return found
+
+    def public(self) -> Mapping[str, Any]:
+        return {**super().public(), **_reachable(self)}
+
+
+class Hierarchical(Branch):
+    pass
+
+
+class Parallel(Branch):
+    pass
+
+
+class Pipelined(Branch):
+    pass
+
+
+Nodes.fields = {
+    "!Component": Key((Storage, Network, Compute, Nothing, Component), convert=component),
+    "!Container": Key((Container,)),
+    "!Hierarchical": Key((Hierarchical,)),
+    "!Parallel": Key((Parallel,)),
+    "!Pipelined": Key((Pipelined,)),
+    "!Nothing": Key((Nothing,)),
+}
+
+
+class Architecture(Hierarchical):
+    fields = VERSIONED
+
+    def combine(self, other: Section, place: str) -> Section:
+        self.nodes.extend(other["nodes"])  # names are not compared, as the front end does it
+        return self
+
+
+def check_names(nodes: Nodes) -> None:
+    """Raises TqhwError where two nodes of a tree have one name."""
+    seen: dict[str, Leaf] = {}
+    for leaf in nodes.below(Leaf):
+        if leaf["name"] is REQUIRED:
+            continue
+        if leaf.name in seen:
+            raise TqhwError(
+                f"two nodes are named '{leaf.name}'",
+                place=leaf.place,
+                lever=f"rename one; the other is at {seen[leaf.name].place}",
+            )
+        seen[leaf.name] = leaf

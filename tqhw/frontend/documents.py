@@ -1,0 +1,151 @@
+"""One rendered text as a tree: YAML as the front end reads it, with its tags for merging and including.
+
+Differences to :mod:`tqhw.spec.yamlio`: any tag is taken at a mapping; an anchor may be defined again; keys that ``<<``
+merges in stand behind the mapping's own; ``!nomerge``, ``!include_loaded`` (what the ``include`` of a template writes),
+``!include`` and ``!includedir`` are known. Source of the semantics: Accelergy's ``utils/yaml.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import yaml
+
+from tqhw.errors import TqhwError
+from tqhw.spec import yamlio
+from tqhw.spec.yamlio import Map
+
+
+class KeptMap(Map):
+    """A mapping under ``!nomerge``."""
+
+
+class KeptList(list[Any]):
+    """A list under ``!nomerge``."""
+
+
+class Several(list[Any]):
+    """The trees that one ``include_all`` found; an index is taken of each."""
+
+
+Fetch = Callable[[str, bool, str], Any]
+"""(name, whether it is a folder, place) -> the tree of what ``!include`` or ``!includedir`` names."""
+
+
+class _Reader(yamlio.Loader):
+    loaded: Mapping[str, Any] = {}
+    fetch: Fetch
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        event = self.peek_event()
+        if not isinstance(event, yaml.AliasEvent):
+            self.anchors.pop(getattr(event, "anchor", None), None)  # an anchor may be defined again
+        return super().compose_node(parent, index)
+
+
+def read(text: str, source: str, loaded: Mapping[str, Any], fetch: Fetch) -> Any:
+    """The tree of a rendered ``text``; ``loaded`` are the trees that its template included, by their names."""
+
+    def reader(text: str) -> _Reader:
+        made = _Reader(text)
+        made.loaded, made.fetch = loaded, fetch
+        return made
+
+    return yamlio.parse(text, source, reader)
+
+
+def _place(reader: _Reader, node: yaml.Node) -> str:
+    return f"{reader.source}:{node.start_mark.line + 1}"
+
+
+def _map(reader: _Reader, node: yaml.Node) -> Map:
+    return _filled(reader, node, Map())
+
+
+def _filled(reader: _Reader, node: yaml.Node, result: Map) -> Map:
+    result.line, result.source = node.start_mark.line + 1, reader.source
+    result.tag = node.tag if node.tag.startswith("!") and node.tag != "!nomerge" else None
+    if isinstance(node, yaml.ScalarNode) and node.value == "":
+        return result
+    if not isinstance(node, yaml.MappingNode):
+        raise TqhwError(f"tag {node.tag} needs a mapping", place=_place(reader, node))
+    merged: list[Map] = []
+    seen: set[str] = set()
+    for key_node, value_node in node.value:
+        place = _place(reader, key_node)
+        if not isinstance(key_node, yaml.ScalarNode):
+            raise TqhwError("a key must be a plain word", place=place, lever="quote a {{ of a template that is no more")
+        key = str(key_node.value)
+        if key in seen:
+            raise TqhwError(f"key '{key}' is given twice", place=place, lever="keep one")
+        seen.add(key)
+        if key_node.tag == "tag:yaml.org,2002:merge":
+            merged = _merged(reader, value_node)
+            continue
+        result.lines[key] = key_node.start_mark.line + 1
+        result[key] = reader.construct_object(value_node, deep=True)
+    for one in merged:
+        for key, value in one.items():
+            result.setdefault(key, value)
+    return result
+
+
+def _merged(reader: _Reader, node: yaml.Node) -> list[Map]:
+    nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
+    for one in nodes:
+        if not isinstance(one, yaml.MappingNode):
+            raise TqhwError(
+                "<< merges mappings only",
+                place=_place(reader, one),
+                lever="write <<<, which merges what an include gives, too",
+            )
+    return [reader.construct_object(one, deep=True) for one in nodes]
+
+
+def _kept(reader: _Reader, node: yaml.Node) -> Any:
+    if isinstance(node, yaml.SequenceNode):
+        return KeptList(reader.construct_sequence(node, deep=True))
+    if isinstance(node, yaml.MappingNode):
+        return _filled(reader, node, KeptMap())
+    raise TqhwError("!nomerge keeps a list or a mapping", place=_place(reader, node), lever="remove it here")
+
+
+def _loaded(reader: _Reader, node: yaml.Node) -> Any:
+    name, *index = str(node.value).split(".")
+    place = _place(reader, node)
+    if name not in reader.loaded:
+        raise TqhwError(
+            "an include inside a text that include_text brought in",
+            place=place,
+            lever="use include() for that file, or {% include %}",
+        )
+    found = reader.loaded[name]
+    for key in index:
+        if isinstance(found, Several):
+            found = Several(_part(one, key, place) for one in found)
+        else:
+            found = _part(found, key, place)
+    return list(found) if isinstance(found, Several) else found
+
+
+def _part(tree: Any, key: str, place: str) -> Any:
+    if isinstance(tree, dict) and key in tree:
+        return tree[key]
+    known = f"it has {', '.join(tree)}" if isinstance(tree, dict) else "an index is of mappings only"
+    where = f" of {tree.source}" if isinstance(tree, Map) else ""
+    raise TqhwError(f"an include asks for '{key}', which is not there{where}", place=place, lever=known)
+
+
+def _included(reader: _Reader, node: yaml.Node) -> Any:
+    return reader.fetch(str(node.value).removesuffix(","), node.tag == "!includedir", _place(reader, node))
+
+
+_Reader.add_constructor("tag:yaml.org,2002:map", _map)
+_Reader.add_constructor("!nomerge", _kept)
+_Reader.add_constructor("!include_loaded", _loaded)
+_Reader.add_constructor("!include", _included)
+_Reader.add_constructor("!includedir", _included)
+for _tag in yamlio.TAGS:
+    _Reader.add_constructor(_tag, _map)
+_Reader.add_multi_constructor("!", lambda reader, _, node: _map(reader, node))

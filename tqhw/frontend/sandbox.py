@@ -1,0 +1,171 @@
+"""A jinja2 environment for templates of strangers: sandboxed, undefined names refused, no work without bound.
+
+Loops, macros, joined texts and repeated ones draw on one budget, so that a template that loops for ever or doubles a
+text until the memory is full ends in a message.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from jinja2 import nodes
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from tqhw.errors import TqhwError
+
+MAX_STEPS = 200_000
+MAX_TEXT = 10_000_000
+_TICK, _JOIN = "_tick", "_join"
+
+
+class Budget:
+    """Steps and characters that all templates of one specification may use."""
+
+    def __init__(self) -> None:
+        self.steps, self.text = MAX_STEPS, MAX_TEXT
+
+    def tick(self, amount: int = 1) -> str:
+        self.steps -= amount
+        if self.steps < 0:
+            raise TqhwError(f"the templates loop more than {MAX_STEPS} times", lever="loop less")
+        return ""
+
+    def spend(self, characters: int) -> None:
+        self.text -= characters
+        if self.text < 0:
+            raise TqhwError(f"the templates make more than {MAX_TEXT} characters", lever="make less text")
+
+    def join(self, *parts: Any) -> str:
+        texts = [str(part) for part in parts]
+        self.spend(sum(len(text) for text in texts))
+        return "".join(texts)
+
+
+class Sandbox(ImmutableSandboxedEnvironment):
+    """The environment of one file: what it includes by jinja's own means lies in its folder."""
+
+    intercepted_binops = frozenset(["*", "**", "+", "%"])
+
+    def __init__(self, folder: Path, budget: Budget, check: Callable[[str], Any]) -> None:
+        super().__init__(
+            loader=_Loader(folder, check), undefined=jinja2.StrictUndefined, autoescape=False, finalize=self._written
+        )
+        self.budget = budget
+        self.globals.update({_TICK: budget.tick, _JOIN: budget.join})
+        for name in ("join", "replace", "format", "center", "indent", "batch", "slice", "wordwrap", "xmlattr"):
+            self.filters[name] = self._bounded(self.filters[name])
+
+    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        template = super()._parse(source, name, filename)
+        for body in template.find_all((nodes.For, nodes.Macro, nodes.CallBlock)):
+            call = nodes.Call(nodes.Name(_TICK, "load"), [], [], None, None)
+            tick = nodes.Output([call])
+            tick.set_lineno(body.lineno, override=True)
+            body.body.insert(0, tick)  # type: ignore[attr-defined]
+        _replace_joins(template)
+        _adopt(template, self)
+        return template
+
+    def _written(self, value: Any) -> Any:
+        if callable(value) and not isinstance(value, jinja2.Undefined):
+            name = getattr(value, "__name__", str(value))
+            raise TqhwError(f"'{name}' is a function", lever=f"call it, {{{{ {name}(...) }}}}")
+        self.budget.spend(len(str(value)))
+        return value
+
+    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        if operator == "**" and isinstance(left, int) and isinstance(right, int):
+            if left.bit_length() * max(right, 0) > 1024:
+                raise TqhwError(f"{left} ** {right} is too large")
+        elif operator == "%" and isinstance(left, str):
+            self._check_format(left)
+        elif operator == "*":
+            for one, other in ((left, right), (right, left)):
+                if isinstance(one, str | list | tuple) and isinstance(other, int):
+                    self.budget.spend(len(one) * max(other, 0))
+        elif operator == "+" and isinstance(left, str | list | tuple) and isinstance(right, str | list | tuple):
+            self.budget.spend(len(left) + len(right))
+        return super().call_binop(context, operator, left, right)
+
+    def call(self, context: Any, function: Any, /, *arguments: Any, **keywords: Any) -> Any:
+        owner = getattr(function, "__self__", None)
+        if isinstance(owner, str):
+            self._bound(owner, *arguments, *keywords.values())
+        result = super().call(context, function, *arguments, **keywords)
+        if function is self.globals["range"]:
+            self.budget.tick(len(result))
+        return result
+
+    def _bounded(self, filter_: Callable[..., Any]) -> Callable[..., Any]:
+        passes = [key for key in vars(filter_) if key.startswith("jinja")]
+
+        def bounded(*arguments: Any, **keywords: Any) -> Any:
+            texts = [a for a in (*arguments, *keywords.values()) if not isinstance(a, jinja2.Environment)]
+            self._bound(*texts)
+            return filter_(*arguments, **keywords)
+
+        for key in passes:
+            setattr(bounded, key, getattr(filter_, key))
+        bounded.__name__ = filter_.__name__
+        return bounded
+
+    def _bound(self, *values: Any) -> None:
+        """Spends what a text method or filter can make at most: the product of the lengths and numbers given."""
+        worst = 1
+        for value in values:
+            if isinstance(value, str):
+                self._check_format(value)
+                worst *= max(len(value), 1)
+            elif isinstance(value, list | tuple | dict):
+                worst *= max(sum(len(str(item)) for item in value), 1)
+            elif isinstance(value, int):
+                worst *= max(value, 1)
+        if worst > MAX_TEXT:
+            self.budget.spend(worst)
+
+    def _check_format(self, text: str) -> None:
+        if re.search(r"[%{][^%}]*\d{5}", text):
+            raise TqhwError("a format of more than 9,999 places", lever="write a shorter one")
+
+
+class _Loader(jinja2.FileSystemLoader):
+    """The files of one folder, each of which must be allowed."""
+
+    def __init__(self, folder: Path, check: Callable[[str], Any]) -> None:
+        super().__init__(folder)
+        self.folder, self.check = folder, check
+
+    def get_source(self, environment: jinja2.Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
+        source, path, fresh = super().get_source(environment, template)
+        self.check(path)
+        return source, path, fresh
+
+
+def _replace_joins(node: nodes.Node) -> None:
+    """``a ~ b`` as a call that counts."""
+    for field, value in node.iter_fields():
+        if isinstance(value, nodes.Node):
+            _replace_joins(value)
+            if isinstance(value, nodes.Concat):
+                setattr(node, field, _join_call(value))
+        elif isinstance(value, list):
+            for index, item in enumerate(value):
+                if isinstance(item, nodes.Node):
+                    _replace_joins(item)
+                    if isinstance(item, nodes.Concat):
+                        value[index] = _join_call(item)
+
+
+def _join_call(concat: nodes.Concat) -> nodes.Call:
+    call = nodes.Call(nodes.Name(_JOIN, "load"), list(concat.nodes), [], None, None)
+    call.set_lineno(concat.lineno, override=True)
+    return call
+
+
+def _adopt(template: nodes.Template, environment: jinja2.Environment) -> None:
+    """New nodes belong to the environment, or they cannot be compiled."""
+    template.set_environment(environment)
