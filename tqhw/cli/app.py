@@ -14,7 +14,7 @@ from pathlib import Path
 
 import typer
 
-from tqhw.cli import hardware, reference, report, run, training, workload
+from tqhw.cli import convert, hardware, reference, report, run, training, workload
 from tqhw.cli.common import BAD_INPUT, say
 from tqhw.system import signals
 
@@ -31,6 +31,7 @@ app.command("evaluate")(hardware.evaluate)
 app.command("map")(hardware.search)
 app.command("conformance")(hardware.conformance)
 app.command("verify")(reference.verify)
+app.command("convert-spec")(convert.convert_spec)
 app.add_typer(reference.docker)
 app.command("workload")(workload.workload)
 app.command("train")(training.train)

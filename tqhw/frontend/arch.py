@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from numbers import Number
-from typing import Any
+from typing import Any, ClassVar
 
 from tqhw.errors import TqhwError, unknown
 from tqhw.frontend.constraints import ConstraintGroup
@@ -17,7 +17,7 @@ NETWORK = ("XY_NoC", "Legacy", "ReductionTree", "SimpleMulticast")
 
 
 class Mesh(Section):
-    fields = {"meshX": Key((int,), 1), "meshY": Key((int,), 1)}
+    fields: ClassVar = {"meshX": Key((int,), 1), "meshY": Key((int,), 1)}
 
     @property
     def fanout(self) -> int:
@@ -26,14 +26,14 @@ class Mesh(Section):
 
 class Attributes(Section):
     evaluated = True
-    fields = {"has_power_gating": Key((str, bool), False), "power_gated_at": Key((str,), None), "": ANY}
+    fields: ClassVar = {"has_power_gating": Key((str, bool), False), "power_gated_at": Key((str,), None), "": ANY}
 
 
 _INT, _FLAG, _NUMBER = ((str, int), (str, bool), (str, Number))
 
 
 class StorageAttributes(Attributes):
-    fields = {
+    fields: ClassVar = {
         "datawidth": Key(_INT),
         "technology": Key(_INT, None),
         "n_banks": Key(_INT, 2),
@@ -81,7 +81,7 @@ def _reachable(node: Any) -> dict[str, Any]:
 
 
 class Leaf(Section):
-    fields = {
+    fields: ClassVar = {
         "name": Key((str,)),
         "attributes": Key((Attributes,), {}),
         "spatial": Key((Mesh,), {}),
@@ -108,7 +108,7 @@ class Leaf(Section):
 
 class Component(Leaf):
     kind = ""
-    fields = {
+    fields: ClassVar = {
         "class": Key((str,)),
         "subclass": Key((str,), None),
         "required_actions": Key((list,), []),
@@ -120,7 +120,7 @@ class Component(Leaf):
 
 class Storage(Component):
     kind = "storage"
-    fields = {"attributes": Key((StorageAttributes,), {})}
+    fields: ClassVar = {"attributes": Key((StorageAttributes,), {})}
 
 
 class Compute(Component):
@@ -132,7 +132,7 @@ class Network(Component):
 
 
 class Networks(Items):
-    fields = {"": Key((Network,))}
+    fields: ClassVar = {"": Key((Network,))}
 
 
 class Nothing(Component):
@@ -143,7 +143,7 @@ class Nothing(Component):
 
 
 class Container(Leaf):
-    fields = {"networks": Key((Networks,), [])}
+    fields: ClassVar = {"networks": Key((Networks,), [])}
 
 
 _FAMILIES = (
@@ -198,7 +198,7 @@ class Nodes(Items):
 
 
 class Branch(Section):
-    fields = {"nodes": Key((Nodes,), [])}
+    fields: ClassVar = {"nodes": Key((Nodes,), [])}
 
     @property
     def nodes(self) -> Nodes:
@@ -233,7 +233,7 @@ Nodes.fields = {
 
 
 class Architecture(Hierarchical):
-    fields = VERSIONED
+    fields: ClassVar = VERSIONED
 
     def combine(self, other: Section, place: str) -> Section:
         self.nodes.extend(other["nodes"])  # names are not compared, as the front end does it

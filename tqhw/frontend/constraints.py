@@ -6,7 +6,7 @@ Source: the front end's ``v4/constraints.py``. What they mean for the mapspace i
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 from tqhw.errors import TqhwError, unknown
 from tqhw.frontend.nodes import GrowingItems, Items, Key, Section, is_empty
@@ -45,7 +45,7 @@ def _factor(value: Any, place: str) -> Any:
 class Factors(GrowingItems):
     """Factors; one dimension has at most one ``=``, or a ``<=`` and a ``>=``."""
 
-    fields = {"": Key((Factor,), convert=_factor)}
+    fields: ClassVar = {"": Key((Factor,), convert=_factor)}
 
     def __init__(self, given: Any = None, place: str = "") -> None:
         super().__init__(given, place)
@@ -136,7 +136,7 @@ def _permutation(value: Any, place: str) -> Any:
 class Spaces(Items):
     """Names of data spaces; ``*`` stands for all."""
 
-    fields = {"": Key((str,))}
+    fields: ClassVar = {"": Key((str,))}
 
     def fill(self, names: list[str]) -> None:
         """Writes ``*`` out."""
@@ -155,7 +155,7 @@ _ONLY = Key((Spaces, None), None, _some_spaces)
 class Constraint(Section):
     """``kind`` is its type in the file; ``disjoint``: lists of which a data space stands in one at most."""
 
-    fields = {"type": Key((str,), ""), "target": Key((str,), "")}
+    fields: ClassVar = {"type": Key((str,), ""), "target": Key((str,), "")}
     kind = ""
     disjoint: tuple[tuple[str, ...], ...] = ()
 
@@ -191,7 +191,7 @@ class Constraint(Section):
 
 
 class Iteration(Constraint):
-    fields = {
+    fields: ClassVar = {
         "factors": Key((Factors,), [], _factors),
         "permutation": Key((Permutation,), [], _permutation),
         "default_max_factor": Key((int,), None),
@@ -215,19 +215,23 @@ class Iteration(Constraint):
 class SpatialConstraint(Iteration):
     kind = "spatial"
     disjoint = (("no_reuse",), ("no_link_transfer",))
-    fields = {"no_reuse": Key((Spaces,), []), "no_link_transfer": Key((Spaces,), []), "split": Key((int,), None)}
+    fields: ClassVar = {
+        "no_reuse": Key((Spaces,), []),
+        "no_link_transfer": Key((Spaces,), []),
+        "split": Key((int,), None),
+    }
 
 
 class TemporalConstraint(Iteration):
     kind = "temporal"
     disjoint = (("no_reuse",),)
-    fields = {"no_reuse": Key((Spaces,), []), "rmw_first_update": Key((Spaces,), [])}
+    fields: ClassVar = {"no_reuse": Key((Spaces,), []), "rmw_first_update": Key((Spaces,), [])}
 
 
 class DataspaceConstraint(Constraint):
     kind = "dataspace"
     disjoint = (("bypass", "keep"),)
-    fields = {
+    fields: ClassVar = {
         "bypass": Key((Spaces,), []),
         "keep": Key((Spaces,), []),
         "no_coalesce": Key((Spaces,), []),
@@ -238,7 +242,7 @@ class DataspaceConstraint(Constraint):
 
 class OverbookedConstraint(Constraint):
     kind = "max_overbooked_proportion"
-    fields = {"proportion": Key((float,), None)}
+    fields: ClassVar = {"proportion": Key((float,), None)}
 
 
 KINDS: dict[str, type[Constraint]] = {
@@ -259,17 +263,17 @@ def _constraint(value: Any, place: str) -> Any:
 
 
 class ConstraintList(GrowingItems):
-    fields = {"": Key(tuple(KINDS.values()), convert=_constraint)}
+    fields: ClassVar = {"": Key(tuple(KINDS.values()), convert=_constraint)}
 
 
 class Constraints(Section):
-    fields = {**VERSIONED, "targets": Key((ConstraintList,), [])}
+    fields: ClassVar = {**VERSIONED, "targets": Key((ConstraintList,), [])}
 
 
 class ConstraintGroup(Section):
     """The constraints of one node."""
 
-    fields = {
+    fields: ClassVar = {
         "spatial": Key((SpatialConstraint,), {}),
         "temporal": Key((TemporalConstraint,), {}),
         "dataspace": Key((DataspaceConstraint,), {}),

@@ -7,6 +7,7 @@ merges in stand behind the mapping's own; ``!nomerge``, ``!include_loaded`` (wha
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -38,7 +39,7 @@ class _Reader(yamlio.Loader):
     fetch: Fetch
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        event = self.peek_event()
+        event = self.peek_event()  # type: ignore[no-untyped-call]
         if not isinstance(event, yaml.AliasEvent):
             self.anchors.pop(getattr(event, "anchor", None), None)  # an anchor may be defined again
         return super().compose_node(parent, index)
@@ -141,6 +142,18 @@ def _included(reader: _Reader, node: yaml.Node) -> Any:
     return reader.fetch(str(node.value).removesuffix(","), node.tag == "!includedir", _place(reader, node))
 
 
+def _int(reader: _Reader, node: yaml.ScalarNode) -> int:
+    text = str(node.value).replace("_", "").lower()
+    return int(text, 0) if text.lstrip("+-")[:2] in ("0x", "0o", "0b") else int(text)
+
+
+# numerals with _, and octal and binary ones, which YAML 1.2 does not have and ruamel.yaml reads
+for _name, _pattern in (
+    ("int", r"^[-+]?(?:[0-9][0-9_]*|0x[0-9a-fA-F_]+|0o[0-7_]+|0b[01_]+)$"),
+    ("float", r"^[-+]?(?:\.[0-9][0-9_]*|[0-9][0-9_]*\.[0-9_]*)(?:[eE][-+]?[0-9]+)?$"),
+):
+    _Reader.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(_pattern), [*"-+.0123456789"])
+_Reader.add_constructor("tag:yaml.org,2002:int", _int)
 _Reader.add_constructor("tag:yaml.org,2002:map", _map)
 _Reader.add_constructor("!nomerge", _kept)
 _Reader.add_constructor("!include_loaded", _loaded)

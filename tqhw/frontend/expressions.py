@@ -69,9 +69,9 @@ def _whole(*values: Any) -> None:
 
 
 def _power(base: Any, exponent: Any, modulus: int | None = None) -> Any:
-    if modulus is None and isinstance(base, int) and isinstance(exponent, int):
-        if exponent > 0 and int(base).bit_length() * exponent > MAX_INTEGER_BITS:
-            raise OverflowError(f"an integer power of more than {MAX_INTEGER_BITS} bits")
+    whole = modulus is None and isinstance(base, int) and isinstance(exponent, int)
+    if whole and exponent > 0 and int(base).bit_length() * exponent > MAX_INTEGER_BITS:
+        raise OverflowError(f"an integer power of more than {MAX_INTEGER_BITS} bits")
     return pow(base, exponent, modulus)
 
 
@@ -257,7 +257,7 @@ class _Walker(Evaluator):
         if isinstance(value, int) and value.bit_length() > MAX_INTEGER_BITS:
             raise self.refusal(f"a step gives an integer of more than {MAX_INTEGER_BITS} bits")
         if isinstance(value, complex | bytes):
-            raise self.refusal(f"a step gives {value}, which is no real number")
+            raise self.refusal(f"a step gives {value!r}, which is no real number")
         if isinstance(value, str | list | tuple | dict | set | range) and len(value) > MAX_LENGTH:
             raise self.refusal(f"more than {MAX_LENGTH} characters or items")
         return value
@@ -289,9 +289,7 @@ class _Walker(Evaluator):
                 return found
         return self.walk(values[-1], names)
 
-    def _compared(
-        self, left: ast.expr, ops: list[ast.cmpop], others: list[ast.expr], names: Mapping[str, Any]
-    ) -> bool:
+    def _compared(self, left: ast.expr, ops: list[ast.cmpop], others: list[ast.expr], names: Mapping[str, Any]) -> bool:
         value = self.walk(left, names)
         for op, node in zip(ops, others, strict=True):
             other = self.walk(node, names)
@@ -390,11 +388,10 @@ class _Walker(Evaluator):
         if not isinstance(part, ast.FormattedValue):
             return str(self.walk(part, names))
         value = self.walk(part.value, names)
-        value = {-1: lambda v: v, 115: str, 114: repr, 97: ascii}[part.conversion](value)
+        if part.conversion != -1:
+            value = repr(value) if chr(part.conversion) == "r" else str(value)
         spec = "" if part.format_spec is None else str(self.walk(part.format_spec, names))
         digits = [c.isdigit() for c in spec]
         if any(all(run) for run in zip(digits, digits[1:], digits[2:], digits[3:], strict=False)):
             raise self.refusal("a format of more than 999 places")
         return str(self.apply(format, value, spec))
-
-

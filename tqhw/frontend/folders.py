@@ -39,8 +39,8 @@ class Folders:
         """
         found: list[Path] = []
         for base in _bases(pattern, search):
-            text = os.path.normpath(os.path.join(glob.escape(str(base)), pattern) if base else pattern)
-            found += [self.check(hit, place) for hit in sorted(glob.glob(text))]
+            text = os.path.normpath(Path(glob.escape(str(base))) / pattern if base else pattern)
+            found += [self.check(hit, place) for hit in sorted(glob.glob(text))]  # noqa: PTH207 - it may be absolute
         if not found:
             raise self._missing(pattern, search, place)
         return list(dict.fromkeys(found))
@@ -59,4 +59,4 @@ class Folders:
 
 
 def _bases(name: str, search: Iterable[Path]) -> list[Path | None]:
-    return [None] if os.path.isabs(name) else [*search]
+    return [None] if Path(name).is_absolute() else [*search]

@@ -22,6 +22,7 @@ from tqhw.frontend.constraints import (
 from tqhw.frontend.sections import Problem, Shape
 
 MAX_TRIES = 200_000
+_ACTIONS: dict[type[Leaf], tuple[str, ...]] = {Storage: ("leak", "read", "write", "update"), Compute: ("compute",)}
 
 
 def attach(architecture: Branch, targets: Iterable[Any]) -> None:
@@ -56,7 +57,7 @@ def write_out(architecture: Branch, problem: Problem) -> None:
     _branches(architecture, shape.names)
     _order_ones(architecture, problem)
     for leaf in architecture.below(Leaf):
-        wanted = {Storage: ["leak", "read", "write", "update"], Compute: ["compute"]}.get(type(leaf), [])
+        wanted = _ACTIONS.get(type(leaf), ())
         if wanted:
             leaf["required_actions"] = sorted({*wanted, *map(str, leaf["required_actions"])})
 
@@ -113,7 +114,9 @@ def _maximize(architecture: Branch, problem: Problem) -> None:
                 capacity = leaf.fanout
             if capacity is None:
                 lever = "add `maximize_dims_capacity:`"
-                raise TqhwError("maximize_dims of loops over time needs a capacity", place=constraint.place, lever=lever)
+                raise TqhwError(
+                    "maximize_dims of loops over time needs a capacity", place=constraint.place, lever=lever
+                )
             _maximize_one(constraint, _groups(wanted, constraint.place), capacity, left, problem)
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, cast
 
 from tqhw.errors import TqhwError, unknown
 from tqhw.frontend.expressions import evaluate
@@ -41,7 +41,8 @@ class Key:
         if self.convert is not None:
             return self.convert(value, place)
         if len(self.kinds) == 1 and isinstance(self.kinds[0], type) and issubclass(self.kinds[0], Node):
-            return value if value is None or isinstance(value, self.kinds[0]) else self.kinds[0](value, place)
+            made: Callable[[Any, str], Any] = self.kinds[0]
+            return value if value is None or isinstance(value, self.kinds[0]) else made(value, place)
         return value
 
     def takes(self, value: Any) -> bool:
@@ -65,7 +66,7 @@ _IGNORED = Key(default=None, part=True, keep_name=True)
 
 
 @cache
-def _known(cls: type) -> dict[str, Key]:
+def _known(cls: Any) -> dict[str, Key]:
     found: dict[str, Key] = {"ignore": _IGNORED}
     for parent in reversed(cls.__mro__):
         found.update(vars(parent).get("fields", {}))
@@ -83,7 +84,7 @@ class Node:
     @classmethod
     def known(cls) -> dict[str, Key]:
         """The keys of the class and its parents; names that contain ``ignore`` come first."""
-        return _known(cls)
+        return _known(cast(Hashable, cls))
 
     @classmethod
     def title(cls) -> str:

@@ -100,6 +100,12 @@ class Sandbox(ImmutableSandboxedEnvironment):
             self.budget.tick(len(result))
         return result
 
+    def wrap_str_format(self, value: Any) -> Any:
+        wrapped = super().wrap_str_format(value)
+        if wrapped is not None:
+            self._check_format(value.__self__)
+        return wrapped
+
     def _bounded(self, filter_: Callable[..., Any]) -> Callable[..., Any]:
         passes = [key for key in vars(filter_) if key.startswith("jinja")]
 

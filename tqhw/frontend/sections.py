@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from numbers import Number
-from typing import Any
+from typing import Any, ClassVar
 
 from tqhw.errors import TqhwError
 from tqhw.frontend.nodes import GrowingItems, Items, Key, Section, is_empty
@@ -30,17 +30,17 @@ ANY = Key(part=True, keep_name=True)
 class Words(Items):
     """A list of texts."""
 
-    fields = {"": Key((str,))}
+    fields: ClassVar = {"": Key((str,))}
 
 
 class Variables(Section):
-    fields = {**VERSIONED, "": ANY}
+    fields: ClassVar = {**VERSIONED, "": ANY}
     evaluated = True
     open = True
 
 
 class DataSpace(Section):
-    fields = {
+    fields: ClassVar = {
         "name": Key((str,)),
         "projection": Key((list,)),
         "read_write": Key((str, bool, int), False),
@@ -61,11 +61,11 @@ class DataSpace(Section):
 
 
 class DataSpaces(Items):
-    fields = {"": Key((DataSpace,))}
+    fields: ClassVar = {"": Key((DataSpace,))}
 
 
 class Shape(Section):
-    fields = {
+    fields: ClassVar = {
         "name": Key((str,), ""),
         "dimensions": Key((Items,)),
         "data_spaces": Key((DataSpaces,)),
@@ -83,7 +83,7 @@ class Shape(Section):
 
 
 class Density(Section):
-    fields = {
+    fields: ClassVar = {
         "density": Key((Number, str)),
         "distribution": Key(("fixed_structured", "hypergeometric", "banded")),
         "band_width": Key((int,), 0),
@@ -92,15 +92,15 @@ class Density(Section):
 
 
 class Densities(Section):
-    fields = {"": Key((Density,), part=True, keep_name=True)}
+    fields: ClassVar = {"": Key((Density,), part=True, keep_name=True)}
 
 
 class Instance(Section):
-    fields = {"densities": Key((Densities,), {}), "": Key((int,), part=True, keep_name=True)}
+    fields: ClassVar = {"densities": Key((Densities,), {}), "": Key((int,), part=True, keep_name=True)}
 
 
 class Problem(Section):
-    fields = {**VERSIONED, "instance": Key((Instance,)), "shape": Key((Shape,))}
+    fields: ClassVar = {**VERSIONED, "instance": Key((Instance,)), "shape": Key((Shape,))}
 
     @property
     def shape(self) -> Shape:
@@ -121,12 +121,12 @@ class Problem(Section):
 
 
 class Metrics(Items):
-    fields = {"": Key(("delay", "energy", "edp", "last_level_accesses"))}
+    fields: ClassVar = {"": Key(("delay", "energy", "edp", "last_level_accesses"))}
 
 
 class Mapper(Section):
     open = True
-    fields = {
+    fields: ClassVar = {
         **VERSIONED,
         "out_prefix": Key((str,), "timeloop-mapper"),
         "num_threads": Key((int,), 8),
@@ -157,7 +157,7 @@ class Mapper(Section):
 
 
 class Mapspace(Section):
-    fields = {**VERSIONED, "template": Key((str,), "uber")}
+    fields: ClassVar = {**VERSIONED, "template": Key((str,), "uber")}
 
 
 class Environment(Section):
@@ -165,11 +165,11 @@ class Environment(Section):
 
 
 class Paths(GrowingItems):
-    fields = {"": Key((str,))}
+    fields: ClassVar = {"": Key((str,))}
 
 
 class Globals(Section):
-    fields = {
+    fields: ClassVar = {
         **VERSIONED,
         "environment_variables": Key((Environment,), []),
         "expression_custom_functions": Key((Paths,), []),
@@ -197,46 +197,46 @@ class Classes(Items):
 
 
 class Components(Section):
-    fields = {**VERSIONED, "classes": Key((Classes,), [])}
+    fields: ClassVar = {**VERSIONED, "classes": Key((Classes,), [])}
 
     def evaluate(self, names: Mapping[str, Any]) -> dict[str, Any]:
         return dict(names)  # Accelergy reads the classes' expressions
 
 
 class Action(Section):
-    fields = {"name": Key((str,)), "arguments": Key((Section,)), "energy": Key((float,))}
+    fields: ClassVar = {"name": Key((str,)), "arguments": Key((Section,)), "energy": Key((float,))}
 
 
 class Actions(Items):
-    fields = {"": Key((Action,))}
+    fields: ClassVar = {"": Key((Action,))}
 
 
 class EnergyTable(Section):
-    fields = {"name": Key((str,)), "actions": Key((Actions,))}
+    fields: ClassVar = {"name": Key((str,)), "actions": Key((Actions,))}
 
 
 class EnergyTables(Items):
-    fields = {"": Key((EnergyTable,))}
+    fields: ClassVar = {"": Key((EnergyTable,))}
 
 
 class AreaTable(Section):
-    fields = {"name": Key((str,)), "area": Key((float,))}
+    fields: ClassVar = {"name": Key((str,)), "area": Key((float,))}
 
 
 class AreaTables(Items):
-    fields = {"": Key((AreaTable,))}
+    fields: ClassVar = {"": Key((AreaTable,))}
 
 
 class Ert(Section):
-    fields = {"version": Key(default=VERSION), "tables": Key((EnergyTables,))}
+    fields: ClassVar = {"version": Key(default=VERSION), "tables": Key((EnergyTables,))}
 
 
 class Art(Section):
-    fields = {"version": Key(default=VERSION), "tables": Key((AreaTables,))}
+    fields: ClassVar = {"version": Key(default=VERSION), "tables": Key((AreaTables,))}
 
 
 class Rank(Section):
-    fields = {
+    fields: ClassVar = {
         "format": Key(("CP", "B", "RLE", "UOP")),
         "metadata_word_bits": Key((int,), None),
         "payload_word_bits": Key((int,), None),
@@ -245,51 +245,51 @@ class Rank(Section):
 
 
 class Ranks(Items):
-    fields = {"": Key((Rank,))}
+    fields: ClassVar = {"": Key((Rank,))}
 
 
 class StoredSpace(Section):
-    fields = {"name": Key((str,)), "ranks": Key((Ranks,))}
+    fields: ClassVar = {"name": Key((str,)), "ranks": Key((Ranks,))}
 
 
 class StoredSpaces(Items):
-    fields = {"": Key((StoredSpace,))}
+    fields: ClassVar = {"": Key((StoredSpace,))}
 
 
 class Format(Section):
-    fields = {"data_spaces": Key((StoredSpaces,), [])}
+    fields: ClassVar = {"data_spaces": Key((StoredSpaces,), [])}
 
 
 class Option(Section):
-    fields = {"target": Key((str,)), "condition_on": Key((list,))}
+    fields: ClassVar = {"target": Key((str,)), "condition_on": Key((list,))}
 
 
 class Options(Items):
-    fields = {"": Key((Option,))}
+    fields: ClassVar = {"": Key((Option,))}
 
 
 class ActionOptimization(Section):
-    fields = {"type": Key(("gating", "skipping", "spatial_skipping")), "options": Key((Options,))}
+    fields: ClassVar = {"type": Key(("gating", "skipping", "spatial_skipping")), "options": Key((Options,))}
 
 
 class ActionOptimizations(Items):
-    fields = {"": Key((ActionOptimization,))}
+    fields: ClassVar = {"": Key((ActionOptimization,))}
 
 
 class ComputeKinds(GrowingItems):
-    fields = {"": Key(("gating", "skipping"))}
+    fields: ClassVar = {"": Key(("gating", "skipping"))}
 
 
 class ComputeOptimization(Section):
-    fields = {"type": Key((ComputeKinds,))}
+    fields: ClassVar = {"type": Key((ComputeKinds,))}
 
 
 class ComputeOptimizations(Items):
-    fields = {"": Key((ComputeOptimization,))}
+    fields: ClassVar = {"": Key((ComputeOptimization,))}
 
 
 class SparseGroup(Section):
-    fields = {
+    fields: ClassVar = {
         "target": Key((str,), None),
         "action_optimization": Key((ActionOptimizations,), []),
         "representation_format": Key((Format,), {}),
@@ -303,8 +303,8 @@ class SparseGroup(Section):
 
 
 class SparseGroups(Items):
-    fields = {"": Key((SparseGroup,))}
+    fields: ClassVar = {"": Key((SparseGroup,))}
 
 
 class Sparse(Section):
-    fields = {**VERSIONED, "targets": Key((SparseGroups,), [])}
+    fields: ClassVar = {**VERSIONED, "targets": Key((SparseGroups,), [])}

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from tqhw.errors import TqhwError
 from tqhw.frontend.arch import Architecture
@@ -36,7 +36,7 @@ from tqhw.spec.yamlio import Map
 class Specification(Section):
     """All sections, by their own names."""
 
-    fields = {
+    fields: ClassVar = {
         "architecture": Key((Architecture,)),
         "components": Key((Components,), {}, part=True),
         "constraints": Key((Constraints,), {}, part=True),
@@ -61,7 +61,7 @@ class Specification(Section):
     def missing(self, name: str) -> TqhwError:
         return TqhwError(f"no file has '{name}'", place=self.place, lever=f"give a file with `{name}:` too")
 
-    def evaluate(self, names: Mapping[str, Any] = {}) -> dict[str, Any]:  # noqa: B006 - never written to
+    def evaluate(self, names: Mapping[str, Any] = {}) -> dict[str, Any]:
         """Evaluates the variables, then all sections in their order, and checks every key."""
         scope = {**names, "spec": self}
         found = self["variables"].evaluate(scope)
@@ -176,7 +176,8 @@ def given_files(given: Iterable[str | Path]) -> tuple[Path, ...]:
         if path.is_dir():
             hits = sorted(p for p in path.iterdir() if p.suffix in (".yaml", ".yml", ".jinja", ".jinja2"))
         else:
-            hits = [path] if path.is_file() else [Path(hit) for hit in sorted(glob.glob(str(one)))]
+            matches = sorted(glob.glob(str(one)))  # noqa: PTH207 - it may be absolute
+            hits = [path] if path.is_file() else [Path(hit) for hit in matches]
         files = [hit.resolve() for hit in hits if hit.is_file()]
         if not files:
             raise TqhwError("there is no such file", place=str(one))

@@ -48,7 +48,7 @@ class Reader:
 
     def text(self, path: Path, data: Mapping[str, Any], search: tuple[Path, ...], place: str) -> str:
         """The rendered text of a file."""
-        return self.opened(path, place, lambda: _File(self, path, data, search).text())
+        return str(self.opened(path, place, lambda: _File(self, path, data, search).text()))
 
     def opened(self, path: Path, place: str, action: Callable[[], Any]) -> Any:
         """``action`` while ``path`` counts as open. Raises TqhwError for a file that includes itself, or too many."""

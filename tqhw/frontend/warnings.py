@@ -36,7 +36,7 @@ def _leaf(leaf: Leaf) -> Iterator[str]:
         family = leaf.kind or "component"
         words = {"storage": STORAGE, "compute": COMPUTE}.get(leaf.kind, ())
         if words and class_.partition("_")[0] not in words and class_.rpartition("_")[2] not in words:
-            yield f"{leaf.place}: the class '{class_}' of '{leaf.name}' is read as {family}, for it contains such a word"
+            yield f"{leaf.place}: '{leaf.name}' is read as {family}, for such a word is in its class '{class_}'"
     for key in ("meshX", "meshY"):
         if leaf["spatial"][key] < 1:
             yield f"{leaf.place}: {key} {leaf['spatial'][key]} of '{leaf.name}' is below 1"

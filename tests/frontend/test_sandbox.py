@@ -1,0 +1,88 @@
+"""Templates that loop, grow, leave their folder or reach for Python end in one message."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.frontend.files import ARCHITECTURE, PROBLEM, level, processed, with_attribute, write
+from tqhw.errors import TqhwError
+from tqhw.frontend import process
+
+DOUBLING = "{% set n = namespace(x='ab') %}{% for i in range(60) %}{% set n.x = n.x ~ n.x %}{% endfor %}"
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        (
+            "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
+            "loop more than 200000 times",
+        ),
+        ("{% set l = range(9999) | list %}{% for i in l %}{% for j in l %}{% endfor %}{% endfor %}", "loop more than"),
+        ("{% for i in range(10**9) %}{% endfor %}", "Range too big"),
+        ("{% macro m(n) %}{{ m(n) }}{{ m(n) }}{% endmacro %}{{ m(1) }}", "calls itself without end"),
+        (DOUBLING, "make more than 10000000 characters"),
+        (DOUBLING.replace("n.x ~ n.x", "n.x + n.x"), "make more than 10000000 characters"),
+        (DOUBLING.replace("n.x ~ n.x", "[n.x, n.x] | join"), "make more than 10000000 characters"),
+        ("{{ 'x' * 10**9 }}", "make more than 10000000 characters"),
+        ("{{ 'x' | center(10**9) }}", "make more than 10000000 characters"),
+        ("{{ 'x'.ljust(10**9) }}", "make more than 10000000 characters"),
+        ("{{ '%0999999999d' % 1 }}", "a format of more than 9,999 places"),
+        ("{{ '%0999999999d' | format(1) }}", "a format of more than 9,999 places"),
+        ("{{ '{:999999999}'.format(1) }}", "a format of more than 9,999 places"),
+        ("{{ 2 ** 99999 ** 9 }}", "is too large"),
+        ("{{ ''.__class__.__mro__ }}", "unsafe"),
+        ("{{ cwd.__globals__ }}", "unsafe"),
+        ("{{ cwd }}", "is a function"),
+        ("{{ setenv('A', 'b') }}", "would set an environment variable"),
+        ("{{ include('../out/secret.yaml') }}", "is outside the given folders"),
+        ("{{ include_text('../out/*.yaml') }}", "is outside the given folders"),
+        ("{{ find_path('../out/secret.yaml') }}", "is outside the given folders"),
+        ("{{ add_to_path('..') }}", "is outside the given folders"),
+        ("{{ include('/etc/hostname') }}", "is outside the given folders"),
+        ("x: !include ../out/secret.yaml", "is outside the given folders"),
+        ("{% include '../out/secret.yaml' %}", "no file '../out/secret.yaml'"),
+        ("{% include 'link.yaml' %}", "is outside the given folders"),
+        ("{{ include('link.yaml') }}", "is outside the given folders"),
+        ("{{ include('nowhere.yaml') }}", "there is no 'nowhere.yaml'"),
+        ("{{ include('top.yaml') }}", "a file includes itself: top.yaml -> top.yaml"),
+        ("{{ include_text('loop.yaml') }}", "a file includes itself: top.yaml -> loop.yaml -> top.yaml"),
+        ("{% include 'top.yaml' %}", "calls itself without end"),
+        ("{{ include('many1.yaml') }}", "more than 1000 files are included"),
+    ],
+)
+def test_refused(template: str, message: str, tmp_path: Path) -> None:
+    write(tmp_path, out__secret="s: 1\n", here__loop="{{ include_text('top.yaml') }}")
+    (tmp_path / "here/link.yaml").symlink_to(tmp_path / "out/secret.yaml")
+    for n in range(1, 12):
+        write(tmp_path, **{f"here__many{n}": f"{{{{ include_text('many{n + 1}.yaml') }}}}\n" * 3})
+    write(tmp_path, here__many12="m: 1\n")
+    with pytest.raises(TqhwError) as refusal:
+        processed(tmp_path, "here/top.yaml", here__top=f"# first\n{template}\n" + ARCHITECTURE + PROBLEM)
+    assert message in str(refusal.value)
+    assert str(tmp_path / "here") in (refusal.value.place or "")
+
+
+def test_path_exists_tells_nothing_of_other_folders(tmp_path: Path) -> None:
+    write(tmp_path, out__secret="s: 1\n")
+    text = with_attribute("there: {{ path_exists('../out/secret.yaml') }}") + PROBLEM
+    assert level(processed(tmp_path, "here/top.yaml", here__top=text), "buf")["there"] is False
+
+
+def test_an_allowed_folder_is_read(tmp_path: Path) -> None:
+    write(tmp_path, out__size="size: 77\n", here__top=with_attribute("size: {{ include('../out/size.yaml', 'size') }}"))
+    write(tmp_path, here__p=PROBLEM)
+    found = process([tmp_path / "here"], allow=[tmp_path / "out"])
+    assert level(found, "buf")["size"] == 77
+
+
+def test_a_message_names_the_line_of_the_template(tmp_path: Path) -> None:
+    with pytest.raises(TqhwError, match=r"top.yaml:2: template error: 'design' is undefined \(give it with --data"):
+        processed(tmp_path, top="# one\nx: {{ design }}\n")
+
+
+def test_a_comment_is_rendered_too(tmp_path: Path) -> None:
+    with pytest.raises(TqhwError, match="'old' is undefined"):
+        processed(tmp_path, top=ARCHITECTURE + PROBLEM + "# {{ old }}\n")

@@ -1,0 +1,59 @@
+"""``tqhw convert-spec``: the field's own files, as the front end reads them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tqhw.cli.common import guarded, say, write_json
+
+Given = Annotated[list[str], typer.Argument(help="Files, patterns of files, or folders, in the order of the sections.")]
+Data = Annotated[str | None, typer.Option(metavar="JSON|FILE", help="What the templates use, as a mapping.")]
+Allow = Annotated[
+    list[Path] | None, typer.Option(metavar="FOLDER", help="Includes may read there too; else in the given folders.")
+]
+Json = Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Writes the processed specification.")]
+
+
+@guarded
+def convert_spec(given: Given, data: Data = None, allow: Allow = None, json: Json = None) -> None:
+    """Reads Timeloop's files as its Python front end does and writes what it makes of them."""
+    from tqhw.errors import TqhwError
+    from tqhw.frontend import process
+
+    if json is None:
+        raise TqhwError("nothing is to be written", place="convert-spec", lever="add --json FILE, or --json -")
+    found = process(given, template_data(data), allow or [])
+    for warning in found.warnings:
+        say(warning)
+    write_json(found.as_json(), json)
+
+
+def template_data(given: str | None) -> dict[str, Any]:
+    """What ``--data`` means: a mapping in JSON or YAML, written out or in a file."""
+    from tqhw.errors import TqhwError
+    from tqhw.spec import yamlio
+
+    if given is None:
+        return {}
+    source = "--data"
+    text = given
+    if not given.lstrip().startswith("{"):
+        source, text = given, yamlio.read_text(given)
+    found = yamlio.parse(text, source)
+    if not isinstance(found, dict):
+        raise TqhwError(f"'{text[:60]}' is no mapping", place=source, lever="""write '{"name": "value"}'""")
+    plain = _plain(found)
+    assert isinstance(plain, dict)
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    """Without lines and quotes, which a template has no use for."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, str) else value
