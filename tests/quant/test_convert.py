@@ -199,3 +199,116 @@ def test_a_scale_per_output_channel_of_transposed_convolutions():
     assert not is_quantized(model) and type(model[0]) is nn.Conv2d
     convert(model, QuantConfig(granularity="channel", first=None, layers={"1": "full"}))
     assert integer_codes(convert(net(4), QuantConfig(first=None, last=None)))["1"].scale.numel() == 1
+
+
+@pytest.mark.parametrize("bits", [2, 8])
+@pytest.mark.parametrize("granularity", ["tensor", "channel"])
+def test_revert_can_keep_the_function_of_the_present_bits(bits, granularity):
+    model = convert(tiny(), QuantConfig(first=None, last=4, granularity=granularity)).eval()
+    set_bits(model, bits)
+    expected = model(images())
+    reverted = revert(model, weights="quantized")
+    assert not is_quantized(reverted) and kinds(reverted) == kinds(tiny())
+    assert torch.equal(reverted(images()), expected)
+    assert len(reverted.fc.weight[0].unique()) <= 16 and reverted.fc.weight.requires_grad
+
+
+def test_reverting_to_quantized_weights_leaves_what_is_tied_to_them():
+    table, head, twin = nn.Embedding(9, 4), nn.Linear(4, 9, bias=False), nn.Linear(4, 9, bias=False)
+    head.weight = twin.weight = table.weight
+    before = table.weight.detach().clone()
+    model = convert(nn.ModuleList([table, head, twin]), EVERY_LAYER)
+    set_bits(model, 2)
+    revert(model, weights="quantized")
+    assert torch.equal(table.weight, before) and len(head.weight.unique()) == 4
+    assert head.weight is twin.weight and head.weight is not table.weight
+
+
+def test_what_revert_cannot_keep_is_refused():
+    with pytest.raises(TqhwError, match=r"revert: the inputs of its layers are quantized .pact.* .weights='real'"):
+        revert(convert(tiny(), QuantConfig(activations="pact")), weights="quantized")
+    with pytest.raises(TqhwError, match=r"weights: unknown kind of weights 'quantised' .did you mean 'quantized'"):
+        revert(convert(tiny(), QuantConfig()), weights="quantised")
+
+
+def test_converting_and_reverting_leaves_nothing_behind():
+    model = tiny()
+    tables = [len(m._state_dict_hooks) + len(m._load_state_dict_pre_hooks) for m in model.modules()]
+    for _ in range(2):
+        revert(convert(model, EVERY_LAYER))
+    assert [len(m._state_dict_hooks) + len(m._load_state_dict_pre_hooks) for m in model.modules()] == tables
+
+
+def test_the_projections_of_an_attention_are_quantized():
+    def encoder():
+        torch.manual_seed(0)
+        layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+        return nn.TransformerEncoder(layer, 2, enable_nested_tensor=False).eval()
+
+    plain = encoder()
+    model = convert(encoder(), EVERY_LAYER)
+    assert names(model)[:2] == ["layers.0.self_attn.in_proj_weight", "layers.0.self_attn.out_proj"]
+    assert set(model.state_dict()) == set(plain.state_dict())
+    set_bits(model, 2)
+    assert len(model.layers[0].self_attn.in_proj_weight.unique()) == 4
+    y = model(torch.ones(1, 3, 8))
+    assert torch.equal(revert(model, "quantized")(torch.ones(1, 3, 8)), y)
+    other = convert(nn.MultiheadAttention(8, 2, kdim=4, vdim=4), EVERY_LAYER)
+    assert names(other) == ["q_proj_weight", "k_proj_weight", "v_proj_weight", "out_proj"]
+    assert integer_codes(other)["k_proj_weight"].codes.shape == (8, 4)
+    fixed = convert(nn.MultiheadAttention(8, 2), QuantConfig(first=None, layers={"in_proj_weight": 3}))
+    assert integer_codes(fixed)["in_proj_weight"].bits == 3
+
+
+class Conv1D(nn.Module):
+    """As transformers has it: the weight is [inputs, outputs]."""
+
+    def __init__(self, inputs, outputs):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(inputs, outputs))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+
+    def forward(self, x):
+        return torch.addmm(self.bias, x, self.weight)
+
+
+Conv1D.__module__ = "transformers.pytorch_utils"
+
+
+def test_the_turned_linear_layer_of_transformers_is_quantized():
+    model = convert(nn.Sequential(Conv1D(3, 5), nn.Linear(5, 2)), QuantConfig(first=None, granularity="channel"))
+    assert names(model) == ["0"] and integer_codes(model)["0"].scale.shape == (1, 5)
+    set_bits(model, 1)
+    assert all(len(column.unique()) == 2 for column in model[0].weight.T)
+
+
+def foreign(kind, module):
+    made = type(kind.__name__, (kind,), {"__module__": module})
+    return made(4, 4)
+
+
+@pytest.mark.parametrize(
+    ("module", "library"),
+    [
+        ("brevitas.nn.quant_linear", "Brevitas"),
+        ("torchao.quantization.qat.linear", "torchao"),
+        ("bitsandbytes.nn", "b"),
+    ],
+)
+def test_what_another_library_quantized_is_not_quantized_again(module, library):
+    model = nn.Sequential(nn.Linear(4, 4), foreign(nn.Linear, module), nn.Linear(4, 4), nn.Linear(4, 4))
+    with pytest.raises(TqhwError, match=rf"1: a Linear of {library}.*quantized already, .* .convert the plain network"):
+        convert(model, QuantConfig())
+    assert not is_quantized(model)
+    assert names(convert(model, QuantConfig(layers={"1": "full"}))) == ["2"]
+    with pytest.raises(TqhwError, match="the model is quantized already"):
+        convert(nn.Sequential(foreign(nn.Identity, "brevitas.nn")), QuantConfig())
+
+
+def test_a_compiled_model_is_converted_inside():
+    model = tiny()
+    compiled = torch.compile(model, backend="eager")
+    assert convert(compiled, QuantConfig()) is model and is_quantized(compiled)
+    set_bits(compiled, 2)
+    assert names(compiled) == ["conv2"] and quantized_layers(model)[0].quantizer.bits == 2
+    assert revert(compiled) is model

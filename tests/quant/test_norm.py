@@ -1,3 +1,6 @@
+import copy
+import threading
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -5,7 +8,7 @@ from torch import nn  # noqa: E402
 from torch.nn.utils import parametrize  # noqa: E402
 
 from tqhw.errors import TqhwError  # noqa: E402
-from tqhw.quant import QuantConfig, SwitchableBatchNorm, add_precision, convert, is_quantized, revert  # noqa: E402
+from tqhw.quant import QuantConfig, SwitchableBatchNorm, convert, is_quantized, revert  # noqa: E402
 
 
 def batch(mean):
@@ -74,19 +77,73 @@ def net(norm):
     return nn.Sequential(nn.Conv2d(1, 3, 3), norm, nn.Conv2d(3, 3, 3), nn.Flatten())
 
 
-@pytest.mark.parametrize(
-    ("norm", "own"),
-    [(NormReLU(3), "a NormReLU is a batch norm with its own forward"), (NormWith(3, 1), "own __init__")],
-)
-def test_norms_that_do_more_are_refused_rather_than_changed(norm, own):
-    model = net(norm)
-    with pytest.raises(TqhwError, match=rf"^1: .*{own}, which cannot be switched by precision \(use norms: shared, or"):
-        convert(model, QuantConfig(precisions=(2, 8), first=None))
-    assert model[1] is norm and not is_quantized(model)
-    convert(model, QuantConfig(precisions=(2, 8), first=None, norms="shared"))
-    with pytest.raises(TqhwError, match=r"^1: .*cannot be switched by precision"):
-        add_precision(model, 4)
-    assert model[1] is norm and model.quantization.precisions == (2, 8)
+class NormPReLU(nn.BatchNorm2d):
+    def __init__(self, channels):
+        super().__init__(channels)
+        self.act = nn.PReLU(channels)
+
+    def forward(self, x):
+        return self.act(super().forward(x))
+
+
+@pytest.mark.parametrize("norm", [NormReLU(3), NormWith(3, 1), NormPReLU(3), nn.BatchNorm2d(3, bias=False)])
+def test_norms_that_do_more_do_it_at_every_precision(norm):
+    x, kind = batch(1.0), type(norm)
+    alone = copy.deepcopy(norm).eval()
+    model = convert(net(norm), QuantConfig(precisions=(2, 8), first=None))
+    own = model[1].eval()
+    assert isinstance(own, kind) and type(own.at["2"]) is kind
+    for bits in (2, 8):
+        own.select(bits)
+        assert torch.equal(own(x), alone(x))
+    with torch.no_grad():
+        own.at["2"].weight.fill_(3)
+        if kind is NormPReLU:
+            own.at["2"].act.weight.fill_(-2)
+            alone.act.weight.fill_(-2)
+        alone.weight.fill_(3)
+    own.select(2)
+    assert torch.equal(own(x), alone(x))
+    other = SwitchableBatchNorm(kind(3, 1) if kind is NormWith else copy.deepcopy(alone), (2, 8))
+    other.load_state_dict(alone.state_dict())
+    assert torch.equal(other.at["2"].weight, alone.weight)
+    reverted = revert(model)[1]
+    assert type(reverted) is kind and torch.equal(reverted(x), alone(x))
+    assert set(reverted.state_dict()) == set(alone.state_dict())
+
+
+def test_a_norm_that_stands_twice_in_one_module_stays_one():
+    shared = nn.BatchNorm2d(3)
+    model = net(shared)
+    model.add_module("again", shared)
+    convert(model, QuantConfig(precisions=(2, 8), first=None))
+    assert model.again is model[1] and type(model.again).__mro__[1] is SwitchableBatchNorm
+    assert revert(model).again is model[1]
+
+
+def test_hooks_of_the_norm_stay_and_run_once():
+    norm, seen = nn.BatchNorm2d(3), []
+    norm.register_forward_hook(lambda module, *_: seen.append(module))
+    model = convert(net(norm), QuantConfig(precisions=(2, 8), first=None))
+    model[1].select(2)
+    model[1](batch(0.0))
+    assert seen == [model[1]]
+
+
+class NoCopy(nn.BatchNorm2d):
+    def __init__(self, channels):
+        super().__init__(channels)
+        self.lock = threading.Lock()  # what cannot be copied
+
+
+def test_a_conversion_that_fails_half_way_leaves_the_model_as_it_was():
+    odd, plain = NoCopy(3), nn.BatchNorm2d(3)
+    model = nn.Sequential(nn.Conv2d(1, 3, 3), plain, odd, nn.Conv2d(3, 3, 3), nn.Flatten())
+    before = [*model.state_dict()]
+    with pytest.raises(TypeError, match="cannot pickle"):
+        convert(model, QuantConfig(precisions=(2, 8), first=None, last=None))
+    assert model[1] is plain and model[2] is odd and type(model[0]) is nn.Conv2d
+    assert [*model.state_dict()] == before and not is_quantized(model)
 
 
 def test_a_norm_whose_tensors_are_computed_is_refused():

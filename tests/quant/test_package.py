@@ -14,10 +14,26 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 from tests.quant.nets import images, tiny  # noqa: E402
 from tqhw.datasets import digits  # noqa: E402
 from tqhw.errors import TqhwError  # noqa: E402
-from tqhw.quant import QuantConfig, convert, integer_codes, is_quantized, load, running_on_codes, save  # noqa: E402
+from tqhw.quant import (  # noqa: E402
+    QuantConfig,
+    convert,
+    integer_codes,
+    is_quantized,
+    load,
+    quantization_of,
+    revert,
+    running_on_codes,
+    save,
+    set_bits,
+)
+from tqhw.quant.rangefile import RangeFile  # noqa: E402
 from tqhw.train import TrainConfig, train  # noqa: E402
 
 PRECISIONS = (1, 2, 4, 8)
+NORMS = 2 * 8 + 4 * (8 + 16) * 4
+"""Bytes of the norms of one precision."""
+OTHER = 4 * (8 + 10) + 3 * 4
+"""Bytes of the biases and the scales."""
 
 
 def trained(**options):
@@ -303,3 +319,82 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path, model):
     (tmp_path / "file").write_text("")
     with pytest.raises(TqhwError, match=r"cannot be written"):
         save(model, tmp_path / "file" / "model")
+
+
+def test_a_model_that_was_read_is_switched_with_its_norms(path, model, monkeypatch):
+    read = load(path, 8).into(tiny(seed=5))
+    for bits in (2, 8, 1, 4, 2):
+        set_bits(read, bits)
+        with torch.no_grad():
+            assert torch.equal(read(images()), expected(model, bits))
+    monkeypatch.setattr(RangeFile, "__init__", None)  # what was read is there
+    for bits in (8, 4):
+        set_bits(read, bits)
+        with torch.no_grad():
+            assert torch.equal(read(images()), expected(model, bits))
+
+
+def test_more_bits_read_the_missing_planes_alone(path, model):
+    two, eight = load(path, 2), load(path, 8)
+    more = two.at(8)
+    codes = (72 + 1152 + 160 + 7) // 8
+    header = load(path, 1).bytes_read - codes - NORMS - OTHER
+    assert more.bytes_read - header == 6 * codes + NORMS
+    for name, stored in eight.codes.items():
+        assert torch.equal(more.codes[name].codes, stored.codes)
+    assert more.at(4).bytes_read - header == NORMS
+    read = two.into(tiny())
+    for bits in (4, 8, 1):
+        set_bits(read, bits)
+        with torch.no_grad():
+            assert torch.equal(read(images()), expected(model, bits))
+
+
+def test_what_was_read_can_be_written_again(path, tmp_path, model):
+    read = load(path, 4).into(tiny())
+    set_bits(read, 2)
+    save(read, tmp_path / "again", stored=4)
+    assert load(tmp_path / "again", 2).quantization.precisions == (2, 4)
+    for bits in (2, 4):
+        with torch.no_grad():
+            assert torch.equal(load(tmp_path / "again", bits).into(tiny())(images()), expected(model, bits))
+
+
+def test_precisions_that_the_file_does_not_hold_are_refused_by_a_switch_that_changes_nothing(path, model):
+    read = load(path, 4).into(tiny())
+    with pytest.raises(TqhwError, match=r"holds no batch norms for 5 bits .use one of 1, 2, 4, 8."):
+        set_bits(read, 5)
+    with pytest.raises(TqhwError, match=r"32 bits cannot be had"):
+        set_bits(read, 32)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(TqhwError, match=r"is no whole model exported by tqhw"):
+        set_bits(read, 8)
+    save(trained(precisions=(2, 8)), path)
+    with pytest.raises(TqhwError, match=r"is another file than the one that the model was loaded from .load it again."):
+        set_bits(read, 2)
+    path.unlink()
+    with pytest.raises(TqhwError, match=r"cannot be read: No such file"):
+        set_bits(read, 1)
+    with torch.no_grad():
+        assert torch.equal(read(images()), expected(model, 4))
+    assert quantization_of(read).precisions == (4,)
+
+
+def test_shared_norms_serve_fewer_bits_without_the_file(tmp_path):
+    model = trained(norms="shared")
+    save(model, tmp_path / "m")
+    read = load(tmp_path / "m", 4).into(tiny())
+    (tmp_path / "m").unlink()
+    set_bits(read, 3)
+    with torch.no_grad():
+        assert torch.equal(read(images()), expected(model, 3))
+    with pytest.raises(TqhwError, match=r"cannot be read"):
+        set_bits(read, 8)
+
+
+def test_a_model_that_was_read_reverts_to_what_it_computes(path, model):
+    read = load(path, 8).into(tiny())
+    set_bits(read, 2)
+    with torch.no_grad():
+        assert torch.equal(revert(read)(images()), expected(model, 2))
+    assert not hasattr(read, "deployed")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -10,6 +10,7 @@ from torch import nn
 
 from tqhw.errors import TqhwError
 from tqhw.quant.bits import MAX_BITS, check_bits
+from tqhw.quant.identity import identity
 from tqhw.quant.layers import holds_codes, quantization_of, quantized_layers
 from tqhw.quant.precision import set_bits
 from tqhw.quant.tensor import QuantizedTensor, quantize
@@ -18,18 +19,24 @@ from tqhw.quant.tensor import QuantizedTensor, quantize
 def integer_codes(model: nn.Module, bits: int = MAX_BITS) -> dict[str, QuantizedTensor]:
     """The codes of every quantized layer by its name, at ``bits`` bits or at those a layer is fixed to.
 
-    Those of a model that computes with stored codes are these, shifted right; TqhwError where ``bits`` are more.
+    Layers that share a weight and its bits share their codes, too. Those of a model that computes with stored codes
+    are these, shifted right; TqhwError where ``bits`` are more.
     """
     check_bits(bits)
     quantization_of(model)
-    codes = {}
+    codes: dict[str, QuantizedTensor] = {}
+    made: dict[Hashable, QuantizedTensor] = {}
     for layer in quantized_layers(model):
         q = layer.quantizer
         at = q.bits if q.fixed else bits
-        if q.codes is not None:
-            codes[layer.name] = q.codes.truncate(at)
-        else:
-            codes[layer.name] = quantize(layer.real_weight.detach(), at, q.scheme.name, channel_axis=q.channel_axis)
+        key = (at, id(q.codes)) if q.codes is not None else (at, q.channel_axis, identity(layer.real_weight))
+        if key not in made:
+            made[key] = (
+                q.codes.truncate(at)
+                if q.codes is not None
+                else quantize(layer.real_weight.detach(), at, q.scheme.name, channel_axis=q.channel_axis)
+            )
+        codes[layer.name] = made[key]
     return codes
 
 

@@ -2,69 +2,127 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Collection, Hashable, Mapping
+from typing import Any, Final, Literal
 
+import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from tqhw.errors import TqhwError
+from tqhw.errors import TqhwError, unknown
 from tqhw.quant import activation
 from tqhw.quant.activation import InputQuantizer
 from tqhw.quant.config import LayerBits, QuantConfig, bits_by_layer
-from tqhw.quant.layers import is_quantized, quantization_of, quantized_layers, weight_name
+from tqhw.quant.foreign import refuse_foreign
+from tqhw.quant.identity import identity
+from tqhw.quant.layers import holds_codes, is_quantized, plain, quantization_of, quantized_layers
 from tqhw.quant.norm import check_norms, make_single, make_switchable
+from tqhw.quant.parts import QUANTIZABLE, Part, parts_of
 from tqhw.quant.schemes import gradient_named, scheme_named
-from tqhw.quant.tensor import check_weight
 from tqhw.quant.weight import QuantizedWeight
 
-_TRANSPOSED: Final = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
-_QUANTIZABLE: Final = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear, *_TRANSPOSED)
+Weights = Literal["real", "quantized"]
 
 
 def convert(model: nn.Module, config: QuantConfig) -> nn.Module:
     """Quantizes ``model`` in place and returns it, switched to its highest precision.
 
-    State-dict names stay as they are. Raises TqhwError for a model without a quantizable layer, with NaN
-    weights, with weights or norms that are computed or not there yet, or already quantized, and for options that
-    name no layer or cannot be applied to the model.
+    State-dict names stay as they are. Of what ``torch.compile`` gave, the module inside is converted and returned.
+    Raises TqhwError for a model without a quantizable layer, with NaN weights, with weights or norms that are computed
+    or not there yet, or quantized already, by tqhw or by another library, and for options that name no layer or cannot
+    be applied to the model. Whatever it raises, the model is as it was.
     """
+    model = plain(model)
+    found = parts_of(model)
     if is_quantized(model):
         raise TqhwError("the model is quantized already", place="convert", lever="revert it first")
-    found = [(name, module) for name, module in model.named_modules() if isinstance(module, _QUANTIZABLE)]
     if not found:
+        refuse_foreign(model, ())
         raise _nothing_to_quantize(model)
-    chosen = bits_by_layer([name for name, _ in found], config)
-    for name, module in found:
-        _check_layer(name, module)
-        if config.granularity == "channel" and chosen[name] != "full":
-            _refuse_split_channels(name, module)
+    return apply(model, config, bits_by_layer([part.name for part in found], config), [found[0].name])
+
+
+def apply(
+    model: nn.Module, config: QuantConfig, chosen: Mapping[str, LayerBits], reads_real: Collection[str]
+) -> nn.Module:
+    """Quantizes every layer as ``chosen`` says, and with quantized activations all inputs but ``reads_real``."""
+    found = parts_of(model)
+    refuse_foreign(model, [part.layer for part in found if chosen[part.name] == "full"])
+    for part in found:
+        part.check()
+        if config.granularity == "channel" and chosen[part.name] != "full":
+            part.check_channels()
     if config.norms == "switchable":
         check_norms(model)
     if config.activations != "full":
         _refuse_bypassed_inputs(model)
-    first = found[0][0]
-    for name, module in found:
-        bits = chosen[name]
-        if bits != "full":
-            _attach(module, _weight_quantizer(module, config, bits))
-            if config.activations != "full" and name != first:
-                activation.attach(module, _input_quantizer(config, name))
-    if config.norms == "switchable":
-        make_switchable(model, config.precisions)
+    try:
+        if config.norms == "switchable":
+            make_switchable(model, config.precisions)
+        for part in found:
+            bits = chosen[part.name]
+            if bits != "full":
+                _attach(part, _weight_quantizer(part, config, bits))
+                if config.activations != "full" and part.name not in reads_real:
+                    activation.attach(part.module, _input_quantizer(config, part.name))
+    except BaseException:
+        _undo(model)
+        raise
     model.quantization = config  # type: ignore[assignment]
     return model
 
 
-def revert(model: nn.Module) -> nn.Module:
-    """Undoes :func:`convert` in place: real weights, and the batch norms of the precision switched to."""
-    quantization_of(model)
-    del model.quantization
+def revert(model: nn.Module, weights: Weights = "real") -> nn.Module:
+    """Undoes :func:`convert` in place: a plain model, with the batch norms of the precision switched to.
+
+    ``weights``: ``real`` gives back the floating-point weights that training updated. That is another function than
+    the quantized model computes, at every precision. ``quantized`` keeps the function at the present bits, with the
+    weights that the model computes with now; what is tied to a weight that is not quantized, or not alike, is tied
+    no longer. A model that was read from its file has no other weights than these. Raises TqhwError for ``quantized``
+    with quantized activations, which a plain model has not.
+    """
+    model = plain(model)
+    config = quantization_of(model)
+    if weights not in ("real", "quantized"):
+        raise unknown("kind of weights", str(weights), ("real", "quantized"), place="weights")
+    if weights == "quantized" and config.activations != "full":
+        raise TqhwError(
+            f"the inputs of its layers are quantized ({config.activations}), which plain layers do not do",
+            place="revert",
+            lever="weights='real', or use the quantized model as it is",
+        )
+    kept = _present(model) if weights == "quantized" or holds_codes(model) else {}
+    _undo(model)
+    for (module, tensor), value in kept.items():
+        module.register_parameter(tensor, value)
+    return model
+
+
+def _present(model: nn.Module) -> dict[tuple[nn.Module, str], nn.Parameter]:
+    """The weights that the layers of a model compute with, one for all that share theirs and compute alike."""
+    made: dict[Hashable, nn.Parameter] = {}
+    kept = {}
+    for layer in quantized_layers(model):
+        real, q = layer.real_weight, layer.quantizer
+        key = (identity(real), q.bits, q.channel_axis)
+        if key not in made:
+            with torch.no_grad():
+                made[key] = nn.Parameter(getattr(layer.module, layer.tensor).clone(), real.requires_grad)
+        kept[layer.module, layer.tensor] = made[key]
+    return kept
+
+
+def _undo(model: nn.Module) -> None:
+    """Takes away whatever conversion added, all of it or as far as it came."""
+    for attribute in ("quantization", "deployed"):
+        if hasattr(model, attribute):
+            delattr(model, attribute)
     for layer in quantized_layers(model):
         activation.detach(layer.module)
         _own_class(layer.module)
-        parametrize.remove_parametrizations(layer.module, "weight", leave_parametrized=False)
+        parametrize.remove_parametrizations(layer.module, layer.tensor, leave_parametrized=False)
+        _forget_hooks(layer.module)
     make_single(model)
-    return model
 
 
 def _nothing_to_quantize(model: nn.Module) -> TqhwError:
@@ -77,38 +135,13 @@ def _nothing_to_quantize(model: nn.Module) -> TqhwError:
         "the model has no convolution and no linear layer to quantize"
         + (f"; what has weights is {', '.join(others)}" if others else ""),
         place="convert",
-        lever="quantizable are Conv1d to Conv3d, their transposed forms, and Linear",
+        lever=QUANTIZABLE,
     )
 
 
-def _check_layer(name: str, module: nn.Module) -> None:
-    place = weight_name(name)
-    weight = module._parameters.get("weight")
-    if weight is None:
-        raise TqhwError(
-            "the weight is computed by another parametrization or hook, such as weight_norm",
-            place=place,
-            lever="remove it first",
-        )
-    if nn.parameter.is_lazy(weight):
-        raise TqhwError("the weight has no shape yet", place=place, lever="run the model on one input first")
-    check_weight(weight.detach(), place=place)
-
-
-def _refuse_split_channels(name: str, module: nn.Module) -> None:
-    """A grouped transposed convolution's weight has no axis of output channels, but one of those of a group."""
-    groups = getattr(module, "groups", 1)
-    if isinstance(module, _TRANSPOSED) and groups > 1:
-        raise TqhwError(
-            f"a transposed convolution of {groups} groups cannot have a scale per output channel",
-            place=weight_name(name),
-            lever=f"use granularity: tensor, or layers: {{{name or 'NAME'}: full}}",
-        )
-
-
-def _weight_quantizer(module: nn.Module, config: QuantConfig, bits: LayerBits) -> QuantizedWeight:
+def _weight_quantizer(part: Part, config: QuantConfig, bits: LayerBits) -> QuantizedWeight:
     scheme = scheme_named(config.scheme)
-    axis = None if config.granularity == "tensor" else 1 if isinstance(module, _TRANSPOSED) else 0
+    axis = None if config.granularity == "tensor" else part.output_axis
     running = bits if isinstance(bits, int) else config.precisions[-1]
     return QuantizedWeight(scheme, gradient_named(scheme, config.gradient), running, bits is not None, axis)
 
@@ -150,23 +183,43 @@ def _own_class(module: nn.Module) -> None:
     module.__class__ = type(shared.__name__, shared.__bases__, own)
 
 
-def _attach(module: nn.Module, quantizer: QuantizedWeight) -> None:
+def _attach(part: Part, quantizer: QuantizedWeight) -> None:
+    hooked = parametrize.is_parametrized(part.module)
     # Not checked by torch, which would quantize every weight to see that its shape and type stay.
-    parametrize.register_parametrization(module, "weight", quantizer, unsafe=True)
-    module.register_state_dict_post_hook(_plain_name_out)  # type: ignore[no-untyped-call]
-    module.register_load_state_dict_pre_hook(_plain_name_in)  # type: ignore[no-untyped-call]
+    parametrize.register_parametrization(part.module, part.tensor, quantizer, unsafe=True)
+    if not hooked:
+        part.module.register_state_dict_post_hook(_plain_name_out)  # type: ignore[no-untyped-call]
+        part.module.register_load_state_dict_pre_hook(_plain_name_in)  # type: ignore[no-untyped-call]
+
+
+def _forget_hooks(module: nn.Module) -> None:
+    if parametrize.is_parametrized(module):  # another weight of it is still quantized
+        return
+    for table, hook in (
+        (module._state_dict_hooks, _plain_name_out),
+        (module._load_state_dict_pre_hooks, _plain_name_in),
+    ):
+        for key, entry in list(table.items()):
+            if getattr(entry, "hook", entry) is hook:
+                del table[key]
 
 
 # A parametrization would be saved as "conv1.parametrizations.weight.original"; the hooks keep "conv1.weight".
-# They stay when the parametrization is removed, and then find nothing to rename.
-_INNER: Final = "parametrizations.weight.original"
+_INNER: Final = "parametrizations.{}.original"
 
 
 def _plain_name_out(module: nn.Module, state: dict[str, Any], prefix: str, _: Any) -> None:
-    if prefix + _INNER in state:
-        state[prefix + "weight"] = state.pop(prefix + _INNER)
+    for tensor in _parametrized(module):
+        inner = prefix + _INNER.format(tensor)
+        if inner in state:
+            state[prefix + tensor] = state.pop(inner)
 
 
 def _plain_name_in(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
-    if parametrize.is_parametrized(module, "weight") and prefix + "weight" in state:
-        state[prefix + _INNER] = state.pop(prefix + "weight")
+    for tensor in _parametrized(module):
+        if prefix + tensor in state:
+            state[prefix + _INNER.format(tensor)] = state.pop(prefix + tensor)
+
+
+def _parametrized(module: nn.Module) -> list[str]:
+    return [*module.parametrizations] if parametrize.is_parametrized(module) else []  # type: ignore[misc]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -17,16 +18,26 @@ from tqhw.quant.weight import QuantizedWeight
 
 @dataclass(frozen=True)
 class QuantizedLayer:
-    """A layer with a quantized weight: its ``name`` in the model, the module and its quantizer."""
+    """A quantized weight: the ``name`` of its layer in the model, the module, its quantizer, and which ``tensor``.
+
+    A layer with one weight has one, and its name; those of an attention's projections are called by the parameter
+    (``attention.in_proj_weight``).
+    """
 
     name: str
     module: nn.Module
     quantizer: QuantizedWeight
+    tensor: str = "weight"
 
     @property
     def real_weight(self) -> torch.Tensor:
         """The floating-point weight that training updates."""
-        return cast(torch.Tensor, cast(Any, self.module).parametrizations.weight.original)
+        return cast(torch.Tensor, cast(Any, self.module).parametrizations[self.tensor].original)
+
+    @property
+    def weight_name(self) -> str:
+        """The state-dict name of the weight."""
+        return weight_name(self.name) if self.tensor == "weight" else self.name
 
     @property
     def input_quantizer(self) -> InputQuantizer | None:
@@ -34,15 +45,30 @@ class QuantizedLayer:
         return getattr(self.module, "input_quantizer", None)
 
 
+def plain(model: nn.Module) -> nn.Module:
+    """The module inside of one that ``torch.compile`` gave, which knows it by another name; any other as it is."""
+    inner = model._modules.get("_orig_mod") if type(model).__name__ == "OptimizedModule" else None
+    return model if inner is None else plain(inner)
+
+
 def quantized_layers(model: nn.Module) -> tuple[QuantizedLayer, ...]:
-    """Every layer with a quantized weight, in the order the model registers them."""
-    layers = []
-    for name, module in model.named_modules():
-        if parametrize.is_parametrized(module, "weight"):
-            quantizer = cast(Any, module).parametrizations.weight[0]
-            if isinstance(quantizer, QuantizedWeight):
-                layers.append(QuantizedLayer(name, module, quantizer))
-    return tuple(layers)
+    """Every quantized weight once, in the order the model registers them."""
+    return tuple(_found(plain(model), every_name=False))
+
+
+def every_name(model: nn.Module) -> dict[str, str]:
+    """The state-dict names of quantized weights, those of modules that stand in two places too, each with the layer."""
+    own = {(id(layer.module), layer.tensor): layer.name for layer in quantized_layers(model)}
+    return {layer.weight_name: own[id(layer.module), layer.tensor] for layer in _found(plain(model), every_name=True)}
+
+
+def _found(model: nn.Module, every_name: bool) -> Iterator[QuantizedLayer]:
+    for name, module in model.named_modules(remove_duplicate=not every_name):
+        if parametrize.is_parametrized(module):
+            for tensor, chain in cast(Any, module).parametrizations.items():
+                if isinstance(chain[0], QuantizedWeight):
+                    called = name if tensor == "weight" else f"{name}.{tensor}".removeprefix(".")
+                    yield QuantizedLayer(called, module, chain[0], tensor)
 
 
 def holds_codes(model: nn.Module) -> bool:
@@ -57,11 +83,11 @@ def weight_name(layer: str) -> str:
 
 def is_quantized(model: nn.Module) -> bool:
     """Whether ``model`` was converted, and not reverted since."""
-    return isinstance(getattr(model, "quantization", None), QuantConfig)
+    return isinstance(getattr(plain(model), "quantization", None), QuantConfig)
 
 
 def quantization_of(model: nn.Module) -> QuantConfig:
     """The options ``model`` was converted with; a TqhwError where it was not."""
     if not is_quantized(model):
         raise TqhwError("the model is not quantized", place="model", lever="convert it first")
-    return cast(QuantConfig, model.quantization)
+    return cast(QuantConfig, plain(model).quantization)

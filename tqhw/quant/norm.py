@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from functools import cache
 from typing import Any, Final
 
 import torch
@@ -11,7 +13,7 @@ from torch.nn.utils import parametrize
 
 from tqhw.errors import TqhwError
 
-_TENSORS: Final = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+_OURS: Final = ("original", "bits", "highest")
 
 
 class SwitchableBatchNorm(_BatchNorm):
@@ -19,34 +21,72 @@ class SwitchableBatchNorm(_BatchNorm):
 
     The tensors of the highest precision keep the names of the norm it replaces (``bn1.weight``); the others
     stand beside them (``bn1.at.2.weight``). A state dict without them, such as a pretrained one, starts every
-    precision from the one norm it has.
+    precision from the one norm it has. It is of the class of that norm too, and runs its forward, whatever that
+    does besides: a norm that ends in an activation does so at every precision.
+
+    ``tied``: every precision has the very tensors of the one norm, until they are replaced.
     """
 
-    def __init__(self, norm: _BatchNorm, precisions: tuple[int, ...]) -> None:
-        super().__init__(norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats)
+    original: type[_BatchNorm]
+    bits: int
+    highest: int
+    at: nn.ModuleDict
+
+    def __new__(cls, norm: _BatchNorm | None = None, *_: Any, **__: Any) -> SwitchableBatchNorm:
+        # Without a norm it is a copy that is being made, of the class that was made for it.
+        return object.__new__(cls if norm is None else _switchable(type(norm)))  # type: ignore[arg-type]
+
+    def __init__(self, norm: _BatchNorm, precisions: tuple[int, ...], *, tied: bool = False) -> None:
+        for key, value in vars(norm).items():  # its own tables of tensors, modules and hooks, of the same things
+            self.__dict__[key] = copy.copy(value) if isinstance(value, dict | set) else value
         self.original = type(norm)
-        for name in _TENSORS:
-            setattr(self, name, getattr(norm, name))
         self.bits = precisions[-1]
         self.highest = precisions[-1]
-        self.at = nn.ModuleDict({str(bits): self.copy_of(self.highest) for bits in precisions[:-1]})
-        self.train(norm.training)
+        others = {str(bits): self.copy_of(self.highest, tied=tied) for bits in precisions[:-1]}
+        self.at = nn.ModuleDict(others)
         self.register_load_state_dict_pre_hook(_fill_missing)  # type: ignore[no-untyped-call]
 
-    def copy_of(self, bits: int) -> _BatchNorm:
-        """A plain norm of the replaced class with copies of the tensors of ``bits``."""
-        source = self if bits == self.highest else self.at[str(bits)]
-        norm = self.original(self.num_features, self.eps, self.momentum, self.affine, self.track_running_stats)
-        norm.load_state_dict({k: v for k, v in source.state_dict().items() if k in _TENSORS})
-        for name, parameter in norm.named_parameters():
-            parameter.requires_grad_(getattr(source, name).requires_grad)  # frozen ones stay so
-        like = self.weight if self.affine else self.running_mean
-        return (norm if like is None else norm.to(like)).train(self.training)
+    def copy_of(self, bits: int, *, tied: bool = False) -> _BatchNorm:
+        """A plain norm of the replaced class with copies of the tensors of ``bits``, or with these tensors."""
+        source = self.of(bits)
+        tensors = [*source.parameters(), *source.buffers()] if tied else []
+        known = {id(tensor): tensor for tensor in tensors}  # what a deep copy takes for copied already
+        norm: _BatchNorm = self.original.__new__(self.original)
+        nn.Module.__init__(norm)
+        plain = {key: value for key, value in vars(source).items() if key not in (*vars(norm), *_OURS)}
+        norm.__dict__.update(copy.deepcopy(plain, known))
+        for table in ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set"):
+            entries = getattr(source, table)
+            if table == "_modules":
+                entries = {name: module for name, module in entries.items() if name != "at"}
+            setattr(norm, table, copy.deepcopy(entries, known))
+        for parameter in [] if tied else norm.parameters():
+            parameter.grad = None
+        return norm.train(self.training)
+
+    def of(self, bits: int) -> _BatchNorm:
+        """The norm of ``bits``; this very module for the highest."""
+        norm = self if bits == self.highest else self.at[str(bits)]
+        assert isinstance(norm, _BatchNorm)
+        return norm
 
     def add(self, bits: int) -> None:
         """Adds a norm for ``bits``: a copy of that of the nearest higher precision, or of the highest."""
         higher = [int(known) for known in self.at if int(known) > bits]
         self.at[str(bits)] = self.copy_of(min(higher, default=self.highest))
+
+    def keep(self, precisions: tuple[int, ...]) -> None:
+        """Drops the norms of all other precisions; the plain names go to the highest one that is kept."""
+        if self.highest not in precisions:
+            self.highest = precisions[-1]
+            heir = self.at[str(self.highest)]
+            for name, tensor in [*heir.named_parameters(recurse=False), *heir.named_buffers(recurse=False)]:
+                setattr(self, name, tensor)
+            for name, module in heir.named_children():
+                setattr(self, name, module)
+        for bits in [*self.at]:
+            if int(bits) == self.highest or int(bits) not in precisions:
+                del self.at[bits]
 
     def select(self, bits: int) -> None:
         """Uses the statistics and parameters of ``bits`` from now on."""
@@ -61,30 +101,29 @@ class SwitchableBatchNorm(_BatchNorm):
 
     @property
     def active(self) -> _BatchNorm:
-        """The norm of the selected precision; this very module for the highest."""
-        norm = self if self.bits == self.highest else self.at[str(self.bits)]
-        assert isinstance(norm, _BatchNorm)
-        return norm
+        """The norm of the selected precision."""
+        return self.of(self.bits)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if self.bits == self.highest:
-            return super().forward(x)
-        result: torch.Tensor = self.at[str(self.bits)](x)
+    def forward(self, *inputs: Any, **named: Any) -> torch.Tensor:
+        run = super().forward if self.bits == self.highest else self.at[str(self.bits)]
+        result: torch.Tensor = run(*inputs, **named)
         return result
-
-    def _check_input_dim(self, x: torch.Tensor) -> None:
-        self.original._check_input_dim(self, x)  # type: ignore[no-untyped-call]
 
     def extra_repr(self) -> str:
         plain: str = super().extra_repr()  # type: ignore[no-untyped-call]
         return f"{plain}, precisions={[*map(int, self.at), self.highest]}"
 
 
-def check_norms(model: nn.Module) -> None:
-    """Refuses batch norms that cannot be had once per precision.
+@cache
+def _switchable(kind: type[_BatchNorm]) -> type[SwitchableBatchNorm]:
+    """The class of switchable norms that are norms of ``kind`` too, so that its forward finds what it calls."""
+    if issubclass(kind, SwitchableBatchNorm):
+        return kind
+    return type(f"Switchable{kind.__name__}", (SwitchableBatchNorm, kind), {"__module__": __name__})
 
-    A copy is made by the constructor of the class, and the one for the highest precision runs torch's own forward.
-    """
+
+def check_norms(model: nn.Module) -> None:
+    """Refuses batch norms that cannot be had once per precision: their tensors have to be there, and their own."""
     for name, module in model.named_modules():
         if isinstance(module, nn.SyncBatchNorm):
             raise TqhwError(
@@ -96,23 +135,15 @@ def check_norms(model: nn.Module) -> None:
             raise TqhwError("the batch norm has no shape yet", place=name, lever="run the model on one input first")
         if isinstance(module, _BatchNorm) and parametrize.is_parametrized(module):
             raise TqhwError("its tensors are computed by a parametrization", place=name, lever="remove it first")
-        kind = type(module)
-        own = [part for part in ("forward", "__init__") if getattr(kind, part) is not getattr(_BatchNorm, part)]
-        if isinstance(module, _BatchNorm) and own:
-            raise TqhwError(
-                f"a {kind.__name__} is a batch norm with its own {' and '.join(own)}, which cannot be switched by "
-                "precision",
-                place=name or "the model",
-                lever="use norms: shared, or torch's batch norm and a module after it for what it does besides",
-            )
 
 
-def make_switchable(model: nn.Module, precisions: tuple[int, ...]) -> None:
-    """Gives every batch norm of ``model`` one set of tensors per precision."""
-    made: dict[_BatchNorm, SwitchableBatchNorm] = {}  # one that stands in several places stays one
-    for parent, name, norm in _norms(model):
-        if norm not in made:
-            made[norm] = SwitchableBatchNorm(norm, precisions)
+def make_switchable(model: nn.Module, precisions: tuple[int, ...], *, tied: bool = False) -> None:
+    """Gives every batch norm of ``model`` one set of tensors per precision, or the same set under each; or changes
+    nothing, where one of them cannot be copied.
+    """
+    places = _norms(model)
+    made = {norm: SwitchableBatchNorm(norm, precisions, tied=tied) for _, _, norm in places}  # one in two places is one
+    for parent, name, norm in places:
         setattr(parent, name, made[norm])
 
 
@@ -126,6 +157,12 @@ def make_single(model: nn.Module) -> None:
             setattr(parent, name, made[norm])
 
 
+def switchable_norms(model: nn.Module) -> dict[str, SwitchableBatchNorm]:
+    """Every switchable norm of ``model`` by every name that leads to it."""
+    named = model.named_modules(remove_duplicate=False)
+    return {name: module for name, module in named if isinstance(module, SwitchableBatchNorm)}
+
+
 def norms_of(model: nn.Module) -> dict[str, _BatchNorm]:
     """Every batch norm of ``model`` by its name; a switchable one stands for those inside of it."""
     switchable = [module for module in model.modules() if isinstance(module, SwitchableBatchNorm)]
@@ -135,10 +172,12 @@ def norms_of(model: nn.Module) -> dict[str, _BatchNorm]:
 
 def _norms(model: nn.Module) -> list[tuple[nn.Module, str, _BatchNorm]]:
     """Every batch norm with its parent and its name there, but not those inside of switchable ones."""
+    inside = {part for norm in model.modules() if isinstance(norm, SwitchableBatchNorm) for part in norm.at.modules()}
     return [
         (parent, name, child)
         for parent in model.modules()
-        for name, child in parent.named_children()
+        if parent not in inside
+        for name, child in parent._modules.items()
         if isinstance(child, _BatchNorm)
     ]
 
@@ -146,8 +185,8 @@ def _norms(model: nn.Module) -> list[tuple[nn.Module, str, _BatchNorm]]:
 def _fill_missing(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
     """Lets a state dict with one set of batch-norm tensors serve every precision."""
     assert isinstance(module, SwitchableBatchNorm)
-    for bits in module.at:
-        for name in _TENSORS:
+    for bits, norm in module.at.items():
+        for name in norm.state_dict():
             key, source = f"{prefix}at.{bits}.{name}", f"{prefix}{name}"
             if key not in state and source in state:
                 state[key] = state[source].clone()

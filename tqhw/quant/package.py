@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -16,11 +17,12 @@ from torch import nn
 
 from tqhw.errors import TqhwError
 from tqhw.quant.bits import MAX_BITS, check_bits
-from tqhw.quant.codes import fixed_bits, integer_codes
-from tqhw.quant.config import QuantConfig
-from tqhw.quant.convert import convert
-from tqhw.quant.layers import quantization_of, quantized_layers, weight_name
-from tqhw.quant.norm import SwitchableBatchNorm
+from tqhw.quant.codes import integer_codes
+from tqhw.quant.config import LayerBits, QuantConfig
+from tqhw.quant.deploy import add_norms, fill, place
+from tqhw.quant.identity import aliases
+from tqhw.quant.layers import QuantizedLayer, every_name, plain, quantization_of, quantized_layers
+from tqhw.quant.norm import switchable_norms
 from tqhw.quant.planes import pack, unpack
 from tqhw.quant.rangefile import DTYPES, RangeFile, digest
 from tqhw.quant.tensor import QuantizedTensor
@@ -37,8 +39,10 @@ _DTYPES: Final = {
 class Deployed:
     """A model as it was read from its file at ``bits`` bits.
 
-    ``codes``: by layer. ``state``: every other tensor of the state dict, with the batch norms of this precision
-    under the plain names. ``recipe``: what was given to :func:`save`. ``bytes_read`` of ``file_bytes``.
+    ``codes``: by layer, of ``planes`` bits where they switch. ``state``: every other tensor of the state dict, with
+    the batch norms of this precision under the plain names. ``recipe``: what was given to :func:`save`.
+    ``bytes_read`` of ``file_bytes``. ``layers``: the bits of each quantized layer, None where they switch;
+    ``reads_real``: those whose inputs are not quantized.
     """
 
     bits: int
@@ -48,33 +52,64 @@ class Deployed:
     recipe: Mapping[str, Any]
     bytes_read: int
     file_bytes: int
+    planes: int
+    layers: Mapping[str, LayerBits]
+    reads_real: frozenset[str] | None
+    path: Path
+    checksum: str
 
     def into(self, model: nn.Module) -> nn.Module:
         """Makes ``model``, which is of the exported architecture and not quantized, compute with these codes.
 
-        Raises TqhwError for another architecture, and then leaves ``model`` as it was.
+        :func:`tqhw.quant.set_bits` switches it: to fewer bits with the batch norms of these, which are read from the
+        file then, and to more with the missing planes, too. Layers, norms and parameters that are tied in the file
+        are tied in ``model`` as far as it ties them. Raises TqhwError for another architecture, types other than the
+        file's, and tensors that ``model`` ties and the file does not, and then leaves ``model`` as it was.
         """
-        real = {weight_name(name): codes.dequantize() for name, codes in self.codes.items()}
+        model = plain(model)
         try:
-            self._fill(copy.deepcopy(model), real)  # what is refused half way through is refused here
+            self._fill(copy.deepcopy(model))  # what is refused half way through is refused here
         except RuntimeError as error:
             detail = str(error).splitlines()[-1].strip()
             raise TqhwError(f"the exported model is of another architecture: {detail}", place="into") from error
-        return self._fill(model, real)
-
-    def _fill(self, model: nn.Module, real: Mapping[str, torch.Tensor]) -> nn.Module:
-        convert(model, replace(self.quantization, precisions=(self.bits,), norms="shared"))
-        model.load_state_dict({**self.state, **real})
-        layers = quantized_layers(model)
-        odd = {layer.name for layer in layers} ^ {*self.codes}
-        if odd:
-            raise TqhwError(
-                f"the exported model is of another architecture: layer '{min(odd)}' is quantized in one of them only",
-                place="into",
-            )
-        for layer in layers:
-            layer.quantizer.codes = self.codes[layer.name]
+        self._fill(model)
+        model.deployed = self  # type: ignore[assignment]
         return model.eval()
+
+    def _fill(self, model: nn.Module) -> None:
+        config = replace(self.quantization, precisions=(self.bits,))
+        fill(model, config, self.layers, self.reads_real, self.codes, self.state)
+
+    def at(self, bits: int) -> Deployed:
+        """The same model at ``bits``. Read is what is missing alone: planes, and the batch norms of ``bits``."""
+        with RangeFile(self.path) as file:
+            if file.checksum != self.checksum:
+                raise TqhwError(
+                    "is another file than the one that the model was loaded from",
+                    place=str(self.path),
+                    lever="load it again",
+                )
+            with _described(file):
+                check_precision(file, bits)
+                codes = _more_planes(file, self, bits)
+                state = {**self.state, **_read_state(file, bits, norms_only=True)}
+        return replace(
+            self, bits=bits, codes=codes, state=state, planes=max(bits, self.planes), bytes_read=file.bytes_read
+        )
+
+    def serve(self, model: nn.Module, bits: int) -> None:
+        """Gives ``model``, which was filled from this file, what it lacks to run at ``bits``."""
+        config = quantization_of(model)
+        lacks_norms = config.norms == "switchable" and bits not in config.precisions
+        if not lacks_norms and bits <= self.planes:
+            return
+        new = self.at(bits)
+        if new.planes > self.planes:
+            place(model, new.codes)
+        if lacks_norms:
+            add_norms(model, bits, new.state)
+        model.quantization = replace(config, precisions=tuple(sorted({*config.precisions, bits})))  # type: ignore[assignment]
+        model.deployed = new  # type: ignore[assignment]
 
 
 def save(model: nn.Module, path: str | Path, *, stored: int = MAX_BITS, recipe: Mapping[str, Any] | None = None) -> int:
@@ -83,39 +118,36 @@ def save(model: nn.Module, path: str | Path, *, stored: int = MAX_BITS, recipe: 
     ``recipe``: JSON of your own that travels with it, such as how to build the architecture. Raises TqhwError for
     buffers of types that the file does not hold, and for extra state that is no tensor.
     """
+    model = plain(model)
     config = quantization_of(model)
     served = list(config.served(stored))
-    codes, fixed = integer_codes(model, stored), fixed_bits(model)
+    codes, layers = integer_codes(model, stored), quantized_layers(model)
+    owners: dict[int, str] = {}  # layers with the same codes store them once, under the name of the first
+    owner = {layer.name: owners.setdefault(id(codes[layer.name]), layer.name) for layer in layers}
     tensors: dict[str, torch.Tensor] = {}
-    switching = [layer.codes.reshape(-1) for name, layer in codes.items() if name not in fixed]
+    own = [layer for layer in layers if owner[layer.name] == layer.name]
+    switching = [codes[layer.name].codes.reshape(-1) for layer in own if not layer.quantizer.fixed]
     together = torch.cat(switching) if switching else torch.empty(0, dtype=torch.uint8)
     for number, plane in enumerate(pack(together, stored)):
         tensors[f"plane/{number}"] = plane
-    for name, bits in fixed.items():
-        tensors[f"fixed/{name}"] = torch.cat(pack(codes[name].codes, bits))
-    for name, layer in codes.items():
-        tensors[f"scale/{name}"] = layer.scale
+    for layer in own:
+        if layer.quantizer.fixed:
+            tensors[f"fixed/{layer.name}"] = torch.cat(pack(codes[layer.name].codes, codes[layer.name].bits))
+        tensors[f"scale/{layer.name}"] = codes[layer.name].scale
     state = _other_state(model, served)
     for name, tensor in state.items():
         _check_storable(name, tensor)
-    tensors.update({f"state/{name}": tensor for name, tensor in state.items()})
+    ties = aliases(state)
+    tensors.update({f"state/{name}": tensor for name, tensor in state.items() if name not in ties})
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     header = {
         "kind": KIND,
         "version": VERSION,
         "stored": stored,
         "quantization": {**asdict(config), "layers": dict(config.layers), "precisions": served},
-        "layers": [
-            {
-                "name": name,
-                "shape": list(layer.codes.shape),
-                "bits": layer.bits,
-                "fixed": name in fixed,
-                "dtype": str(layer.dtype).removeprefix("torch."),
-            }
-            for name, layer in codes.items()
-        ],
+        "layers": [_entry(layer, codes[layer.name], owner[layer.name]) for layer in layers],
         "norms": _norm_names(model),
+        "ties": ties,
         "recipe": dict(recipe or {}),
         "sha256": {name: digest(tensor) for name, tensor in tensors.items()},
     }
@@ -124,6 +156,19 @@ def save(model: nn.Module, path: str | Path, *, stored: int = MAX_BITS, recipe: 
     content = to_safetensors(tensors, metadata={"tqhw": text, "tqhw_sha256": checksum})
     write_bytes(path, content)
     return len(content)
+
+
+def _entry(layer: QuantizedLayer, codes: QuantizedTensor, owner: str) -> dict[str, Any]:
+    """What the header says of a layer. ``codes_of``: the layer whose codes it has, where they stand under that one."""
+    entry = {
+        "name": layer.name,
+        "shape": list(codes.codes.shape),
+        "bits": codes.bits,
+        "fixed": layer.quantizer.fixed,
+        "dtype": str(codes.dtype).removeprefix("torch."),
+        "reads_real": layer.input_quantizer is None,
+    }
+    return entry if owner == layer.name else {**entry, "codes_of": owner}
 
 
 def load(path: str | Path, bits: int) -> Deployed:
@@ -140,19 +185,25 @@ def load(path: str | Path, bits: int) -> Deployed:
                 place=str(path),
                 lever="use the tqhw that wrote it",
             )
-        try:
+        with _described(file):
             return _read(file, header, bits)
-        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
-            raise file.damaged(f"its header does not describe it ({error!r})") from error
 
 
-def _read(file: RangeFile, header: dict[str, Any], bits: int) -> Deployed:
+@contextmanager
+def _described(file: RangeFile) -> Iterator[None]:
+    """Inside, whatever a header that does not describe its file leads to is told as that."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
+        raise file.damaged(f"its header does not describe it ({error!r})") from error
+
+
+def check_precision(file: RangeFile, bits: int) -> QuantConfig:
+    """The options of the file's model; a TqhwError where it cannot be had at ``bits``."""
+    header = file.header
     config = QuantConfig(**header["quantization"])
-    norms, recipe = header["norms"], header["recipe"]
     if header["stored"] not in range(1, MAX_BITS + 1):
         raise ValueError(f"codes of {header['stored']} bits")
-    if not isinstance(norms, dict) or not isinstance(recipe, dict):
-        raise TypeError("norms and recipe are no objects")
     check_bits(bits, place=str(file.path), stored=header["stored"])
     if config.norms == "switchable" and bits not in config.precisions:
         raise TqhwError(
@@ -160,25 +211,65 @@ def _read(file: RangeFile, header: dict[str, Any], bits: int) -> Deployed:
             place=str(file.path),
             lever=f"use one of {', '.join(map(str, config.precisions))}",
         )
-    sums = header["sha256"]
+    return config
+
+
+def _read(file: RangeFile, header: dict[str, Any], bits: int) -> Deployed:
+    norms, recipe = header["norms"], header["recipe"]
+    if not isinstance(norms, dict) or not isinstance(recipe, dict):
+        raise TypeError("norms and recipe are no objects")
+    config = check_precision(file, bits)
+    entries = header["layers"]
     codes = _read_codes(file, header, bits)
+    state = _read_state(file, bits)
+    known = all("reads_real" in entry for entry in entries)
+    return Deployed(
+        bits=bits,
+        codes=codes,
+        state=state,
+        quantization=config,
+        recipe=recipe,
+        bytes_read=file.bytes_read,
+        file_bytes=file.path.stat().st_size,
+        planes=bits,
+        layers={entry["name"]: entry["bits"] if entry["fixed"] else None for entry in entries},
+        reads_real=frozenset(entry["name"] for entry in entries if entry["reads_real"]) if known else None,
+        path=file.path.absolute(),
+        checksum=file.checksum,
+    )
+
+
+def _read_state(file: RangeFile, bits: int, *, norms_only: bool = False) -> dict[str, torch.Tensor]:
+    """By plain name, the tensors of the state dict at ``bits``, or of the batch norms of ``bits``; each read once."""
+    header = file.header
+    sums, norms = header["sha256"], header["norms"]
+    stored = [key.removeprefix("state/") for key in sums if key.startswith("state/")]
+    owners = {**{name: name for name in stored}, **header.get("ties", {})}
     plain_name = _names_at(norms, bits)
+    read: dict[str, torch.Tensor] = {}
     state = {}
-    for key in sums:
-        if key.startswith("state/") and (name := plain_name(key.removeprefix("state/"))) is not None:
-            state[name] = file.tensor(key, sums)
-    size = file.path.stat().st_size
-    return Deployed(bits, codes, state, config, recipe, file.bytes_read, size)
+    for name, owner in owners.items():
+        found = plain_name(name)
+        if found is None or (norms_only and not _of_norm(found, norms)):
+            continue
+        if owner not in read:
+            read[owner] = file.tensor(f"state/{owner}", sums)
+        state[found] = read[owner]
+    return state
+
+
+def _of_norm(name: str, norms: Mapping[str, int]) -> bool:
+    return any(name.startswith(f"{norm}." if norm else "") for norm in norms)
 
 
 def _other_state(model: nn.Module, served: list[int]) -> dict[str, torch.Tensor]:
     """The state dict without quantized weights, and without batch norms of precisions that are not served."""
-    weights = {weight_name(layer.name) for layer in quantized_layers(model)}
+    weights = every_name(model)
     names = [_names_at(_norm_names(model), bits) for bits in served]
     return {
         name: tensor
         for name, tensor in model.state_dict().items()
-        if name not in weights and any(plain(name) is not None for plain in names)
+        if name not in weights and any(plain_name(name) is not None for plain_name in names)
     }
 
 
@@ -200,42 +291,83 @@ def _check_storable(name: str, value: object) -> None:
 
 
 def _read_codes(file: RangeFile, header: dict[str, Any], bits: int) -> dict[str, QuantizedTensor]:
-    sums, layers = header["sha256"], header["layers"]
-    counts = [torch.Size(layer["shape"]).numel() for layer in layers]
-    total = sum(count for layer, count in zip(layers, counts, strict=True) if not layer["fixed"])
-    planes = [file.tensor(f"plane/{number}", sums) for number in range(bits)]
-    together = unpack(planes, total)
-    codes, start = {}, 0
-    for layer, count in zip(layers, counts, strict=True):
-        name, own = layer["name"], bits
-        if layer["fixed"]:
-            own = layer["bits"]
+    together = _switching(file, bits)
+    codes: dict[str, QuantizedTensor] = {}
+    for entry, flat in _slices(header["layers"], together):
+        if "codes_of" in entry:
+            codes[entry["name"]] = codes[entry["codes_of"]]
+            continue
+        own = bits
+        if flat is None:
+            own = entry["bits"]
             if own not in range(1, MAX_BITS + 1):
                 raise ValueError(f"codes of {own} bits")
-            flat = unpack(list(file.tensor(f"fixed/{name}", sums).chunk(own)), count)
-        else:
-            flat = together[start : start + count]
-            start += count
-        scale, dtype = file.tensor(f"scale/{name}", sums), _DTYPES[layer["dtype"]]
-        scheme = header["quantization"]["scheme"]
-        scale.expand(layer["shape"])  # RuntimeError where it does not fit
-        codes[name] = QuantizedTensor(flat.reshape(layer["shape"]), own, scale, scheme, dtype)
+            packed = list(file.tensor(f"fixed/{entry['name']}", header["sha256"]).chunk(own))
+            flat = unpack(packed, torch.Size(entry["shape"]).numel())
+        scale, dtype = file.tensor(f"scale/{entry['name']}", header["sha256"]), _DTYPES[entry["dtype"]]
+        scale.expand(entry["shape"])  # RuntimeError where it does not fit
+        codes[entry["name"]] = QuantizedTensor(
+            flat.reshape(entry["shape"]), own, scale, header["quantization"]["scheme"], dtype
+        )
     return codes
+
+
+def _more_planes(file: RangeFile, held: Deployed, bits: int) -> Mapping[str, QuantizedTensor]:
+    """The codes that are held, with the planes up to ``bits`` below those they have."""
+    if bits <= held.planes:
+        return held.codes
+    lower = _switching(file, bits, held.planes)
+    codes: dict[str, QuantizedTensor] = {}
+    for entry, flat in _slices(file.header["layers"], lower):
+        name, known = entry["name"], held.codes[entry["name"]]
+        if "codes_of" in entry:
+            codes[name] = codes[entry["codes_of"]]
+        elif flat is None:
+            codes[name] = known
+        else:
+            longer = (known.codes << (bits - held.planes)) | flat.reshape(known.codes.shape)
+            codes[name] = replace(known, codes=longer, bits=bits)
+    return codes
+
+
+def _switching(file: RangeFile, bits: int, above: int = 0) -> torch.Tensor:
+    """The codes of all switching layers after each other: their planes from ``above`` to ``bits``."""
+    entries, sums = file.header["layers"], file.header["sha256"]
+    own = [entry for entry in entries if not entry["fixed"] and "codes_of" not in entry]
+    total = sum(torch.Size(entry["shape"]).numel() for entry in own)
+    return unpack([file.tensor(f"plane/{number}", sums) for number in range(above, bits)], total)
+
+
+def _slices(
+    entries: Iterable[dict[str, Any]], together: torch.Tensor
+) -> Iterator[tuple[dict[str, Any], torch.Tensor | None]]:
+    """Every layer with its part of the switching codes; None for one that has none there."""
+    start = 0
+    for entry in entries:
+        if entry["fixed"] or "codes_of" in entry:
+            yield entry, None
+        else:
+            count = torch.Size(entry["shape"]).numel()
+            yield entry, together[start : start + count]
+            start += count
 
 
 def _norm_names(model: nn.Module) -> dict[str, int]:
     """The switchable norms, with the precision whose tensors stand under the plain names."""
-    return {name: m.highest for name, m in model.named_modules() if isinstance(m, SwitchableBatchNorm)}
+    return {name: norm.highest for name, norm in switchable_norms(model).items()}
 
 
 def _names_at(norms: Mapping[str, int], bits: int) -> Callable[[str], str | None]:
     """A function from a name in the file to its plain name at ``bits``, or to None where it is of another."""
 
-    def plain(name: str) -> str | None:
+    def plain_name(name: str) -> str | None:
         parts = name.split(".")
-        if len(parts) > 3 and parts[-3] == "at" and ".".join(parts[:-3]) in norms:
-            return ".".join([*parts[:-3], parts[-1]]) if parts[-2] == str(bits) else None
-        norm = ".".join(parts[:-1])
-        return None if norm in norms and norms[norm] != bits else name
+        for end in range(len(parts)):  # a norm of its own class may hold modules
+            norm = ".".join(parts[:end])
+            if norm in norms:
+                if parts[end] != "at":
+                    return name if norms[norm] == bits else None
+                return ".".join([*parts[:end], *parts[end + 2 :]]) if parts[end + 1] == str(bits) else None
+        return name
 
-    return plain
+    return plain_name

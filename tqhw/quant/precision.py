@@ -5,20 +5,36 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Protocol
 
 from torch import nn
 
 from tqhw.errors import TqhwError
 from tqhw.quant.bits import FULL, check_bits, check_precisions
-from tqhw.quant.layers import quantization_of, quantized_layers
+from tqhw.quant.layers import plain, quantization_of, quantized_layers
 from tqhw.quant.norm import SwitchableBatchNorm, check_norms, make_switchable
 
 
+class Source(Protocol):
+    """Where a model was read from."""
+
+    def serve(self, model: nn.Module, bits: int) -> None:
+        """Gives ``model`` what it lacks to run at ``bits``; a TqhwError where that cannot be had."""
+        ...
+
+
 def set_bits(model: nn.Module, bits: int) -> None:
-    """Switches quantized layers that are not fixed, and switchable norms, to ``bits`` (1..8, or 32)."""
+    """Switches quantized layers that are not fixed, and switchable norms, to ``bits`` (1..8, or 32).
+
+    A model that was read from its file reads there what it lacks at ``bits``: the norms, and more planes of its codes.
+    """
     if bits != FULL:
         check_bits(bits)
     quantization_of(model)
+    model = plain(model)
+    source: Source | None = getattr(model, "deployed", None)
+    if source is not None:
+        source.serve(model, bits)
     # The norms refuse a precision they lack, so they go first: a refused switch changes nothing.
     for module in model.modules():
         if isinstance(module, SwitchableBatchNorm):
@@ -39,7 +55,7 @@ def add_precision(model: nn.Module, bits: int) -> None:
     """
     if bits != FULL:
         check_bits(bits)
-    config = quantization_of(model)
+    config, model = quantization_of(model), plain(model)
     if config.norms == "shared":
         check_norms(model)
         make_switchable(model, config.precisions)
@@ -54,10 +70,10 @@ def add_precision(model: nn.Module, bits: int) -> None:
 def keep_precisions(model: nn.Module, precisions: Iterable[int]) -> None:
     """Leaves ``model`` with ``precisions``, switched to the highest: the batch norms of the others are dropped.
 
-    Shared norms, which serve every precision, become one per precision. Raises TqhwError for a precision that the
-    model does not have.
+    Shared norms, which serve every precision, then serve these alone, and are still one set of tensors. Raises
+    TqhwError for a precision that the model does not have.
     """
-    config = quantization_of(model)
+    config, model = quantization_of(model), plain(model)
     kept = check_precisions(precisions)
     absent = [bits for bits in kept if bits not in config.precisions]
     if absent:
@@ -68,16 +84,9 @@ def keep_precisions(model: nn.Module, precisions: Iterable[int]) -> None:
             lever=f"it has {known}; add_precision makes others",
         )
     if config.norms == "shared":
-        make_switchable(model, config.precisions)
+        make_switchable(model, config.precisions, tied=True)
     for norm in [module for module in model.modules() if isinstance(module, SwitchableBatchNorm)]:
-        if norm.highest not in kept:  # its plain names go to the highest one that is kept
-            norm.highest = kept[-1]
-            heir = norm.at[str(kept[-1])]
-            for name, tensor in [*heir.named_parameters(recurse=False), *heir.named_buffers(recurse=False)]:
-                setattr(norm, name, tensor)
-        for bits in [*norm.at]:
-            if int(bits) == norm.highest or int(bits) not in kept:
-                del norm.at[bits]
+        norm.keep(kept)
     model.quantization = replace(config, norms="switchable", precisions=kept)  # type: ignore[assignment]
     set_bits(model, kept[-1])
 

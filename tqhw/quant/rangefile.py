@@ -43,7 +43,9 @@ def digest(tensor: torch.Tensor) -> str:
 
 
 class RangeFile:
-    """An open safetensors file; ``header`` is the JSON of its ``tqhw`` metadata, ``bytes_read`` counts."""
+    """An open safetensors file; ``header`` is the JSON of its ``tqhw`` metadata with its ``checksum``, ``bytes_read``
+    counts.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -98,6 +100,7 @@ class RangeFile:
             metadata = self._entries.pop("__metadata__")
             text, checksum = metadata["tqhw"], metadata["tqhw_sha256"]
             self.header: dict[str, Any] = dict(json.loads(text))
+            self.checksum: str = checksum
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise self.damaged("it has no header of tqhw") from None
         if hashlib.sha256(text.encode()).hexdigest() != checksum:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
-from tqhw.quant.bits import MAX_BITS, check_bits
+from tqhw.quant.bits import MAX_BITS
 from tqhw.quant.codes import integer_codes
-from tqhw.quant.layers import quantization_of, quantized_layers, weight_name
+from tqhw.quant.identity import each_once
+from tqhw.quant.layers import every_name, plain, quantization_of, quantized_layers
 from tqhw.quant.norm import SwitchableBatchNorm, norms_of
 
 
@@ -41,30 +45,53 @@ class Storage:
 def storage(model: nn.Module, stored: int = MAX_BITS) -> Storage:
     """Counts the bytes of ``model`` with codes of ``stored`` bits, and batch norms of the precisions these serve.
 
-    Counters of batches are left out.
+    What is tied, or stands under two names, is counted once: codes for all layers that share them, a floating-point
+    tensor for all that use it so, which of a weight that is quantized elsewhere are both. Counters of batches are
+    left out.
     """
-    check_bits(stored, place="stored")
-    codes = integer_codes(model, stored)
-    served = sum(bits <= stored for bits in quantization_of(model).precisions)
-    norms = single = 0
-    found = norms_of(model)
-    for norm in found.values():
-        tensors = (norm.weight, norm.bias, norm.running_mean, norm.running_var)
-        own = sum(4 * tensor.numel() for tensor in tensors if tensor is not None)
-        single += own
-        norms += own * (served if isinstance(norm, SwitchableBatchNorm) else 1)
-    weights = {weight_name(layer.name) for layer in quantized_layers(model)}
-    inside_norms = tuple(f"{name}." for name in found)
-    unquantized = sum(
-        4 * tensor.numel()
+    model = plain(model)
+    layers = quantized_layers(model)
+    codes = {id(found): found for found in integer_codes(model, stored).values()}.values()
+    quantization_of(model)
+    norms: list[torch.Tensor] = []
+    single: list[torch.Tensor] = []
+    for norm in norms_of(model).values():
+        kept = [norm.of(bits) for bits in _served(norm, stored)] if isinstance(norm, SwitchableBatchNorm) else [norm]
+        norms += [tensor for one in kept for tensor in _numbers(one)]
+        single += _numbers(norm)
+    inside = tuple(f"{name}." for name in _every_norm(model))
+    weights = every_name(model)
+    unquantized = [
+        tensor
         for name, tensor in model.state_dict().items()
-        if tensor.is_floating_point() and name not in weights and not name.startswith(inside_norms)
-    )
-    numbers = sum(layer.codes.numel() for layer in codes.values())
+        if isinstance(tensor, torch.Tensor)
+        and tensor.is_floating_point()
+        and name not in weights
+        and not name.startswith(inside)
+    ]
+    reals = [layer.real_weight for layer in layers]
     return Storage(
-        codes=sum((layer.codes.numel() * layer.bits + 7) // 8 for layer in codes.values()),
-        scales=sum(4 * layer.scale.numel() for layer in codes.values()),
-        norms=norms,
-        unquantized=unquantized,
-        fp32=4 * numbers + single + unquantized,
+        codes=sum((found.codes.numel() * found.bits + 7) // 8 for found in codes),
+        scales=sum(4 * found.scale.numel() for found in codes),
+        norms=_bytes(norms),
+        unquantized=_bytes(unquantized),
+        fp32=_bytes([*reals, *single, *unquantized]),
     )
+
+
+def _every_norm(model: nn.Module) -> list[str]:
+    return [name for name, m in model.named_modules(remove_duplicate=False) if isinstance(m, _BatchNorm)]
+
+
+def _served(norm: SwitchableBatchNorm, stored: int) -> list[int]:
+    return [bits for bits in (*map(int, norm.at), norm.highest) if bits <= stored]
+
+
+def _numbers(norm: nn.Module) -> list[torch.Tensor]:
+    """The floating-point tensors of a batch norm, of one precision."""
+    named = [*norm.named_parameters(), *norm.named_buffers()]
+    return [tensor for name, tensor in named if tensor.is_floating_point() and not name.startswith("at.")]
+
+
+def _bytes(tensors: Iterable[torch.Tensor]) -> int:
+    return sum(4 * tensor.numel() for tensor in each_once(tensors))

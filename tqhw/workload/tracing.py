@@ -86,7 +86,8 @@ _UNSUPPORTED: dict[Any, str] = {
     aten.addbmm: "product summed over its batch",
 }
 _RECURRENT = (nn.RNNBase, nn.RNNCellBase)
-_WEIGHT_SUFFIX = re.compile(r"(^|\.)(parametrizations\.)?weight(\.original\d*)?$")
+_PARAMETRIZED = re.compile(r"(^|\.)parametrizations\.(\w+)\.original\d*$")
+_WEIGHT_SUFFIX = re.compile(r"(^|\.)weight$")
 
 
 def trace(model: nn.Module, inputs: Tensor) -> Trace:
@@ -266,7 +267,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         # A parameter with two owners (tied weights) is known to the model by the first, here by the present one.
         inside = local.get(id(self._parameters[parameters[0]]))
         full = parameters[0] if inside is None else f"{path}.{inside}".removeprefix(".")
-        return _WEIGHT_SUFFIX.sub("", full) or self._root, tuple(parameters)
+        return _WEIGHT_SUFFIX.sub("", _PARAMETRIZED.sub(r"\1\2", full)) or self._root, tuple(parameters)
 
     def _place(self) -> str:
         return (self._names[self._open[-1]] if self._open else "") or self._root

@@ -1,0 +1,64 @@
+"""Models that another library quantized: they are not quantized a second time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from torch import nn
+
+from tqhw.errors import TqhwError
+
+_LIBRARIES: Final = {
+    "brevitas": "Brevitas",
+    "torch.ao.nn.qat": "torch.ao",
+    "torch.ao.nn.quantized": "torch.ao",
+    "torch.ao.nn.intrinsic.qat": "torch.ao",
+    "torch.ao.nn.intrinsic.quantized": "torch.ao",
+    "torch.ao.quantization.fake_quantize": "torch.ao",
+    "torchao": "torchao",
+    "optimum.quanto": "optimum-quanto",
+    "quanto": "optimum-quanto",
+    "bitsandbytes": "bitsandbytes",
+    "pytorch_quantization": "pytorch-quantization",
+    "modelopt": "ModelOpt",
+    "nncf": "NNCF",
+    "hqq": "HQQ",
+    "auto_gptq": "AutoGPTQ",
+    "gptqmodel": "GPTQModel",
+    "awq": "AutoAWQ",
+    "compressed_tensors": "compressed-tensors",
+    "neural_compressor": "Neural Compressor",
+    "aimet_torch": "AIMET",
+    "quark": "Quark",
+}
+"""Packages whose modules and tensor types quantize, with the names they are known by."""
+
+
+def refuse_foreign(model: nn.Module, untouched: Iterable[str]) -> None:
+    """Refuses a model with modules or weights that another library quantizes, but inside of ``untouched`` layers."""
+    left = tuple(untouched)
+    for name, module in model.named_modules():
+        library = _library_of(module)
+        if library is not None and not any(name == layer or name.startswith(f"{layer}.") for layer in left):
+            raise TqhwError(
+                f"a {type(module).__name__} of {library}: the model is quantized already, and would be quantized twice",
+                place=name or "the model",
+                lever="convert the plain network that it was made from"
+                + (f", or leave it as it is with layers: {{{name}: full}}" if name else ""),
+            )
+
+
+def _library_of(module: nn.Module) -> str | None:
+    """The library whose module, or whose type of weight, this is; None for plain ones."""
+    kinds = [*type(module).__mro__]
+    for parameter in module.parameters(recurse=False):
+        kinds += [type(parameter), type(parameter.data)]
+    return next((library for kind in kinds for library in _named(kind.__module__)), None)
+
+
+def _named(module: str) -> Iterator[str]:
+    parts = module.split(".")
+    for length in range(1, len(parts) + 1):
+        if (library := _LIBRARIES.get(".".join(parts[:length]))) is not None:
+            yield library
