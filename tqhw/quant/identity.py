@@ -33,7 +33,10 @@ def _layout(tensor: torch.Tensor) -> tuple[Hashable, ...]:
 
 def each_once(tensors: Iterable[torch.Tensor]) -> list[torch.Tensor]:
     """The tensors without those that are one with an earlier one."""
-    return list({identity(tensor): tensor for tensor in reversed(list(tensors))}.values())[::-1]
+    found: dict[Hashable, torch.Tensor] = {}
+    for tensor in tensors:
+        found.setdefault(identity(tensor), tensor)
+    return [*found.values()]
 
 
 def aliases(tensors: Mapping[str, torch.Tensor]) -> dict[str, str]:
