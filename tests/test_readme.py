@@ -29,7 +29,8 @@ def test_the_commands_are_all_there() -> None:
 
 def test_the_make_targets_exist() -> None:
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
-    assert set(re.findall(r"^make ([a-z]+)", README, flags=re.MULTILINE)) == set(targets) == {"run", "test"}
+    assert set(re.findall(r"^make ([a-z]+)", README, flags=re.MULTILINE)) == set(targets)
+    assert {"run", "test"} <= set(targets)
 
 
 def test_the_example_is_an_experiment(tmp_path: Path) -> None:
