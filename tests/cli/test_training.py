@@ -301,3 +301,13 @@ def test_corrupt_images_that_are_skipped_are_named(tmp_path: Path) -> None:
     skipping = tqhw(*arguments, "--set", "data.skip_corrupt=true")
     assert f"skipped 1 corrupt images: {bad['train']}" in skipping.stderr
     assert f"skipped 1 corrupt images: {bad['val']}" in tqhw("eval", tmp_path / "out").stderr
+
+
+def test_layers_that_lose_their_magnitude_are_named_once(trained: Path, tmp_path: Path) -> None:
+    recipe, model = trained.parent / "recipe.yaml", "model.name=tests.pipeline.tiny:without_norms"
+    found = tqhw("table", recipe, "--out", tmp_path / "out", "--set", model, "--seeds", 1)
+    assert found.exit_code == 0, found.output
+    (told,) = [line for line in found.stderr.splitlines() if "magnitude" in line]
+    assert told.startswith("tqhw: warning: 2 of 2 quantized layers lose their magnitude: ")
+    assert told.endswith(" The layers: 0, 2")
+    assert "magnitude" not in tqhw("train", recipe, "--out", tmp_path / "other").output

@@ -59,3 +59,10 @@ class Recurrent(nn.Module):
 
 def recurrent(linear: int = 2) -> nn.Module:
     return Recurrent(linear)
+
+
+def without_norms() -> nn.Module:
+    """Two convolutions whose magnitude nothing gives back."""
+    return nn.Sequential(
+        *(nn.Conv2d(1, 4, 3, 2), nn.ReLU(), nn.Conv2d(4, 8, 3, 2), nn.ReLU(), nn.Flatten(), nn.Linear(8, 10)),
+    )

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import logging
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import typer
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 NO, BAD_INPUT = 1, 2
+LOGGER = logging.getLogger("tqhw")
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
@@ -31,13 +33,41 @@ def say(message: str) -> None:
             sys.stderr.flush()
 
 
+class _Teller(logging.Handler):
+    """Says what the library logs, each text once."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.told: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        if text not in self.told:
+            self.told.add(text)
+            say(f"warning: {text}")
+
+
+@contextlib.contextmanager
+def _telling() -> Iterator[None]:
+    teller = _Teller()
+    LOGGER.addHandler(teller)
+    try:
+        yield
+    finally:
+        LOGGER.removeHandler(teller)
+
+
 def guarded(command: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Turns what a user can mend, and Ctrl-C or another signal to end, into one line and an exit code."""
+    """Turns what a user can mend, and Ctrl-C or another signal to end, into one line and an exit code.
+
+    Warnings that the library logs are one line each.
+    """
 
     @functools.wraps(command)
     def wrapped(*args: _P.args, **kwargs: _P.kwargs) -> _R:
         try:
-            return command(*args, **kwargs)
+            with _telling():
+                return command(*args, **kwargs)
         except TqhwError as error:
             say(str(error))
             raise typer.Exit(BAD_INPUT) from None

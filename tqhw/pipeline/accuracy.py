@@ -88,6 +88,12 @@ def scales(model: nn.Module) -> int:
     )
 
 
+def notes(model: nn.Module) -> tuple[str, ...]:
+    """What there is to say of a quantized model: layers that lose their magnitude."""
+    warning = quant.magnitude_warning(model)
+    return () if warning is None else (warning,)
+
+
 def not_measured(experiment: Experiment) -> tuple[AccuracyRow, ...]:
     """Rows that say so."""
     return tuple(AccuracyRow(HARDWARE_SCHEME, bits, "shifted", None, 0, False) for bits in experiment.bits)

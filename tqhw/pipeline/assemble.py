@@ -28,8 +28,12 @@ def assemble(
     evaluated: tuple[Evaluated, ...],
     accuracy: tuple[AccuracyRow, ...],
     scales: int,
+    told: tuple[str, ...] = (),
 ) -> Results:
-    """All rows, in the order of the experiment's own lists. ``scales``: numbers of FP32 that scale the codes."""
+    """All rows, in the order of the experiment's own lists.
+
+    ``scales``: numbers of FP32 that scale the codes. ``told``: what there is to say of the quantized model.
+    """
     options, main = experiment.options(), evaluated[0]
     energy, traffic, notes = _states(experiment, main)
     methods, scenario = experiment.methods, experiment.scenario
@@ -60,7 +64,7 @@ def assemble(
         schedule=tuple(row for method in methods for row in follow(method, scenario.steps(), main.network, options)),
         layers=_layers(workload, evaluated),
         summary=(*ratios, *storage_ratios(methods, experiment.bits, parameters, options, claimed)),
-        notes=(*_assumed(experiment, workload), *notes, *_notes(evaluated)),
+        notes=(*told, *_assumed(experiment, workload), *notes, *_notes(evaluated)),
     )
 
 

@@ -6,6 +6,7 @@ from tqhw.quant.codes import integer_codes, refuse_held, running_on_codes, shift
 from tqhw.quant.config import LayerBits, QuantConfig
 from tqhw.quant.convert import convert, revert
 from tqhw.quant.layers import QuantizedLayer, holds_codes, is_quantized, quantization_of, quantized_layers
+from tqhw.quant.magnitude import losing_magnitude, magnitude_warning
 from tqhw.quant.norm import SwitchableBatchNorm
 from tqhw.quant.onnx_file import save_onnx
 from tqhw.quant.package import Deployed, load, save
@@ -40,6 +41,8 @@ __all__ = [
     "is_quantized",
     "keep_precisions",
     "load",
+    "losing_magnitude",
+    "magnitude_warning",
     "normalize",
     "quantization_of",
     "quantize",

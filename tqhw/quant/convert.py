@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Hashable, Mapping
 from typing import Any, Final, Literal
 
@@ -16,12 +17,14 @@ from tqhw.quant.config import LayerBits, QuantConfig, bits_by_layer
 from tqhw.quant.foreign import refuse_foreign
 from tqhw.quant.identity import identity
 from tqhw.quant.layers import holds_codes, is_quantized, plain, quantization_of, quantized_layers
+from tqhw.quant.magnitude import magnitude_warning
 from tqhw.quant.norm import check_norms, make_single, make_switchable
 from tqhw.quant.parts import QUANTIZABLE, Part, parts_of
 from tqhw.quant.schemes import gradient_named, scheme_named
 from tqhw.quant.weight import QuantizedWeight
 
 Weights = Literal["real", "quantized"]
+_LOG: Final = logging.getLogger("tqhw")
 
 
 def convert(model: nn.Module, config: QuantConfig) -> nn.Module:
@@ -30,7 +33,8 @@ def convert(model: nn.Module, config: QuantConfig) -> nn.Module:
     State-dict names stay as they are. Of what ``torch.compile`` gave, the module inside is converted and returned.
     Raises TqhwError for a model without a quantizable layer, with NaN weights, with weights or norms that are computed
     or not there yet, or quantized already, by tqhw or by another library, and for options that name no layer or cannot
-    be applied to the model. Whatever it raises, the model is as it was.
+    be applied to the model. Whatever it raises, the model is as it was. Layers that lose their magnitude are
+    told to the logger ``tqhw``.
     """
     model = plain(model)
     found = parts_of(model)
@@ -39,7 +43,11 @@ def convert(model: nn.Module, config: QuantConfig) -> nn.Module:
     if not found:
         refuse_foreign(model, ())
         raise _nothing_to_quantize(model)
-    return apply(model, config, bits_by_layer([part.name for part in found], config), [found[0].name])
+    apply(model, config, bits_by_layer([part.name for part in found], config), [found[0].name])
+    warning = magnitude_warning(model)
+    if warning is not None:
+        _LOG.warning(warning)
+    return model
 
 
 def apply(

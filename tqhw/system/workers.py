@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import queue
@@ -89,6 +90,7 @@ def _end_with_parent() -> None:
 
 def _child(messages: Any, index: int, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    logging.getLogger("tqhw").addHandler(logging.NullHandler())  # the process that started this one has told it
     try:
         value = function(lambda steps: messages.put((index, "step", steps)), *arguments)
     except TqhwError as error:
