@@ -36,6 +36,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (package / "nets.py").write_text(FACTORIES)
     (package / "raises.py").write_text("raise RuntimeError('the weights are gone')\n")
     (package / "imports.py").write_text("import not_installed_anywhere\n")
+    (package / "lazy.py").write_text("def __getattr__(name): raise ModuleNotFoundError(f'no backend for {name}')\n")
     (package / "syntax.py").write_text("def f(:\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [p for p in sys.path if p not in ("", str(tmp_path))])
@@ -74,6 +75,7 @@ def test_a_class_is_a_factory() -> None:
             "mynets.imports:f",
             "importing 'mynets.imports' raised ModuleNotFoundError: No module named 'not_in",
         ),
+        ("mynets.lazy:Net", "'Net' of 'mynets.lazy' raised ModuleNotFoundError: no backend for Net, at "),
         ("mynets.syntax:f", "importing 'mynets.syntax' raised SyntaxError"),
         ("mynets.nets:", "is not of the form package.module:factory"),
         (":good", "is not of the form package.module:factory"),

@@ -16,16 +16,33 @@ def workload(
         str, typer.Argument(help="resnet20, resnet18, resnet50, mobilenet_v2, or package.module:factory.")
     ],
     out: Annotated[Path, typer.Option(help="Folder for the problems and summary.json.")],
-    input_shape: Annotated[
-        str | None, typer.Option("--input", help="Batch first; without it 1,3,224,224, of resnet20 1,3,32,32.")
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input",
+            help="Batch first, 1,3,224,224 or NAME:TYPE[SHAPE] as in ids:int64[1,128]; once per input. "
+            "Without it 1,3,224,224, of resnet20 1,3,32,32.",
+        ),
+    ] = None,
+    skip: Annotated[
+        list[str] | None,
+        typer.Option(help="Pattern of layers, modules or operators (aten.mm) to leave out; any number of times."),
+    ] = None,
+    routing: Annotated[
+        str | None,
+        typer.Option(help="Shares of the rows that stacked experts get, as in 3,1,0,0; without it alike."),
     ] = None,
 ) -> None:
     """Writes a Timeloop problem for every distinct layer of a model."""
-    from tqhw.workload import generate, shape_text
+    from tqhw.workload import generate, parse_routing
 
-    found = generate(model, out, input_shape)
+    shares = None if routing is None else parse_routing(routing)
+    found = generate(model, out, inputs, skip=skip or (), routing=shares)
     console().print(
-        f"{model} on an input of {shape_text(found.input_shape)}: {len(found.layers)} distinct layers, "
+        f"{model} on an input of {found.input_text}: {len(found.layers)} distinct layers, "
         f"{found.macs:,} multiply-accumulates, {found.parameters:,} parameters, in {out}",
         highlight=False,
+        markup=False,
     )
+    for note in found.notes:
+        console().print(f"note: {note}", highlight=False, markup=False)

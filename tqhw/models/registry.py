@@ -88,10 +88,13 @@ def _imported(name: str) -> Factory:
     if not attribute or not all(part.isidentifier() for part in (*module_name.split("."), attribute)):
         raise TqhwError("is not of the form package.module:factory", place=f"model {name}")
     module = _module(module_name, name)
-    if not hasattr(module, attribute):
+    try:
+        factory = getattr(module, attribute)
+    except AttributeError:
         callables = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-        raise unknown("factory", attribute, callables, place=f"model {name}")
-    factory = getattr(module, attribute)
+        raise unknown("factory", attribute, callables, place=f"model {name}") from None
+    except Exception as error:  # of a module that imports its parts when they are asked for
+        raise TqhwError(f"'{attribute}' of '{module_name}' raised {told(error)}", place=f"model {name}") from error
     if not callable(factory):
         raise TqhwError(
             f"'{attribute}' is {_kind(factory)}, which cannot be called",

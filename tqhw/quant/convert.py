@@ -135,7 +135,7 @@ def _undo(model: nn.Module) -> None:
 
 def _nothing_to_quantize(model: nn.Module) -> TqhwError:
     others = [
-        f"{name or 'the model'} ({type(module).__name__})"
+        f"{name or 'the model'} ({_class_name(module)})"
         for name, module in model.named_modules()
         if any(parameter.ndim > 1 for parameter in module.parameters(recurse=False))
     ]
@@ -145,6 +145,13 @@ def _nothing_to_quantize(model: nn.Module) -> TqhwError:
         place="convert",
         lever=QUANTIZABLE,
     )
+
+
+def _class_name(module: nn.Module) -> str:
+    """The class, with its package where that is not PyTorch: others have classes called Linear, too."""
+    kind = type(module)
+    ours = kind.__module__.startswith("torch.nn.modules")
+    return kind.__name__ if ours else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _weight_quantizer(part: Part, config: QuantConfig, bits: LayerBits) -> QuantizedWeight:

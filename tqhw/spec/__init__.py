@@ -26,6 +26,7 @@ from tqhw.spec.mapping import (
 from tqhw.spec.problem import (
     BMM,
     CONV2D,
+    CONV3D,
     MATMUL,
     SHAPES,
     DataSpace,
@@ -45,6 +46,7 @@ __all__ = [
     "ART",
     "BMM",
     "CONV2D",
+    "CONV3D",
     "ERT",
     "MATMUL",
     "SHAPES",

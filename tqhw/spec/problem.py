@@ -103,6 +103,15 @@ CONV2D = _shape(
     Inputs="N C R*Wdilation+P*Wstride S*Hdilation+Q*Hstride G",
     Outputs="N M Q P G",
 )
+# Depth goes with F and T, as the field's own files spell it.
+CONV3D = _shape(
+    "conv3d",
+    "C M R S T N P Q F G",
+    {f"{axis}{kind}": 1 for kind in ("stride", "dilation") for axis in "WHD"},
+    Weights="C M R S T G",
+    Inputs="N C R*Wdilation+P*Wstride S*Hdilation+Q*Hstride T*Ddilation+F*Dstride G",
+    Outputs="N M Q P F G",
+)
 MATMUL = _shape("matmul", "M K N", {}, Weights="K N", Inputs="M K", Outputs="M N")
 BMM = _shape("bmm", "B M K N", {}, Weights="B K N", Inputs="B M K", Outputs="B M N")
 SHAPES: MappingABC[str, Shape] = {s.name: s for s in (CONV2D, MATMUL, BMM)}

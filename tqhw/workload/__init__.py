@@ -9,50 +9,79 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tqhw.workload.experts import parse_routing
 from tqhw.workload.files import write
-from tqhw.workload.inputs import check_shape, parse_shape, shape_text
+from tqhw.workload.inputs import InputSpec, check_shape, parse_input, parse_shape, shape_text
 from tqhw.workload.layers import Layer, Workload
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
+
+    from tqhw.workload.examples import Input
 
 __all__ = [
+    "InputSpec",
     "Layer",
     "Workload",
     "check_mappable",
     "check_shape",
+    "execution_order",
     "extract",
     "generate",
+    "parse_input",
+    "parse_routing",
     "parse_shape",
     "shape_text",
     "write",
 ]
 
 
-def extract(model: nn.Module, input: Sequence[int] | Tensor, *, name: str | None = None) -> Workload:
-    """What ``model`` computes on an input of this shape; see :func:`tqhw.workload.extraction.extract`."""
+def extract(
+    model: nn.Module,
+    input: Input,
+    *,
+    name: str | None = None,
+    skip: Sequence[str] = (),
+    routing: Sequence[int] | None = None,
+) -> Workload:
+    """What ``model`` computes on this input; see :func:`tqhw.workload.extraction.extract`."""
     from tqhw.workload import extraction
 
-    return extraction.extract(model, input, name=name)
+    return extraction.extract(model, input, name=name, skip=skip, routing=routing)
 
 
-def check_mappable(model: nn.Module, input: Sequence[int], *, name: str) -> None:
+def check_mappable(model: nn.Module, input: Input, *, name: str, skip: Sequence[str] = ()) -> None:
     """Refuses a model that cannot be mapped; see :func:`tqhw.workload.extraction.check_mappable`."""
     from tqhw.workload import extraction
 
-    extraction.check_mappable(model, input, name=name)
+    extraction.check_mappable(model, input, name=name, skip=skip)
 
 
-def generate(model: str, folder: str | Path, input: str | None = None) -> Workload:
+def execution_order(model: nn.Module, input: Input) -> tuple[str, ...]:
+    """The modules with weights as they first run; see :func:`tqhw.workload.extraction.execution_order`."""
+    from tqhw.workload import extraction
+
+    return extraction.execution_order(model, input)
+
+
+def generate(
+    model: str,
+    folder: str | Path,
+    input: str | Sequence[str] | None = None,
+    *,
+    skip: Sequence[str] = (),
+    routing: Sequence[int] | None = None,
+) -> Workload:
     """``tqhw workload``: the problem files and the summary of a model by name, in ``folder``.
 
-    ``model`` is what :func:`tqhw.models.build` takes; ``input`` is written ``1,3,224,224``, and without it the
-    shape that the packaged model was published with is taken. Raises :class:`TqhwError` for all that can go wrong
-    on the way.
+    ``model`` is what :func:`tqhw.models.build` takes; ``input`` is written ``1,3,224,224`` or ``ids:int64[1,128]``, one
+    text per input, and without it the shape that the packaged model was published with is taken. ``skip`` and
+    ``routing`` are those of :func:`extract`. Raises :class:`TqhwError` for all that can go wrong on the way.
     """
     from tqhw import models
 
-    shape = models.default_input(model) if input is None else parse_shape(input)
-    workload = extract(models.build(model), shape, name=model)
+    texts = [input] if isinstance(input, str) else list(input or ())
+    given = [parse_input(text) for text in texts] or [InputSpec(models.default_input(model))]
+    workload = extract(models.build(model), given, name=model, skip=skip, routing=routing)
     write(workload, folder)
     return workload

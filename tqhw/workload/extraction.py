@@ -2,84 +2,165 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from dataclasses import replace
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parameter import is_lazy
 
-from tqhw.errors import TqhwError
+from tqhw.errors import TqhwError, nearest
 from tqhw.quant import FULL, quantized_layers
+from tqhw.quant.layers import plain
 from tqhw.quant.tensor import all_finite
-from tqhw.workload.inputs import check_shape, shape_text
+from tqhw.workload.examples import Example, Input, examples, first_line, how_to_give
+from tqhw.workload.experts import check_routing
 from tqhw.workload.layers import Layer, Workload
-from tqhw.workload.tracing import Operation, Trace, trace
+from tqhw.workload.sources import identity
+from tqhw.workload.tracing import Operation, StoppedError, Trace, Weight, trace
 
-_SUPPORTED = "supported are Conv1d, Conv2d, Linear, matrix products and attention"
+_SUPPORTED = "supported are convolutions, Linear, recurrent layers, matrix products and attention"
+_SKIP = "or leave it out, visibly, with --skip PATTERN"
 
 
-def extract(model: nn.Module, input: Sequence[int] | Tensor, *, name: str | None = None) -> Workload:
-    """What ``model`` computes on an input of this shape, batch included, or on this very tensor.
+@dataclass(frozen=True)
+class _Run:
+    model: nn.Module
+    place: str
+    example: Example
+    trace: Trace
 
-    The model runs once, in evaluation mode, on random numbers from a seed of our own; it is left as it was.
-    Operations of equal size and precision become one :class:`Layer` with all their names. ``name`` is how the
-    model is called in the result and in messages; its class otherwise.
 
-    Raises :class:`TqhwError` for a shape with anything but numbers from 1 up, an input that the model refuses,
-    weights that are not finite, operations that no problem can be made of (all of them, with their places), and
-    a model without a weight to quantize.
+def extract(
+    model: nn.Module,
+    input: Input,
+    *,
+    name: str | None = None,
+    skip: Sequence[str] = (),
+    routing: Sequence[int] | None = None,
+) -> Workload:
+    """What ``model`` computes on this input.
+
+    ``input``: a shape, batch included, a text such as ``ids:int64[1,128]``, or a tensor of any type; several as a
+    sequence of texts or tensors, or by name as a mapping, which the forward pass gets as keyword arguments. The model
+    runs once, in evaluation mode, where shapes are given on random numbers from a seed of our own (whole numbers: 0,
+    masks: 1); it is left as it was. What torch.compile or torch.export made is taken as the module inside.
+
+    Operations of equal size and precision become one :class:`Layer` with all their names. ``name`` is how the model is
+    called in the result and in messages; its class otherwise. ``skip``: patterns of layers, modules or operators
+    (``aten.mm``) to leave out. ``routing``: shares of the rows that stacked experts get; alike without it.
+
+    Raises :class:`TqhwError` for an input that is none or does not fit, whatever the forward pass raises, weights that
+    are not finite, operations that no problem can be made of (all of them, with their places), a pattern that matches
+    nothing, and a model without a weight to quantize.
     """
-    name = name or type(model).__name__
-    place = f"model {name}"
-    _check_initialized(model, place)
-    example = input if isinstance(input, Tensor) else _example(model, check_shape(input), place)
-    traced = _run(model, example, place)
-    _check_finite(model, place)
-    _refuse_unsupported(traced, place)
-    if not any(operation.weight for operation in traced.operations):
-        products = f", only {len(traced.operations)} of activations" if traced.operations else ""
-        raise TqhwError(f"no quantizable layer: no product with weights ran{products}", place=place, lever=_SUPPORTED)
-    return _workload(model, name, tuple(example.shape), traced)
+    found = _run(model, input, name, tuple(skip), None if routing is None else check_routing(routing))
+    _check_finite(found.model, found.place)
+    _refuse_unsupported(found.trace, found.place)
+    if not any(operation.weight for operation in found.trace.operations):
+        raise _nothing_found(found)
+    return _workload(found, name or type(found.model).__name__)
 
 
-def check_mappable(model: nn.Module, input: Sequence[int], *, name: str) -> None:
+def check_mappable(model: nn.Module, input: Input, *, name: str, skip: Sequence[str] = ()) -> None:
     """Raises the TqhwError of :func:`extract` for operations that no problem can be made of, or a refused input."""
-    place = f"model {name}"
+    found = _run(model, input, name, tuple(skip), None)
+    _refuse_unsupported(found.trace, found.place)
+
+
+def execution_order(model: nn.Module, input: Input) -> tuple[str, ...]:
+    """The names of the modules that own a weight which a product reads, in the order in which they first run.
+
+    The input is that of :func:`extract`, and so are the errors; what cannot be mapped is no error here.
+    """
+    found = _run(model, input, None, (), None)
+    owners = [
+        key.rpartition(".")[0].removesuffix(".parametrizations.weight")
+        for operation in found.trace.operations
+        if operation.weight
+        for key in operation.weight.parameters
+    ]
+    return tuple(dict.fromkeys(owners))
+
+
+def module_inside(model: object) -> nn.Module:
+    """The module that torch.compile wrapped, or of a program that torch.export made; any other module itself."""
+    if isinstance(model, nn.Module):
+        return plain(model)
+    if isinstance(model, torch.export.ExportedProgram):
+        return model.module()
+    raise TqhwError(f"a {type(model).__name__} is no torch.nn.Module", place="model", lever="give the model itself")
+
+
+def _run(
+    model: nn.Module, input: Input, name: str | None, skip: tuple[str, ...], routing: tuple[int, ...] | None
+) -> _Run:
+    model = module_inside(model)
+    place = f"model {name or type(model).__name__}"
     _check_initialized(model, place)
-    _refuse_unsupported(_run(model, _example(model, check_shape(input), place), place), place)
+    stopped: list[tuple[Example, StoppedError]] = []
+    for example in examples(model, input, place):
+        try:
+            found, unused = trace(model, example.args, example.kwargs, skip=skip, routing=routing)
+        except StoppedError as error:
+            stopped.append((example, error))
+            continue
+        if example.note:
+            found.notes.insert(0, example.note)
+        if unused:
+            raise _no_match(unused[0], found, place)
+        return _Run(model, place, example, found)
+    raise _stopped(model, place, *stopped[0])
+
+
+def _stopped(model: nn.Module, place: str, example: Example, stopped: StoppedError) -> TqhwError:
+    if isinstance(stopped.cause, TqhwError):
+        return stopped.cause
+    if any(p.is_meta for p in model.parameters()) and "meta" in str(stopped.cause).lower():
+        lever = "its course depends on numbers, which a model on the meta device has none of: build it on the CPU"
+    else:
+        lever = how_to_give(model)
+    text = f"on an input of {example.text} the forward pass raised {first_line(stopped.cause)}, in {stopped.at}"
+    error = TqhwError(text, place=place, lever=lever)
+    error.__cause__ = stopped.cause
+    return error
+
+
+def _no_match(pattern: str, found: Trace, place: str) -> TqhwError:
+    names = [operation.problem.name for operation in found.operations]
+    known = dict.fromkeys([*names, *(text.split(" (")[0] for text in found.unsupported), *found.folded])
+    return TqhwError(f"skip: '{pattern}' matches nothing that ran", place=place, lever=nearest(pattern, known))
 
 
 def _refuse_unsupported(traced: Trace, place: str) -> None:
     if traced.unsupported:
         listed = "; ".join(traced.unsupported)
         message = f"{len(traced.unsupported)} of its operations cannot be mapped: {listed}"
-        raise TqhwError(message, place=place, lever=_SUPPORTED)
+        raise TqhwError(message, place=place, lever=f"{_SUPPORTED}; {_SKIP}")
 
 
-def _example(model: nn.Module, shape: tuple[int, ...], place: str) -> Tensor:
-    reference = next((p for p in model.parameters() if p.is_floating_point()), torch.empty(0))
-    generator = torch.Generator().manual_seed(0)
-    try:
-        return torch.randn(shape, generator=generator).to(reference.device, reference.dtype)
-    except RuntimeError as error:
-        message = f"an input of shape {shape_text(shape)} cannot be made: {_first_line(error)}"
-        raise TqhwError(message, place=place, lever="use a smaller batch or picture") from None
+def _nothing_found(found: _Run) -> TqhwError:
+    """Why a model has no layer: nothing is there, or nothing depends on the input."""
+    traced = found.trace
+    if traced.folded:
+        lever = f"all of it is computed once, of constants, in {_some(traced.folded)}: {_why_folded(traced)}"
+    else:
+        lever = _SUPPORTED
+    products = f", only {len(traced.operations)} of activations" if traced.operations else ""
+    return TqhwError(f"no quantizable layer: no product with weights ran{products}", place=found.place, lever=lever)
 
 
-def _run(model: nn.Module, example: Tensor, place: str) -> Trace:
-    try:
-        return trace(model, example)
-    except TqhwError:
-        raise
-    except Exception as error:
-        raise TqhwError(
-            f"the model refuses an input of shape {shape_text(tuple(example.shape))}: {_first_line(error)}",
-            place=place,
-            lever="give the shape that the model takes, batch first; extract() also takes a tensor, of any type",
-        ) from error
+def _why_folded(traced: Trace) -> str:
+    if traced.read_out:
+        return f"the input's values leave PyTorch in {_some(traced.read_out)} (int(), item(), tolist())"
+    return "the input does not reach it (made inside, or turned to NumPy); give it as an input of the model"
+
+
+def _some(names: Sequence[str] | dict[str, int]) -> str:
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return f"{', '.join(islice(names, 5))}{more}"
 
 
 def _check_initialized(model: nn.Module, place: str) -> None:
@@ -94,29 +175,59 @@ def _check_finite(model: nn.Module, place: str) -> None:
     # Infinity is what attention masks are made of, which are buffers.
     bad += [name for name, b in model.named_buffers() if not b.is_meta and bool(torch.isnan(b).any())]
     if bad:
-        more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
         raise TqhwError(
-            f"NaN or infinite numbers in {', '.join(islice(bad, 5))}{more}",
-            place=place,
-            lever="load weights that training left finite",
+            f"NaN or infinite numbers in {_some(bad)}", place=place, lever="load weights that training left finite"
         )
 
 
-def _workload(model: nn.Module, name: str, shape: tuple[int, ...], traced: Trace) -> Workload:
-    sizes = {key: parameter.numel() for key, parameter in model.named_parameters()}
+def _workload(found: _Run, name: str) -> Workload:
+    model, traced, specs = found.model, found.trace, found.example.specs
+    parameters = dict(model.named_parameters())
+    # Parameters that are the same numbers at the same place count once, by the first of their names.
+    first = {identity(p): key for key, p in reversed(parameters.items())}
+    sizes = {key: parameters[key].numel() for key in first.values()}
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
-    norm_parameters = sum({id(p): p.numel() for norm in norms for p in norm.parameters()}.values())
-    in_layers = {key for operation in traced.operations if operation.weight for key in operation.weight.parameters}
+    in_norms = {first[identity(p)] for norm in norms for p in norm.parameters()}
+    in_layers = {first[identity(parameters[key])] for key in _weights_of(traced)} - in_norms
+    bare = len(specs) == 1 and specs[0].name is None and specs[0].dtype is None
     return Workload(
         model=name,
-        input_shape=shape,
-        layers=_merge(traced.operations, _bits(model)),
+        input_shape=specs[0].shape if specs else (),
+        layers=_merge(traced.operations, _bits(model), sizes),
         parameters=sum(sizes.values()),
         norm_channels=sum(traced.norms.values()),
-        norm_parameters=norm_parameters,
-        other_parameters=sum(sizes.values()) - norm_parameters - sum(sizes[key] for key in in_layers),
+        norm_parameters=sum(sizes[key] for key in in_norms),
+        other_parameters=sum(size for key, size in sizes.items() if key not in in_norms | in_layers),
         folded=tuple(traced.folded),
+        folded_macs=tuple(traced.folded.values()),
+        skipped=tuple(traced.skipped.items()),
+        inputs=() if bare else tuple(spec.text for spec in specs),
+        notes=_notes(traced),
     )
+
+
+def _notes(traced: Trace) -> tuple[str, ...]:
+    """What a reader of the counts has to know."""
+    notes = list(traced.notes)
+    if traced.folded:
+        whole = sum(operation.problem.computes for operation in traced.operations)
+        folded = sum(traced.folded.values())
+        share = f"{100 * folded / (whole + folded):.2g} % of the multiply-accumulates"
+        notes.append(
+            f"computed once, of constants, and no layer: {_some(traced.folded)}, {share}; {_why_folded(traced)}"
+        )
+    if traced.idle:
+        notes.append(f"no layer, as it ran on no rows: {_some(traced.idle)}")
+    if traced.skipped:
+        told = [f"{place} ({f'{macs:,}' if macs else 'not counted'})" for place, macs in traced.skipped.items()]
+        notes.append(f"left out by --skip, with its multiply-accumulates: {_some(told)}")
+    return tuple(notes)
+
+
+def _weights_of(traced: Trace) -> Iterator[str]:
+    for operation in traced.operations:
+        if operation.weight is not None:
+            yield from operation.weight.parameters
 
 
 def _bits(model: nn.Module) -> dict[str, tuple[int, bool]]:
@@ -124,23 +235,30 @@ def _bits(model: nn.Module) -> dict[str, tuple[int, bool]]:
     return {layer.name: (layer.quantizer.bits, layer.quantizer.fixed) for layer in quantized_layers(model)}
 
 
-def _merge(operations: Sequence[Operation], bits: dict[str, tuple[int, bool]]) -> tuple[Layer, ...]:
+def _merge(
+    operations: Sequence[Operation], bits: dict[str, tuple[int, bool]], sizes: dict[str, int]
+) -> tuple[Layer, ...]:
     layers: dict[Hashable, Layer] = {}
     stored: set[Hashable] = set()
+    left = dict(sizes)  # numbers of every parameter that no layer stores yet
     for operation in operations:
         problem, weight = operation.problem, operation.weight
         precision: tuple[int | None, bool] = (None, False)
-        if weight is not None and bits:
+        if weight is not None and weight.bits is not None:
+            precision = (weight.bits, True)
+        elif weight is not None and bits:
             precision = bits.get(problem.name, (FULL, True))
         key = (
+            problem.shape.name,
             tuple(problem.bounds.items()),
             tuple(problem.coefficients.items()),
             weight is not None,
             precision,
         )
-        new = weight.stored if weight is not None and weight.key not in stored else 0
-        if weight is not None:
+        new = 0
+        if weight is not None and weight.key not in stored:
             stored.add(weight.key)
+            new = _stored(weight, left)
         if key in layers:
             layer = layers[key]
             names = (*layer.names, problem.name)
@@ -151,6 +269,11 @@ def _merge(operations: Sequence[Operation], bits: dict[str, tuple[int, bool]]) -
     return tuple(layers.values())
 
 
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+def _stored(weight: Weight, left: dict[str, int]) -> int:
+    """The weights that are stored for it: of one parameter never more than it has."""
+    if len(weight.parameters) != 1 or weight.parameters[0] not in left:
+        return weight.stored
+    (name,) = weight.parameters
+    new = min(weight.stored, left[name])
+    left[name] -= new
+    return new

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from tqhw.errors import TqhwError
 from tqhw.spec import Problem, dump_problem
 from tqhw.spec.yamlio import write_text
-from tqhw.workload.inputs import shape_text
 from tqhw.workload.layers import Layer, Workload
 
 SUMMARY = "summary.json"
@@ -22,7 +22,8 @@ def write(workload: Workload, folder: str | Path) -> Path:
     """Writes ``NN_<first name>.yaml`` for every layer in order, then ``summary.json``; returns the folder.
 
     The summary has ``model``, ``input``, ``macs``, ``parameters``, ``weights``, ``norm_channels``,
-    ``norm_parameters``, ``other_parameters``, ``folded``, and ``layers``: per file its ``names``, ``count``, ``macs``
+    ``norm_parameters``, ``other_parameters``, ``folded`` (where there is something to say, ``folded_macs``,
+    ``skipped`` and ``notes``), and ``layers``: per file its ``names``, ``count``, ``macs``
     of one execution, and ``weight_count``, ``stored_weights``, ``weight_bits``, ``fixed_bits`` as in
     :class:`Layer`. Problem files of an earlier run that this one does not write are removed; other files in the
     folder stay. Raises :class:`TqhwError` where the folder cannot be written.
@@ -53,7 +54,7 @@ def _file_names(layers: tuple[Layer, ...]) -> list[str]:
 def _problem_text(workload: Workload, layer: Layer) -> str:
     kind = "weights" if layer.has_weights else "no weights: the Weights data space is an activation"
     return (
-        f"{_MARK}: {_plain(workload.model)}, input {shape_text(workload.input_shape)}\n"
+        f"{_MARK}: {_plain(workload.model)}, input {workload.input_text}\n"
         f"# {layer.count} x {_label(layer.problem)}; {kind}\n"
         f"# {', '.join(map(_plain, dict.fromkeys(layer.names)))}\n"
         f"{dump_problem(layer.problem)}"
@@ -68,23 +69,28 @@ def _plain(text: str) -> str:
 def _label(problem: Problem) -> str:
     """A convolution or product in words, in the order that PyTorch gives: height before width."""
     b, c = problem.bounds, problem.coefficients
-    channels = f"{b['C'] * b['G']} -> {b['M'] * b['G']}"
-    if all(b[d] == 1 for d in "RSPQ"):
+    axes, kernel, output = ("DHW", "TSR", "FQP") if "T" in b else ("HW", "SR", "QP")
+    if all(b[d] == 1 for d in (*kernel, *output)):
         batch = f"{b['G']} x " if b["G"] > 1 else ""
         return f"product {batch}[{b['N']}, {b['C']}] x [{b['C']}, {b['M']}]"
-    text = f"convolution {b['S']}x{b['R']}, {channels} channels"
-    for word, pair in (("stride", (c["Hstride"], c["Wstride"])), ("dilation", (c["Hdilation"], c["Wdilation"]))):
-        if pair != (1, 1):
-            text += f", {word} {pair[0]}x{pair[1]}"
+    text = f"convolution {_by(b[d] for d in kernel)}, {b['C'] * b['G']} -> {b['M'] * b['G']} channels"
+    for word in ("stride", "dilation"):
+        steps = [c[f"{axis}{word}"] for axis in axes]
+        if set(steps) != {1}:
+            text += f", {word} {_by(steps)}"
     if b["G"] > 1:
         text += f", {b['G']} groups"
-    return f"{text}, output {b['Q']}x{b['P']}"
+    return f"{text}, output {_by(b[d] for d in output)}"
+
+
+def _by(sizes: Iterable[int]) -> str:
+    return "x".join(map(str, sizes))
 
 
 def _summary(workload: Workload, files: list[str]) -> dict[str, object]:
     return {
         "model": workload.model,
-        "input": list(workload.input_shape),
+        "input": list(workload.inputs or workload.input_shape),
         "macs": workload.macs,
         "parameters": workload.parameters,
         "weights": workload.weights,
@@ -92,6 +98,7 @@ def _summary(workload: Workload, files: list[str]) -> dict[str, object]:
         "norm_parameters": workload.norm_parameters,
         "other_parameters": workload.other_parameters,
         "folded": list(workload.folded),
+        **_told(workload),
         "layers": [
             {
                 "file": file,
@@ -106,6 +113,18 @@ def _summary(workload: Workload, files: list[str]) -> dict[str, object]:
             for layer, file in zip(workload.layers, files, strict=True)
         ],
     }
+
+
+def _told(workload: Workload) -> dict[str, object]:
+    """What only some workloads have to say: what is not among the layers, and what was assumed."""
+    found: dict[str, object] = {}
+    if workload.folded_macs:
+        found["folded_macs"] = list(workload.folded_macs)
+    if workload.skipped:
+        found["skipped"] = [{"name": name, "macs": macs or None} for name, macs in workload.skipped]
+    if workload.notes:
+        found["notes"] = list(workload.notes)
+    return found
 
 
 def _remove_stale(folder: Path, written: set[str]) -> None:

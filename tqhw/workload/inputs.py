@@ -1,14 +1,56 @@
-"""The shape of a model's input: from the command line, checked."""
+"""What a model is run on: shapes, types and names of its inputs, from the command line, checked."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from tqhw.errors import TqhwError
+from tqhw.errors import TqhwError, unknown
+
+TYPES = (
+    *("float32", "float64", "float16", "bfloat16", "complex64"),
+    *("bool", "uint8", "int8", "int16", "int32", "int64"),
+)
+"""Types that an input may have, by PyTorch's names."""
 
 _NUMBER = re.compile("-?[0-9]{1,18}")
+_SPEC = re.compile(r"(?:(?P<name>[^:\[\]]*):)?(?P<dtype>[^:\[\]]*)\[(?P<shape>[^\[\]]*)\]")
 _LEVER = "give whole numbers from 1 up, batch first, as in 1,3,224,224"
+_FORM = "write 1,3,224,224 or, with a name and a type, ids:int64[1,128]"
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """One input: ``dtype`` is one of :data:`TYPES`, None for that of the model's weights; ``name`` is the argument."""
+
+    shape: tuple[int, ...]
+    dtype: str | None = None
+    name: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The opposite of :func:`parse_input`."""
+        if self.dtype is None and self.name is None:
+            return shape_text(self.shape)
+        head = "" if self.name is None else f"{self.name}:"
+        return f"{head}{self.dtype or ''}[{shape_text(self.shape)}]"
+
+
+def parse_input(text: str) -> InputSpec:
+    """``1,3,224,224``, ``int64[1,128]`` or ``ids:int64[1,128]``. Raises :class:`TqhwError` for anything else."""
+    text = text.strip()
+    if not any(sign in text for sign in ":[]"):
+        return InputSpec(parse_shape(text))
+    found = _SPEC.fullmatch(text)
+    if found is None:
+        raise TqhwError(f"'{text}' is no input", place="input", lever=_FORM)
+    name, dtype = found["name"], found["dtype"].strip() or None
+    if name is not None and not name.strip().isidentifier():
+        raise TqhwError(f"'{name}' is no name of an argument", place=f"input {text}", lever=_FORM)
+    if dtype is not None and dtype not in TYPES:
+        raise unknown("type", dtype, TYPES, place=f"input {text}")
+    return InputSpec(parse_shape(found["shape"]), dtype, None if name is None else name.strip())
 
 
 def parse_shape(text: str) -> tuple[int, ...]:

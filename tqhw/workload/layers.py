@@ -50,7 +50,10 @@ class Workload:
     run went through, which is one set where the model has a set per precision (scale and shift are two numbers
     per channel); ``norm_parameters``: those of every set. ``other_parameters``: what is neither a batch norm's
     nor a weight of ``layers``: biases, embeddings, positions, layer norms, layers that did not run. ``folded``:
-    products of constants alone; they can be computed once ahead of time and are not among the layers.
+    the places of products of constants alone; they can be computed once ahead of time and are not among the layers.
+    ``folded_macs``: their multiply-accumulates. ``skipped``: what was left out on request, with its
+    multiply-accumulates, 0 where they are not known. ``inputs``: texts of the inputs, empty where there is one of the
+    weights' type. ``notes``: what was assumed or left out, in sentences.
     """
 
     model: str
@@ -61,6 +64,15 @@ class Workload:
     norm_parameters: int
     other_parameters: int
     folded: tuple[str, ...] = ()
+    folded_macs: tuple[int, ...] = ()
+    skipped: tuple[tuple[str, int], ...] = ()
+    inputs: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def input_text(self) -> str:
+        """The inputs, as the command line takes them."""
+        return " ".join(self.inputs) or ",".join(map(str, self.input_shape))
 
     @property
     def macs(self) -> int:

@@ -2,17 +2,32 @@
 
 A matrix product does not say which factor is the weight. A tensor that no input went into is one, whatever was
 computed with it before (quantized, transposed, sliced, merged from two factors); anything else is an activation.
+Random numbers that the model draws count as an input where they meet a weight: they are not the same every time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
 
 import torch
 from torch.utils.weak import WeakTensorKeyDictionary
 
 INPUT = "<input>"  # no parameter can have this name: the source of everything that depends on the input
+RANDOM = "<random>"  # likewise, of what was drawn during the run
 _FROM_INPUT = frozenset({INPUT})
+# Operators that pick parts of their first tensor by the values of another.
+_PICKS = frozenset({"aten.index", "aten.index_select", "aten.gather", "aten.take"})
+
+
+@dataclass(frozen=True)
+class Span:
+    """What a named tensor covers of its storage: from the element ``first`` to ``last``."""
+
+    name: str
+    first: int
+    last: int
+    layout: Hashable
 
 
 class Sources:
@@ -20,44 +35,107 @@ class Sources:
 
     def __init__(self, model: torch.nn.Module) -> None:
         self._computed = WeakTensorKeyDictionary()
-        # By memory rather than by object: `weight.data` and views of a weight are other objects.
-        self._stored: dict[int, str] = {}
+        self._picked = WeakTensorKeyDictionary()
+        # By memory rather than by object: `weight.data` and views of a weight are other objects. One storage may
+        # hold many parameters (flattened ones, parts of a fused matrix).
+        self._stored: dict[int, list[Span]] = {}
         for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
-            address = tensor.untyped_storage().data_ptr()
-            if address:
-                self._stored.setdefault(address, name)
+            storage = storage_of(tensor)
+            if storage is not None:
+                self._stored.setdefault(storage, []).append(_span(name, tensor))
 
     def of(self, tensor: torch.Tensor) -> frozenset[str]:
         """The names that ``tensor`` depends on; empty for a constant, {INPUT} where the input went into it."""
         found = self._noted(tensor)
         if tensor._base is not None:  # what was written into a tensor later on shows in its older views
-            found |= self._noted(tensor._base)
-        stored = self._stored.get(tensor.untyped_storage().data_ptr())
-        if stored is not None:
-            found |= {stored}
+            base = self._noted(tensor._base)
+            found = base if found is None else found | (base or frozenset())
+        if found is None:
+            found = self._named(tensor)
         return _FROM_INPUT if INPUT in found else found
 
-    def _noted(self, tensor: torch.Tensor) -> frozenset[str]:
-        noted: frozenset[str] = self._computed.get(tensor, frozenset())  # type: ignore[no-untyped-call]
+    def _noted(self, tensor: torch.Tensor) -> frozenset[str] | None:
+        noted: frozenset[str] | None = self._computed.get(tensor)  # type: ignore[no-untyped-call]
         return noted
+
+    def _named(self, tensor: torch.Tensor) -> frozenset[str]:
+        """The parameters in the memory that ``tensor`` shows: those that are it, that hold it, that it touches."""
+        storage = storage_of(tensor)
+        spans = self._stored.get(storage, []) if storage is not None else []
+        if not spans:
+            return frozenset()
+        own = _span("", tensor)
+        same = [span for span in spans if span.layout == own.layout]
+        holding = [span for span in spans if span.first <= own.first and own.last <= span.last]
+        tightest = min((span.last - span.first for span in holding), default=0)
+        within = [span for span in holding if span.last - span.first == tightest]
+        touched = [span for span in spans if span.first <= own.last and own.first <= span.last]
+        return frozenset(span.name for span in (same[:1] or within or touched))
 
     def depends_on_input(self, tensor: torch.Tensor) -> bool:
         return INPUT in self.of(tensor)
 
+    def picked(self, tensor: torch.Tensor) -> frozenset[str]:
+        """The parameters whose parts ``tensor`` is, where the input only chose among them; empty otherwise."""
+        found: frozenset[str] = self._picked.get(tensor, frozenset())  # type: ignore[no-untyped-call]
+        return found
+
     def mark_input(self, tensor: torch.Tensor) -> None:
         self._computed[tensor] = _FROM_INPUT
 
-    def derive(self, arguments: object, results: object) -> None:
-        """Notes that ``results`` (and what they are views of) were computed from ``arguments``."""
-        sources: frozenset[str] = frozenset()
-        for tensor in tensors_in(arguments):
+    def derive(self, arguments: object, results: object, operator: str = "", random: bool = False) -> None:
+        """Notes that ``results`` (and what they are views of) were computed from ``arguments``.
+
+        ``operator``: what computed them; ``random``: it drew random numbers, or others that count as an input.
+        """
+        given = list(tensors_in(arguments))
+        sources: frozenset[str] = frozenset({RANDOM} if random else ())
+        for tensor in given:
             sources |= self.of(tensor)
         sources = _FROM_INPUT if INPUT in sources else sources
-        given = {id(tensor) for tensor in tensors_in(arguments)}
+        picked = self._picks(operator, given) if INPUT in sources else frozenset()
+        objects = {id(tensor) for tensor in given}
         for tensor in tensors_in(results):
             self._computed[tensor] = sources
-            if id(tensor) in given and tensor._base is not None:  # written in place, through a view
+            if picked:
+                self._picked[tensor] = picked
+            if id(tensor) in objects and tensor._base is not None:  # written in place, through a view
                 self._computed[tensor._base] = sources | self.of(tensor._base)
+
+    def _picks(self, operator: str, given: list[torch.Tensor]) -> frozenset[str]:
+        if not given:
+            return frozenset()
+        if operator in _PICKS:
+            sources = self.of(given[0])
+            return frozenset() if INPUT in sources else sources
+        return self.picked(given[0]) if len(given) == 1 else frozenset()  # seen, turned, of another type
+
+
+def storage_of(tensor: torch.Tensor) -> int | None:
+    """What tells one memory from another, of tensors without numbers (``meta``) too; None where there is none."""
+    try:
+        return int(tensor.untyped_storage()._cdata)
+    except (RuntimeError, NotImplementedError):  # sparse and other tensors that are no array of numbers
+        return None
+
+
+def identity(tensor: torch.Tensor) -> Hashable:
+    """Equal for tensors that are the same numbers at the same place: storage, offset, shape and stride."""
+    storage = storage_of(tensor)
+    if storage is None or tensor.layout is not torch.strided:
+        return id(tensor)
+    return (storage, _span("", tensor).layout)
+
+
+def _span(name: str, tensor: torch.Tensor) -> Span:
+    if tensor.layout is not torch.strided:
+        return Span(name, 0, 0, id(tensor))
+    first = int(tensor.storage_offset())
+    shape, stride = tuple(tensor.shape), tuple(tensor.stride())
+    last = first + sum((size - 1) * step for size, step in zip(shape, stride, strict=True) if size)
+    # The order of the axes is how a tensor is looked at, not what it holds.
+    axes = tuple(sorted((step, size) for size, step in zip(shape, stride, strict=True) if size != 1))
+    return Span(name, first, last, (first, axes, tensor.numel()))
 
 
 def tensors_in(value: object) -> Iterator[torch.Tensor]:
