@@ -64,7 +64,7 @@ def assemble(
         schedule=tuple(row for method in methods for row in follow(method, scenario.steps(), main.network, options)),
         layers=_layers(workload, evaluated),
         summary=(*ratios, *storage_ratios(methods, experiment.bits, parameters, options, claimed)),
-        notes=(*told, *_assumed(experiment, workload), *notes, *_notes(evaluated)),
+        notes=(*told, *_assumed(experiment, workload), *workload.notes, *notes, *_notes(evaluated)),
     )
 
 
