@@ -144,7 +144,11 @@ def test_half_precision_reads_the_grid_of_single_precision(scheme, dtype):
 
 def test_double_precision_is_not_rounded_to_single():
     x = torch.linspace(0, 1, 99, dtype=torch.float64)
-    assert torch.equal(quantizer(bits=FULL)(x), x)
+    assert torch.equal(quantizer("pact", bits=FULL)(x), x)
+
+
+def test_at_32_bits_dorefas_clamp_is_a_relu():
+    assert quantizer(bits=FULL)(torch.tensor([-1.0, 0.5, 7.0])).tolist() == [0, 0.5, 7]
 
 
 def signed(bits, low=-1.0, scheme="truncquant"):

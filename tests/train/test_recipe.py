@@ -125,3 +125,18 @@ def test_the_example_recipes_are_read():
     found = {path.stem: read_recipe(yamlio.load(path), path.name) for path in folder.glob("*.yaml")}
     assert {"digits", "cifar10", "imagenet"} <= set(found)
     assert found["cifar10"].bits == (1, 2, 4, 8, 32) and found["digits"].quantization.first is None
+
+
+def test_any_precision_quantizes_activations_as_its_published_code_does():
+    found = read_recipe({"method": "any_precision"})
+    assert (found.quantization.activations, found.quantization.activation_bits) == ("dorefa", None)
+    assert read_recipe(found.json) == found
+    own = read_recipe({"method": "any_precision", "quantization": {"activations": "full"}})
+    assert own.quantization.activations == "full"
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parents[2] / "experiments" / "training").glob("*.yaml")), ids=str
+)
+def test_the_packaged_recipes_can_be_read(path):
+    assert read_recipe(yamlio.as_map(yamlio.load(path), str(path), "a recipe")).training.epochs > 1

@@ -107,6 +107,8 @@ class InputQuantizer(nn.Module):
             return x
         if not self.started:
             self.start(x)
+        if self.kind == "dorefa" and self.bits == FULL:
+            return x.relu()  # as the code of Any-Precision DNNs has it
         if self.training and self.kind == "pact":
             self.alpha.data.clamp_(min=ALPHA_FLOOR)
         factor = 1.0 if self.bits == FULL else self.scheme.factor(self.gradient, self.bits)

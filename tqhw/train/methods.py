@@ -17,7 +17,7 @@ class Method:
     ``training``: ``joint`` trains one network at all precisions; ``separate`` one network per precision;
     ``none`` trains it in floating point and quantizes afterwards, with batch norms calibrated for each
     precision, since the normalisation of DoReFa changes the scale of a layer. ``fixed``: options that define the
-    method, by section and name.
+    method, by section and name. ``defaults``: options that it has where a recipe says nothing, likewise.
     """
 
     name: str
@@ -25,10 +25,15 @@ class Method:
     scheme: str
     training: Literal["joint", "separate", "none"]
     fixed: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def networks(self, precisions: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
         """The precisions of every network that has to be trained to serve ``precisions``."""
         return tuple((bits,) for bits in precisions) if self.training == "separate" else (precisions,)
+
+    def complete(self, section: str, options: Mapping[str, Any]) -> dict[str, Any]:
+        """``options`` of a recipe, and what the method has where they say nothing."""
+        return {**self.defaults.get(section, {}), **self.fixed.get(section, {}), **options}
 
     def check(self, section: str, options: Mapping[str, Any]) -> None:
         """Refuses a value that contradicts the method's definition."""
@@ -47,16 +52,17 @@ METHODS: Final[Mapping[str, Method]] = MappingProxyType(
         for method in (
             Method("truncquant", "TruncQuant", "truncquant", "joint"),
             Method("dorefa", "Quant", "dorefa", "joint"),
-            # Yu et al., AAAI 2021: everything that dorefa leaves open is as published.
+            # Yu et al., AAAI 2021, and the settings of their published code; docs/quantization.md says what differs.
             Method(
                 "any_precision",
                 "Any-Precision",
                 "dorefa",
                 "joint",
-                {
+                fixed={
                     "quantization": {"first": "full", "last": "full", "norms": "switchable"},
                     "training": {"distillation": "recursive"},
                 },
+                defaults={"quantization": {"activations": "dorefa", "activation_bits": None}},
             ),
             Method("single", "Single", "dorefa", "separate"),
             Method("post_training", "Post-training", "dorefa", "none"),

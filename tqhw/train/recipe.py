@@ -124,7 +124,8 @@ def read_recipe(document: Mapping[str, Any], place: str = "recipe") -> Recipe:
             raise unknown("key", str(key), known, place)
     method = method_named(document.get("method", "truncquant"))
     precisions = check_precisions(_listed(document.get("bits", Recipe.bits), place), place="bits")
-    quantization = {**method.fixed.get("quantization", {}), **_section(document, "quantization", place)}
+    quantization = method.complete("quantization", _section(document, "quantization", place))
+    training = method.complete("training", _section(document, "training", place))
     for derived, lever in (("scheme", "use method"), ("precisions", "use bits")):
         if derived in quantization:
             raise TqhwError(f"is set by the recipe itself ({lever})", place=f"{place}: quantization.{derived}")
@@ -136,7 +137,7 @@ def read_recipe(document: Mapping[str, Any], place: str = "recipe") -> Recipe:
         replace(
             _filled(QuantConfig, quantization, f"{place}: quantization"), scheme=method.scheme, precisions=precisions
         ),
-        _filled(TrainConfig, _section(document, "training", place), f"{place}: training"),
+        _filled(TrainConfig, training, f"{place}: training"),
     )
     for section in ("quantization", "training"):
         method.check(section, asdict(getattr(recipe, section)))
