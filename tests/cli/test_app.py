@@ -309,3 +309,28 @@ def test_a_closed_standard_output_changes_nothing() -> None:
     command = ["/bin/sh", "-c", f"{sys.executable} -m tqhw run --keys >&-"]
     found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert (found.returncode, found.stderr) == (0, "")
+
+
+class TestWhatIsNotRead:
+    """What Timeloop ignores is ignored and told; what is misspelt is told, and refused if asked."""
+
+    def given(self, folder: Path) -> tuple[object, ...]:
+        problem, mapping = write_case(folder)
+        problem.write_text(problem.read_text().replace('"P": 4', '"P": 4, "Wpad": 1, "PStride": 2'))
+        arch = folder / "arch.yaml"
+        arch.write_text(
+            "mapper: {algorithm: random}\n" + ARCH.read_text().replace("datawidth:", "bandwith: 3, datawidth:", 1)
+        )
+        return "evaluate", "--arch", arch, "--problem", problem, "--mapping", mapping
+
+    def test_it_is_told_once_on_the_console_and_in_the_json(self, tmp_path: Path) -> None:
+        found = tqhw(*self.given(tmp_path), "--ert", ERT, "--json", "-")
+        assert found.exit_code == 0
+        notes = json.loads(found.stdout)["notes"]
+        assert [line.removeprefix("tqhw: ") for line in found.stderr.splitlines()] == notes
+        assert "was 'Wstride' meant?" in notes[0] and "ignored, as in Timeloop: Wpad" in notes[1]
+        assert "not read here: mapper" in notes[2] and "did you mean 'bandwidth'?" in notes[3]
+
+    def test_strict_refuses_what_is_misspelt(self, tmp_path: Path) -> None:
+        message = refused(*self.given(tmp_path), "--strict")
+        assert "nothing reads the attribute 'bandwith' (did you mean 'bandwidth'?)" in message

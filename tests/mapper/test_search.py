@@ -96,6 +96,18 @@ def test_no_mapping_with_a_fanout_too_small(eyeriss):
         search(conv(S=13, M=2), replace(hardware, levels=levels), ert)
 
 
+def test_no_mapping_with_one_axis_too_small(eyeriss):
+    """M along X and C along Y (the six dimensions of size 1 stand before them): 26 of 168 units, but 13 of 12 rows."""
+    hardware, ert = eyeriss
+    fixed = LoopConstraint(factors={"M": 2, "C": 13}, permutation=("M", "C"), split=7)
+    levels = tuple(
+        replace(v, fanoutX=14, fanoutY=12, constraints=replace(v.constraints, spatial=fixed)) if v.node == "PE" else v
+        for v in hardware.levels
+    )
+    with pytest.raises(NoMappingError, match=r"puts at least 13 units along Y \(rows\), there are 12"):
+        search(conv(C=13, M=2), replace(hardware, levels=levels), ert)
+
+
 def test_answers_are_kept(eyeriss, tmp_path):
     cache = MappingCache(tmp_path / "deep" / "mappings.sqlite")
     one = search(SMALL, *eyeriss, cache=cache)

@@ -115,7 +115,7 @@ def test_an_unknown_component_offers_the_nearest() -> None:
         ("!Container\n    name: PE\n    spatial: {meshX: 4}", "!Parallel {nodes: []}", ["at least one node"]),
         ("!Container\n    name: PE\n    spatial: {meshX: 4}", "!Parallel {nodes: x}", ["nodes must be a list"]),
         ("  nodes:\n", "  nodez:\n", ["a.yaml:2", "unknown key 'nodez'", "did you mean 'nodes'?"]),
-        ("architecture:", "architecture: 5\nx:", ["unknown key 'x'"]),
+        ("architecture:", "architecture: 5\nx:", ["unknown section 'x'", "a.yaml:2: x"]),
         ("architecture:", "architectur:", ["there is no 'architecture' in the file"]),
         ("variables:\n", "variables: 5\ncomponents:\n", ["a.yaml:24: variables", "variables must be a mapping"]),
         ("lanes: 4", "lanes: 4\n  bad: lanes ** 9999", ["cannot evaluate 'lanes ** 9999'", "1024 bits"]),
@@ -125,6 +125,33 @@ def test_refused(old: str, new: str, parts: list[str]) -> None:
     found = message(load, ARCHITECTURE, old, new)
     for part in parts:
         assert part in found
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "parts"),
+    [
+        ("  version: 0.4\n  nodes", "  version: 0.3\n  nodes", ["a.yaml:2: version", "version '0.3' does not fit"]),
+        ("  nodes:", "  subtree:", ["a.yaml:3: subtree", "a tree of Timeloop v0.2 or v0.3", "v0.4", "`nodes`"]),
+        ("variables:", "constraints: {targets: [a]}\nvariables:", ["'constraints' is not read", "at their nodes"]),
+        ("variables:", "globals: {environment_variables: {A: 1}}\nvariables:", ["'globals' is not read"]),
+        ("variables:", "sparse_optimizations: {targets: [a]}\nvariables:", ["sparse optimizations are not modelled"]),
+        ("variables:", "variabels: {a: 1}\nvariables:", ["unknown section 'variabels' (did you mean 'variables'?"]),
+    ],
+)
+def test_sections_and_versions_that_are_not_read(old: str, new: str, parts: list[str]) -> None:
+    found = message(load, ARCHITECTURE, old, new)
+    for part in parts:
+        assert part in found
+
+
+def test_sections_that_change_nothing_are_told_once() -> None:
+    more = (
+        "mapper: {algorithm: random}\nproblem: {}\nmy_ignored: 5\nmapspace_constraints: {version: 0.4, targets: []}\n"
+    )
+    found = load(ARCHITECTURE + more)
+    assert found.notes == ("a.yaml: not read here: mapper, problem, mapspace_constraints",)
+    assert found == load(ARCHITECTURE)
+    assert load(ARCHITECTURE).notes == ()
 
 
 def test_not_an_architecture_at_all() -> None:

@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.spec.documents import DATA, message
+from tqhw.errors import TqhwError
 from tqhw.spec import (
     CONV2D,
     LevelMapping,
@@ -10,6 +11,7 @@ from tqhw.spec import (
     Mapping,
     directives,
     dump_mapping,
+    filled,
     load_mapping,
     parse_mapping,
     yamlio,
@@ -43,6 +45,18 @@ def test_a_mapping_that_timeloop_wrote() -> None:
     assert load(dump_mapping(mapping, CONV2D.dimensions)) == mapping
 
 
+def test_a_factor_of_zero_is_the_rest_of_the_dimension() -> None:
+    mapping = load(TEXT.replace("M2 K3 N4", "M0 K0 N4"))
+    rest = filled(mapping, {"M": 6, "K": 3, "N": 4})
+    assert rest.level("DRAM").temporal.factors == {"M": 3, "K": 3, "N": 4}
+    assert rest.level("inter_PE_spatial") == mapping.level("inter_PE_spatial")
+    assert filled(rest, {"M": 5}) is rest
+    with pytest.raises(TqhwError, match=r"m.yaml:2: M=0 is the rest of M: 5 is no multiple of 2, the other factors"):
+        filled(mapping, {"M": 5, "K": 3, "N": 4})
+    with pytest.raises(TqhwError, match=r"m.yaml:4: K=0 is the rest of K, it stands here for a second time"):
+        filled(load(TEXT.replace("K3", "K0").replace("K1", "K0")), {"M": 4, "K": 3, "N": 4})
+
+
 def test_both_dialects_say_the_same() -> None:
     assert load(FRONT_END) == load(TEXT)
 
@@ -68,7 +82,9 @@ def test_directives_are_those_of_a_reference_case() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "parts"),
     [
-        ("M2 K3 N4", "M2 K0 N4", ["m.yaml:3", "factor K=0 must be at least 1"]),
+        ("M2 K3 N4", "M6,4 K3 N4", ["m.yaml:3", "'M6,4' has a remainder", "imperfect factors", "pad the problem's"]),
+        ("M2 K3 N4", "'M=6,4, K=3'", ["m.yaml:3", "'M=6,4' has a remainder"]),
+        ("M2 K3 N4", "[K=3, M=6,4]", ["m.yaml:3", "'M=6,4' has a remainder", "give M one factor that divides"]),
         ("M2 K3 N4", "M<=2", ["a mapping has exact factors", "write C=4, not C<=4"]),
         ("M2 K3 N4", "M2 K3 M4", ["the factor of M is given twice"]),
         ("M2 K3 N4", "M2 Kx", ["factor 'Kx' is not of the form"]),

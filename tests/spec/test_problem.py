@@ -60,7 +60,6 @@ def test_a_name_in_the_file_wins_over_the_file_name(tmp_path: Path) -> None:
         ("M: 2,", "M: 9007199254740993,", ["M", "9007199254740993 is more than the 9007199254740992 that can be"]),
         ("M: 2,", "M: true,", ["'True' must be a whole number"]),
         ("M: 2,", "", ["p.yaml:16: instance", "dimension M has no bound", "add `M: ...`"]),
-        ("M: 2,", "M: 2, stepp: 1,", ["unknown dimension or coefficient 'stepp'", "did you mean 'step'?"]),
         ("M: 2,", "M: 2, step: 0,", ["instance: step", "'0' must be a whole number of at least 1"]),
         ("M: 2,", "M: 2, M: 3,", ["key 'M' is given twice"]),
         ("{M: 2, K: 3, N: 4}", "[2, 3, 4]", ["instance must be a mapping"]),
@@ -76,13 +75,56 @@ def test_a_name_in_the_file_wins_over_the_file_name(tmp_path: Path) -> None:
         ("problem:", "probelm:", ["unknown key 'probelm'"]),
         ("shape:", "shap:", ["unknown key 'shap'", "did you mean 'shape'?"]),
         ("  instance: {M: 2, K: 3, N: 4}", "", ["'instance' is missing", "add `instance:`"]),
-        ("name: strided", "name: [a]", ["a shape must be a name"]),
+        ("name: strided", "name: [a]", ["p.yaml:4: name", "a shape's name must be a text"]),
+        ("problem:\n", "sparse_optimizations: {targets: [a]}\nproblem:\n", ["p.yaml:1", "not modelled"]),
+        ("  version: 0.4", "  version: 0.3", ["p.yaml:2: version", "'0.3' does not fit", "write `version: 0.4`"]),
     ],
 )
 def test_refused(old: str, new: str, parts: list[str]) -> None:
     found = message(load, PROBLEM, old, new)
     for part in parts:
         assert part in found
+
+
+@pytest.mark.parametrize(
+    ("extra", "parts"),
+    [
+        ("Hpad: 1, Wpad: 1, H: 6, densities: {Weights: 0.5}", ["ignored, as in Timeloop: Hpad, Wpad, H, densities"]),
+        ("Step: 2", ["p.yaml:16: instance", "ignores 'Step'", "step is 1; was 'step' meant?"]),
+        ("stepp: 2, step: 3", ["ignores 'stepp'", "step=3, as given"]),
+        ("m: 7", ["ignores 'm'", "M=2, as given; was 'M' meant?"]),
+    ],
+)
+def test_names_that_nobody_reads_are_told(extra: str, parts: list[str]) -> None:
+    problem = load(PROBLEM.replace("M: 2,", f"M: 2, {extra},"))
+    assert dict(problem.bounds) == {"M": 2, "K": 3, "N": 4}
+    (note,) = problem.notes
+    for part in parts:
+        assert part in note
+    assert load(PROBLEM).notes == ()
+
+
+def test_the_stride_that_public_files_misspell() -> None:
+    bounds = dict.fromkeys("CMRSNPQG", 1)
+    problem = make_problem(CONV2D, {**bounds, "HStride": 2, "WStride": 2})
+    assert problem.coefficients["Hstride"] == 1
+    assert [note.rpartition(": ")[2] for note in problem.notes] == [
+        "Hstride is 1; was 'Hstride' meant?",
+        "Wstride is 1; was 'Wstride' meant?",
+    ]
+
+
+def test_a_shapes_name_is_free_text() -> None:
+    problem = load(PROBLEM.replace("name: strided", "name: 3d conv, strided"))
+    assert problem.shape.name == "3d conv, strided"
+    assert load(dump_problem(problem)) == problem
+
+
+def test_other_sections_of_a_specification_are_passed_by() -> None:
+    problem = load(
+        PROBLEM + "mapper: {algorithm: random}\nx_ignored: 5\nsparse_optimizations: {version: 0.4, targets: []}\n"
+    )
+    assert problem.notes == ("p.yaml: not read here: mapper, sparse_optimizations",)
 
 
 def test_a_misspelt_packaged_shape() -> None:

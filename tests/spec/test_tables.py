@@ -84,7 +84,6 @@ def test_a_missing_component_names_the_nearest() -> None:
         ("energy: 512.0", "energy: .inf", ["'inf' must be a number of at least 0"]),
         ("energy: 512.0", "energy: cheap", ["'cheap' must be a number of at least 0"]),
         (", energy: 512.0", "", ["'None' must be a number of at least 0"]),
-        ("name: write", "name: read", ["two energies for action 'read' of system_top_level.DRAM[1..1]"]),
         ("{name: write, arguments: {}, energy: 256.0}", "write", ["an action must be a mapping, found 'write'"]),
     ],
 )
@@ -92,6 +91,12 @@ def test_refused_ert(old: str, new: str, parts: list[str]) -> None:
     found = message(ert, TEXT, old, new)
     for part in parts:
         assert part in found
+
+
+def test_of_several_energies_of_an_action_the_largest_counts() -> None:
+    read = "    - {name: read, arguments: {}, energy: 512.0}\n"
+    more = read.replace("512.0", "700.0") + read.replace("512.0", "600.0")
+    assert ert(TEXT.replace(read, read + more)).energy_pj("DRAM", "read") == 700.0
 
 
 def test_two_tables_of_one_component() -> None:

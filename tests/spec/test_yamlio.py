@@ -41,6 +41,18 @@ def test_scalars_follow_yaml_1_2(text: str, value: object) -> None:
     assert type(parse(text)) is type(value)
 
 
+def test_an_expression_stays_one_when_it_is_dumped() -> None:
+    text = 'a: {b: 1, c: "max(A, 16)"}\nd:\n  e: max(A, 16)\n  f: >-\n    "x" if A else "y"\n'
+    dumped = yamlio.dump(parse(text))
+    assert '  c: "max(A, 16)"\n' in dumped
+    assert "  e: max(A, 16)\n" in dumped
+    assert '  f: |-\n    "x" if A else "y"\n' in dumped
+    assert [type(v).__name__ for v in (*parse(dumped)["a"].values(), *parse(dumped)["d"].values())] == [
+        *("int", "Quoted", "str", "Block")
+    ]
+    assert yamlio.dump({"p": "C,M,", "k": [1, "max(2, 3)"]}) == "p: C,M,\nk:\n- 1\n- max(2, 3)\n"
+
+
 def test_infinities() -> None:
     assert parse("[.inf, -.inf, 1e400]") == [math.inf, -math.inf, math.inf]
     assert math.isnan(parse(".nan"))

@@ -25,7 +25,7 @@ class Rendered:
     ``text``: the YAML as Timeloop reads it. ``params``: all parameters, the defaults too. ``components_text``: the
     template's own component classes ("" if none), to be added to the packaged ones. ``groups``: component -> group
     of the reports. ``packings``: words and padding per memory, outermost first. ``notes``: what a reader of results
-    must know. Of a YAML file that was given as it is, only the first four fields say something.
+    must know. A YAML file that was given as it is has no params, groups and packings.
     """
 
     name: str
@@ -89,13 +89,35 @@ def load(arch: str | Path, params: Mapping[str, Any] | None = None) -> Rendered:
             lever="give the template's name or folder instead",
         )
     text = yamlio.read_text(arch)
-    architecture, hardware = _parsed(text, str(arch), Path(arch).stem)
-    return Rendered(Path(arch).stem, architecture, hardware, text, {}, "", {}, (), ())
+    document = yamlio.parse(text, str(arch))
+    architecture = parse_architecture(document, str(arch), Path(arch).stem)
+    own = _own_components(document, text)
+    return Rendered(Path(arch).stem, architecture, flatten(architecture), text, {}, own, {}, (), architecture.notes)
 
 
 def parameters_of(name_or_path: str | Path) -> Parameters:
     """The parameters of a template, for help texts and documentation."""
     return load_parameters(folders.find(name_or_path).parameters)
+
+
+def _own_components(top: yamlio.Map, text: str) -> str:
+    """The component classes that stand in an architecture file, on the lines on which they stand there."""
+    given = [key for key in ("components", "compound_components") if top.get(key)]
+    if not given:
+        return ""
+    if len(given) > 1:
+        lever = "put all classes into one of them"
+        raise TqhwError(f"both {' and '.join(given)} are given", place=top.place(given[1]), lever=lever)
+    first = top.line_of(given[0]) - 1
+    lines = text.splitlines()
+    end = min((line - 1 for line in top.lines.values() if line - 1 > first), default=len(lines))
+    alone = "\n".join([*[""] * first, *lines[first:end]]) + "\n"
+    try:
+        if yamlio.parse(alone) == {given[0]: top[given[0]]}:
+            return alone
+    except TqhwError:
+        pass  # it refers to what stands elsewhere in the file
+    return yamlio.dump({given[0]: top[given[0]]})
 
 
 def _header(name: str, parameters: Parameters, values: Mapping[str, Value]) -> str:

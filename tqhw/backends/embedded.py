@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 from tqhw import energy, engine, mapper
 from tqhw.backends.protocol import Design, Found, Job, Search, Target
-from tqhw.spec import Invalid, Problem, Reason, Stats, yamlio
+from tqhw.spec import Invalid, Problem, Reason, Stats
 from tqhw.spec import Mapping as LoopMapping
 from tqhw.version import __version__
 
@@ -26,10 +26,7 @@ class Embedded:
         }
 
     def target(self, design: Design) -> Target:
-        own = None
-        if design.components_text:
-            document = yamlio.parse(design.components_text, f"components of {design.name}")
-            own = energy.parse_components(document, f"components of {design.name}")
+        own = energy.own_components(design.components_text, design.name)
         tables = energy.tables(design.architecture, own)
         notes = tuple(f"{note.component}: {note.text}" for note in tables.notes)
         return Target(design, tables.ert, tables.art, notes, tables.ert.source)

@@ -11,13 +11,14 @@ from tqhw.cli.common import BAD_INPUT, NO, console, guarded, parameters, say, wr
 
 if TYPE_CHECKING:
     from tqhw.backends import Backend, Target
-    from tqhw.spec import Invalid, Stats
+    from tqhw.spec import Invalid, Problem, Stats
 
 Arch = Annotated[str, typer.Option(help="A rendered YAML, a template folder, or the name of one in arch/.")]
 Params = Annotated[list[str] | None, typer.Option("--param", metavar="NAME=VALUE", help="A parameter of the template.")]
 ProblemFile = Annotated[Path, typer.Option(help="A Timeloop v0.4 problem.")]
 ErtFile = Annotated[Path | None, typer.Option(help="Energies; without it, from the engine's own tables.")]
 ArtFile = Annotated[Path | None, typer.Option(help="Areas; with it, the area is reported too.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Refuses attributes that nothing reads; else a warning.")]
 Json = Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Writes the statistics as JSON.")]
 Engine = Annotated[str, typer.Option(help="The engine: embedded, timeloop or container.")]
 
@@ -32,22 +33,25 @@ def evaluate(
     param: Params = None,
     json: Json = None,
     backend: Engine = "embedded",
+    strict: Strict = False,
 ) -> None:
     """Evaluates one mapping: counts, cycles and energy. Exit code 1 where the mapping is invalid.
 
     A mapping whose factors do not multiply to the problem's bounds is none of this problem: exit code 2.
     """
-    from tqhw.spec import Invalid, load_mapping, load_problem
+    from tqhw.spec import Invalid, filled, load_mapping, load_problem
 
-    layer, loops = load_problem(problem), load_mapping(mapping)
-    engine, target = _target(backend, arch, param, ert, art)
+    layer = load_problem(problem)
+    loops = filled(load_mapping(mapping), layer.bounds)
+    engine, target = _target(backend, arch, param, ert, art, strict)
+    _tell(layer, target)
     stats = engine.evaluate(layer, target, loops)
     if isinstance(stats, Invalid) and any(reason.rule == "factors" for reason in stats.reasons):
         if json is not None:
             write_json(stats.as_json(), json)
         say(f"{mapping}: {'; '.join(reason.message for reason in stats.reasons)}")
         raise typer.Exit(BAD_INPUT)
-    _answer(stats, json, _area(target, art))
+    _answer(stats, json, {**_area(target, art), **_notes(layer, target)})
 
 
 @guarded
@@ -63,6 +67,7 @@ def search(
     out: Annotated[Path | None, typer.Option(help="Writes the mapping, as `tqhw evaluate --mapping` reads it.")] = None,
     json: Json = None,
     backend: Engine = "embedded",
+    strict: Strict = False,
 ) -> None:
     """Finds the best mapping of a problem. Exit code 1 where there is none."""
     from tqhw.backends import OBJECTIVES, Job, Search
@@ -74,7 +79,8 @@ def search(
     if wanted is None:
         raise unknown("objective", objective, OBJECTIVES, "--objective")
     layer = load_problem(problem)
-    engine, target = _target(backend, arch, param, ert, art)
+    engine, target = _target(backend, arch, param, ert, art, strict)
+    _tell(layer, target)
     (found,) = engine.search([Job(layer, target)], Search(wanted, budget, cache=not no_cache))
     if isinstance(found, Invalid):
         _answer(found, json, {}, refusal="No mapping was found:")
@@ -89,7 +95,7 @@ def search(
     }
     for warning in found.warnings:
         say(warning)
-    _answer(found.stats, json, {**_area(target, art), **more})
+    _answer(found.stats, json, {**_area(target, art), **more, **_notes(layer, target)})
     text = dump_mapping(found.mapping, layer.shape.dimensions)
     if out is not None:
         write_text(out, text)
@@ -154,11 +160,11 @@ def conformance(
 
 
 def _target(
-    backend: str, arch: str, param: list[str] | None, ert: Path | None, art: Path | None
+    backend: str, arch: str, param: list[str] | None, ert: Path | None, art: Path | None, strict: bool
 ) -> tuple[Backend, Target]:
     from dataclasses import replace
 
-    from tqhw import architecture
+    from tqhw import architecture, energy
     from tqhw.backends import Design, Target
     from tqhw.backends import backend as backend_named
     from tqhw.spec import ART, load_art, load_ert
@@ -166,11 +172,23 @@ def _target(
     engine = backend_named(backend)
     found = architecture.load(arch, parameters(param or []))
     design = Design(found.name, found.architecture, found.hardware, found.text, found.components_text)
+    own = energy.own_components(found.components_text, found.name)
+    told = (*found.architecture.notes, *energy.unread(found.architecture, own, strict=strict))
     areas = ART({}) if art is None else load_art(art)
     if ert is not None:
-        return engine, Target(design, load_ert(ert), areas)
+        return engine, Target(design, load_ert(ert), areas, told)
     target = engine.target(design)
-    return engine, target if art is None else replace(target, art=areas)
+    return engine, replace(target, notes=(*told, *target.notes), art=target.art if art is None else areas)
+
+
+def _tell(problem: Problem, target: Target) -> None:
+    for note in _notes(problem, target)["notes"]:
+        say(note)
+
+
+def _notes(problem: Problem, target: Target) -> dict[str, list[str]]:
+    """What a reader of the figures must know."""
+    return {"notes": [*problem.notes, *target.notes]}
 
 
 def _area(target: Target, art: Path | None) -> dict[str, Any]:

@@ -25,6 +25,7 @@ def run(
         int | None, typer.Option(min=1, help="Processes that search and train; without it, one per processor.")
     ] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Searches every mapping anew.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuses attributes that nothing reads.")] = False,
     keys: Annotated[bool, typer.Option("--keys", help="Lists every key of an experiment and stops.")] = False,
 ) -> None:
     """Runs an experiment: accuracies, energy, traffic and storage as tables, and a results folder."""
@@ -42,7 +43,13 @@ def run(
     folder = out or Path("results") / chosen.name
     watch = bars(console(stderr=True))
     results = run_experiment(
-        chosen, folder, watch=watch, jobs=jobs or processors(), cache=not no_cache, command=sys.argv
+        chosen,
+        folder,
+        watch=watch,
+        jobs=jobs or processors(),
+        cache=not no_cache,
+        strict=strict,
+        command=sys.argv,
     )
     for warning in results.provenance["warnings"]:
         say(warning)

@@ -3,9 +3,11 @@
 tables(load_architecture("arch.yaml")).ert.energy_pj("mac", "compute")
 """
 
+from tqhw.energy.attributes import unread
 from tqhw.energy.components import (
     Components,
     load_components,
+    own_components,
     packaged_components,
     packaged_components_text,
     parse_components,
@@ -41,6 +43,7 @@ __all__ = [
     "component_costs",
     "fp32_energy_pj",
     "load_components",
+    "own_components",
     "packaged_components",
     "packaged_components_text",
     "parse_components",
@@ -51,4 +54,5 @@ __all__ = [
     "sram_macro",
     "tables",
     "truncation_energy_pj",
+    "unread",
 ]

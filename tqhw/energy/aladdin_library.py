@@ -78,6 +78,7 @@ def _primitive(row: Mapping[str, str]) -> Primitive:
         energy_j=partial(_energy_j, row),
         area_m2=partial(_area_m2, row),
         notes=partial(_notes, row),
+        reads=("width", "datawidth", *(("width_a", "width_b") if row["class"] == "aladdin_multiplier" else ())),
     )
 
 

@@ -125,6 +125,12 @@ def _notes(query: Query) -> tuple[Note, ...]:
 def primitives() -> dict[str, Primitive]:
     """The classes by name."""
     return {
-        name: Primitive((*_ACTIONS.get(name, ()), *_PLAIN), _energy_j, _area_m2, _notes)
+        name: Primitive(
+            (*_ACTIONS.get(name, ()), *_PLAIN),
+            _energy_j,
+            _area_m2,
+            _notes,
+            reads=("exponent", "mantissa") if name in _FLOATS else ("width",),
+        )
         for name in (*_INTEGER, *_FLOATS)
     }

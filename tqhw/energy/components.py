@@ -82,6 +82,12 @@ def load_components(path: str | Path) -> Components:
     return parse_components(yamlio.load(path), str(path))
 
 
+def own_components(text: str, name: str) -> Components | None:
+    """The classes in the text that an architecture of that ``name`` brings along; None where it brings none."""
+    source = f"components of {name}"
+    return parse_components(yamlio.parse(text, source), source) if text else None
+
+
 @cache
 def packaged_components() -> Components:
     """The classes that tqhw ships (data/components.yaml)."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from tqhw.energy import aladdin_library, aladdin_plugin, sram
 from tqhw.energy.query import Primitive, Query, table
-from tqhw.errors import TqhwError, unknown
+from tqhw.errors import TqhwError, nearest, unknown
 
 # Classes that Accelergy has and these tables refuse, each with its reason.
 _REFUSED = {
@@ -41,7 +41,7 @@ def _dram_area_m2(query: Query) -> float:
 @cache
 def primitives() -> Mapping[str, Primitive]:
     """Every class by name."""
-    dram = Primitive(("read", "write", "update"), _dram_energy_j, _dram_area_m2)
+    dram = Primitive(("read", "write", "update"), _dram_energy_j, _dram_area_m2, reads=("width", "type"))
     return {
         **aladdin_library.primitives(),
         **aladdin_plugin.primitives(),
@@ -60,6 +60,11 @@ def primitive(query: Query, compounds: Iterable[str] = ()) -> Primitive:
     if query.class_ not in primitives():
         if query.class_ in _REFUSED:
             raise TqhwError(f"class '{query.class_}' is not costed: {_REFUSED[query.class_]}", place=query.place)
-        raise unknown("component class", query.class_, (*compounds, *primitives()), query.place)
+        raise TqhwError(
+            f"unknown component class '{query.class_}'",
+            place=query.place,
+            lever=f"{nearest(query.class_, (*compounds, *primitives()))}; your own classes stand under `components:`,"
+            " your own energies in an ERT",
+        )
     query.check()
     return primitives()[query.class_]

@@ -18,6 +18,9 @@ PICO = 1e12  # pJ in a J, um^2 in a m^2
 _STEERING = ("plug_in", "minimum_accuracy", "min_accuracy", "no_scale_energy", "no_scale_leak", "no_scale_area")
 
 
+COMMON_READS = ("technology", "global_cycle_seconds", "cycle_seconds", "action_latency_cycles", "n_instances")
+
+
 @dataclass(frozen=True)
 class Note:
     """What a reader of the tables must know: ``kind`` is "interpolated" (an estimate) or "caution"."""
@@ -79,7 +82,8 @@ class Query:
 class Primitive:
     """A class that the tables answer.
 
-    ``actions`` are the action names it knows besides ``leak``; ``energy_j(query, action, arguments)`` is for one
+    ``actions`` are the action names it knows besides ``leak``, ``reads`` the attributes that count, beside those that
+    every class has (``COMMON_READS``); ``energy_j(query, action, arguments)`` is for one
     action, or for one cycle of one instance leaking; ``area_m2(query)`` and ``notes(query)`` are of one instance.
 
     J and m^2 are what Accelergy takes from its plug-ins. Its tables have 6 digits, and a product that ends in 5
@@ -90,6 +94,7 @@ class Primitive:
     energy_j: Callable[[Query, str, Mapping[str, Any]], float]
     area_m2: Callable[[Query], float]
     notes: Callable[[Query], tuple[Note, ...]] = lambda query: ()
+    reads: tuple[str, ...] = ("width",)
 
     def energy(self, query: Query, action: str, arguments: Mapping[str, Any]) -> float:
         """pJ of one ``action``, checked; ``leak`` counts the attribute ``n_instances`` times, as in Accelergy."""

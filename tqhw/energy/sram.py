@@ -185,13 +185,14 @@ def _bracket(grid: tuple[int, ...], value: int) -> tuple[int, int, float]:
 
 
 def _macro(query: Query) -> Macro:
-    for name in ("n_rdwr_ports", "n_ports", "num_ports"):
+    for name in _NOT_READ:
         if query.attributes.get(name, 1) != 1:
             raise query.refusal(f"Accelergy does not read '{name}'", "the attribute is n_rw_ports")
     sizes = {name: query.whole(name, default) for name, default in _SIZES}
     return sram_macro(sizes["width"], sizes["depth"], sizes["n_banks"], sizes["n_rw_ports"], query.place)
 
 
+_NOT_READ = ("n_rdwr_ports", "n_ports", "num_ports")
 _SIZES = (("width", None), ("depth", None), ("n_banks", 1), ("n_rw_ports", 1))
 
 
@@ -223,5 +224,6 @@ def _notes(query: Query) -> tuple[Note, ...]:
 
 def primitives() -> dict[str, Primitive]:
     """The class by its two names."""
-    sram = Primitive(("read", "write", "update"), _energy_j, lambda query: _macro(query).area_m2, _notes)
+    reads = ("width", "depth", "n_banks", "n_rw_ports", *_NOT_READ)
+    sram = Primitive(("read", "write", "update"), _energy_j, lambda query: _macro(query).area_m2, _notes, reads)
     return {"SRAM": sram, "sram": sram}

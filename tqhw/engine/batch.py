@@ -9,7 +9,7 @@ import numpy as np
 
 from tqhw.engine.model import Bools, Ints
 from tqhw.errors import TqhwError, unknown
-from tqhw.spec import Hardware, LevelMapping, Loops, Mapping, Problem, Reason
+from tqhw.spec import Hardware, LevelMapping, Loops, Mapping, Problem, Reason, filled
 
 
 class BadMappingError(Exception):
@@ -54,7 +54,7 @@ def encode(problem: Problem, hardware: Hardware, mappings: Sequence[Mapping]) ->
     split = np.full((n, n_levels), n_dims, np.int64)
     keep = np.ones((n, n_levels, len(problem.shape.data_spaces)), np.bool_)
     for i, mapping in enumerate(mappings):
-        for index, part in _targets(hardware, mapping):
+        for index, part in _targets(hardware, filled(mapping, problem.bounds)):
             _check_names(part, problem)
             keep[i, index] = _keep(part, problem.shape.data_space_names, hardware.levels[index].kind == "storage")
             temporal[i, index], order[i, index] = _loops(part.temporal, dims)

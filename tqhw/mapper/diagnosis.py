@@ -12,7 +12,8 @@ from tqhw.errors import TqhwError
 from tqhw.mapper.branch.solve import solve
 from tqhw.mapper.result import NoMapping
 from tqhw.mapper.space.arrays import tile_words
-from tqhw.mapper.space.mapspace import Mapspace, build_mapspace, most_units
+from tqhw.mapper.space.mapspace import Mapspace, build_mapspace, loop_orders, most_units, splits
+from tqhw.mapper.space.slots import Slot
 from tqhw.spec import Constraints, Hardware, LoopConstraint, Reason
 
 TRY_S = 5.0  # per constraint that is relaxed to see whether a mapping appears
@@ -71,10 +72,33 @@ def _fanouts(space: Mapspace) -> Iterator[Reason]:
         if demand > fanout:
             message = f"{name}: the spatial factors multiply to at least {demand}, the fan-out is {fanout}"
             yield Reason(name, "fanout", demand, fanout, message)
+        elif over := _axis(slot):
+            axis, demand, there = over
+            message = f"{name}: the spatial constraint puts at least {demand} units along {axis}, there are {there}"
+            yield Reason(name, "fanout", demand, there, message)
     if space.least_used > 1:
         name = space.hardware.compute.name
         message = f"{name}: at least {space.least_used} units must be used, the factors allow at most {most}"
         yield Reason(name, "fanout", space.least_used, most, message)
+
+
+def _axis(slot: Slot) -> tuple[str, int, int] | None:
+    """The axis that the least factors of a fan-out overflow in every order: its name, the demand, what is there."""
+    least = [factors[0] for factors in slot.factors]
+    present = frozenset(d for d, factor in enumerate(least) if factor > 1)
+    nearest: tuple[float, str, int, int] | None = None
+    for order in loop_orders(slot, present):
+        for split in splits(slot, present):
+            columns = math.prod(least[d] for d in order[:split])
+            rows = math.prod(least[d] for d in order[split:])
+            over = max(
+                (columns / slot.fanout[0], "X (columns)", columns, slot.fanout[0]),
+                (rows / slot.fanout[1], "Y (rows)", rows, slot.fanout[1]),
+            )
+            if over[0] <= 1:
+                return None
+            nearest = over if nearest is None else min(nearest, over)
+    return None if nearest is None else nearest[1:]
 
 
 def _relaxations(hardware: Hardware) -> Iterator[tuple[str, Hardware]]:

@@ -144,5 +144,7 @@ def _layers(workload: Workload, evaluated: tuple[Evaluated, ...]) -> tuple[Layer
 
 def _notes(evaluated: tuple[Evaluated, ...]) -> tuple[str, ...]:
     """What is padded or estimated in the tables, each said once."""
-    found = dict.fromkeys(note for rendering in evaluated[0].renderings.values() for note in rendering.notes)
+    found = dict.fromkeys(
+        note for rendering in evaluated[0].renderings.values() for note in (*rendering.notes, *rendering.warnings)
+    )
     return tuple(found)

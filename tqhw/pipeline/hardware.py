@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tqhw import architecture
+from tqhw import architecture, energy
 from tqhw.backends import Backend, Design, Found, Job, Search, Target
 from tqhw.errors import TqhwError
 from tqhw.experiment import Experiment
@@ -21,7 +21,10 @@ _ACTIVATION_BITS = 8  # where the architecture has no parameter for it
 
 @dataclass(frozen=True)
 class Rendering:
-    """The architecture at one width, with its tables. ``notes`` say what is padded and what is estimated."""
+    """The architecture at one width, with its tables.
+
+    ``notes`` say what is padded and what is estimated, ``warnings`` what in its file nothing reads.
+    """
 
     width: Width
     spad_model: str | None
@@ -29,6 +32,7 @@ class Rendering:
     machine: Machine
     activation_bits: int
     notes: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
     @property
     def folder(self) -> str:
@@ -48,7 +52,7 @@ class Evaluated:
 
 
 def evaluate(
-    experiment: Experiment, workload: Workload, engine: Backend, search: Search, watch: Watcher
+    experiment: Experiment, workload: Workload, engine: Backend, search: Search, watch: Watcher, strict: bool = False
 ) -> tuple[Evaluated, ...]:
     """The best mapping of every layer, for each of ``experiment.spad_models`` anew.
 
@@ -66,7 +70,7 @@ def evaluate(
                 if (model, width) not in rendered:
                     rendered[model, width] = _render(experiment, model, width)
                 plan.append((model, index, width))
-    renderings = _costed(rendered, engine, watch)
+    renderings = _costed(rendered, engine, watch, strict)
     # Says before the search what the scenarios cannot take.
     path = weight_path(renderings[models[0], whole].machine)
     Network((), path, 0, experiment.scenario.residency).resident(experiment.stored_bits)
@@ -115,7 +119,7 @@ def _render(experiment: Experiment, spad_model: str | None, width: Width) -> arc
 
 
 def _costed(
-    rendered: Mapping[tuple[str | None, Width], architecture.Rendered], engine: Backend, watch: Watcher
+    rendered: Mapping[tuple[str | None, Width], architecture.Rendered], engine: Backend, watch: Watcher, strict: bool
 ) -> dict[tuple[str | None, Width], Rendering]:
     """The renderings with the engine's tables of energies and areas."""
     designs = [Design(r.name, r.architecture, r.hardware, r.text, r.components_text) for r in rendered.values()]
@@ -129,9 +133,15 @@ def _costed(
             Machine(found.hardware, target.ert, found.groups or default_groups(found.hardware), found.ideal_packing),
             _activation_bits(found),
             (*found.notes, *target.notes),
+            _unread(found, strict),
         )
         for ((model, width), found), target in zip(rendered.items(), targets, strict=True)
     }
+
+
+def _unread(found: architecture.Rendered, strict: bool) -> tuple[str, ...]:
+    own = energy.own_components(found.components_text, found.name)
+    return (*found.architecture.notes, *energy.unread(found.architecture, own, strict=strict))
 
 
 def _activation_bits(found: architecture.Rendered) -> int:

@@ -28,14 +28,16 @@ def run(
     watch: Watcher | None = None,
     jobs: int = 1,
     cache: bool = True,
+    strict: bool = False,
     command: Sequence[str] = (),
 ) -> Results:
     """Runs an experiment; with ``out``, the results folder is written too.
 
     ``watch`` is told of the stages (see :mod:`tqhw.system.progress`). ``jobs`` above 1: so many processes search
     mappings and, beside them, train; a script that asks for them needs ``if __name__ == "__main__"``. ``cache`` lets
-    searches use and keep answers of earlier runs. Neither changes a number. Raises TqhwError for whatever is wrong with
-    the experiment, the model, the architecture or the folder; results of an earlier run then stay as they are.
+    searches use and keep answers of earlier runs. Neither changes a number. ``strict`` refuses attributes of the
+    architecture that nothing reads. Raises TqhwError for whatever is wrong with the experiment, the model, the
+    architecture or the folder; results of an earlier run then stay as they are.
     """
     from tqhw import workload as layers
     from tqhw.backends import Search, backend
@@ -53,7 +55,7 @@ def run(
         model = accuracy.network(experiment)
         workload = layers.extract(model, accuracy.input_shape(experiment), name=experiment.model.name)
         with accuracy.measuring(experiment, folder.kept if folder else None, jobs) as pending:
-            evaluated = hardware.evaluate(experiment, workload, engine, search, watch)
+            evaluated = hardware.evaluate(experiment, workload, engine, search, watch, strict)
             measured = pending.rows(watch)
         results = assemble(experiment, workload, evaluated, measured, accuracy.scales(model), accuracy.notes(model))
         results = replace(results, provenance=_provenance(experiment, engine, evaluated, command, started))
@@ -107,9 +109,15 @@ def _provenance(
         "seed": experiment.seed,
         "command": list(command),
         "platform": platform.platform(),
-        "warnings": sorted({text for one in evaluated for found in one.found.values() for text in found.warnings}),
+        "warnings": _warnings(evaluated),
         "wall_seconds": round(time.perf_counter() - started, 1),
     }
+
+
+def _warnings(evaluated: tuple[Evaluated, ...]) -> list[str]:
+    searches = {text for one in evaluated for found in one.found.values() for text in found.warnings}
+    files = {text for one in evaluated for rendering in one.renderings.values() for text in rendering.warnings}
+    return [*sorted(files), *sorted(searches)]
 
 
 def default_experiment() -> Path:

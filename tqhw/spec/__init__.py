@@ -20,6 +20,7 @@ from tqhw.spec.mapping import (
     Mapping,
     directives,
     dump_mapping,
+    filled,
     load_mapping,
     parse_mapping,
 )
@@ -79,6 +80,7 @@ __all__ = [
     "dump_ert",
     "dump_mapping",
     "dump_problem",
+    "filled",
     "flatten",
     "load_architecture",
     "load_art",

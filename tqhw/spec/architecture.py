@@ -12,6 +12,7 @@ from tqhw.spec import yamlio
 from tqhw.spec.constraints import Constraints, parse_constraints
 from tqhw.spec.expression import evaluate, names_in
 from tqhw.spec.fields import as_flag, as_list, as_name, is_number, is_whole
+from tqhw.spec.sections import VERSION, check_version, passed_by
 from tqhw.spec.yamlio import Map, Quoted, as_map
 
 # timeloopfe v4/arch.py: which component class is a storage, which computes.
@@ -94,16 +95,21 @@ Node = Container | Component | Nothing | Parallel | Hierarchical
 
 @dataclass(frozen=True)
 class Architecture:
-    """The tree, outermost node first, and the variables (technology, global_cycle_seconds, ...)."""
+    """The tree, outermost node first, and the variables (technology, global_cycle_seconds, ...).
+
+    ``computed_from``: names that its expressions read. ``notes``: what stood in its file and is read by nobody.
+    """
 
     name: str
     nodes: tuple[Node, ...]
     variables: Mapping[str, Any] = field(default_factory=dict)
     source: str = field(default="", compare=False)
+    computed_from: frozenset[str] = field(default=frozenset(), compare=False)
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     def components(self) -> tuple[Component, ...]:
         """All components, outermost first, with the attributes they inherit."""
-        return tuple(node for node in _leaves(self.nodes) if isinstance(node, Component))
+        return tuple(node for node in leaves(self.nodes) if isinstance(node, Component))
 
     def component(self, name: str) -> Component:
         """The component of that name; the nearest known name if there is none."""
@@ -113,10 +119,11 @@ class Architecture:
         return known[name]
 
 
-def _leaves(nodes: tuple[Node, ...]) -> Iterator[Node]:
+def leaves(nodes: tuple[Node, ...]) -> Iterator[Node]:
+    """The containers, components and empty branches of a tree, outermost first."""
     for node in nodes:
         if isinstance(node, Parallel | Hierarchical):
-            yield from _leaves(node.nodes)
+            yield from leaves(node.nodes)
         else:
             yield node
 
@@ -127,6 +134,7 @@ class _Reader:
     def __init__(self, variables: Mapping[str, Any]) -> None:
         self.variables = variables
         self.seen: dict[str, str] = {}
+        self.computed_from: set[str] = set()
 
     def nodes(self, items: Any, inherited: dict[str, Any], place: str) -> tuple[Node, ...]:
         result: list[Node] = []
@@ -208,9 +216,10 @@ class _Reader:
             area_scale=_scale(item, "area_scale"),
         )
 
-    def attributes(self, entry: Map, scope: dict[str, Any]) -> dict[str, Any]:
+    def attributes(self, entry: Map, scope: dict[str, Any]) -> Map:
         names = {**self.variables, **scope}
-        result: dict[str, Any] = {}
+        result = Map()
+        result.source, result.line, result.lines = entry.source, entry.line, entry.lines
         for key, value in entry.items():
             result[key] = self.resolve(value, {**names, **result}, entry.place(key))
         return result
@@ -223,7 +232,10 @@ class _Reader:
             found = names_in(value)
         except TqhwError:
             return value
-        return evaluate(value, names, place) if found <= set(names) else value
+        if not found <= set(names):
+            return value
+        self.computed_from |= found
+        return evaluate(value, names, place)
 
     def spatial(self, item: Map, names: Mapping[str, Any]) -> Spatial:
         value = item.get("spatial")
@@ -271,9 +283,15 @@ def parse_architecture(document: Any, source: str, name: str | None = None) -> A
         raise TqhwError(
             "there is no 'architecture' in the file", place=source, lever="add `architecture: {nodes: ...}`"
         )
-    known = ("architecture", "variables", "components", "compound_components")
-    _known_keys(top, known)
+    notes = passed_by(top, ("architecture", "variables", "components", "compound_components"))
     body = as_map(top["architecture"], top.place("architecture"), "architecture")
+    if "subtree" in body and "nodes" not in body:
+        raise TqhwError(
+            "this is a tree of Timeloop v0.2 or v0.3 (`subtree`, `local`)",
+            place=body.place("subtree"),
+            lever=f"a v{VERSION} architecture has `nodes`",
+        )
+    check_version(body)
     _known_keys(body, ("version", "nodes"))
     raw = top.get("variables")
     raw = Map() if raw is None else as_map(raw, top.place("variables"), "variables")
@@ -283,7 +301,8 @@ def parse_architecture(document: Any, source: str, name: str | None = None) -> A
         if key != "version":
             variables[key] = reader.resolve(value, variables, raw.place(key))
     nodes = reader.nodes(body.get("nodes"), {}, body.place("nodes"))
-    architecture = Architecture(name or Path(source).stem, nodes, variables, source)
+    computed_from = frozenset(reader.computed_from)
+    architecture = Architecture(name or Path(source).stem, nodes, variables, source, computed_from, notes)
     computes = [c for c in architecture.components() if c.is_compute]
     if len(computes) != 1:
         raise TqhwError(

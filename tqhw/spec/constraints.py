@@ -18,6 +18,7 @@ from tqhw.spec.yamlio import Map, as_map
 
 _FACTOR = re.compile(r"\s*([A-Za-z_][\w-]*?)\s*(<=|>=|=)\s*([0-9]{1,18})\s*$", re.ASCII)
 _ENGINE_FACTOR = re.compile(r"\s*([A-Za-z]+)\s*([0-9]{1,18})\s*$")
+_REMAINDER = re.compile(r"\s*([A-Za-z_][\w-]*?)\s*=?\s*[0-9]+\s*,\s*[0-9]+\s*$", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,8 @@ def parse_factors(value: Any, place: str) -> dict[str, dict[str, int]]:
         value = ""
     items = value if isinstance(value, list) else re.split(r"[,\s]+(?=[A-Za-z_])", str(value).strip())
     result: dict[str, dict[str, int]] = {"=": {}, "<=": {}, ">=": {}}
-    for item in items:
-        text = str(item).strip().rstrip(",")
+    for item in _joined(items):
+        text = item.strip().rstrip(",")
         if not text:
             continue
         match = _FACTOR.match(text)
@@ -92,11 +93,33 @@ def parse_factors(value: Any, place: str) -> dict[str, dict[str, int]]:
             name, operator, number = match.groups()
         elif engine:
             name, operator, number = engine[1], "=", engine[2]
+        elif remainder := _REMAINDER.match(text):
+            raise imperfect(text, remainder[1], place)
         else:
             raise TqhwError(f"factor '{text}' is not of the form C=4, C<=4 or C>=4", place=place)
         if name in result[operator]:
             raise TqhwError(f"the factor of {name} is given twice", place=place, lever="keep one")
         result[operator][name] = int(number)
+    return result
+
+
+def imperfect(factor: str, dimension: str, place: str) -> TqhwError:
+    """The refusal of a factor with a remainder (``M=6,4``: six, and four in the last round)."""
+    return TqhwError(
+        f"factor '{factor}' has a remainder: imperfect factors are not modelled",
+        place=place,
+        lever=f"give {dimension} one factor that divides its bound, or pad the problem's dimension",
+    )
+
+
+def _joined(items: list[Any]) -> list[str]:
+    """The items as texts; a number that stands alone, which YAML made of ``[M=6,4]``, with the factor before it."""
+    result: list[str] = []
+    for item in items:
+        if result and (is_whole(item, 0) or (isinstance(item, str) and item.strip().isdecimal())):
+            result[-1] += f",{item}"
+        else:
+            result.append(str(item))
     return result
 
 

@@ -104,6 +104,21 @@ def names_in(text: str, place: str | None = None) -> frozenset[str]:
     return frozenset(n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and id(n) not in called)
 
 
+_ALLOWED = (
+    *(ast.Constant, ast.Name, ast.UnaryOp, ast.BinOp, ast.IfExp, ast.BoolOp, ast.Compare, ast.Call),
+    *(ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop),
+)
+
+
+def is_computation(text: str) -> bool:
+    """Whether ``text`` reads as an expression of more than a lone name or value, whatever its names."""
+    try:
+        body = parse(text, None).body
+    except TqhwError:
+        return False
+    return not isinstance(body, ast.Constant | ast.Name) and all(isinstance(n, _ALLOWED) for n in ast.walk(body))
+
+
 def parse(text: str, place: str | None, joined: bool = True) -> ast.Expression:
     """The syntax tree of ``text``, whose lines are ``joined`` first. Raises TqhwError for bad syntax and too much."""
     if len(text) > MAX_TEXT:

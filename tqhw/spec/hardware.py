@@ -23,18 +23,21 @@ _REFUSED = {  # attributes that would change Timeloop's counts and that the engi
     "network_drain_latency": (0,),
     "min_utilization": (0,),
     "per_dataspace_bandwidth_consumption_scale": ({},),
-    "metadata_datawidth": (0,),
-    "metadata_storage_width": (0,),
-    "compression_supported": (False,),
-    "decompression_supported": (False,),
-    "concordant_compressed_tile_traversal": (False,),
     "power_gated_at": (),
-    "tile_partition_supported": (False,),
     "instances": (),
     "vector_access_energy": (),
     "addr_gen_energy": (),
     **dict.fromkeys(("network_read", "network_fill", "network_update", "network_drain"), ()),
 }
+_READ = (
+    *("technology", "global_cycle_seconds", "datawidth", "word_bits", "width", "block_size", "cluster_size"),
+    *("depth", "entries", "sizeKB", "multiple_buffering", "read_bandwidth", "write_bandwidth", "shared_bandwidth"),
+    *("n_ports", "num_ports", "meshX", "meshY", "n_banks"),
+)
+_ONLY_SPARSE = (  # read where there is a sparse format; without one, Timeloop ignores them
+    *("compression_supported", "decompression_supported", "tile_partition_supported"),
+    "concordant_compressed_tile_traversal",
+)
 _SYNONYMS = {  # names of older inputs, which Timeloop takes before or beside those that the engine reads
     "bandwidth": "read_bandwidth` and `write_bandwidth",
     "word_width": "datawidth",
@@ -44,6 +47,15 @@ _SYNONYMS = {  # names of older inputs, which Timeloop takes before or beside th
     "memory_depth": "depth",
     "data_storage_depth": "depth",
 }
+
+
+def is_attribute(name: str) -> bool:
+    """Whether the engine or Timeloop's front end has an attribute of that name."""
+    return name in ATTRIBUTES or name.startswith("metadata_")
+
+
+ATTRIBUTES = (*_READ, *_REFUSED, *_SYNONYMS, *_ONLY_SPARSE)
+"""All of them, but those of sparse formats, which start with ``metadata_``."""
 
 
 @dataclass(frozen=True)

@@ -6,21 +6,22 @@ Both of Timeloop's dialects load: the engine's (``map.yaml``: ``type: datatype``
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping as MappingABC
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from tqhw.errors import TqhwError, unknown
 from tqhw.spec import yamlio
-from tqhw.spec.constraints import parse_factors, parse_permutation
+from tqhw.spec.constraints import imperfect, parse_factors, parse_permutation
 from tqhw.spec.fields import as_name, as_names, is_whole
 from tqhw.spec.yamlio import Map, as_map
 
 
 @dataclass(frozen=True)
 class Loops:
-    """Loops of one level: a factor per dimension (absent: 1), and their order, innermost first.
+    """Loops of one level: a factor per dimension (absent: 1; 0: the rest of it), and their order, innermost first.
 
     ``split``, spatial loops only: positions of the permutation below it are mapped along X, the others along Y;
     None means all along X.
@@ -57,6 +58,43 @@ class Mapping:
         return next((level for level in self.levels if level.target == target), LevelMapping(target))
 
 
+def filled(mapping: Mapping, bounds: MappingABC[str, int]) -> Mapping:
+    """``mapping`` with its factors of 0 written out: the rest of the dimension, which in Timeloop has no other factor.
+
+    Raises TqhwError where a dimension has two of them, or other factors that do not divide its bound.
+    """
+    loops = [(level, part) for level in mapping.levels for part in (level.temporal, level.spatial or Loops())]
+    rests: dict[str, int] = {}
+    for level, part in loops:
+        for name in (name for name, factor in part.factors.items() if factor == 0 and name in bounds):
+            place = level.place or f"level {level.target}"
+            if name in rests:
+                raise TqhwError(f"{name}=0 is the rest of {name}, it stands here for a second time", place=place)
+            others = math.prod(other.factors.get(name, 1) or 1 for _, other in loops)
+            if bounds[name] % others:
+                message = (
+                    f"{name}=0 is the rest of {name}: {bounds[name]} is no multiple of {others}, the other factors"
+                )
+                raise TqhwError(message, place=place)
+            rests[name] = bounds[name] // others
+    if not rests:
+        return mapping
+
+    def written_out(part: Loops) -> Loops:
+        return replace(part, factors={name: factor or rests.get(name, 0) for name, factor in part.factors.items()})
+
+    return Mapping(
+        tuple(
+            replace(
+                level,
+                temporal=written_out(level.temporal),
+                spatial=None if level.spatial is None else written_out(level.spatial),
+            )
+            for level in mapping.levels
+        )
+    )
+
+
 _KEYS = {
     "datatype": ("target", "type", "keep", "bypass"),
     "temporal": ("target", "type", "factors", "permutation"),
@@ -84,6 +122,9 @@ def parse_mapping(document: Any, source: str = "mapping") -> Mapping:
         if kind not in _KEYS:
             raise unknown("directive type", str(entry.get("type")), _KEYS, place)
         for key in entry:
+            if key[:1].isdigit() and entry.get("factors"):  # {factors: M=6,4 K3, ...}, which YAML splits at the comma
+                last = str(entry["factors"]).split()[-1]
+                raise imperfect(f"{last},{key.split()[0]}", last.rstrip("=0123456789"), place)
             if key not in _KEYS[kind]:
                 raise unknown("key", key, _KEYS[kind], place)
         if entry.get("target") is None:
@@ -123,9 +164,6 @@ def _loops(entry: Map, kind: str, place: str) -> Loops:
     factors = parse_factors(entry.get("factors"), place)
     if factors["<="] or factors[">="]:
         raise TqhwError("a mapping has exact factors", place=place, lever="write C=4, not C<=4")
-    for name, factor in factors["="].items():
-        if factor < 1:
-            raise TqhwError(f"factor {name}={factor} must be at least 1", place=place)
     permutation, suffix = parse_permutation(entry.get("permutation"), place)
     permutation = (*permutation, *suffix)
     if len(set(permutation)) != len(permutation):

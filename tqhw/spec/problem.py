@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import difflib
 import math
+import re
 from collections.abc import Mapping as MappingABC
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from tqhw.errors import TqhwError, unknown
 from tqhw.spec import yamlio
 from tqhw.spec.fields import as_flag, as_list, as_name, as_names
+from tqhw.spec.sections import check_version, passed_by
 from tqhw.spec.yamlio import Map, as_map
 
 LARGEST = 2**53
@@ -55,12 +58,16 @@ class Shape:
 
 @dataclass(frozen=True)
 class Problem:
-    """A shape with the bound of every dimension and the value of every coefficient."""
+    """A shape with the bound of every dimension and the value of every coefficient.
+
+    ``notes``: what stood in its file and is read by nobody, with a warning where something else was surely meant.
+    """
 
     shape: Shape
     name: str
     bounds: MappingABC[str, int]
     coefficients: MappingABC[str, int]
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def computes(self) -> int:
@@ -146,8 +153,7 @@ def parse_shape(value: Any, place: str) -> Shape:
             place=shape.place("data_spaces"),
             lever="mark the output",
         )
-    name = as_name(shape.get("name", "problem"), shape.place("name"), "a shape")
-    return Shape(name, dimensions, coefficients, data_spaces)
+    return Shape(_free_name(shape), dimensions, coefficients, data_spaces)
 
 
 def _data_space(value: Any, shape: Map, dimensions: tuple[str, ...], coefficients: MappingABC[str, int]) -> DataSpace:
@@ -178,32 +184,68 @@ def _data_space(value: Any, shape: Map, dimensions: tuple[str, ...], coefficient
 def make_problem(
     shape: Shape, instance: MappingABC[str, Any], name: str = "problem", place: str = "instance"
 ) -> Problem:
-    """A problem from a shape and Timeloop's ``instance`` (bounds and coefficients in one mapping)."""
-    fillers = {"H", "W", "densities"} - set(shape.dimensions)  # Timeloop's front end writes these; nobody reads them
-    known = (*shape.dimensions, *shape.coefficients)
-    for key in instance:
-        if key not in known and key not in fillers:
-            raise unknown("dimension or coefficient", key, known, place)
+    """A problem from a shape and Timeloop's ``instance`` (bounds and coefficients in one mapping).
+
+    Keys that the shape does not have are passed by, as in Timeloop, and told in the problem's notes.
+    """
     bounds = {}
     for dimension in shape.dimensions:
         if dimension not in instance:
+            strangers = [key for key in instance if key not in (*shape.dimensions, *shape.coefficients)]
+            for key in difflib.get_close_matches(dimension, strangers, n=1, cutoff=0.5):
+                raise unknown("dimension or coefficient", key, (*shape.dimensions, *shape.coefficients), place)
             raise TqhwError(f"dimension {dimension} has no bound", place=place, lever=f"add `{dimension}: ...`")
         bounds[dimension] = _positive(instance[dimension], f"{place}: {dimension}")
     values = {c: _positive(instance.get(c, default), f"{place}: {c}") for c, default in shape.coefficients.items()}
-    return Problem(shape, name, bounds, values)
+    return Problem(shape, name, bounds, values, _passed_by(shape, instance, place))
+
+
+_FILLERS = ("H", "W", "Hpad", "Wpad", "densities")  # public files have these beside what the shape reads
+
+
+def _passed_by(shape: Shape, instance: MappingABC[str, Any], place: str) -> tuple[str, ...]:
+    """What is told of the keys of an instance that are neither dimensions nor coefficients."""
+    known = {_folded(name): name for name in (*shape.dimensions, *shape.coefficients)}
+    ignored, notes = [], []
+    for key in instance:
+        if key in known.values():
+            continue
+        meant = next(iter(difflib.get_close_matches(_folded(key), known, n=1, cutoff=0.75)), None)
+        if meant is None or key in _FILLERS:
+            ignored.append(key)
+            continue
+        name = known[meant]
+        used = f"{name}={instance[name]}, as given" if name in instance else _default(shape, name)
+        notes.append(f"{place}: Timeloop ignores '{key}', and so does tqhw: {used}; was '{name}' meant?")
+    if ignored:
+        names = ", ".join(shape.dimensions)
+        notes.append(f"{place}: ignored, as in Timeloop: {', '.join(ignored)}; the shape has {names}")
+    return tuple(notes)
+
+
+def _folded(name: str) -> str:
+    """``HStride`` and ``h_stride`` alike."""
+    return re.sub(r"[\W_]", "", name).lower()
+
+
+def _default(shape: Shape, name: str) -> str:
+    return f"{name} is {shape.coefficients[name]}" if name in shape.coefficients else f"{name} has no bound"
 
 
 def parse_problem(document: Any, source: str, name: str | None = None) -> Problem:
     """A Timeloop v0.4 document ``{problem: {shape, instance}}`` (the ``problem`` key may be left out)."""
     top = as_map(document, source, "a problem file")
     body = as_map(top["problem"], top.place("problem"), "problem") if "problem" in top else top
+    notes = passed_by(top, ("problem",)) if "problem" in top else ()
+    check_version(body)
     _check_keys(body, ("version", "shape", "instance", "name"))
     shape = parse_shape(_need(body, "shape"), body.place("shape"))
     instance = as_map(_need(body, "instance"), body.place("instance"), "instance")
     given = body.get("name")
     if given is not None and not isinstance(given, str):
         raise TqhwError(f"name '{given}' must be a text", place=body.place("name"), lever="put it in quotes")
-    return make_problem(shape, instance, str(given or name or shape.name), instance.place("instance"))
+    problem = make_problem(shape, instance, str(given or name or shape.name), instance.place("instance"))
+    return replace(problem, notes=(*notes, *problem.notes))
 
 
 def load_problem(path: str | Path) -> Problem:
@@ -237,6 +279,14 @@ def dump_problem(problem: Problem) -> str:
         }
     }
     return yamlio.dump(body)
+
+
+def _free_name(shape: Map) -> str:
+    """A shape's name, which is free text for Timeloop (``3d_conv``)."""
+    name = shape.get("name", "problem")
+    if not isinstance(name, str | int | float) or not str(name).strip() or not str(name).isprintable():
+        raise TqhwError(f"a shape's name must be a text, found {str(name)[:60]!r}", place=shape.place("name"))
+    return str(name)
 
 
 def _need(mapping: Map, key: str) -> Any:

@@ -77,7 +77,10 @@ def _tables(document: Any, kind: str, source: str) -> Iterator[tuple[str, str, y
 
 
 def parse_ert(document: Any, source: str = "ERT") -> ERT:
-    """An ``ERT`` document. Raises TqhwError where it is empty or an energy is no number of at least 0."""
+    """An ``ERT`` document; of several energies of an action the largest counts, as in Timeloop.
+
+    Raises TqhwError where it is empty or an energy is no number of at least 0.
+    """
     energies: dict[str, dict[str, float]] = {}
     names: dict[str, str] = {}
     for name, full, table in _tables(document, "ERT", source):
@@ -85,9 +88,8 @@ def parse_ert(document: Any, source: str = "ERT") -> ERT:
         for item in as_list(table.get("actions"), table.place("actions"), f"the actions of {full}"):
             action = as_map(item, table.place("actions"), "an action")
             key = as_name(action.get("name"), action.place("name"), "an action")
-            if key in actions:
-                raise TqhwError(f"two energies for action '{key}' of {full}", place=action.place(), lever="keep one")
-            actions[key] = _number(action.get("energy"), action.place(f"energy of {full}"))
+            energy = _number(action.get("energy"), action.place(f"energy of {full}"))
+            actions[key] = max(energy, actions.get(key, 0.0))  # one for each combination of its arguments
         energies[name], names[name] = actions, full
     return ERT(energies, names, source)
 

@@ -5,14 +5,17 @@ The scalars follow YAML 1.2, as Timeloop's front end does: ``1e-9`` is a number,
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
 from tqhw.errors import TqhwError
+from tqhw.spec.expression import is_computation
 from tqhw.system.files import read_text as read_text  # also for those who read documents by other ways than load()
 from tqhw.system.files import write_text as write_text
 
@@ -47,6 +50,13 @@ class Map(dict[str, Any]):
 
 class Quoted(str):
     """A text that stood in quotes: Accelergy takes it as it is and evaluates every other one."""
+
+
+class Block(str):
+    """A text that stood behind ``|`` or ``>``, which is evaluated like one without quotes."""
+
+
+_STYLES: dict[str | None, type[str]] = {"'": Quoted, '"': Quoted, "|": Block, ">": Block}
 
 
 class Loader(yaml.SafeLoader):
@@ -108,7 +118,7 @@ def _map(loader: Loader, node: yaml.Node) -> Map:
 def _text(loader: Loader, node: yaml.ScalarNode) -> str:
     text = str(loader.construct_scalar(node))
     text.encode()  # refuses "\\ud800", half a character that no file can hold
-    return Quoted(text) if node.style in ("'", '"') else text
+    return _STYLES.get(node.style, str)(text)
 
 
 def _checked(kind: str, construct: Callable[[Loader, Any], Any]) -> Callable[[Loader, yaml.Node], Any]:
@@ -213,8 +223,36 @@ class _Dumper(SafeDumper):
         return True
 
 
-def _represent_map(dumper: _Dumper, value: Map) -> yaml.Node:
-    return dumper.represent_mapping(value.tag or "tag:yaml.org,2002:map", value.items(), flow_style=None)
+def _in_block(node: yaml.CollectionNode, scalars: list[yaml.Node]) -> yaml.Node:
+    """``node``, in block style where in flow style an expression of it (``max(A, 16)``) would have to be quoted."""
+    plain = [s.value for s in scalars if isinstance(s, yaml.ScalarNode) and s.style is None]
+    if any(not _plain(text).flow and is_computation(text) for text in plain):
+        node.flow_style = False
+    return node
+
+
+def _represent_map(dumper: _Dumper, value: dict[str, Any]) -> yaml.Node:
+    tag = getattr(value, "tag", None) or "tag:yaml.org,2002:map"
+    node = dumper.represent_mapping(tag, value.items(), flow_style=None)
+    return _in_block(node, [item for pair in node.value for item in pair])
+
+
+def _represent_list(dumper: _Dumper, value: list[Any] | tuple[Any, ...]) -> yaml.Node:
+    node = dumper.represent_sequence("tag:yaml.org,2002:seq", list(value))
+    return _in_block(node, node.value)
+
+
+class _Plain(NamedTuple):
+    """Whether a text can stand without quotes in flow style and in block style."""
+
+    flow: bool
+    block: bool
+
+
+@lru_cache(4096)
+def _plain(text: str) -> _Plain:
+    found = yaml.emitter.Emitter(io.StringIO()).analyze_scalar(text)
+    return _Plain(found.allow_flow_plain, found.allow_block_plain)
 
 
 def _represent_str(dumper: _Dumper, value: str) -> yaml.Node:
@@ -225,9 +263,12 @@ def _represent_str(dumper: _Dumper, value: str) -> yaml.Node:
 
 
 _Dumper.add_representer(Map, _represent_map)
+_Dumper.add_representer(dict, _represent_map)
+_Dumper.add_representer(list, _represent_list)
 _Dumper.add_representer(str, _represent_str)
+_Dumper.add_representer(Block, lambda d, v: d.represent_scalar("tag:yaml.org,2002:str", str(v), style="|"))
 _Dumper.add_representer(Quoted, lambda d, v: d.represent_scalar("tag:yaml.org,2002:str", str(v), style='"'))
-_Dumper.add_representer(tuple, lambda d, v: d.represent_sequence("tag:yaml.org,2002:seq", list(v)))
+_Dumper.add_representer(tuple, _represent_list)
 
 
 def tagged(tag: str | None, **items: Any) -> Map:
@@ -238,5 +279,5 @@ def tagged(tag: str | None, **items: Any) -> Map:
 
 
 def dump(value: Any) -> str:
-    """``value`` as YAML, keys in their order, tags kept."""
+    """``value`` as YAML, keys in their order, tags kept; an expression stands without quotes, a Quoted in them."""
     return str(yaml.dump(value, Dumper=_Dumper, sort_keys=False, width=110, default_flow_style=None))

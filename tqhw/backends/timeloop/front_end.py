@@ -9,8 +9,8 @@ from importlib import metadata
 from types import ModuleType
 from typing import Any
 
-from tqhw import energy
 from tqhw.backends.protocol import Design
+from tqhw.backends.timeloop.flatten import components_section
 from tqhw.backends.timeloop.places import place_in
 from tqhw.backends.timeloop.runs import scratch, write_input
 from tqhw.errors import TqhwError
@@ -59,13 +59,12 @@ class FrontEnd:
     def _flatten(self, design: Design, text: str, problem: Problem) -> Map:
         document = yamlio.parse(text, design.name)
         _complete(document["architecture"]["nodes"])
+        read = {key: document[key] for key in ("architecture", "variables") if key in document}
         files = {
-            "architecture": yamlio.dump(document),
-            "components": energy.packaged_components_text(),
+            "architecture": yamlio.dump(read),
+            "components": yamlio.dump({"components": components_section(design)}),
             "problem": dump_problem(problem),
         }
-        if design.components_text:
-            files["components_own"] = design.components_text
         with _LOCK, scratch("front-end") as folder:
             paths = [str(write_input(folder, content, f"{name}.yaml")) for name, content in files.items()]
             try:
