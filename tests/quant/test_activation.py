@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -231,3 +233,78 @@ def test_alpha_starts_where_it_is_told_to():
     model = convert(tiny(), QuantConfig(last=None, activations="pact", alpha=2))
     model(images())
     assert [layer.input_quantizer.alpha.item() for layer in quantized_layers(model)] == [2, 2]
+
+
+ACTIVATIONS = {"precisions": (2, 8), "first": None, "last": None, "activation_bits": 2}
+
+
+class Calls(nn.Module):
+    """A linear layer between two others, called in the way that ``way`` says."""
+
+    def __init__(self, way):
+        super().__init__()
+        torch.manual_seed(0)
+        self.a, self.b, self.c = nn.Linear(6, 6), nn.Linear(6, 6), nn.Linear(6, 3)
+        self.way = way
+
+    def forward(self, x):
+        return self.c(self.way(self.b, self.a(x).relu()))
+
+
+WAYS = {
+    "forward": lambda layer, x: layer.forward(x),
+    "keyword": lambda layer, x: layer(input=x),
+    "forward with a keyword": lambda layer, x: layer.forward(input=x),
+    "type and shape of the weight": lambda layer, x: layer(x.to(layer.weight.dtype)[:, : layer.weight.shape[1]]),
+    "norm of the weight": lambda layer, x: layer(x) + 0 * layer.weight.square().sum(),
+}
+BYPASSES = {
+    "linear": lambda layer, x: nn.functional.linear(x, layer.weight, layer.bias),
+    "@": lambda layer, x: x @ layer.weight.t() + layer.bias,
+    "einsum": lambda layer, x: torch.einsum("bi,oi->bo", x, layer.weight),
+    "addmm": lambda layer, x: torch.addmm(layer.bias, x, layer.weight.T.contiguous()),
+    "joined": lambda layer, x: nn.functional.linear(x, torch.cat([layer.weight, layer.weight]))[:, :6],
+    "a part": lambda layer, x: nn.functional.linear(x[:, :3], layer.weight[:, :3] * 2) + layer.bias,
+    "matmul": lambda layer, x: (layer.weight[None] @ x[..., None])[..., 0],
+}
+
+
+@pytest.mark.parametrize("kind", ["dorefa", "pact"])
+@pytest.mark.parametrize("way", WAYS)
+def test_inputs_are_quantized_however_a_layer_is_called(way, kind):
+    config = QuantConfig(**ACTIVATIONS, activations=kind)
+    model, plain = convert(Calls(WAYS[way]), config), convert(Calls(lambda layer, x: layer(x)), config)
+    for module in (model, plain):
+        module.c.input_quantizer.started = kind == "dorefa"  # of signs of its own
+    x = torch.linspace(-1, 1, 24).reshape(4, 6)
+    seen = []
+    model.b.input_quantizer.register_forward_hook(lambda *_: seen.append(1))
+    assert torch.equal(model(x), plain(x)) and len(seen) == 1
+    model(x).sum().backward()
+    assert model.b.parametrizations.weight.original.grad.abs().sum() > 0
+    assert type(revert(model).b) is nn.Linear
+
+
+@pytest.mark.parametrize("way", BYPASSES)
+def test_products_with_a_weight_beside_its_layer_are_refused(way):
+    model = convert(Calls(BYPASSES[way]), QuantConfig(**ACTIVATIONS, activations="pact"))
+    with pytest.raises(TqhwError, match=r"layer 'b': its weight is used by \w+, not by a call .* .call the layer"):
+        model(torch.ones(2, 6))
+    alone = convert(Calls(BYPASSES[way]), QuantConfig(**{**ACTIVATIONS, "layers": {"b": "full"}}, activations="pact"))
+    assert alone(torch.ones(2, 6)).shape == (2, 3)
+    assert convert(Calls(BYPASSES[way]), QuantConfig(precisions=(2, 8), first=None))(torch.ones(2, 6)).shape == (2, 3)
+
+
+def test_copies_watch_their_own_layer():
+    model = convert(Calls(WAYS["forward"]), QuantConfig(**ACTIVATIONS, activations="pact"))
+    twin = copy.deepcopy(model)
+    assert twin.b.parametrizations.weight[0].reader is twin.b.input_quantizer is not model.b.input_quantizer
+    assert not any("reader" in name for name in twin.state_dict())
+    x = torch.linspace(-1, 1, 24).reshape(4, 6)
+    assert torch.equal(twin(x), model(x))
+
+
+def test_a_layer_without_its_input_says_so_itself():
+    model = convert(Calls(lambda layer, x: layer()), QuantConfig(**ACTIVATIONS, activations="pact"))
+    with pytest.raises(TypeError, match="input"):
+        model(torch.ones(2, 6))

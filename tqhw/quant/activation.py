@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import math
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, Literal, cast
 
@@ -14,6 +17,7 @@ from tqhw.errors import TqhwError
 from tqhw.quant.bits import FULL, top_code
 from tqhw.quant.clip import best_clip
 from tqhw.quant.schemes import Scheme
+from tqhw.quant.weight import QuantizedWeight
 
 ActivationKind = Literal["dorefa", "pact"]
 ALPHA: Final = 6.0
@@ -94,6 +98,9 @@ class InputQuantizer(nn.Module):
         self.started = not precisions
         self.stored: int | None = None
         self.off = False
+        self.argument = "input"  # the name of what it quantizes among the layer's
+        self.reading = 0  # calls of the layer that are under way
+        self.passed_on: weakref.ref[torch.Tensor] | None = None  # what the hook quantized for the call to come
         if kind == "pact":
             self.alpha = nn.Parameter(torch.tensor(ALPHA if alpha is None else float(alpha)))
             self.register_load_state_dict_pre_hook(_read_range)  # type: ignore[no-untyped-call]
@@ -113,6 +120,14 @@ class InputQuantizer(nn.Module):
             self.alpha.data.clamp_(min=ALPHA_FLOOR)
         factor = 1.0 if self.bits == FULL else self.scheme.factor(self.gradient, self.bits)
         return cast(torch.Tensor, _Staircase.apply(x, self.alpha, self, factor))  # type: ignore[no-untyped-call]
+
+    def first_of(self, inputs: tuple[Any, ...], named: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments of the layer with the first of them, by position or by name, quantized."""
+        if inputs:
+            return (self(inputs[0]), *inputs[1:]), named
+        if self.argument in named:
+            return inputs, {**named, self.argument: self(named[self.argument])}
+        return inputs, named  # the layer says itself what it misses
 
     def codes(self, u: torch.Tensor) -> torch.Tensor:
         """Codes of u in [0, 1] at ``bits`` as whole numbers in its type, shifted from ``stored`` where that is set."""
@@ -182,21 +197,59 @@ def real_inputs(model: nn.Module) -> Iterator[None]:
             quantizer.off = off
 
 
-def attach(layer: nn.Module, quantizer: InputQuantizer) -> None:
-    """Lets ``layer`` quantize its input first; the clamp's parameter appears as ``input_quantizer.alpha``."""
+def attach(layer: nn.Module, weight: QuantizedWeight, quantizer: InputQuantizer) -> None:
+    """Lets ``layer``, whose ``weight`` is parametrized, quantize its input first, however its forward pass is called.
+
+    The clamp's parameter appears as ``input_quantizer.alpha``. A product with the weight that is not the layer's own
+    is refused, see :class:`tqhw.quant.outside.OutsideWeight`.
+    """
+    kind = type(layer)  # made for this module when its weight was parametrized
+    names = list(inspect.signature(kind.forward).parameters)
+    quantizer.argument = names[1] if len(names) > 1 else "input"
     layer.add_module("input_quantizer", quantizer.to(next(layer.parameters()).device))
-    layer.register_forward_pre_hook(_quantize_input)
+    layer.register_forward_pre_hook(_quantize_input, with_kwargs=True)
+    kind.forward = _quantizing(kind.forward)
+    weight.read_by(quantizer)
 
 
-def detach(layer: nn.Module) -> None:
-    """Undoes :func:`attach` where it was done."""
+def detach(layer: nn.Module, weight: QuantizedWeight) -> None:
+    """Undoes :func:`attach` where it was done; the class of its own goes with the parametrization."""
     if hasattr(layer, "input_quantizer"):
         del layer.input_quantizer
+        weight.read_by(None)
         for key, hook in list(layer._forward_pre_hooks.items()):
             if hook is _quantize_input:
                 del layer._forward_pre_hooks[key]
+                layer._forward_pre_hooks_with_kwargs.pop(key, None)
 
 
-def _quantize_input(layer: nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+def _quantize_input(
+    layer: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Forward pre-hook: hooks that come after it see what the layer computes with."""
     quantizer = cast(InputQuantizer, layer.input_quantizer)
-    return (quantizer(inputs[0]), *inputs[1:])
+    inputs, named = quantizer.first_of(inputs, named)
+    given = inputs[0] if inputs else named.get(quantizer.argument)
+    quantizer.passed_on = None if given is None else weakref.ref(given)
+    return inputs, named
+
+
+def _quantizing(original: Callable[..., Any]) -> Callable[..., Any]:
+    """The forward pass of a layer whose input is quantized, by the hook or, in a call of ``forward`` itself, here."""
+
+    @functools.wraps(original)
+    def forward(self: nn.Module, *inputs: Any, **named: Any) -> Any:
+        quantizer: InputQuantizer | None = getattr(self, "input_quantizer", None)
+        if quantizer is None:
+            return original(self, *inputs, **named)
+        given = inputs[0] if inputs else named.get(quantizer.argument)
+        if quantizer.passed_on is None or quantizer.passed_on() is not given:
+            inputs, named = quantizer.first_of(inputs, named)
+        quantizer.passed_on = None
+        quantizer.reading += 1
+        try:
+            return original(self, *inputs, **named)
+        finally:
+            quantizer.reading -= 1
+
+    return forward

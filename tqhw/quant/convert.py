@@ -70,9 +70,10 @@ def apply(
         for part in found:
             bits = chosen[part.name]
             if bits != "full":
-                _attach(part, _weight_quantizer(part, config, bits))
+                weight = _weight_quantizer(part, config, bits)
+                _attach(part, weight)
                 if config.activations != "full" and part.name not in reads_real:
-                    activation.attach(part.module, _input_quantizer(config, part.name))
+                    activation.attach(part.module, weight, _input_quantizer(config, part.name))
     except BaseException:
         _undo(model)
         raise
@@ -126,7 +127,7 @@ def _undo(model: nn.Module) -> None:
         if hasattr(model, attribute):
             delattr(model, attribute)
     for layer in quantized_layers(model):
-        activation.detach(layer.module)
+        activation.detach(layer.module, layer.quantizer)
         _own_class(layer.module)
         parametrize.remove_parametrizations(layer.module, layer.tensor, leave_parametrized=False)
         _forget_hooks(layer.module)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import torch
 from torch import nn
 
 from tqhw.quant.bits import FULL
+from tqhw.quant.outside import outside
 from tqhw.quant.schemes import Scheme
 from tqhw.quant.tensor import Normalized, QuantizedTensor, normalize, to_real
 
@@ -34,6 +35,14 @@ class _StraightThrough(torch.autograd.Function):
         return (grad * slope).mul_(ctx.factor).to(grad.dtype), None, None, None, None
 
 
+class Reader(Protocol):
+    """The quantizer of a layer's input: ``reading`` calls of the layer are under way, and have the weight."""
+
+    reading: int
+    off: bool
+    place: str
+
+
 class QuantizedWeight(nn.Module):
     """Turns a layer's real weight into the weight it computes with, at ``bits`` bits.
 
@@ -55,8 +64,23 @@ class QuantizedWeight(nn.Module):
         self.off = False
         self.hold = False
         self._held: Normalized | None = None
+        self.read_by(None)
+
+    @property
+    def reader(self) -> Reader | None:
+        """What quantizes the input of the layer; None where it reads real numbers."""
+        return cast("Reader | None", self.__dict__["_reader"])
+
+    def read_by(self, reader: Reader | None) -> None:
+        """Sets :attr:`reader`."""
+        self.__dict__["_reader"] = reader  # torch would make it a module of this one, but it is the layer's
 
     def forward(self, weight: torch.Tensor) -> torch.Tensor:
+        real = self._real(weight)
+        reader = self.reader
+        return real if reader is None or reader.reading or reader.off else outside(real, reader.place.removeprefix("input of "))
+
+    def _real(self, weight: torch.Tensor) -> torch.Tensor:
         if self.codes is not None:
             return self.codes.truncate(self.bits).dequantize().to(weight.device)
         if self.off:
