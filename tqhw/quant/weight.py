@@ -76,9 +76,10 @@ class QuantizedWeight(nn.Module):
         self.__dict__["_reader"] = reader  # torch would make it a module of this one, but it is the layer's
 
     def forward(self, weight: torch.Tensor) -> torch.Tensor:
-        real = self._real(weight)
-        reader = self.reader
-        return real if reader is None or reader.reading or reader.off else outside(real, reader.place.removeprefix("input of "))
+        real, reader = self._real(weight), self.reader
+        if reader is None or reader.reading or reader.off:
+            return real
+        return outside(real, reader.place.removeprefix("input of "))
 
     def _real(self, weight: torch.Tensor) -> torch.Tensor:
         if self.codes is not None:
