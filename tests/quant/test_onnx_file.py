@@ -8,7 +8,7 @@ import numpy as np  # noqa: E402
 from tests.quant.nets import tiny  # noqa: E402
 from tqhw.datasets import digits  # noqa: E402
 from tqhw.errors import TqhwError  # noqa: E402
-from tqhw.quant import QuantConfig, convert, integer_codes, running_on_codes, save_onnx  # noqa: E402
+from tqhw.quant import QuantConfig, convert, integer_codes, keep_precisions, running_on_codes, save_onnx  # noqa: E402
 from tqhw.train import TrainConfig, train  # noqa: E402
 
 PRECISIONS = (1, 2, 4, 8)
@@ -95,3 +95,171 @@ def test_what_cannot_be_exported_is_refused(tmp_path):
     with pytest.raises(TqhwError, match=r"1: a batch norm without running statistics cannot be exported .* .train it"):
         save_onnx(convert(untracked, QuantConfig(first=None, last=None)), tmp_path / "m", (1, 8, 8))
     assert not (tmp_path / "m").exists()
+
+
+def onnx_agrees(path, model, images, bits_list=(2, 8)):
+    running, codes = session(path), integer_codes(model)
+    names = [entry.name for entry in running.get_inputs()]
+    for bits in bits_list:
+        (got, *_) = running.run(None, {"images": images.numpy(), "bits": np.array(bits, np.int64)})
+        with running_on_codes(model, codes, bits), torch.no_grad():
+            assert np.abs(got - model(images).numpy()).max() < 1e-4
+    return names
+
+
+class Text(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed = torch.nn.Embedding(20, 8)
+        self.mid = torch.nn.Linear(8, 8)
+        self.head, self.other = (torch.nn.Linear(8, 20, bias=False) for _ in range(2))
+        self.head.weight = self.other.weight = self.embed.weight
+
+    def forward(self, ids):
+        x = self.mid(self.embed(ids)).relu()
+        return (self.head(x) + self.other(x)).mean(1)
+
+
+EVERY = QuantConfig(precisions=(2, 8), first=None, last=None)
+
+
+def test_ties_are_kept_and_token_ids_taken(tmp_path):
+    model, ids = convert(Text(), EVERY).eval(), torch.arange(12).reshape(4, 3)
+    save_onnx(model, tmp_path / "m.onnx", ids)
+    onnx_agrees(tmp_path / "m.onnx", model, torch.arange(15).reshape(5, 3))
+    kinds = [(entry.data_type, tuple(entry.dims)) for entry in onnx.load(tmp_path / "m.onnx").graph.initializer]
+    assert kinds.count((onnx.TensorProto.UINT8, (20, 8))) == 1 == kinds.count((onnx.TensorProto.FLOAT, (20, 8)))
+    one = tmp_path / "one.onnx"
+    save_onnx(model, one, ids[:1])
+    onnx_agrees(one, model, ids)
+
+
+class Parts(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.base = torch.nn.ModuleDict({"conv": torch.nn.Conv2d(1, 4, 3), "norm": torch.nn.BatchNorm2d(4)})
+        self.stages = torch.nn.Sequential(self.base["conv"], self.base["norm"])
+        self.head = torch.nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.head(self.stages(x).mean((2, 3)))
+
+
+def test_a_module_with_two_names(tmp_path):
+    model = convert(Parts(), EVERY).eval()
+    model.base["norm"].at["2"].running_mean.fill_(0.5)
+    save_onnx(model, tmp_path / "m.onnx", (1, 8, 8))
+    onnx_agrees(tmp_path / "m.onnx", model, torch.randn(5, 1, 8, 8))
+
+
+class NormReLU(torch.nn.BatchNorm2d):
+    def forward(self, x):
+        return super().forward(x).relu()
+
+
+class Auxiliary(torch.nn.Module):
+    """Heads for training alone, one with a norm."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.norm, self.head = torch.nn.Conv2d(1, 4, 3), NormReLU(4), torch.nn.Linear(4, 3)
+        self.aux = torch.nn.Sequential(torch.nn.Conv2d(4, 4, 3), torch.nn.BatchNorm2d(4))
+
+    def forward(self, x):
+        x = self.norm(self.stem(x))
+        y = self.head(x.mean((2, 3)))
+        return (y, self.aux(x)) if self.training else y
+
+
+def test_what_does_not_run_in_evaluation_is_not_in_the_file(tmp_path):
+    model = convert(Auxiliary(), EVERY).eval()
+    save_onnx(model, tmp_path / "m.onnx", (1, 8, 8))
+    onnx_agrees(tmp_path / "m.onnx", model, torch.randn(5, 1, 8, 8))
+    assert not any("aux" in entry.name for entry in onnx.load(tmp_path / "m.onnx").graph.initializer)
+
+
+def test_shared_norms_are_in_the_file_once(tmp_path):
+    model = convert(tiny(), QuantConfig(precisions=(2, 4, 8), norms="shared", first=None, last=None)).eval()
+    keep_precisions(model, (2, 8))
+    save_onnx(model, tmp_path / "m.onnx", (1, 8, 8))
+    assert not any(entry.name.endswith("/all") for entry in onnx.load(tmp_path / "m.onnx").graph.initializer)
+    onnx_agrees(tmp_path / "m.onnx", model, torch.randn(5, 1, 8, 8))
+
+
+class Attention(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        layer = torch.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+        self.encoder = torch.nn.TransformerEncoder(layer, 1, enable_nested_tensor=False)
+
+    def forward(self, x):
+        return self.encoder(x).mean(1)
+
+
+def test_the_projections_of_an_attention(tmp_path):
+    model = convert(Attention(), EVERY).eval()
+    save_onnx(model, tmp_path / "m.onnx", (5, 8))
+    assert sum(node.op_type == "BitShift" for node in onnx.load(tmp_path / "m.onnx").graph.node) == 5
+    onnx_agrees(tmp_path / "m.onnx", model, torch.randn(3, 5, 8))
+
+
+class Pooled(torch.nn.Module):
+    def __init__(self, pool):
+        super().__init__()
+        self.first, self.last, self.pool = torch.nn.Linear(4, 4), torch.nn.Linear(4, 3), pool
+
+    def forward(self, x):
+        return self.last(self.pool(self.first(x)))
+
+
+def rows(x):
+    return torch.stack([x[i] * 2 for i in range(x.shape[0])])
+
+
+def learned(x):
+    return x * torch.ones(int(x.shape[0]), 4)
+
+
+def choice(x):
+    return x.relu() if float(x.detach()[0, 0]) > 0 else x.abs()
+
+
+@pytest.mark.parametrize("pool", [rows, learned])
+def test_a_graph_that_is_bound_to_its_batch_is_told(tmp_path, pool):
+    model = convert(Pooled(pool), EVERY).eval()
+    with pytest.warns(UserWarning, match=r"m.onnx: .* batch of 2 that it was made with, and not on another of 3"):
+        save_onnx(model, tmp_path / "m.onnx", (4,))
+    assert (tmp_path / "m.onnx").exists()
+
+
+def test_a_choice_by_the_values_of_the_input_is_told(tmp_path):
+    model = convert(Pooled(choice), EVERY).eval()
+    with torch.no_grad():  # the choice goes one way for the first batch, and the other way for the second
+        model.first.bias.copy_(torch.tensor([0.0, 0, 0, 0]))
+        model.first.parametrizations.weight.original.copy_(torch.eye(4))
+    with pytest.warns(UserWarning, match=r"not on another of 3: logits are .* apart at \d bits"):
+        save_onnx(model, tmp_path / "m.onnx", torch.tensor([[3.0, -1, 2, 1], [-3, -1, -2, 1]]))
+
+
+def test_types_and_operators_that_the_file_cannot_have_are_refused_in_a_line(tmp_path, capfd):
+    with pytest.raises(TqhwError, match=r"export: 'conv1.bias' is bfloat16, and the file's graph computes in float32"):
+        save_onnx(convert(tiny().bfloat16(), EVERY), tmp_path / "m", (1, 8, 8))
+    with pytest.raises(TqhwError, match=r"torch cannot export .*UnsupportedOperatorError: .*fft"):
+        save_onnx(convert(Pooled(lambda x: torch.fft.fft(x).real), EVERY), tmp_path / "m", (4,))
+
+    def broken(x):
+        raise AssertionError("by itself")
+
+    with pytest.raises(TqhwError, match=r"it refuses an input of shape \[2, 4\]: AssertionError: by itself"):
+        save_onnx(convert(Pooled(broken), EVERY), tmp_path / "m", (4,))
+    assert capfd.readouterr().out == "" and not (tmp_path / "m").exists()
+
+
+def test_answers_of_several_tensors(tmp_path):
+    class Two(Pooled):
+        def forward(self, x):
+            y = super().forward(x)
+            return {"logits": y, "again": y + 1}
+
+    save_onnx(convert(Two(torch.tanh), EVERY).eval(), tmp_path / "m.onnx", (4,))
+    assert session(tmp_path / "m.onnx").get_outputs()[0].name == "logits"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -133,7 +134,11 @@ def export(
     if wanted is not None:
         serve(network, recipe, wanted, data)
         keep_precisions(network, wanted)
-    size = export_run(network, recipe, out, stored=stored, data=data)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        size = export_run(network, recipe, out, stored=stored, data=data)
+    for warning in dict.fromkeys(str(warning.message) for warning in told):
+        console(stderr=True).print(warning, highlight=False, markup=False, soft_wrap=True)
     _show_parts(out, size, storage(network, stored))
     for path in checkpoints_in(checkpoint):
         _tell_unfinished(path)
@@ -239,12 +244,16 @@ def _show_parts(out: Path, size: int, parts: Storage) -> None:
     """Where the bytes of a file go: the parts add up to ``size``."""
     rest = "graph, codes in whole bytes" if out.suffix == ".onnx" else "header with checksums, counters"
     screen = console()
-    screen.print(
-        f"{size:,} bytes in {out}: codes {parts.codes:,}, scales {parts.scales:,}, batch norms {parts.norms:,}, "
-        f"not quantized {parts.unquantized:,}, the rest ({rest}) {size - parts.total:,}",
-        highlight=False,
-        soft_wrap=True,
-    )
+    if size < parts.total:
+        left_out = "which has no layers that do not run in evaluation"
+        screen.print(f"{size:,} bytes in {out}, {left_out}", highlight=False, soft_wrap=True)
+    else:
+        screen.print(
+            f"{size:,} bytes in {out}: codes {parts.codes:,}, scales {parts.scales:,}, batch norms {parts.norms:,}, "
+            f"not quantized {parts.unquantized:,}, the rest ({rest}) {size - parts.total:,}",
+            highlight=False,
+            soft_wrap=True,
+        )
     screen.print(
         f"FP32 takes {parts.fp32:,}: {parts.ratio:.2f} times the {parts.total:,} without the rest, "
         f"{parts.fp32 / size:.2f} times the file",
@@ -263,6 +272,14 @@ def _agrees(model: nn.Module, data: Data, path: Path, stored: int) -> bool:
         return True
     found = compare_onnx(path, model, data, stored=stored)
     for row in found:
+        if row.failure is not None:
+            console().print(
+                f"{labels.bits(row.bits)} in onnxruntime: not the answers of PyTorch: {row.failure}",
+                highlight=False,
+                markup=False,
+                soft_wrap=True,
+            )
+            continue
         console().print(
             f"{labels.bits(row.bits)} in onnxruntime: {row.same} of {row.samples} answers as in PyTorch, logits within "
             f"{row.largest_difference:.1e}",

@@ -9,41 +9,72 @@ from __future__ import annotations
 import copy
 import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
-import numpy as np
 import torch
 from torch import nn
 
 from tqhw.errors import TqhwError
-from tqhw.quant.bits import MAX_BITS, top_code
-from tqhw.quant.codes import fixed_bits, integer_codes
+from tqhw.quant.bits import MAX_BITS
+from tqhw.quant.codes import integer_codes
 from tqhw.quant.convert import revert
-from tqhw.quant.layers import quantization_of, quantized_layers, weight_name
-from tqhw.quant.norm import SwitchableBatchNorm, norms_of
+from tqhw.quant.layers import QuantizedLayer, every_name, plain, quantization_of, quantized_layers
+from tqhw.quant.norm import norms_of, switchable_norms
+from tqhw.quant.onnx_graph import GraphBuilder
+from tqhw.quant.onnx_run import disagreement
 from tqhw.quant.precision import set_bits
-from tqhw.quant.tensor import QuantizedTensor
 from tqhw.system.files import write_bytes
 
 _OPSET: Final = 18
-_NORM_TENSORS: Final = ("weight", "bias", "running_mean", "running_var")
-_UNKNOWN: Final = 1 << 30
-"""Index of a precision that is not served: out of range, which ONNX calls an error of Gather."""
 
 
-def save_onnx(model: nn.Module, path: str | Path, input_shape: tuple[int, ...], *, stored: int = MAX_BITS) -> int:
-    """Writes ``model`` for inputs ``images`` (float32, any batch size) and ``bits`` (int64, one number).
+def save_onnx(
+    model: nn.Module, path: str | Path, input: tuple[int, ...] | torch.Tensor, *, stored: int = MAX_BITS
+) -> int:
+    """Writes ``model`` for inputs ``images`` (any batch size) and ``bits`` (int64, one number).
 
-    ``input_shape``: without the batch. Returns the file's size in bytes. Needs the extra ``onnx``. A graph cannot
-    raise errors of its own: for ``bits`` that are not served it looks up a row that is not there, which ONNX
-    calls an error and onnxruntime refuses. Layers that share a weight get codes each.
+    ``input``: the shape of one float32 input, without the batch, or a whole input, such as token ids. Returns the
+    file's size in bytes. Needs the extra ``onnx``. A graph cannot raise errors of its own: for ``bits`` that are not
+    served it looks up a row that is not there, which ONNX calls an error and onnxruntime refuses. Layers that share a
+    weight share their codes; what does not run in evaluation is not in the file.
+
+    Where onnxruntime is there, the file is run with two batch sizes. A warning says where it does not give the model's
+    answers: a loop over the batch, or a choice by the values of the input, is written down as it went once.
 
     Raises TqhwError for quantized activations, which ONNX's own operators would have to redo, for batch norms
-    without running statistics, and for a model that torch cannot export.
+    without running statistics, for models of another type than float32, and for one that torch cannot export.
     """
+    model = plain(model)
     config = quantization_of(model)
     served = config.served(stored)
+    _refuse_unwritable(model)
+    try:
+        import onnx
+    except ImportError:
+        raise TqhwError("ONNX is not installed", place="export", lever="pip install 'tqhw[onnx]'") from None
+    example = _example(input)
+    twin = copy.deepcopy(model).cpu().eval()
+    set_bits(twin, config.precisions[-1])
+    ran = _layers_that_run(twin, example)
+    graph_model = onnx.load_from_string(_plain_graph(copy.deepcopy(twin), example))
+    builder = GraphBuilder(onnx, graph_model.graph, stored)
+    _write_weights(builder, twin, ran, stored)
+    for module, names in _by_module(switchable_norms(twin)).items():
+        builder.norm(names, [module.copy_of(bits) for bits in served])
+    builder.finish(served if config.norms == "switchable" else tuple(range(1, stored + 1)))
+    onnx.checker.check_model(graph_model)
+    content: bytes = graph_model.SerializeToString()
+    write_bytes(path, content)
+    odd = disagreement(content, twin, example, (served[-1], served[0]), stored)
+    if odd is not None:
+        warnings.warn(f"{path}: {odd}", stacklevel=2)
+    return len(content)
+
+
+def _refuse_unwritable(model: nn.Module) -> None:
     for name, norm in norms_of(model).items():
         if norm.running_mean is None:
             raise TqhwError(
@@ -51,43 +82,61 @@ def save_onnx(model: nn.Module, path: str | Path, input_shape: tuple[int, ...], 
                 place=name,
                 lever="train it with track_running_stats=True",
             )
-    if config.activations != "full":
+    if quantization_of(model).activations != "full":
         raise TqhwError("quantized activations cannot be exported to ONNX yet", place="activations")
+    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+        if tensor.is_floating_point() and tensor.dtype != torch.float32:
+            kind = str(tensor.dtype).removeprefix("torch.")
+            raise TqhwError(
+                f"'{name}' is {kind}, and the file's graph computes in float32",
+                place="export",
+                lever="export model.float(), whose codes are the same where its weights are",
+            )
+
+
+def _example(input: tuple[int, ...] | torch.Tensor) -> torch.Tensor:
+    """A batch of two, by which torch follows the model."""
+    if not isinstance(input, torch.Tensor):
+        return torch.randn(2, *input, generator=torch.Generator().manual_seed(0))
+    rows = input.detach().cpu()
+    return rows if len(rows) > 1 else torch.cat([rows, rows])
+
+
+@torch.no_grad()
+def _layers_that_run(model: nn.Module, example: torch.Tensor) -> set[str]:
+    ran: set[str] = set()
+
+    def note(layer: QuantizedLayer) -> Any:
+        return layer.quantizer.register_forward_hook(lambda *_: ran.add(layer.name))
+
+    hooks = [note(layer) for layer in quantized_layers(model)]
     try:
-        import onnx
-    except ImportError:
-        raise TqhwError("ONNX is not installed", place="export", lever="pip install 'tqhw[onnx]'") from None
-    graph_model = onnx.load_from_string(_plain_graph(model, input_shape))
-    builder = _Builder(onnx, graph_model.graph, stored)
-    builder.own_every_initializer()
-    fixed = fixed_bits(model)
-    for name, codes in integer_codes(model, stored).items():
-        builder.weight(weight_name(name), codes, name in fixed)
-    for name, module in model.named_modules():
-        if isinstance(module, SwitchableBatchNorm):
-            builder.norm(name, module, served)
-    builder.finish(served if config.norms == "switchable" else tuple(range(1, stored + 1)))
-    onnx.checker.check_model(graph_model)
-    content = graph_model.SerializeToString()
-    write_bytes(path, content)
-    return len(content)
+        model(example)
+    except TqhwError:
+        raise
+    except Exception as error:  # the model may be the user's own
+        refused = f"it refuses an input of shape {list(example.shape)}"
+        raise TqhwError(f"torch cannot export the model to ONNX: {refused}: {_told(error)}", place="export") from error
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return ran
 
 
-def _plain_graph(model: nn.Module, input_shape: tuple[int, ...]) -> bytes:
-    twin = copy.deepcopy(model).cpu().eval()
-    set_bits(twin, quantization_of(twin).precisions[-1])
-    layers = [layer.module for layer in quantized_layers(twin)]
-    revert(twin)
+def _plain_graph(model: nn.Module, example: torch.Tensor) -> bytes:
+    """The graph of the reverted ``model``, in which every layer has a weight of its own."""
+    layers = quantized_layers(model)
+    revert(model)
     for layer in layers:  # the exporter would keep one name of a weight that several layers share
-        layer.weight = nn.Parameter(cast(torch.Tensor, layer.weight).detach().clone())
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        weight = getattr(layer.module, layer.tensor).detach().clone()
+        layer.module.register_parameter(layer.tensor, nn.Parameter(weight))
+    with tempfile.TemporaryDirectory() as folder, _quietly():
         output = Path(folder) / "plain.onnx"
-        # The newer exporter needs another package, and renames the parameters that are replaced here.
-        warnings.simplefilter("ignore", DeprecationWarning)
         try:
+            # The newer exporter needs another package, and renames the parameters that are replaced here.
             torch.onnx.export(
-                twin,
-                (torch.zeros(2, *input_shape),),
+                model,
+                (example,),
                 output,
                 dynamo=False,
                 opset_version=_OPSET,
@@ -97,91 +146,70 @@ def _plain_graph(model: nn.Module, input_shape: tuple[int, ...]) -> bytes:
                 output_names=["logits"],
                 dynamic_axes={"images": {0: "batch"}, "logits": {0: "batch"}},
             )
-        except (RuntimeError, ValueError, torch.onnx.errors.OnnxExporterError) as error:
-            raise TqhwError(f"torch cannot export the model to ONNX: {error}", place="export") from error
+        except Exception as error:  # of any kind: it calls the model, and asserts
+            raise TqhwError(f"torch cannot export the model to ONNX: {_told(error)}", place="export") from error
         return output.read_bytes()
 
 
-class _Builder:
-    """Replaces named values of a graph by operators that compute them; the new ones come first."""
+class _Off:
+    """False, asked or called: torch asks whether its log is on, and means to call."""
 
-    def __init__(self, onnx: Any, graph: Any, stored: int) -> None:
-        self.onnx = onnx
-        self.graph = graph
-        self.stored = stored
-        self.nodes: list[Any] = []
-        self.constant("tqhw/top", np.array(top_code(stored), np.uint8))
-        self.constant("tqhw/lowest", np.array(1, np.int64))
-        self.constant("tqhw/unknown", np.array(_UNKNOWN, np.int64))
-        self.constant("tqhw/one", np.array(1, np.float32))
-        self.constant("tqhw/two", np.array(2, np.float32))
-        # Gather counts negative indices from the end, so what is below 1 goes beyond it.
-        self.node("Less", ["bits", "tqhw/lowest"], "tqhw/below")
-        self.node("Where", ["tqhw/below", "tqhw/unknown", "bits"], "tqhw/bits")
-        self.node("Gather", ["tqhw/rows", "tqhw/bits"], "tqhw/row")
-        self.node("Gather", ["tqhw/shifts", "tqhw/row"], "tqhw/shift")
-        self.node("BitShift", ["tqhw/top", "tqhw/shift"], "tqhw/top_now", direction="RIGHT")
-        self.node("Cast", ["tqhw/top_now"], "tqhw/top_real", to=onnx.TensorProto.FLOAT)
+    def __bool__(self) -> bool:
+        return False
 
-    def node(self, operator: str, inputs: list[str], output: str, **attributes: Any) -> None:
-        self.nodes.append(self.onnx.helper.make_node(operator, inputs, [output], **attributes))
+    __call__ = __bool__
 
-    def constant(self, name: str, value: Any) -> None:
-        self.graph.initializer.append(self.onnx.numpy_helper.from_array(np.asarray(value), name))
 
-    def own_every_initializer(self) -> None:
-        """Undoes the exporter's sharing of equal tensors, which are equal by chance only."""
-        values = {entry.name: entry for entry in self.graph.initializer}
-        for node in list(self.graph.node):
-            if node.op_type == "Identity" and node.input[0] in values:
-                copied = self.onnx.TensorProto()
-                copied.CopyFrom(values[node.input[0]])
-                copied.name = node.output[0]
-                self.graph.initializer.append(copied)
-                values[copied.name] = copied
-                self.graph.node.remove(node)
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """The exporter warns of itself and of what the run afterwards finds out, and prints its graph where it fails."""
+    logging, fast = torch._C._jit_is_onnx_log_enabled, torch.backends.mha.get_fastpath_enabled()
+    torch._C._jit_is_onnx_log_enabled = _Off()
+    torch.backends.mha.set_fastpath_enabled(False)  # one operator for a whole attention, which ONNX lacks
+    try:
+        with warnings.catch_warnings():
+            for kind in (DeprecationWarning, FutureWarning, UserWarning):
+                warnings.simplefilter("ignore", kind)
+            warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
+            yield
+    finally:
+        torch._C._jit_is_onnx_log_enabled = logging
+        torch.backends.mha.set_fastpath_enabled(fast)
 
-    def weight(self, name: str, codes: QuantizedTensor, fixed: bool) -> None:
-        """``E (2 (codes >> shift) / M - 1)``, in the order of :func:`tqhw.quant.tensor.to_real`."""
-        self._drop(name)
-        self.constant(f"{name}/codes", codes.codes.cpu().numpy())
-        self.constant(f"{name}/scale", codes.scale.float().cpu().numpy())
-        shifted, top = f"{name}/codes", "tqhw/top_real"
-        if fixed:
-            top = f"{name}/top"
-            self.constant(top, np.array(top_code(codes.bits), np.float32))
+
+def _write_weights(builder: GraphBuilder, model: nn.Module, ran: set[str], stored: int) -> None:
+    names: dict[str, list[str]] = {}
+    for alias, owner in every_name(model).items():
+        names.setdefault(owner, []).append(alias)
+    codes = integer_codes(model, stored)
+    found = {layer.name: builder.known(names[layer.name]) for layer in quantized_layers(model)}
+    builder.own(name for name in found.values() if name is not None)
+    written: dict[int, str] = {}
+    for layer in quantized_layers(model):
+        name, own = found[layer.name], codes[layer.name]
+        if name is None and layer.name in ran:
+            raise TqhwError(
+                f"torch exported the model without '{names[layer.name][0]}', or as a constant",
+                place="export",
+                lever="use the layer's weight as it is, not its .data",
+            )
+        if name is None:
+            continue
+        if id(own) in written:
+            builder.same(name, written[id(own)])
         else:
-            self.node("BitShift", [shifted, "tqhw/shift"], f"{name}/shifted", direction="RIGHT")
-            shifted = f"{name}/shifted"
-        self.node("Cast", [shifted], f"{name}/real", to=self.onnx.TensorProto.FLOAT)
-        self.node("Div", [f"{name}/real", top], f"{name}/unit")
-        self.node("Mul", [f"{name}/unit", "tqhw/two"], f"{name}/doubled")
-        self.node("Sub", [f"{name}/doubled", "tqhw/one"], f"{name}/centred")
-        self.node("Mul", [f"{name}/centred", f"{name}/scale"], name)
+            builder.weight(name, own, layer.quantizer.fixed)
+            written[id(own)] = name
 
-    def norm(self, name: str, module: SwitchableBatchNorm, precisions: tuple[int, ...]) -> None:
-        """Chooses the row of the current precision out of the norms' tensors."""
-        norms = [module.copy_of(bits) for bits in precisions]
-        for part in _NORM_TENSORS:
-            tensors = [getattr(norm, part) for norm in norms]
-            if tensors[0] is not None:
-                self._drop(f"{name}.{part}")
-                self.constant(f"{name}.{part}/all", torch.stack(tensors).detach().cpu().numpy())
-                self.node("Gather", [f"{name}.{part}/all", "tqhw/row"], f"{name}.{part}")
 
-    def finish(self, served: tuple[int, ...]) -> None:
-        rows = [served.index(bits) if bits in served else _UNKNOWN for bits in range(self.stored + 1)]
-        self.constant("tqhw/rows", np.array(rows, np.int64))
-        self.constant("tqhw/shifts", np.array([self.stored - bits for bits in served], np.uint8))
-        bits = self.onnx.helper.make_tensor_value_info("bits", self.onnx.TensorProto.INT64, [])
-        self.graph.input.append(bits)
-        old = list(self.graph.node)
-        del self.graph.node[:]
-        self.graph.node.extend([*self.nodes, *old])
+def _by_module(named: dict[str, Any]) -> dict[Any, list[str]]:
+    found: dict[Any, list[str]] = {}
+    for name, module in named.items():
+        found.setdefault(module, []).append(name)
+    return found
 
-    def _drop(self, name: str) -> None:
-        for entry in self.graph.initializer:
-            if entry.name == name:
-                self.graph.initializer.remove(entry)
-                return
-        raise TqhwError(f"torch exported the model without '{name}'", place="export")
+
+def _told(error: Exception) -> str:
+    """The first line of what was raised."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

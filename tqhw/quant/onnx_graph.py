@@ -1,0 +1,122 @@
+"""A graph of ONNX, in which named tensors are replaced by operators that compute them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import nn
+
+from tqhw.quant.bits import top_code
+from tqhw.quant.tensor import QuantizedTensor
+
+_UNKNOWN: Final = 1 << 30
+"""Index of a precision that is not served: out of range, which ONNX calls an error of Gather."""
+
+
+class GraphBuilder:
+    """Replaces named values of a graph by operators that compute them; the new ones come first."""
+
+    def __init__(self, onnx: Any, graph: Any, stored: int) -> None:
+        self.onnx = onnx
+        self.graph = graph
+        self.stored = stored
+        self.nodes: list[Any] = []
+        self.constant("tqhw/top", np.array(top_code(stored), np.uint8))
+        self.constant("tqhw/lowest", np.array(1, np.int64))
+        self.constant("tqhw/unknown", np.array(_UNKNOWN, np.int64))
+        self.constant("tqhw/one", np.array(1, np.float32))
+        self.constant("tqhw/two", np.array(2, np.float32))
+        # Gather counts negative indices from the end, so what is below 1 goes beyond it.
+        self.node("Less", ["bits", "tqhw/lowest"], "tqhw/below")
+        self.node("Where", ["tqhw/below", "tqhw/unknown", "bits"], "tqhw/bits")
+        self.node("Gather", ["tqhw/rows", "tqhw/bits"], "tqhw/row")
+        self.node("Gather", ["tqhw/shifts", "tqhw/row"], "tqhw/shift")
+        self.node("BitShift", ["tqhw/top", "tqhw/shift"], "tqhw/top_now", direction="RIGHT")
+        self.node("Cast", ["tqhw/top_now"], "tqhw/top_real", to=onnx.TensorProto.FLOAT)
+
+    def node(self, operator: str, inputs: list[str], output: str, **attributes: Any) -> None:
+        self.nodes.append(self.onnx.helper.make_node(operator, inputs, [output], **attributes))
+
+    def constant(self, name: str, value: Any) -> None:
+        self.graph.initializer.append(self.onnx.numpy_helper.from_array(np.asarray(value), name))
+
+    def known(self, names: Iterable[str]) -> str | None:
+        """The first of ``names`` that the graph has a tensor for, which may be that of another name."""
+        there = {entry.name for entry in self.graph.initializer}
+        there |= {node.output[0] for node in self.graph.node if node.op_type == "Identity"}
+        return next((name for name in names if name in there), None)
+
+    def own(self, names: Iterable[str]) -> None:
+        """Undoes the exporter's sharing of equal tensors where one of ``names`` is among them: by chance only."""
+        replaced = set(names)
+        values = {entry.name: entry for entry in self.graph.initializer}
+        for node in list(self.graph.node):
+            source, name = (node.input[0], node.output[0]) if node.op_type == "Identity" else ("", "")
+            if source in values and (name in replaced or source in replaced):
+                copied = self.onnx.TensorProto()
+                copied.CopyFrom(values[source])
+                copied.name = name
+                self.graph.initializer.append(copied)
+                values[name] = copied
+                self.graph.node.remove(node)
+
+    def same(self, name: str, other: str) -> None:
+        """Replaces ``name`` by ``other``, which was replaced before."""
+        self._drop(name)
+        self.node("Identity", [other], name)
+
+    def weight(self, name: str, codes: QuantizedTensor, fixed: bool) -> None:
+        """``E (2 (codes >> shift) / M - 1)``, in the order of :func:`tqhw.quant.tensor.to_real`."""
+        self._drop(name)
+        self.constant(f"{name}/codes", codes.codes.cpu().numpy())
+        self.constant(f"{name}/scale", codes.scale.float().cpu().numpy())
+        shifted, top = f"{name}/codes", "tqhw/top_real"
+        if fixed:
+            top = f"{name}/top"
+            self.constant(top, np.array(top_code(codes.bits), np.float32))
+        else:
+            self.node("BitShift", [shifted, "tqhw/shift"], f"{name}/shifted", direction="RIGHT")
+            shifted = f"{name}/shifted"
+        self.node("Cast", [shifted], f"{name}/real", to=self.onnx.TensorProto.FLOAT)
+        self.node("Div", [f"{name}/real", top], f"{name}/unit")
+        self.node("Mul", [f"{name}/unit", "tqhw/two"], f"{name}/doubled")
+        self.node("Sub", [f"{name}/doubled", "tqhw/one"], f"{name}/centred")
+        self.node("Mul", [f"{name}/centred", f"{name}/scale"], name)
+
+    def norm(self, names: Sequence[str], norms: Sequence[nn.Module]) -> None:
+        """Chooses the row of the current precision out of the tensors of ``norms``, where they are not all alike.
+
+        ``names``: those of the one norm that the graph was made with. What does not run is not in the graph.
+        """
+        for part, tensor in [*norms[0].named_parameters(), *norms[0].named_buffers()]:
+            name = self.known(f"{norm}.{part}" if norm else part for norm in names)
+            tensors = [dict([*norm.named_parameters(), *norm.named_buffers()])[part] for norm in norms]
+            if name is None:
+                continue
+            self.own([name])
+            self._drop(name)
+            if all(torch.equal(tensor, other) for other in tensors):
+                self.constant(name, tensor.detach().cpu().numpy())
+            else:
+                self.constant(f"{name}/all", torch.stack(tensors).detach().cpu().numpy())
+                self.node("Gather", [f"{name}/all", "tqhw/row"], name)
+
+    def finish(self, served: tuple[int, ...]) -> None:
+        rows = [served.index(bits) if bits in served else _UNKNOWN for bits in range(self.stored + 1)]
+        self.constant("tqhw/rows", np.array(rows, np.int64))
+        self.constant("tqhw/shifts", np.array([self.stored - bits for bits in served], np.uint8))
+        bits = self.onnx.helper.make_tensor_value_info("bits", self.onnx.TensorProto.INT64, [])
+        self.graph.input.append(bits)
+        old = list(self.graph.node)
+        del self.graph.node[:]
+        self.graph.node.extend([*self.nodes, *old])
+
+    def _drop(self, name: str) -> None:
+        for entry in self.graph.initializer:
+            if entry.name == name:
+                self.graph.initializer.remove(entry)
+                return
+        raise KeyError(name)
