@@ -18,7 +18,8 @@ from pathlib import Path
 
 from tqhw import architecture, models, workload
 from tqhw.backends import Design, Found, Job, Search
-from tqhw.backends.timeloop import Options, Timeloop
+from tqhw.backends.timeloop import Timeloop
+from tqhw.options import TimeloopOptions
 
 
 def main() -> int:
@@ -27,7 +28,7 @@ def main() -> int:
     given = parser.parse_args()
     found = architecture.render("eyeriss_like", {"weight_bits": 4})
     design = Design(found.name, found.architecture, found.hardware, found.text, found.components_text)
-    backend = Timeloop(Options(victory_condition=given.victory, jobs=1))
+    backend = Timeloop(TimeloopOptions(victory_condition=given.victory, jobs=1))
     backend.versions()
     target = backend.target(design)
     layers = workload.extract(models.build("resnet18"), (1, 3, 224, 224), name="resnet18").layers

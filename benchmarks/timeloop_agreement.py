@@ -22,7 +22,8 @@ from tqhw import architecture, engine, models, workload
 from tqhw.backends import Design, Found, Job, Search, Target
 from tqhw.backends.embedded import Embedded
 from tqhw.backends.reference.compare import compare
-from tqhw.backends.timeloop import Options, Timeloop
+from tqhw.backends.timeloop import Timeloop
+from tqhw.options import TimeloopOptions
 from tqhw.spec import Invalid
 from tqhw.spec import Mapping as LoopMapping
 from tqhw.workload import Layer
@@ -50,7 +51,7 @@ def main() -> int:
             layers.setdefault(key, (name, layer))
         print(f"{name}: {len(found.layers)} distinct layers", flush=True)
     print(f"{len(layers)} distinct layers in all", flush=True)
-    theirs_engine, ours_engine = Timeloop(Options()), Embedded()
+    theirs_engine, ours_engine = Timeloop(TimeloopOptions()), Embedded()
     total = invalid = differing = table_differences = 0
     for way in given.ways:
         for bits in given.bits:

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from tqhw.backends import BACKENDS, Settings, backend
-from tqhw.backends.container import Container, ContainerOptions
-from tqhw.backends.timeloop import Options
+from tqhw.backends.container import Container
 from tqhw.errors import TqhwError
+from tqhw.options import ContainerOptions, TimeloopOptions
 
 
 @pytest.mark.parametrize("name", sorted(BACKENDS))
@@ -22,7 +22,11 @@ def test_the_embedded_engine_runs_everywhere() -> None:
 @pytest.mark.parametrize(
     ("name", "settings", "message"),
     [
-        ("embedded", Settings(timeloop=Options()), r"timeloop: backend embedded takes no options of 'timeloop'"),
+        (
+            "embedded",
+            Settings(timeloop=TimeloopOptions()),
+            r"timeloop: backend embedded takes no options of 'timeloop",
+        ),
         ("embedded", Settings(container=ContainerOptions()), r"container: backend embedded takes no options"),
         ("timeloop", Settings(container=ContainerOptions()), r"takes no options of 'container'.*--backend container"),
     ],
@@ -33,11 +37,11 @@ def test_options_that_would_be_ignored_are_refused(name: str, settings: Settings
 
 
 def test_options_reach_the_backend(tmp_path: Path) -> None:
-    settings = Settings(Options(victory_condition=7), ContainerOptions(image="mine", memory_mb=100), tmp_path)
+    settings = Settings(TimeloopOptions(victory_condition=7), ContainerOptions(image="mine", memory_mb=100), tmp_path)
     found = backend("container", settings)
     assert isinstance(found, Container)
     assert (found.options.image, found.options.memory_mb) == ("mine", 100)
-    assert (found.options.timeloop.victory_condition, found.options.timeloop.folder) == (7, tmp_path)
+    assert (found.timeloop.victory_condition, found.folder) == (7, tmp_path)
 
 
 def test_an_unknown_backend_lists_those_that_exist() -> None:

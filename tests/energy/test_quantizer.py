@@ -42,7 +42,7 @@ def test_every_step_and_sum_of_the_sourced_table() -> None:
 def test_the_default_is_the_low_end_of_the_range() -> None:
     assert quantizer_range_pj() == pytest.approx((4.4, 45.8), abs=0.05)
     for bits in range(1, 9):
-        default = quantizer_energy_pj(bits)
+        default = quantizer_energy_pj(bits, "affine_low")
         assert default == pytest.approx(4.5, abs=0.1)
         affine = [quantizer_energy_pj(bits, name) for name in QUANTIZER_ESTIMATES if name.startswith("affine")]
         assert default == min(affine)
@@ -50,7 +50,7 @@ def test_the_default_is_the_low_end_of_the_range() -> None:
 
 
 def test_truncation_is_free_by_default_and_never_dearer_than_quantizing() -> None:
-    assert truncation_energy_pj() == 0
+    assert truncation_energy_pj(8, "wires") == 0
     assert 0 < truncation_energy_pj(8, "shifter_stages") < truncation_energy_pj(8, "shifter_linear")
     assert truncation_energy_pj(8, "mask") < quantizer_energy_pj(8, "power_of_two")
     assert truncation_energy_pj(1, "shifter_stages") == 0
@@ -66,9 +66,9 @@ def test_fp32_operations() -> None:
 @pytest.mark.parametrize("bits", [0, 33, 2.0, True, "2"])
 def test_bad_bits(bits: int) -> None:
     with pytest.raises(TqhwError, match=f"bits '{bits}' must be a whole number from 1 to 32"):
-        quantizer_energy_pj(bits)
+        quantizer_energy_pj(bits, "affine_low")
     with pytest.raises(TqhwError, match="must be a whole number from 1 to 32"):
-        truncation_energy_pj(bits)
+        truncation_energy_pj(bits, "mask")
 
 
 def test_unknown_names() -> None:

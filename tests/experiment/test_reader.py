@@ -7,6 +7,7 @@ import pytest
 from tqhw import experiment
 from tqhw.errors import TqhwError
 from tqhw.experiment import Experiment
+from tqhw.options import documented_keys
 from tqhw.spec import yamlio
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,7 +81,7 @@ def test_a_bad_setting_is_named_as_its_place(setting: str, message: str) -> None
 
 
 def test_every_key_is_documented_once() -> None:
-    rows = list(experiment.documented_keys())
+    rows = list(documented_keys(Experiment))
     assert all(meaning for _, _, meaning in rows)
     assert len({key for key, _, _ in rows}) == len(rows)
     defaults = {key: default for key, default, _ in rows}

@@ -37,5 +37,5 @@ def test_an_unknown_method_names_the_nearest() -> None:
     [("layout", "bitplanes", "bitplane"), ("requantize", "stream", "streaming"), ("residency", "Auto", "auto")],
 )
 def test_an_unknown_choice_names_the_nearest(option: str, value: str, nearest: str) -> None:
-    with pytest.raises(TqhwError, match=rf"scenario\.{option}: unknown {option} '{value}' \(did you mean '{nearest}'"):
+    with pytest.raises(TqhwError, match=rf"{option}: unknown value '{value}' \(did you mean '{nearest}'"):
         Options(**{option: value})  # type: ignore[arg-type]

@@ -7,6 +7,8 @@ numbers of 32 bits: 16 rows.
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.scenario.networks import layer, network
@@ -18,12 +20,13 @@ from tqhw.scenario.states import best, best_run, run_cost, state_cost
 
 REST = 1000.0 + 150.0 + 512.0
 NORM = 16 * 512.0
+ROUND: Any = {"quantizer": 4.5, "truncation": 0.145}
 QUANTIZE = 1000 * 4.5
 PLAIN = network(layer(1000))
 
 
 def one(method: str, state: str, bits: int = 2, **options: object) -> Cost:
-    (plan,) = plans(method, bits, Options(**options))  # type: ignore[arg-type]
+    (plan,) = plans(method, bits, Options(**ROUND, **options))  # type: ignore[arg-type]
     return state_cost(plan, state, PLAIN)
 
 
@@ -64,7 +67,7 @@ def test_any_precision_fused_streams_once_and_keeps_the_copy() -> None:
 
 
 def test_a_mapping_that_fetches_twice_streams_and_quantizes_twice() -> None:
-    (plan,) = plans("any_precision", 2, Options(requantize="streaming"))
+    (plan,) = plans("any_precision", 2, Options(**ROUND, requantize="streaming"))
     cost = state_cost(plan, "precision_switching", network(layer(1000, refetch=2)))
     assert cost.total_pj == pytest.approx(REST + 1000 * 512 + 2 * QUANTIZE + NORM)
 
@@ -117,7 +120,7 @@ class TestResident:
     IDLE = 1000.0 + 50.0 + 512.0
 
     def at(self, method: str, state: str, rows: int, **options: object) -> Cost:
-        chosen = Options(**options)  # type: ignore[arg-type]
+        chosen = Options(**ROUND, **options)  # type: ignore[arg-type]
         return best(method, 2, state, network(layer(1000), rows=rows), chosen).cost
 
     def test_steady_fetches_no_weights(self) -> None:

@@ -7,29 +7,29 @@ pytest.importorskip("torch")
 from tqhw.datasets.base import epoch_generator
 from tqhw.errors import TqhwError
 from tqhw.experiment.schema import Training
+from tqhw.options import MAX_SEED
 from tqhw.train import TrainConfig, recalibrate
-from tqhw.train.config import MAX_SEED
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"epochs": 0}, "epochs: 0 is not a whole number from 1 up"),
-        ({"batch_size": "many"}, "batch_size: 'many' is not a whole number"),
-        ({"accumulation": True}, "accumulation: True is not a whole number"),
-        ({"learning_rate": -1.0}, "learning_rate: -1.0 is not a positive number"),
-        ({"momentum": 1.0}, "momentum: 1.0 is not from 0 to below 1"),
-        ({"label_smoothing": 2}, "label_smoothing: 2 is not from 0 to below 1"),
-        ({"weight_decay": -1}, "weight_decay: -1 is not from 0 to below inf"),
+        ({"epochs": 0}, "epochs: 0 must be at least 1 .Passes over the training images"),
+        ({"batch_size": "many"}, "batch_size: 'many' must be a whole number .Images per optimizer step"),
+        ({"accumulation": True}, "accumulation: True must be a whole number"),
+        ({"learning_rate": -1.0}, "learning_rate: -1.0 must be more than 0 .Peak of the schedule"),
+        ({"momentum": 1.0}, "momentum: 1.0 must be less than 1 .Of stochastic"),
+        ({"label_smoothing": 2}, "label_smoothing: 2 must be less than 1 .Applies to labels"),
+        ({"weight_decay": -1}, "weight_decay: -1 must be at least 0 .Of the optimizer"),
         ({"warmup_epochs": 10}, "warmup_epochs: 10 is not from 0 to below 10"),
         ({"distillation": "recursiv"}, "did you mean 'recursive'"),
         ({"optimizer": "adam"}, "did you mean 'adamw'"),
-        ({"schedule": "cos"}, "unknown schedule 'cos'"),
-        ({"arithmetic": "float16"}, "unknown arithmetic 'float16'"),
-        ({"seed": -1}, "seed: -1 is not a whole number from 0 to 4294967295"),
-        ({"seed": 2**32}, "seed: 4294967296 is not a whole number"),
-        ({"seed": False}, "seed: False is not a whole number"),
-        ({"device": "tpu"}, "unknown device 'tpu'"),
+        ({"schedule": "cos"}, "schedule: unknown value 'cos'"),
+        ({"arithmetic": "float16"}, "arithmetic: unknown value 'float16'"),
+        ({"seed": -1}, "seed: -1 must be at least 0"),
+        ({"seed": 2**32}, "seed: 4294967296 must be at most 4294967295"),
+        ({"seed": False}, "seed: False must be a whole number"),
+        ({"device": "tpu"}, "device: unknown value 'tpu'"),
         ({"schedule": "step"}, "schedule step and milestones .. do not belong together"),
         ({"milestones": (0.5,)}, "schedule cosine and milestones .0.5. do not belong together"),
         ({"schedule": "step", "milestones": (30,)}, "are not shares between 0 and 1"),

@@ -8,6 +8,7 @@ from safetensors.torch import save_file  # noqa: E402
 
 from tests.quant.nets import tiny  # noqa: E402
 from tqhw.errors import TqhwError  # noqa: E402
+from tqhw.options import apply_setting  # noqa: E402
 from tqhw.quant import quantization_of  # noqa: E402
 from tqhw.spec import yamlio  # noqa: E402
 from tqhw.train.recipe import read_recipe  # noqa: E402
@@ -66,28 +67,34 @@ def test_the_network_is_quantized_as_the_method_says():
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        ({"methd": 1}, "recipe: unknown key 'methd' .did you mean 'method'"),
+        ({"methd": 1}, "recipe: methd: unknown key 'methd' .did you mean 'method'"),
         ({"method": "trunq"}, "unknown method 'trunq' .did you mean 'truncquant'"),
-        ({"bits": "two"}, "recipe: bits: 'two' is not a list of bits"),
+        ({"bits": "two"}, "recipe: bits: 'two' must be a list"),
         ({"bits": []}, "bits: the list of precisions is empty"),
         ({"bits": [9]}, "9 bits cannot be had"),
-        ({"training": {"epochs": "many"}}, "recipe: training.epochs: 'many': input should be a valid integer"),
+        (
+            {"training": {"epochs": "many"}},
+            "recipe: training.epochs: 'many' must be a whole number .Passes",
+        ),
         (
             {"training": {"learning_rat": 1}},
-            "training: unknown key 'learning_rat' .did you mean 'learning_rate'",
+            "recipe: training.learning_rat: unknown key 'learning_rat' .did you mean 'learning_rate'",
         ),
-        ({"training": {"momentum": 2}}, "momentum: 2.0 is not from 0 to below 1"),
-        ({"training": [1]}, "training: .1. is not a section"),
-        ({"quantization": {"first": True}}, "^recipe: quantization.first: true and false are no numbers$"),
-        ({"quantization": {"layers": {"fc": 4, "c*": False}}}, "quantization.layers.c.: true and false are no numbers"),
-        ({"training": {"epochs": True}}, "training.epochs: true and false are no numbers"),
-        ({"training": {"seed": 10**16}}, "seed: 10000000000000000 is not a whole number from 0 to 4294967295"),
-        ({"data": {"size": True}}, "data.size: true and false are no numbers"),
-        ({"bits": [True, 8]}, "bits: True is not a whole number of bits"),
-        ({"quantization": {"first": 9}}, "first: 9 bits cannot be had"),
+        ({"training": {"momentum": 2}}, "recipe: training.momentum: 2 must be less than 1 "),
+        ({"training": [1]}, "recipe: training: .1. must be a section with keys of its own"),
+        ({"quantization": {"first": True}}, "^recipe: quantization.first: True must be a whole number "),
+        (
+            {"quantization": {"layers": {"fc": 4, "c*": False}}},
+            "quantization.layers.c.: False must be a whole number",
+        ),
+        ({"training": {"epochs": True}}, "training.epochs: True must be a whole number"),
+        ({"training": {"seed": 10**16}}, "seed: 10000000000000000 must be at most 4294967295"),
+        ({"data": {"size": True}}, "data.size: True must be a whole number"),
+        ({"bits": [True, 8]}, "recipe: bits: True must be a whole number"),
+        ({"quantization": {"first": 9}}, "recipe: quantization.first: 9 must be at most 8 .Bits of the first layer"),
         ({"quantization": {"scheme": "dorefa"}}, "quantization.scheme: is set by the recipe itself .use method"),
         ({"quantization": {"precisions": [2]}}, "quantization.precisions: is set by the recipe itself .use bits"),
-        ({"data": {"name": "mnist"}}, "data.name: 'mnist': input should be 'digits', 'cifar10' or 'imagefolder'"),
+        ({"data": {"name": "mnist"}}, "data.name: unknown value 'mnist' .known: digits, cifar10, imagefolder"),
         (
             {"method": "any_precision", "training": {"distillation": "none"}},
             "training.distillation: 'none' contradicts method any_precision, which has 'recursive'",
@@ -98,6 +105,19 @@ def test_the_network_is_quantized_as_the_method_says():
 def test_bad_documents_are_refused(document, message):
     with pytest.raises(TqhwError, match=message):
         read_recipe(document)
+
+
+def test_an_empty_section_says_nothing():
+    assert read_recipe({"training": None, "quantization": None, "bits": [2]}) == read_recipe({"bits": [2]})
+
+
+def test_a_file_and_a_setting_are_named_with_their_place():
+    document = yamlio.parse("bits: [2]\ntraining:\n  epochs: 0\n", "r.yaml")
+    with pytest.raises(TqhwError, match=r"^r\.yaml:3: training\.epochs: 0 must be at least 1 "):
+        read_recipe(document, "r.yaml")
+    apply_setting(document, "training.epochs=-1")
+    with pytest.raises(TqhwError, match=r"^--set training\.epochs: -1 must be at least 1 "):
+        read_recipe(document, "r.yaml", ["training.epochs=-1"])
 
 
 def test_true_is_read_where_it_is_meant():

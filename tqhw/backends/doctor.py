@@ -9,14 +9,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tqhw.backends.container.backend import Container, ContainerOptions
+from tqhw.backends.container.backend import Container
 from tqhw.backends.container.engines import ENGINES, Engine, find_engine
-from tqhw.backends.container.image import DEFAULT_IMAGE
 from tqhw.backends.timeloop import front_end
 from tqhw.backends.timeloop.backend import Timeloop
 from tqhw.backends.timeloop.probe import LIMIT_S, PROBES
 from tqhw.backends.timeloop.programs import INSTALL, PROGRAMS, check_accelergy, version_of
 from tqhw.errors import TqhwError
+from tqhw.options import DEFAULT_IMAGE, ContainerOptions
 from tqhw.system.ask import ask
 from tqhw.system.programs import Children
 
@@ -102,7 +102,8 @@ def _engines() -> Iterator[dict[str, Any]]:
 def _container(engine: Engine) -> dict[str, Any]:
     """By a container that is started: an engine may answer and yet run none."""
     try:
-        versions = Container(ContainerOptions(engine=engine.name, time_limit_s=_CONTAINER_S)).versions()
+        options = ContainerOptions(engine=engine.name, time_limit_s=_CONTAINER_S)  # type: ignore[arg-type]
+        versions = Container(options).versions()
     except TqhwError as error:
         return _row("backend container", "cannot run", False, str(error))
     inside = versions.get("timeloop-model (in the image)")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 from tqhw.backends.protocol import Backend
 from tqhw.backends.settings import Settings
@@ -18,18 +17,16 @@ def _embedded(settings: Settings) -> Backend:
 
 
 def _timeloop(settings: Settings) -> Backend:
-    from tqhw.backends.timeloop import Options, Timeloop
+    from tqhw.backends.timeloop import Timeloop
 
     _refuse(settings, "timeloop", "container")
-    return Timeloop(replace(settings.timeloop or Options(), folder=settings.folder))
+    return Timeloop(settings.timeloop, folder=settings.folder)
 
 
 def _container(settings: Settings) -> Backend:
-    from tqhw.backends.container import Container, ContainerOptions
-    from tqhw.backends.timeloop import Options
+    from tqhw.backends.container import Container
 
-    inner = replace(settings.timeloop or Options(), folder=settings.folder)
-    return Container(replace(settings.container or ContainerOptions(), timeloop=inner))
+    return Container(settings.container, timeloop=settings.timeloop, folder=settings.folder)
 
 
 def _refuse(settings: Settings, backend: str, *keys: str) -> None:

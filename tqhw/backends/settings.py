@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from tqhw.backends.container import ContainerOptions
-    from tqhw.backends.timeloop import Options
+from tqhw.options import ContainerOptions, TimeloopOptions
 
 
 @dataclass(frozen=True)
@@ -18,6 +15,6 @@ class Settings:
     The embedded engine takes none of them; :func:`tqhw.backends.backend` refuses what would be ignored.
     """
 
-    timeloop: Options | None = None
+    timeloop: TimeloopOptions | None = None
     container: ContainerOptions | None = None
     folder: Path | None = field(default=None, compare=False)

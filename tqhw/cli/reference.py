@@ -25,12 +25,14 @@ def verify(
     """Derives a run again with the real Timeloop and prints every difference. Exit code 1 on any."""
     from tqhw.backends import Settings
     from tqhw.backends import backend as backend_named
-    from tqhw.backends.container import DEFAULT_IMAGE, ContainerOptions
     from tqhw.backends.reference.verify import Reference, read_run, verify
     from tqhw.errors import TqhwError
+    from tqhw.options import DEFAULT_IMAGE, ContainerOptions
     from tqhw.system.progress import bars
 
-    options = None if (image, engine) == (None, None) else ContainerOptions(image=image or DEFAULT_IMAGE, engine=engine)
+    options = None
+    if (image, engine) != (None, None):
+        options = ContainerOptions(image=image or DEFAULT_IMAGE, engine=engine)  # type: ignore[arg-type]  # checked there
     chosen = backend_named(backend, Settings(container=options))
     if not isinstance(chosen, Reference):
         raise TqhwError(

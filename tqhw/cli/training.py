@@ -60,7 +60,7 @@ def train(
     """
     from tqhw.train import joined, read_recipe
 
-    found = read_recipe(_document(recipe, settings), str(recipe))
+    found = read_recipe(_document(recipe, settings), str(recipe), settings or ())
     if not resume and any(out.glob("**/checkpoint.safetensors")):
         raise TqhwError("holds a checkpoint already", place=str(out), lever="add --resume, or choose another --out")
     data = found.data.open()
@@ -90,7 +90,8 @@ def table(
     document = _document(recipe, settings)
     wanted = []
     for method in methods.split(","):
-        found = read_recipe({**document, "method": method.strip()}, str(recipe))
+        document["method"] = method.strip()
+        found = read_recipe(document, str(recipe), settings or ())
         first = found.training.seed
         wanted += [replace(found, training=replace(found.training, seed=first + number)) for number in range(seeds)]
     data = wanted[0].data.open()
@@ -147,7 +148,7 @@ def export(
 
 
 def _document(recipe: Path, settings: Iterable[str] | None) -> yamlio.Map:
-    from tqhw.experiment.reader import apply_setting
+    from tqhw.options import apply_setting
     from tqhw.spec import yamlio
 
     document = yamlio.as_map(yamlio.load(recipe), str(recipe), "a recipe")

@@ -13,8 +13,6 @@ from tqhw.energy.components import (
     parse_components,
 )
 from tqhw.energy.quantizer import (
-    DEFAULT_QUANTIZER,
-    DEFAULT_TRUNCATION,
     QUANTIZER_ESTIMATES,
     TRUNCATION_ESTIMATES,
     fp32_energy_pj,
@@ -29,9 +27,7 @@ from tqhw.energy.sram import Macro, sram_macro
 from tqhw.energy.tables import Costs, EnergyTables, component_costs, tables
 
 __all__ = [
-    "DEFAULT_QUANTIZER",
     "DEFAULT_SPAD_MODEL",
-    "DEFAULT_TRUNCATION",
     "QUANTIZER_ESTIMATES",
     "SPAD_CLASSES",
     "TRUNCATION_ESTIMATES",

@@ -32,7 +32,6 @@ TRUNCATION_ESTIMATES: Mapping[str, str] = {
     "shifter_stages": "a barrel shifter of the stored width: the 32-bit entry by bits times stages",
     "shifter_linear": "the 32-bit entry by bits",
 }
-DEFAULT_QUANTIZER, DEFAULT_TRUNCATION = "affine_low", "wires"
 
 
 @dataclass(frozen=True)
@@ -45,15 +44,15 @@ class Step:
     source: str
 
 
-def quantizer_energy_pj(bits: int, estimate: str = DEFAULT_QUANTIZER) -> float:
+def quantizer_energy_pj(bits: int, estimate: str) -> float:
     """pJ to quantize one FP32 weight to ``bits`` (1 to 32) bits; ``estimate`` is one of QUANTIZER_ESTIMATES.
 
-    About 4.5 pJ by default. Raises TqhwError for an unknown estimate or number of bits.
+    About 4.5 pJ by affine_low. Raises TqhwError for an unknown estimate or number of bits.
     """
     return sum(step.energy_pj for step in quantizer_steps(bits, estimate))
 
 
-def quantizer_steps(bits: int, estimate: str = DEFAULT_QUANTIZER) -> tuple[Step, ...]:
+def quantizer_steps(bits: int, estimate: str) -> tuple[Step, ...]:
     """The steps of :func:`quantizer_energy_pj`, each with its source."""
     _whole_bits(bits)
     if estimate not in QUANTIZER_ESTIMATES:
@@ -83,7 +82,7 @@ def quantizer_range_pj() -> tuple[float, float]:
     return quantizer_energy_pj(2, "affine_low"), quantizer_energy_pj(8, "affine_high")
 
 
-def truncation_energy_pj(stored_bits: int = 8, estimate: str = DEFAULT_TRUNCATION) -> float:
+def truncation_energy_pj(stored_bits: int, estimate: str) -> float:
     """pJ to cut one integer weight of ``stored_bits`` to fewer; ``estimate`` is one of TRUNCATION_ESTIMATES."""
     _whole_bits(stored_bits)
     if estimate not in TRUNCATION_ESTIMATES:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Protocol
 
@@ -49,12 +49,12 @@ def recipe(experiment: Experiment, scheme: str) -> train.Recipe:
 
     Without a training section: those that it starts from, which the seed alone decides.
     """
-    choices = experiment.quantization.model_dump()
+    choices = asdict(experiment.quantization)
     if scheme != HARDWARE_SCHEME:
         choices["gradient"] = None  # the key names one of truncquant's
     precisions = tuple(sorted({*experiment.bits, experiment.stored_bits}))
     training = experiment.training
-    options = {} if training is None else training.model_dump(exclude={"data", "size", "schemes"})
+    options = {} if training is None else {f.name: getattr(training, f.name) for f in fields(train.TrainingOptions)}
     return train.Recipe(
         method=scheme,
         bits=precisions,

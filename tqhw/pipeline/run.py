@@ -67,12 +67,10 @@ def run(
 def backend_settings(experiment: Experiment, out: str | Path | None) -> Settings:
     """What the experiment says to its backend; finished layers are kept below ``out``."""
     from tqhw.backends import Settings
-    from tqhw.backends.container import ContainerOptions
-    from tqhw.backends.timeloop import Options
 
     return Settings(
-        timeloop=None if experiment.timeloop is None else Options(**experiment.timeloop.model_dump()),
-        container=None if experiment.container is None else ContainerOptions(**experiment.container.model_dump()),
+        timeloop=experiment.timeloop,
+        container=experiment.container,
         folder=None if out is None else Path(out) / "kept" / "timeloop",
     )
 

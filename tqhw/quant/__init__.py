@@ -1,9 +1,10 @@
 """Quantizers, quantized models and their integer codes. See docs/quantization.md for the definitions."""
 
+from tqhw.options import LayerBits
 from tqhw.quant.activation import InputQuantizer, input_quantizers, real_inputs
 from tqhw.quant.bits import FULL, MAX_BITS, check_bits, check_precisions
 from tqhw.quant.codes import integer_codes, refuse_held, running_on_codes, shift_is_exact
-from tqhw.quant.config import LayerBits, QuantConfig
+from tqhw.quant.config import QuantConfig
 from tqhw.quant.convert import convert, revert
 from tqhw.quant.layers import QuantizedLayer, holds_codes, is_quantized, quantization_of, quantized_layers
 from tqhw.quant.magnitude import losing_magnitude, magnitude_warning

@@ -2,69 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Literal
 
 from tqhw.errors import TqhwError, unknown
-from tqhw.quant.activation import ActivationKind
+from tqhw.options import LayerBits, QuantizationOptions, section
 from tqhw.quant.bits import check_bits, check_precisions
 from tqhw.quant.schemes import gradient_named, scheme_named
 
-LayerBits = int | Literal["full"] | None
-"""Of one layer: bits it always runs at, ``full`` for unquantized, None for the model's current precision."""
 
-
-@dataclass(frozen=True)
-class QuantConfig:
-    """How a model is quantized.
-
-    ``precisions``: the bits the model can be switched to (1..8, and 32 for unquantized weights).
-    ``first``, ``last``: bits of the first and the last quantizable layer, in the order the model registers
-    them; Any-Precision DNNs keep both full. ``layers``: bits by layer name or pattern (``layer3.*``), which
-    win over ``first`` and ``last``. ``gradient``: see the scheme, None for its default. ``norms``: one batch
-    norm per precision (``switchable``) or one for all (``shared``). ``granularity``: a scale per ``tensor``
-    or output ``channel``. ``activations``: what the quantized layers read, but for the first layer of the
-    model: ``full``, ``dorefa`` (clamped to [0, 1]; layers that read negative values are refused) or ``pact`` (to a
-    learned [0, alpha], or [low alpha, alpha] where a layer reads negative values), at ``activation_bits`` (None: those
-    of the weights, switched with them). ``alpha``: where PACT's clamp starts, None for what suits the first batch.
-    """
+@section
+class QuantConfig(QuantizationOptions):
+    """How a model is quantized: the quantizer, the precisions, and what can be chosen beside them."""
 
     scheme: str = "truncquant"
+    """The quantizer, by name."""
     precisions: tuple[int, ...] = (2, 4, 6, 8)
-    first: LayerBits = "full"
-    last: LayerBits = "full"
-    layers: Mapping[str, LayerBits] = field(default_factory=dict)
-    gradient: str | None = None
-    norms: Literal["switchable", "shared"] = "switchable"
-    granularity: Literal["tensor", "channel"] = "tensor"
-    activations: Literal["full"] | ActivationKind = "full"
-    activation_bits: int | None = 8
-    alpha: float | None = None
+    """The bits that the model can be switched to: 1 to 8, and 32 for unquantized weights."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "precisions", check_precisions(self.precisions))
         gradient_named(scheme_named(self.scheme), self.gradient)
-        for option, allowed in (
-            ("norms", ("switchable", "shared")),
-            ("granularity", ("tensor", "channel")),
-            ("activations", ("full", "dorefa", "pact")),
-        ):
-            if getattr(self, option) not in allowed:
-                raise unknown(option, str(getattr(self, option)), allowed, place=option)
-        for layer in ("first", "last"):
-            bits = getattr(self, layer)
-            if bits is not None and bits != "full":
-                check_bits(bits, place=layer)
-        if self.activation_bits is not None:
-            check_bits(self.activation_bits, place="activation_bits")
-        if self.alpha is not None and not (isinstance(self.alpha, int | float) and 0 < self.alpha < float("inf")):
-            raise TqhwError(
-                f"a clamp at {self.alpha} leaves no range of activations",
-                place="alpha",
-                lever="use a number above 0, or null to start from the first batch",
-            )
 
     def served(self, stored: int) -> tuple[int, ...]:
         """The precisions that codes of ``stored`` bits serve; a TqhwError where that is none."""

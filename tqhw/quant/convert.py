@@ -11,9 +11,10 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from tqhw.errors import TqhwError, unknown
+from tqhw.options import LayerBits
 from tqhw.quant import activation
 from tqhw.quant.activation import InputQuantizer
-from tqhw.quant.config import LayerBits, QuantConfig, bits_by_layer
+from tqhw.quant.config import QuantConfig, bits_by_layer
 from tqhw.quant.foreign import refuse_foreign
 from tqhw.quant.identity import identity
 from tqhw.quant.layers import holds_codes, is_quantized, plain, quantization_of, quantized_layers

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from tqhw.errors import TqhwError
-from tqhw.quant.config import LayerBits, QuantConfig
+from tqhw.options import LayerBits
+from tqhw.quant.config import QuantConfig
 from tqhw.quant.convert import apply
 from tqhw.quant.identity import storage_of
 from tqhw.quant.layers import QuantizedLayer, every_name, quantized_layers

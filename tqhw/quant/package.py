@@ -16,9 +16,10 @@ from safetensors.torch import save as to_safetensors
 from torch import nn
 
 from tqhw.errors import TqhwError
+from tqhw.options import LayerBits
 from tqhw.quant.bits import MAX_BITS, check_bits
 from tqhw.quant.codes import integer_codes
-from tqhw.quant.config import LayerBits, QuantConfig
+from tqhw.quant.config import QuantConfig
 from tqhw.quant.deploy import add_norms, fill, place
 from tqhw.quant.identity import aliases
 from tqhw.quant.layers import QuantizedLayer, every_name, plain, quantization_of, quantized_layers
@@ -201,7 +202,10 @@ def _described(file: RangeFile) -> Iterator[None]:
 def check_precision(file: RangeFile, bits: int) -> QuantConfig:
     """The options of the file's model; a TqhwError where it cannot be had at ``bits``."""
     header = file.header
-    config = QuantConfig(**header["quantization"])
+    try:
+        config = QuantConfig(**header["quantization"])
+    except TqhwError as error:
+        raise ValueError(str(error)) from None
     if header["stored"] not in range(1, MAX_BITS + 1):
         raise ValueError(f"codes of {header['stored']} bits")
     check_bits(bits, place=str(file.path), stored=header["stored"])

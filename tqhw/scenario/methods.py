@@ -6,47 +6,35 @@ formulas.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tqhw.energy import quantizer_energy_pj, truncation_energy_pj
 from tqhw.errors import TqhwError, unknown
+from tqhw.options import ScenarioOptions, section
+from tqhw.options.section import Bits
 from tqhw.results import METHODS
 from tqhw.scenario.network import Width
 
 FLOAT_BITS = 32
-LAYOUTS = ("bitplane", "packed")
-REQUANTIZE = ("writeback", "streaming", "fused", "best")
-RESIDENCY = ("auto", "always", "never")
 
 
-@dataclass(frozen=True)
-class Options:
-    """The choices behind the scenarios; energies in pJ per weight.
+@section
+class Options(ScenarioOptions):
+    """The choices behind the scenarios, and the energies that they come to."""
 
-    ``quantizer_pj``: float to integer, of any_precision, for all precisions or by precision; the default is the low
-    end of the sourced range. ``truncation_pj``: of truncquant in the packed layout (a mask of 8 AND gates); in the
-    bit-plane layout the planes that are not needed are not fetched, and there is nothing to cut off.
-    """
-
-    stored_bits: int = 8
-    layout: str = "bitplane"
-    requantize: str = "best"
-    residency: str = "auto"
-    quantizer_pj: float | Mapping[int, float] = 4.5
-    truncation_pj: float = 0.145
-
-    def __post_init__(self) -> None:
-        for name, value, known in (
-            ("layout", self.layout, LAYOUTS),
-            ("requantize", self.requantize, REQUANTIZE),
-            ("residency", self.residency, RESIDENCY),
-        ):
-            if value not in known:
-                raise unknown(name, value, known, f"scenario.{name}")
+    stored_bits: Bits = 8
+    """Bits of the model in DRAM."""
 
     def quantize_pj(self, bits: int) -> float:
-        """What quantizing one FP32 weight to ``bits`` costs."""
-        return self.quantizer_pj[bits] if isinstance(self.quantizer_pj, Mapping) else self.quantizer_pj
+        """What quantizing one FP32 weight to ``bits`` costs, in pJ: float to integer, of any_precision."""
+        chosen = self.quantizer
+        return quantizer_energy_pj(bits, chosen) if isinstance(chosen, str) else chosen
+
+    @property
+    def truncation_pj(self) -> float:
+        """pJ per weight that is cut down, of truncquant in the packed layout; of bit planes none is fetched in vain."""
+        chosen = self.truncation
+        return truncation_energy_pj(self.stored_bits, chosen) if isinstance(chosen, str) else chosen
 
 
 @dataclass(frozen=True)

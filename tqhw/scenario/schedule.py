@@ -3,27 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
-from tqhw.errors import TqhwError
+from tqhw.options import Step
 from tqhw.results import AmortisedRow, ScheduleRow
 from tqhw.scenario.methods import Options
 from tqhw.scenario.network import Network
 from tqhw.scenario.states import INITIAL, STEADY, SWITCHING, best_run
 
 PJ_PER_MJ = 1e9
-
-
-@dataclass(frozen=True)
-class Step:
-    """``inferences`` in a row at ``bits``."""
-
-    bits: int
-    inferences: int = 1
-
-    def __post_init__(self) -> None:
-        if self.inferences < 1:
-            raise TqhwError(f"{self.inferences} inferences are no step", place="schedule", lever="give at least 1")
 
 
 def merged(steps: Iterable[Step]) -> tuple[Step, ...]:

@@ -1,8 +1,8 @@
 """Joint training over the precisions, and accuracies measured on shifted integers."""
 
+from tqhw.options import TrainConfig, TrainingOptions
 from tqhw.train.calibrate import recalibrate, start_inputs
 from tqhw.train.checkpoint import Checkpoints, EpochRecord, Extent, extent_of
-from tqhw.train.config import TrainConfig
 from tqhw.train.distributed import joined
 from tqhw.train.evaluate import Accuracy, evaluate_both, evaluate_requantized, evaluate_shifted
 from tqhw.train.loop import Progress, TrainResult, train
@@ -24,6 +24,7 @@ __all__ = [
     "Recipe",
     "TrainConfig",
     "TrainResult",
+    "TrainingOptions",
     "accuracy_table",
     "check_seeds",
     "checkpoints_in",

@@ -13,11 +13,11 @@ from torch.nn.parallel import DistributedDataParallel
 
 from tqhw.datasets.base import Batch, Data
 from tqhw.errors import TqhwError
+from tqhw.options import TrainConfig
 from tqhw.quant import FULL, is_quantized, quantization_of, refuse_held, set_bits, shared_normalization
 from tqhw.train import checkpoint
 from tqhw.train.calibrate import start_inputs
 from tqhw.train.checkpoint import Checkpoints, EpochRecord
-from tqhw.train.config import TrainConfig
 from tqhw.train.distributed import SharedStatistics, Team, losing_nobody, team
 from tqhw.train.health import check_fit, first_broken_layer
 from tqhw.train.logs import write_logs

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import nn
 
-from tqhw.train.config import TrainConfig
+from tqhw.options import TrainConfig
 
 
 def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, model_validator
 from torch import nn
 
 from tqhw import models
@@ -16,43 +16,46 @@ from tqhw.datasets.base import Data
 from tqhw.datasets.cifar10 import cifar10
 from tqhw.datasets.digits import digits
 from tqhw.datasets.image_folder import FolderData
-from tqhw.errors import TqhwError, unknown
+from tqhw.errors import TqhwError
+from tqhw.options import QuantizationOptions, Section, TrainConfig, place_of, read, section
+from tqhw.options.section import Positive
 from tqhw.quant import QuantConfig, check_precisions, convert
 from tqhw.train.checkpoint import load_weights
-from tqhw.train.config import TrainConfig
 from tqhw.train.methods import Method, method_named
 from tqhw.train.reproducible import reproducible
 
-T = TypeVar("T")
+Flag = Annotated[bool, Field(strict=True)]
 
 
-@dataclass(frozen=True)
+@section
 class ModelRecipe:
-    """``name``: of tqhw.models or ``package.module:factory``; ``options``: its keyword arguments.
-
-    ``weights``: a safetensors file with a state dict to start from, such as pretrained ones, or the checkpoint of a
-    network that was trained in floating point (method post_training).
-    """
+    """The network of a recipe."""
 
     name: str = "resnet20"
+    """Of tqhw.models, or package.module:factory."""
     options: dict[str, Any] = field(default_factory=dict)
+    """Keyword arguments of the factory."""
     weights: str | None = None
+    """A safetensors file with a state dict to start from, such as pretrained ones, or the checkpoint of a network that
+    was trained in floating point (method post_training)."""
 
 
-@dataclass(frozen=True)
+@section
 class DataRecipe:
-    """``digits`` (embedded), ``cifar10`` or ``imagefolder`` at ``path``.
-
-    ``size``: pixels along each side (digits: 8 or more, imagefolder). ``workers``, ``skip_corrupt``: of
-    imagefolder. ``check``: compare CIFAR-10's checksums. Options of another data set are refused.
-    """
+    """The data set of a recipe. Options of another data set are refused."""
 
     name: Literal["digits", "cifar10", "imagefolder"] = "digits"
+    """digits (embedded), cifar10 or imagefolder."""
     path: str | None = None
-    size: int | None = None
-    workers: int | None = None
-    skip_corrupt: bool | None = None
-    check: bool | None = None
+    """Where cifar10 or imagefolder are."""
+    size: Positive | None = None
+    """Pixels along each side, of digits (8 or more) and imagefolder."""
+    workers: Annotated[int, Field(strict=True, ge=0)] | None = None
+    """Processes that read an imagefolder."""
+    skip_corrupt: Flag | None = None
+    """Whether an imagefolder's corrupt images are passed over."""
+    check: Flag | None = None
+    """Whether cifar10's checksums are compared."""
 
     def open(self) -> Data:
         """The data set, ready to be read."""
@@ -116,75 +119,59 @@ class Recipe:
         return plain if self.way.training == "none" else self.quantize(plain, precisions)
 
 
-def read_recipe(document: Mapping[str, Any], place: str = "recipe") -> Recipe:
-    """A recipe out of a document's sections; a TqhwError for keys and values that do not fit."""
-    known = [f.name for f in fields(Recipe)]
-    for key in document:
-        if key not in known:
-            raise unknown("key", str(key), known, place)
-    method = method_named(document.get("method", "truncquant"))
-    precisions = check_precisions(_listed(document.get("bits", Recipe.bits), place), place="bits")
-    quantization = method.complete("quantization", _section(document, "quantization", place))
-    training = method.complete("training", _section(document, "training", place))
+class _Document(Section):
+    """A recipe as it is written down."""
+
+    method: str = "truncquant"
+    """How a network of several precisions comes about."""
+    bits: tuple[Annotated[int, Field(strict=True)], ...] = (2, 4, 6, 8)
+    """The precisions."""
+    model: ModelRecipe = ModelRecipe()
+    """The network."""
+    data: DataRecipe = DataRecipe()
+    """The data set."""
+    quantization: QuantizationOptions = QuantizationOptions()
+    """Which layers are quantized, and how."""
+    training: TrainConfig = TrainConfig()
+    """How the network is trained."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _written(cls, document: Any) -> Any:
+        """A key with nothing behind it says nothing."""
+        return {key: value for key, value in document.items() if value is not None}
+
+
+def read_recipe(document: Mapping[str, Any], place: str = "recipe", settings: Sequence[str] = ()) -> Recipe:
+    """A recipe out of a document's sections; a TqhwError for keys and values that do not fit.
+
+    ``settings``: those that were put into the document, to be named as the place where they are wrong.
+    """
+
+    def where(*path: str) -> str:
+        return place_of(path, document, place, settings)
+
+    given = document.get("quantization")
     for derived, lever in (("scheme", "use method"), ("precisions", "use bits")):
-        if derived in quantization:
-            raise TqhwError(f"is set by the recipe itself ({lever})", place=f"{place}: quantization.{derived}")
-    recipe = Recipe(
-        method.name,
-        precisions,
-        _filled(ModelRecipe, _section(document, "model", place), f"{place}: model"),
-        _filled(DataRecipe, _section(document, "data", place), f"{place}: data"),
-        replace(
-            _filled(QuantConfig, quantization, f"{place}: quantization"), scheme=method.scheme, precisions=precisions
-        ),
-        _filled(TrainConfig, training, f"{place}: training"),
-    )
-    for section in ("quantization", "training"):
-        method.check(section, asdict(getattr(recipe, section)))
+        if isinstance(given, Mapping) and derived in given:
+            raise TqhwError("is set by the recipe itself", place=where("quantization", derived), lever=lever)
+    written = read(_Document, document, place, settings)
+    try:
+        method = method_named(written.method)
+        precisions = check_precisions(written.bits, place="bits")
+    except TqhwError as error:
+        raise TqhwError(error.message, place=where(str(error.place)), lever=error.lever) from None
+    chosen = {**_given(written.quantization), **method.complete("quantization", given or {})}
+    training = replace(written.training, **method.complete("training", document.get("training") or {}))
+    try:
+        quantization = QuantConfig(method.scheme, precisions, **chosen)
+    except TqhwError as error:
+        raise TqhwError(error.message, place=where("quantization", str(error.place)), lever=error.lever) from None
+    recipe = Recipe(method.name, precisions, written.model, written.data, quantization, training)
+    for part in ("quantization", "training"):
+        method.check(part, asdict(getattr(recipe, part)))
     return recipe
 
 
-def _section(document: Mapping[str, Any], name: str, place: str) -> dict[str, Any]:
-    section = document.get(name)
-    if section is None:
-        return {}
-    if not isinstance(section, Mapping):
-        raise TqhwError(f"{section!r} is not a section with keys of its own", place=f"{place}: {name}")
-    return dict(section)
-
-
-def _listed(value: Any, place: str) -> list[Any]:
-    if not isinstance(value, list | tuple):
-        raise TqhwError(f"{value!r} is not a list of bits", place=f"{place}: bits")
-    return list(value)
-
-
-def _filled(kind: type[T], options: Mapping[str, Any], place: str) -> T:
-    known = [f.name for f in fields(kind)]  # type: ignore[arg-type]
-    for key in options:
-        if key not in known:
-            raise unknown("key", str(key), known, place)
-    try:
-        read = TypeAdapter(kind).validate_python(dict(options))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise TqhwError(f"{first['input']!r}: {first['msg'].lower()}", place=f"{place}.{where}") from error
-    for key, given in options.items():
-        if (deeper := _misread(given, getattr(read, key))) is not None:
-            raise TqhwError("true and false are no numbers", place=f"{place}.{key}{deeper}")
-    return read
-
-
-def _misread(given: Any, read: Any) -> str | None:
-    """Where in ``given`` pydantic took true or false for 1 or 0, as a path such as ``.fc``; None where nowhere."""
-    if isinstance(given, bool):
-        return None if isinstance(read, bool) else ""
-    if isinstance(given, Mapping):
-        parts = [(f".{key}", value, read[key]) for key, value in given.items()]
-    elif isinstance(given, list | tuple):
-        parts = [(f".{index}", *pair) for index, pair in enumerate(zip(given, read, strict=True))]
-    else:
-        return None
-    found = ((name, _misread(*pair)) for name, *pair in parts)
-    return next((name + where for name, where in found if where is not None), None)
+def _given(chosen: QuantizationOptions) -> dict[str, Any]:
+    return {f.name: getattr(chosen, f.name) for f in fields(chosen)}

@@ -15,8 +15,8 @@ from tqhw.backends.container.exchange import Request, read_answer, read_request,
 from tqhw.backends.embedded import Embedded
 from tqhw.backends.protocol import Found, Search, Target
 from tqhw.backends.reference.random_mappings import random_mappings
-from tqhw.backends.timeloop import Options
 from tqhw.errors import TqhwError
+from tqhw.options import TimeloopOptions
 from tqhw.spec import Stats, load_mapping
 
 DESIGN = rendered_design(weight_bits=3)
@@ -76,15 +76,15 @@ def test_the_worker_makes_tables_and_tells_versions(tmp_path: Path) -> None:
 
 def test_another_form_has_another_number() -> None:
     """Whoever changes what is exchanged comes here: FORMAT counts up, so that an old image says what is wrong."""
-    exchanged = {kind.__name__: [field.name for field in fields(kind)] for kind in (Request, Search, Options)}
+    exchanged = {kind.__name__: [field.name for field in fields(kind)] for kind in (Request, Search, TimeloopOptions)}
     assert (exchange.FORMAT, exchanged) == (
-        2,
+        3,
         {
             "Request": ["inner", "verb", "options", "memory_bytes", "designs", "evaluations", "jobs", "search"],
             "Search": ["objective", "budget_s", "jobs", "cache"],
-            "Options": [
+            "TimeloopOptions": [
                 *("algorithm", "victory_condition", "timeout", "search_size", "num_threads", "jobs"),
-                *("budget_s", "model_budget_s", "folder"),
+                *("budget_s", "model_budget_s"),
             ],
         },
     )
@@ -106,7 +106,7 @@ def test_a_search_answer_comes_back_as_it_was(target: Target) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 0}, r"format 0, this image reads 2.*tqhw docker build"),
+        ({"format": 0}, r"format 0, this image reads 3.*tqhw docker build"),
         ({"inner": "other"}, r"unknown engine in the container 'other'"),
         ({"verb": "dance"}, r"unknown verb 'dance'"),
     ],

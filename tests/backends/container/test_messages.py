@@ -15,15 +15,15 @@ from pathlib import Path
 import pytest
 
 from tests.backends.cases import MAPPER_PREFIX, layer, recorded_target, rendered_design
-from tqhw.backends.container import Container, ContainerOptions
+from tqhw.backends.container import Container
 from tqhw.backends.container.backend import _no_answer
 from tqhw.backends.container.engines import Engine, find_engine
 from tqhw.backends.container.image import build_command, build_image, source_tree
 from tqhw.backends.container.run import run_arguments
 from tqhw.backends.embedded import Embedded
 from tqhw.backends.protocol import Job, Search
-from tqhw.backends.timeloop import Options
 from tqhw.errors import TqhwError
+from tqhw.options import ContainerOptions
 from tqhw.spec import Constraints, parse_mapping
 
 
@@ -166,7 +166,7 @@ def test_a_container_without_an_answer(code: int, timed_out: bool, log: str, mes
 
 def test_the_log_is_kept_when_a_run_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine(tmp_path, monkeypatch, 'if [ "$1" = run ]; then echo boom; exit 1; fi; echo 1.0')
-    found = Container(ContainerOptions(engine="docker", timeloop=Options(folder=tmp_path / "runs")))
+    found = Container(ContainerOptions(engine="docker"), folder=tmp_path / "runs")
     with pytest.raises(TqhwError, match=r"exit code 1 and no answer: boom"):
         found.target(rendered_design())
     assert (tmp_path / "runs" / "container" / "container.log").read_text() == "boom\n"
@@ -183,7 +183,7 @@ if [ "$1" = run ]; then
 fi
 """
     engine(tmp_path, monkeypatch, body, "podman")
-    found = Container(ContainerOptions(engine="podman", timeloop=Options(folder=tmp_path / "runs")))
+    found = Container(ContainerOptions(engine="podman"), folder=tmp_path / "runs")
     with pytest.raises(TqhwError, match="exit code 1 and no answer: started"):
         found.target(rendered_design())
     assert (tmp_path / "calls").read_text().split() == ["run", "kill", "rm", "run"]
@@ -191,14 +191,14 @@ fi
 
 def test_a_run_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    found = Container(ContainerOptions(engine="docker", timeloop=Options(folder=tmp_path / "file")))
+    found = Container(ContainerOptions(engine="docker"), folder=tmp_path / "file")
     with pytest.raises(TqhwError, match=r"the run folder cannot be made: Not a directory \(choose another folder"):
         found.target(rendered_design())
 
 
 def test_two_runs_in_one_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine(tmp_path, monkeypatch, "exit 0")
-    found = Container(ContainerOptions(engine="docker", timeloop=Options(folder=tmp_path / "runs")))
+    found = Container(ContainerOptions(engine="docker"), folder=tmp_path / "runs")
     with (
         found._folder(),
         pytest.raises(TqhwError, match=r"runs/container: another run is at work in this folder \(wait for its end"),
@@ -229,7 +229,7 @@ if [ "$1" = run ]; then exec '{sys.executable}' -m tqhw.backends.container.worke
 echo 4.3.1
 """
     engine(tmp_path, monkeypatch, body, "podman")
-    backend = Container(ContainerOptions(inner="embedded"))
+    backend = Container(inner="embedded")
     designs = [rendered_design(weight_bits=bits) for bits in (2, 3, 2)]
     told: list[int] = []
     found = backend.targets(designs, told.append)
@@ -268,9 +268,9 @@ def test_the_base_image_is_pinned_in_one_place() -> None:
 
 
 def test_limits_that_cannot_be() -> None:
-    with pytest.raises(TqhwError, match="memory_mb 10 must be at least 64"):
+    with pytest.raises(TqhwError, match=r"memory_mb: 10 must be at least 64 .Memory of the container"):
         ContainerOptions(memory_mb=10)
-    with pytest.raises(TqhwError, match="a limit of 0 s leaves no time"):
+    with pytest.raises(TqhwError, match=r"time_limit_s: 0 must be more than 0 .Seconds that one container may run"):
         ContainerOptions(time_limit_s=0)
 
 

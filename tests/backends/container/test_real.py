@@ -17,13 +17,13 @@ import pytest
 
 from tests.backends.cases import layer, rendered_design
 from tqhw import engine
-from tqhw.backends.container import Container, ContainerOptions, build_image
+from tqhw.backends.container import Container, build_image
 from tqhw.backends.container.engines import Engine, find_engine
 from tqhw.backends.container.run import container_name, run_arguments
 from tqhw.backends.embedded import Embedded
 from tqhw.backends.reference.random_mappings import random_mappings
-from tqhw.backends.timeloop import Options
 from tqhw.errors import TqhwError
+from tqhw.options import ContainerOptions
 from tqhw.spec import Stats
 
 pytestmark = pytest.mark.container
@@ -48,8 +48,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def container(found: Engine, folder: Path | None = None, **options: object) -> Container:
-    chosen = ContainerOptions(IMAGE, found.name, "embedded", timeloop=Options(folder=folder), **options)  # type: ignore[arg-type]
-    return Container(chosen)
+    chosen = ContainerOptions(IMAGE, found.name, **options)  # type: ignore[arg-type]
+    return Container(chosen, folder=folder, inner="embedded")
 
 
 def names(found: Engine) -> list[str]:

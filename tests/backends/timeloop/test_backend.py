@@ -27,8 +27,9 @@ from tests.backends.cases import (
 )
 from tqhw.backends.embedded import Embedded
 from tqhw.backends.protocol import Design, Found, Job, Search
-from tqhw.backends.timeloop import Options, Timeloop
+from tqhw.backends.timeloop import Timeloop
 from tqhw.errors import TqhwError
+from tqhw.options import TimeloopOptions
 from tqhw.spec import Invalid, Mapping, flatten, load_mapping, parse_architecture, parse_mapping, yamlio
 
 SEARCHED = f"""
@@ -39,7 +40,7 @@ TARGET = recorded_target("mapper_eyeriss_like", MAPPER_PREFIX, "eyeriss_like")
 
 
 def backend(folder: Path | None = None, **options: object) -> Timeloop:
-    return Timeloop(Options(folder=folder, jobs=2, **options), use_front_end=False)  # type: ignore[arg-type]
+    return Timeloop(TimeloopOptions(jobs=2, **options), folder=folder, use_front_end=False)  # type: ignore[arg-type]
 
 
 def mapping() -> Mapping:
@@ -504,19 +505,19 @@ def test_a_full_disk_while_the_input_is_written(stand_ins: StandIns, monkeypatch
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"algorithm": "random_prune"}, "unknown search algorithm 'random_prune'.*did you mean 'random_pruned'"),
-        ({"num_threads": 0}, "num_threads 0 must be from 1 to 256"),
-        ({"num_threads": 100_000}, "num_threads 100000 must be from 1 to 256 .`jobs` is how many searches"),
-        ({"timeout": 0}, "timeout 0 must be from 1 to 4294967295"),
-        ({"timeout": 2**32}, "timeout 4294967296 must be from 1 to 4294967295 .the program holds no larger"),
-        ({"victory_condition": 2**32}, "victory_condition 4294967296 must be from 0 to .* .0 searches without"),
-        ({"search_size": 2**32}, "search_size 4294967296 must be from 0 to 4294967295"),
-        ({"search_size": -1}, "search_size -1 must be from 0 to 4294967295"),
-        ({"jobs": 0}, "jobs 0 must be at least 1"),
-        ({"budget_s": 0}, "a budget of 0 s leaves no time"),
+        ({"algorithm": "random_prune"}, "algorithm: unknown value 'random_prune'.*did you mean 'random_pruned'"),
+        ({"num_threads": 0}, "num_threads: 0 must be at least 1"),
+        ({"num_threads": 100_000}, "num_threads: 100000 must be at most 256 .Threads of one search"),
+        ({"timeout": 0}, "timeout: 0 must be at least 1 .Invalid mappings in a row"),
+        ({"timeout": 2**32}, "timeout: 4294967296 must be at most 4294967295 .Invalid mappings"),
+        ({"victory_condition": 2**32}, "victory_condition: 4294967296 must be at most 4294967295 .* 0 for no such end"),
+        ({"search_size": 2**32}, "search_size: 4294967296 must be at most 4294967295"),
+        ({"search_size": -1}, "search_size: -1 must be at least 0"),
+        ({"jobs": 0}, "jobs: 0 must be at least 1"),
+        ({"budget_s": 0}, "budget_s: 0 must be more than 0 .Wall-clock seconds of one search"),
         ({"victory_condition": 0}, "a random search without .* never ends"),
     ],
 )
 def test_options_that_cannot_be(options: dict[str, object], message: str) -> None:
     with pytest.raises(TqhwError, match=message):
-        Options(**options)  # type: ignore[arg-type]
+        TimeloopOptions(**options)  # type: ignore[arg-type]

@@ -13,11 +13,12 @@ from tqhw.backends.embedded import Embedded
 from tqhw.backends.protocol import Design, Found, Job, Search
 from tqhw.backends.reference.compare import compare
 from tqhw.backends.reference.record import UNFINISHED, record
-from tqhw.backends.timeloop import Options, Timeloop, front_end
+from tqhw.backends.timeloop import Timeloop, front_end
 from tqhw.backends.timeloop.constraints import constraint_targets
 from tqhw.backends.timeloop.flatten import architecture_section
 from tqhw.engine.conformance import check_folder
 from tqhw.errors import TqhwError
+from tqhw.options import TimeloopOptions
 from tqhw.spec import BMM, CONV2D, Invalid, flatten, make_problem, parse_architecture, yamlio
 from tqhw.system.programs import Children
 
@@ -37,7 +38,7 @@ def test_accelergys_tables_are_ours(bits: int) -> None:
 
 
 def test_a_search_finds_what_our_engine_computes() -> None:
-    backend = Timeloop(Options(victory_condition=20, num_threads=2))
+    backend = Timeloop(TimeloopOptions(victory_condition=20, num_threads=2))
     target = backend.target(rendered_design(weight_bits=6))
     problem = layer(14, 16)
     (found,) = backend.search([Job(problem, target)], Search())
@@ -48,7 +49,7 @@ def test_a_search_finds_what_our_engine_computes() -> None:
 
 
 def test_a_search_out_of_time_gives_its_best_so_far() -> None:
-    backend = Timeloop(Options(victory_condition=0, timeout=10**8, budget_s=2))
+    backend = Timeloop(TimeloopOptions(victory_condition=0, timeout=10**8, budget_s=2))
     target = backend.target(rendered_design())
     (found,) = backend.search([Job(layer(14, 16), target)], Search())
     assert isinstance(found, Found)
@@ -69,7 +70,7 @@ def test_no_mapping_is_diagnosed_per_level() -> None:
     mac = "datawidth: 8}\n\n  - !Component\n    name: mac"
     full = "constraints: {dataspace: {keep: [Weights]}, temporal: {factors: [C=64, M=64]}}"
     design = changed_design(mac, mac.replace("\n", f"\n    {full}\n", 1))
-    backend = Timeloop(Options(timeout=200))
+    backend = Timeloop(TimeloopOptions(timeout=200))
     target = backend.target(design)
     (found,) = backend.search([Job(layer(), target)], Search())
     assert isinstance(found, Invalid)
@@ -88,7 +89,7 @@ def test_what_real_accelergy_refuses_is_told_with_our_line() -> None:
 
 
 def test_what_real_timeloop_refuses_is_told_with_our_file() -> None:
-    backend = Timeloop(Options(victory_condition=2), use_front_end=False)
+    backend = Timeloop(TimeloopOptions(victory_condition=2), use_front_end=False)
     target = backend.target(changed_design("depth: 512,", "depth: 512, metadata_block_size: 0,"))
     with pytest.raises(
         TqhwError, match=r"timeloop-mapper wrote no statistics \(signal 6\).*`metadata_block_size != 0' failed"
@@ -115,7 +116,7 @@ def test_fifty_fresh_random_mappings_conform(tmp_path: Path) -> None:
 
 
 def test_a_recording_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    backend = Timeloop(Options(folder=tmp_path / "new" / UNFINISHED, jobs=1))
+    backend = Timeloop(TimeloopOptions(jobs=1), folder=tmp_path / "new" / UNFINISHED)
     target = backend.target(reference_design("two_level"))
     problems = [make_problem(CONV2D, SMALL, "small")]
 

@@ -8,11 +8,11 @@ import pytest
 
 from tests.backends.cases import DATA, layer, recorded_target, reference_design, rendered_design
 from tqhw.backends.protocol import Target
-from tqhw.backends.timeloop import Options
 from tqhw.backends.timeloop.constraints import constraint_targets
 from tqhw.backends.timeloop.flatten import architecture_section, components_section, problem_section
 from tqhw.backends.timeloop.render import Renderer, complete_mapping
 from tqhw.errors import TqhwError
+from tqhw.options import TimeloopOptions
 from tqhw.spec import (
     MATMUL,
     LevelMapping,
@@ -98,7 +98,7 @@ def test_model_input_holds_the_whole_mapping_and_no_constraints() -> None:
 
 def test_mapper_input_pins_the_threads_and_carries_every_option() -> None:
     target = recorded_target("mapper_eyeriss_like", "timeloop-mapper", "eyeriss_like")
-    options = Options("linear_pruned", victory_condition=7, timeout=11, search_size=13, num_threads=3)
+    options = TimeloopOptions("linear_pruned", victory_condition=7, timeout=11, search_size=13, num_threads=3)
     search = yamlio.parse(Renderer(use_front_end=False).mapper(layer(), target, "latency", options))["mapper"]
     assert search["algorithm"] == "linear_pruned"
     assert (search["victory_condition"], search["timeout"], search["search_size"]) == (7, 11, 13)

@@ -14,9 +14,10 @@ import pytest
 from tests.backends.cases import DATA, MAPPER_PREFIX, REFERENCE, StandIns, layer, recorded_target
 from tests.system.test_programs import alive, wait_for
 from tqhw.backends.protocol import Found, Job, Search
-from tqhw.backends.timeloop import Options, Timeloop
+from tqhw.backends.timeloop import Timeloop
 from tqhw.backends.timeloop.runs import DONE, RunFolders
 from tqhw.errors import TqhwError
+from tqhw.options import TimeloopOptions
 from tqhw.spec import dump_problem
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -31,7 +32,7 @@ search(Path(sys.argv[1]))
 
 def search(kept: Path) -> list[Found]:
     target = recorded_target("mapper_eyeriss_like", MAPPER_PREFIX, "eyeriss_like")
-    engine = Timeloop(Options(folder=kept, jobs=1, victory_condition=7), use_front_end=False)
+    engine = Timeloop(TimeloopOptions(jobs=1, victory_condition=7), folder=kept, use_front_end=False)
     found = [engine.search([Job(layer(), target)], Search(objective))[0] for objective in ("energy", "latency", "edp")]
     return [one for one in found if isinstance(one, Found)]
 

@@ -8,21 +8,20 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 from tqhw.backends.container.engines import Engine, explain, find_engine
 from tqhw.backends.container.exchange import Request, read_answer, read_found, read_stats, read_target, write_request
-from tqhw.backends.container.image import DEFAULT_IMAGE
 from tqhw.backends.container.run import CANNOT_START, container_name, kill, run_container
 from tqhw.backends.protocol import Design, Evaluation, Found, Job, Search, Target
-from tqhw.backends.timeloop.options import Options
 from tqhw.backends.timeloop.runs import hold
 from tqhw.engine.batch import BadMappingError, check_names
 from tqhw.errors import TqhwError
 from tqhw.mapper.space.mapspace import build_mapspace
+from tqhw.options import ContainerOptions, TimeloopOptions
 from tqhw.spec import Invalid, Problem, Stats
 from tqhw.spec import Mapping as LoopMapping
 
@@ -30,37 +29,27 @@ _OUT_OF_MEMORY = re.compile(r"MemoryError|bad_alloc|(?:memory allocation|cannot 
 _NAME_TAKEN = re.compile(r"name \S+ is already in use", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class ContainerOptions:
-    """The container, and what runs in it.
-
-    ``image``: name or id. ``engine``: docker or podman, None for the first that works. ``inner``: what answers in the
-    container; an image without Timeloop has only the embedded engine. ``memory_mb``: of the whole container.
-    ``time_limit_s``: of one request, None for no limit. ``timeloop``: options of the runs inside; its ``folder`` is
-    the run folder, kept and resumed where it is given.
-    """
-
-    image: str = DEFAULT_IMAGE
-    engine: str | None = None
-    inner: Literal["timeloop", "embedded"] = "timeloop"
-    memory_mb: int = 4096
-    time_limit_s: float | None = None
-    timeloop: Options = field(default_factory=Options)
-
-    def __post_init__(self) -> None:
-        if self.memory_mb < 64:
-            raise TqhwError(f"memory_mb {self.memory_mb} must be at least 64", place="memory_mb")
-        if self.time_limit_s is not None and not self.time_limit_s > 0:
-            raise TqhwError(f"a limit of {self.time_limit_s} s leaves no time", place="time_limit_s")
-
-
 class Container:
-    """Timeloop and Accelergy of an image; only a run folder is mounted, and the network is off."""
+    """Timeloop and Accelergy of an image; only a run folder is mounted, and the network is off.
+
+    ``timeloop``: options of the runs inside. ``folder``: the run folder, kept and resumed where it is given. ``inner``:
+    what answers in the container; an image without Timeloop has only the embedded engine.
+    """
 
     name = "container"
 
-    def __init__(self, options: ContainerOptions | None = None) -> None:
+    def __init__(
+        self,
+        options: ContainerOptions | None = None,
+        *,
+        timeloop: TimeloopOptions | None = None,
+        folder: Path | None = None,
+        inner: Literal["timeloop", "embedded"] = "timeloop",
+    ) -> None:
         self.options = options or ContainerOptions()
+        self.timeloop = timeloop or TimeloopOptions()
+        self.folder = folder
+        self.inner = inner
         self._targets: dict[tuple[str, str], Target] = {}
 
     @cached_property
@@ -123,8 +112,7 @@ class Container:
         self, verb: str, fields: Mapping[str, Any], done: Callable[[int], None] | None = None
     ) -> Mapping[str, Any]:
         options = self.options
-        inner = {key: value for key, value in vars(options.timeloop).items() if key != "folder"}
-        request = Request(options.inner, verb, inner, options.memory_mb * 1024 * 1024, **fields)
+        request = Request(self.inner, verb, asdict(self.timeloop), options.memory_mb * 1024 * 1024, **fields)
         with self._folder() as folder:
             write_request(folder, request)
             name = container_name(folder)
@@ -142,7 +130,7 @@ class Container:
     @contextlib.contextmanager
     def _folder(self) -> Iterator[Path]:
         """The run folder: the given one, or one that is removed when all went well."""
-        given = self.options.timeloop.folder
+        given = self.folder
         if given is not None:
             folder = Path(given).absolute() / "container"
             try:
@@ -177,7 +165,7 @@ def _no_answer(
 ) -> TqhwError:
     if timed_out:
         return TqhwError(
-            f"the container was stopped after its time limit of {options.time_limit_s} s",
+            f"the container was stopped after its time limit of {options.time_limit_s:g} s",
             place=str(folder),
             lever="raise time_limit_s; what was finished is kept where a run folder is given",
         )

@@ -30,7 +30,7 @@ from tqhw.spec import (
 from tqhw.spec.stats import parse_stats
 from tqhw.system.files import write_text
 
-FORMAT = 2  # a new number for every change of what is exchanged: an image may be older than we are
+FORMAT = 3  # a new number for every change of what is exchanged: an image may be older than we are
 REQUEST, ANSWER, PROGRESS = "request.json", "answer.json", "progress"
 
 

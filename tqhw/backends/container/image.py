@@ -10,8 +10,8 @@ from pathlib import Path
 
 from tqhw.backends.container.engines import Engine, explain, find_engine
 from tqhw.errors import TqhwError, unknown
+from tqhw.options import DEFAULT_IMAGE
 
-DEFAULT_IMAGE = "tqhw"
 DOCKERFILE = Path("docker") / "Dockerfile"
 TARGETS = ("timeloop", "embedded")
 

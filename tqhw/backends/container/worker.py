@@ -58,10 +58,11 @@ def answer(folder: Path) -> dict[str, Any]:
 
 def _backend(request: Request, folder: Path) -> Backend:
     if request.inner == "timeloop":
-        from tqhw.backends.timeloop import Options, Timeloop
+        from tqhw.backends.timeloop import Timeloop
+        from tqhw.options import TimeloopOptions
 
         CACTI_SCRATCH.mkdir(parents=True, exist_ok=True)
-        return Timeloop(Options(**{**request.options, "folder": folder / RUNS}))
+        return Timeloop(TimeloopOptions(**request.options), folder=folder / RUNS)
     if request.inner == "embedded":
         from tqhw.backends.embedded import Embedded
 

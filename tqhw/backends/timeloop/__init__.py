@@ -1,6 +1,5 @@
 """The real programs: rendering their input, running them side by side, believing only what adds up."""
 
 from tqhw.backends.timeloop.backend import Timeloop
-from tqhw.backends.timeloop.options import ALGORITHMS, Options
 
-__all__ = ["ALGORITHMS", "Options", "Timeloop"]
+__all__ = ["Timeloop"]

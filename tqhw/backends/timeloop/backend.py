@@ -22,7 +22,6 @@ from tqhw.backends.timeloop.failures import (
     nothing_found,
     tried_mappings,
 )
-from tqhw.backends.timeloop.options import Options
 from tqhw.backends.timeloop.probe import probe_model
 from tqhw.backends.timeloop.programs import ACCELERGY_FILES, Programs, check_accelergy, find_programs
 from tqhw.backends.timeloop.render import Renderer
@@ -31,6 +30,7 @@ from tqhw.backends.timeloop.statistics import read_statistics
 from tqhw.engine.batch import BadMappingError, check_names
 from tqhw.errors import TqhwError
 from tqhw.mapper.space.mapspace import build_mapspace
+from tqhw.options import TimeloopOptions
 from tqhw.spec import Invalid, Problem, Stats, load_mapping
 from tqhw.spec import Mapping as LoopMapping
 from tqhw.spec.yamlio import read_text
@@ -48,14 +48,21 @@ Answer = TypeVar("Answer")
 class Timeloop:
     """Timeloop and Accelergy on PATH; every number comes from them.
 
-    ``options`` limit the searches; ``use_front_end``: False never takes timeloopfe, even where it is importable.
+    ``options`` limit the searches; ``folder``: where finished runs are kept for the next time, None keeps none;
+    ``use_front_end``: False never takes timeloopfe, even where it is importable.
     """
 
     name = "timeloop"
 
-    def __init__(self, options: Options | None = None, *, use_front_end: bool | None = None) -> None:
-        self.options = options or Options()
-        self.folders = RunFolders(self.options.folder)
+    def __init__(
+        self,
+        options: TimeloopOptions | None = None,
+        *,
+        folder: Path | None = None,
+        use_front_end: bool | None = None,
+    ) -> None:
+        self.options = options or TimeloopOptions()
+        self.folders = RunFolders(folder)
         self.children = Children()
         self._use_front_end = use_front_end
         self._targets: dict[tuple[str, str], Target] = {}
@@ -213,7 +220,7 @@ class Timeloop:
             self.folders.finish(folder, ended.seconds)
             return answer
 
-    def _mapper(self, job: Job, search: Search, options: Options) -> Found | Invalid:
+    def _mapper(self, job: Job, search: Search, options: TimeloopOptions) -> Found | Invalid:
         text = self.renderer.mapper(job.problem, job.target, search.objective, options)
         budget = "" if options.budget_s is None else str(options.budget_s)
         programs = {"mapper": self._versions[_MAPPER], "model": self._versions[_MODEL]}

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from tqhw.backends.protocol import Design, Target
 from tqhw.backends.timeloop.accelergy import run_accelergy
-from tqhw.backends.timeloop.options import Options
 from tqhw.backends.timeloop.programs import SUPPORTED
 from tqhw.backends.timeloop.render import Renderer
 from tqhw.backends.timeloop.runs import scratch, write_input
 from tqhw.backends.timeloop.statistics import read_statistics
 from tqhw.errors import TqhwError
+from tqhw.options import TimeloopOptions
 from tqhw.spec import ART, CONV2D, ERT, Problem, Stats, flatten, make_problem, parse_architecture, parse_mapping, yamlio
 from tqhw.system.programs import Children
 
@@ -76,7 +76,7 @@ def probe_model(program: Path, children: Children) -> None:
 def probe_mapper(program: Path, children: Children) -> None:
     """Searches a mapping of the case; raises as :func:`probe_model` does."""
     problem, target = _problem(), _target()
-    text = _RENDERER.mapper(problem, target, "energy", Options(victory_condition=1))
+    text = _RENDERER.mapper(problem, target, "energy", TimeloopOptions(victory_condition=1))
     stats = _run(program, text, problem, target, children)
     if stats.computes != _COMPUTES:
         raise _unsupported(program, f"{stats.computes} computes, not {_COMPUTES}")

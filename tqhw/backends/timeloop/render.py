@@ -9,7 +9,7 @@ from tqhw.backends.protocol import Design, Objective, Target
 from tqhw.backends.timeloop import front_end
 from tqhw.backends.timeloop.constraints import constraint_targets
 from tqhw.backends.timeloop.flatten import VERSION, architecture_section, components_section, problem_section
-from tqhw.backends.timeloop.options import Options
+from tqhw.options import TimeloopOptions
 from tqhw.spec import Hardware, LevelMapping, Mapping, Problem, directives, dump_art, dump_ert, yamlio
 
 METRICS: dict[Objective, str] = {"energy": "energy", "edp": "edp", "latency": "delay"}
@@ -37,7 +37,12 @@ class Renderer:
         return yamlio.dump({**self._common(problem, target), "mapping": complete})
 
     def mapper(
-        self, problem: Problem, target: Target, objective: Objective, options: Options, diagnostics: bool = False
+        self,
+        problem: Problem,
+        target: Target,
+        objective: Objective,
+        options: TimeloopOptions,
+        diagnostics: bool = False,
     ) -> str:
         """The input of timeloop-mapper. ``diagnostics``: have it say what invalid mappings break."""
         if self.front_end is None:

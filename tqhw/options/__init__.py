@@ -1,0 +1,28 @@
+"""What a user can choose: every option once, with its rule, its default and its meaning, and one reader for files."""
+
+from tqhw.options.programs import DEFAULT_IMAGE, ContainerOptions, TimeloopOptions
+from tqhw.options.quantization import LayerBits, QuantizationOptions
+from tqhw.options.reader import apply_setting, documented_keys, place_of, read
+from tqhw.options.scenario import ScenarioOptions, Step
+from tqhw.options.section import Section, refused, section
+from tqhw.options.training import MAX_SEED, TrainConfig, TrainingOptions
+
+__all__ = [
+    "DEFAULT_IMAGE",
+    "MAX_SEED",
+    "ContainerOptions",
+    "LayerBits",
+    "QuantizationOptions",
+    "ScenarioOptions",
+    "Section",
+    "Step",
+    "TimeloopOptions",
+    "TrainConfig",
+    "TrainingOptions",
+    "apply_setting",
+    "documented_keys",
+    "place_of",
+    "read",
+    "refused",
+    "section",
+]

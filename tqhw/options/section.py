@@ -1,0 +1,180 @@
+"""How a choice is declared: one frozen dataclass whose fields say rule, default and meaning, for Python and for files.
+
+The docstring below a field is its meaning wherever it is told: in ``tqhw run --keys``, in messages and in the docs.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import field
+from functools import wraps
+from typing import Annotated, Any, Literal, TypeVar, Union, dataclass_transform, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.dataclasses import dataclass as checked_dataclass
+from pydantic.dataclasses import is_pydantic_dataclass
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
+
+from tqhw.errors import TqhwError, unknown
+
+T = TypeVar("T")
+
+Bits = Annotated[int, Field(strict=True, ge=1, le=8)]
+Positive = Annotated[int, Field(strict=True, ge=1)]
+NotNegative = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
+AboveZero = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(strict=True, ge=0, lt=1)]
+
+_TYPES = {
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "finite_number": "must be a finite number",
+    "string_type": "must be text",
+    "tuple_type": "must be a list",
+    "bool_type": "must be true or false",
+    "dict_type": "must be a section with keys of its own",
+    "model_type": "must be a section with keys of its own",
+    "dataclass_type": "must be a section with keys of its own",
+    "too_short": "must not be empty",
+}
+_BOUNDS = {
+    "greater_than_equal": ("ge", "at least"),
+    "less_than_equal": ("le", "at most"),
+    "greater_than": ("gt", "more than"),
+    "less_than": ("lt", "less than"),
+}
+_REFUSED = "refused"
+
+
+class Section(BaseModel):
+    """A section of a document that Python does not make by hand."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(field, Field))
+def section(kind: type[T]) -> type[T]:
+    """A frozen dataclass that checks its fields by their annotations. Raises TqhwError for what does not fit."""
+    made = checked_dataclass(kind, frozen=True, config=ConfigDict(extra="forbid", use_attribute_docstrings=True))
+    for base in reversed(made.__mro__[1:-1]):  # pydantic reads the docstrings of a class's own fields alone
+        for name, inherited in fields_of(base).items():
+            fields_of(made)[name].description = fields_of(made)[name].description or inherited.description
+    check = made.__init__
+
+    @wraps(check)
+    def init(self: Any, *values: Any, **named: Any) -> None:
+        try:
+            check(self, *values, **named)
+        except ValidationError as error:
+            raise explained(error, type(self), ".".join) from None
+
+    made.__init__ = init  # type: ignore[method-assign]
+    return made  # type: ignore[return-value]
+
+
+def refused(message: str, key: str = "", lever: str | None = None) -> PydanticCustomError:
+    """What a rule over several fields raises: ``key`` is the one to mend."""
+    return PydanticCustomError(_REFUSED, "{message}", {"message": message, "key": key, "lever": lever})
+
+
+def explained(error: ValidationError, kind: type, place: Callable[[Sequence[str]], str]) -> TqhwError:
+    """Pydantic's first complaint about a ``kind`` as value, rule, place and lever; ``place``: of a path of keys."""
+    # A list with a bad item is also called too short, for the items that are left.
+    complaints = [c for c in error.errors() if c["type"] != "too_short" or not c["input"]]
+    # A wrong key explains more than the types that fail with it.
+    wrong_key = [c for c in complaints if c["type"] in ("extra_forbidden", "unexpected_keyword_argument")]
+    # Of a union such as full-or-bits, the branch of the value's own type.
+    fitting = [c for c in complaints if (c["type"] == "literal_error") == isinstance(c["input"], str)]
+    first = (wrong_key or fitting or complaints)[0]
+    path = _keys_of(kind, first["loc"], wrong_key=bool(wrong_key))
+    if wrong_key:
+        return unknown("key", path[-1], fields_of(section_at(kind, path[:-1])), place(path) or None)
+    if first["type"] == _REFUSED:
+        told: Any = first["ctx"]
+        path = [*path, *told["key"].split(".")] if told["key"] else path
+        return TqhwError(told["message"], place=place(path) or None, lever=told["lever"])
+    found = _field(kind, path)
+    if first["type"] == "literal_error":
+        return unknown("value", str(first["input"]), [str(v) for v in _choices(found)], place(path) or None)
+    if first["type"] == "value_error" or found is None:
+        return TqhwError(first["msg"].removeprefix("Value error, "), place=place(path) or None)
+    return TqhwError(f"{first['input']!r} {_rule(first)}", place=place(path) or None, lever=found.description)
+
+
+def _rule(complaint: Any) -> str:
+    if complaint["type"] in _BOUNDS:
+        key, words = _BOUNDS[complaint["type"]]
+        bound = complaint["ctx"][key]
+        return f"must be {words} {f'{bound:g}' if isinstance(bound, float) else bound}"
+    text = str(complaint["msg"])
+    return _TYPES.get(complaint["type"], f"does not fit: {text[0].lower()}{text[1:]}")
+
+
+def fields_of(kind: type) -> dict[str, FieldInfo]:
+    """The fields of a section by their keys."""
+    found: dict[str, FieldInfo] = getattr(
+        kind, "model_fields" if issubclass(kind, BaseModel) else "__pydantic_fields__", {}
+    )
+    return found
+
+
+def section_in(annotation: Any) -> type | None:
+    """The section that an annotation holds, alone or among other things."""
+    return next((part for part in _parts(annotation) if _is_section(part)), None)
+
+
+def section_at(kind: type, path: Sequence[str]) -> type:
+    """The section at a path of keys inside ``kind``, or the last one on the way."""
+    for part in path:
+        found = fields_of(kind).get(part)
+        inner = section_in(found.annotation) if found else None
+        if inner is None:
+            return kind
+        kind = inner
+    return kind
+
+
+def _field(kind: type, path: Sequence[str]) -> FieldInfo | None:
+    """The field that a path of keys ends in, or, of a key of the user's own, the one that holds it."""
+    found = None
+    for part in path:
+        known = fields_of(kind).get(part)
+        if known is None:
+            break
+        found, kind = known, section_in(known.annotation) or object
+    return found
+
+
+def _keys_of(kind: type, location: Sequence[str | int], wrong_key: bool) -> list[str]:
+    """The keys among the parts of pydantic's location, which also names list positions and branches of unions."""
+    found: list[str] = []
+    mapped = False  # whether what comes next is a key of the user's own
+    for part in location:
+        known = fields_of(section_at(kind, found)).get(str(part)) if not mapped else None
+        if known is not None or mapped:
+            found.append(str(part))
+        mapped = known is not None and any(get_origin(p) in (dict, Mapping) for p in _parts(known.annotation))
+    return [*found, str(location[-1])] if wrong_key else found
+
+
+def _parts(annotation: Any) -> Iterator[Any]:
+    """An annotation and everything inside its unions, containers and Annotated."""
+    yield annotation
+    if get_origin(annotation) is Annotated:
+        yield from _parts(get_args(annotation)[0])
+    elif get_origin(annotation) in (Union, types.UnionType, tuple, dict, Mapping):
+        for part in get_args(annotation):
+            yield from _parts(part)
+
+
+def _is_section(annotation: Any) -> bool:
+    return isinstance(annotation, type) and (issubclass(annotation, Section) or is_pydantic_dataclass(annotation))
+
+
+def _choices(found: FieldInfo | None) -> list[Any]:
+    parts = [] if found is None else list(_parts(found.annotation))
+    return [value for part in parts if get_origin(part) is Literal for value in get_args(part)]

@@ -1,0 +1,69 @@
+"""How a model is trained."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+
+from tqhw.options.section import AboveZero, NotNegative, Positive, Share, refused, section
+
+MAX_SEED: Final = 2**32 - 1
+"""The epochs' random numbers are seeded with a million times as much, which torch has 64 bits for."""
+
+
+@section
+class TrainingOptions:
+    """What can be chosen of a training run, whatever its seed; precisions and scheme are the model's own."""
+
+    epochs: Positive = 10
+    """Passes over the training images."""
+    batch_size: Positive = 128
+    """Images per optimizer step, over all processes."""
+    accumulation: Positive = 1
+    """Parts that a step is run in, one after the other."""
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    """Stochastic gradient descent with momentum, or AdamW."""
+    learning_rate: AboveZero = 0.1
+    """Peak of the schedule."""
+    momentum: Share = 0.9
+    """Of stochastic gradient descent; AdamW's first beta."""
+    weight_decay: NotNegative = 5e-4
+    """Of the optimizer."""
+    schedule: Literal["cosine", "step"] = "cosine"
+    """cosine falls to zero; step divides by 10 at each of the milestones."""
+    milestones: tuple[Annotated[float, Field(strict=True)], ...] = ()
+    """Of schedule step, as shares of the run, such as [0.5, 0.75]."""
+    warmup_epochs: NotNegative = 0.0
+    """Epochs of a linear start."""
+    label_smoothing: Share = 0.0
+    """Applies to labels."""
+    distillation: Literal["recursive", "none"] = "recursive"
+    """recursive: each precision learns from the next higher one. none: all learn from the labels."""
+    arithmetic: Literal["float32", "bfloat16"] = "float32"
+    """bfloat16 runs forward passes under autocast."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """Where it is trained."""
+    threads: Positive = 1
+    """CPU threads of PyTorch. Their number decides the last bits of a result, so it is fixed. More than one gains
+    something on idle cores, most for large pictures; on busy ones they wait for each other and lose far more."""
+
+    def __post_init__(self) -> None:
+        if self.warmup_epochs >= self.epochs:
+            raise refused(f"{self.warmup_epochs:g} is not from 0 to below {self.epochs}", "warmup_epochs")
+        if (self.schedule == "step") != bool(self.milestones):
+            raise refused(
+                f"schedule {self.schedule} and milestones {list(self.milestones)} do not belong together",
+                "milestones",
+                "give milestones such as [0.5, 0.75] with schedule: step, and only then",
+            )
+        if not all(0 < share < 1 for share in self.milestones):
+            raise refused(f"{list(self.milestones)} are not shares between 0 and 1", "milestones")
+
+
+@section
+class TrainConfig(TrainingOptions):
+    """A training run: its options and its seed."""
+
+    seed: Annotated[int, Field(strict=True, ge=0, le=MAX_SEED)] = 0
+    """Of the batches' order and augmentation, and of the network's first weights."""
