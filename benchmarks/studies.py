@@ -119,20 +119,24 @@ def batch_norm() -> Study:
 
 def activations() -> Study:
     follow = {"activations": "pact", "activation_bits": None}
-    full = ("TruncQuant, full activations", "shifted")
+    six, full = ("TruncQuant, alpha from 6", "shifted"), ("TruncQuant, full activations", "shifted")
     return Study(
         "Truncating activations as well",
         "The paper's open question 2: activations clamped by PACT at the bits of the weights, made at 8 bits and "
-        "shifted like them (ResNet-8). `Quant` rounds weights and activations, `TruncQuant` floors both.",
+        "shifted like them (ResNet-8). `Quant` rounds weights and activations, `TruncQuant` floors both. Alpha starts "
+        "where it suits the first batch; `from 6` is what it costs to start it far above, for it hardly moves in so "
+        "short a training.",
         (
             Variant("Quant", document("dorefa", FOUR, SMALL, quantization=follow)),
             Variant("TruncQuant", document("truncquant", FOUR, SMALL, quantization=follow)),
+            Variant(six[0], document("truncquant", FOUR, SMALL, quantization={**follow, "alpha": 6.0})),
             Variant(full[0], document("truncquant", FOUR, SMALL)),
         ),
         (
             Pair("Quant shifted - Quant requantized", TRUNC, QUANT),
             Pair("TruncQuant shifted - Quant requantized", OURS, QUANT),
             Pair("TruncQuant: shifted activations - full ones", OURS, full),
+            Pair("TruncQuant: alpha from 6 - from the data", six, OURS),
         ),
         "`quantization: {activations: pact, activation_bits: null}`, bits without 32",
     )
