@@ -36,6 +36,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = tqhw("train", folder / "recipe.yaml", "--out", folder / "out")
     assert found.exit_code == 0, found.output
     assert "Trained at [2, 8] bits" in found.stdout
+    assert re.search(r"\d % of the weights switch their bits \([\d,]+ of [\d,]+\)", " ".join(found.stdout.split()))
     return folder / "out"
 
 

@@ -179,7 +179,7 @@ def test_a_changed_experiment_trains_anew_where_it_must(ran: tuple[Results, Path
 def test_without_training_accuracies_are_not_measured() -> None:
     found = run(Experiment.model_validate({**TINY, "training": None, "methods": ["truncquant"], "bits": [8]}))
     assert [(row.top1, row.samples, row.verified) for row in found.accuracy] == [(None, 0, False)]
-    assert found.summary == tuple(row for row in found.summary if row.quantity == "storage")
+    assert {row.quantity for row in found.summary} == {"storage", "switching_weights"}
 
 
 @pytest.mark.parametrize("name", ["quickstart", "paper", "paper_mobilenetv2"])
@@ -198,6 +198,7 @@ def test_the_command_prints_the_tables_and_says_where_the_rest_is(tmp_path: Path
     for table in ("Energy in mJ", "DRAM traffic", "Storage", "Headline ratios"):
         assert table in found.stdout
     assert "not measured" in found.stdout
+    assert "% of the weights switch their bits (" in " ".join(found.stdout.split())
     assert f"Everything is in {out}" in " ".join(found.stdout.split())
     again = CliRunner().invoke(app, ["report", str(out), "--no-figures", "--out", str(tmp_path / "again")])
     assert again.exit_code == 0

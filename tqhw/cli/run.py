@@ -56,4 +56,6 @@ def run(
     screen = console()
     for table in report.tables(results):
         screen.print(table)
+    for ratio in (ratio for ratio in results.summary if ratio.quantity == "switching_weights"):
+        screen.print(ratio.note, highlight=False, markup=False, soft_wrap=True)
     screen.print(f"Everything is in {folder}: start with report.html", highlight=False)

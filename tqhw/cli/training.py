@@ -58,6 +58,7 @@ def train(
 
     Under torchrun, the processes share every batch.
     """
+    from tqhw.quant import coverage
     from tqhw.train import joined, read_recipe
 
     found = read_recipe(_document(recipe, settings), str(recipe), settings or ())
@@ -68,6 +69,8 @@ def train(
         _train([("training", found, out)], data, resume=resume, leads=team.leads)
         if team.leads:
             _tell_skipped(data)
+            switching = coverage(found.quantize(found.plain_model(), found.bits)).text
+            console().print(switching, highlight=False, markup=False, soft_wrap=True)
             console().print(f"Trained at {list(found.bits)} bits, in {out}", highlight=False)
 
 

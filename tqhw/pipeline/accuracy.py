@@ -17,6 +17,7 @@ from tqhw import datasets, models, quant, train
 from tqhw.errors import TqhwError
 from tqhw.experiment.schema import Experiment, Training
 from tqhw.results import AccuracyRow
+from tqhw.scenario.summary import Switching
 from tqhw.system.progress import Watcher
 from tqhw.system.workers import Aside, aside
 from tqhw.train.recipe import DataRecipe, ModelRecipe
@@ -89,9 +90,15 @@ def scales(model: nn.Module) -> int:
 
 
 def notes(model: nn.Module) -> tuple[str, ...]:
-    """What there is to say of a quantized model: layers that lose their magnitude."""
+    """What there is to say of a quantized model: what of it switches, and layers that lose their magnitude."""
     warning = quant.magnitude_warning(model)
-    return () if warning is None else (warning,)
+    return (quant.coverage(model).text, *(() if warning is None else (warning,)))
+
+
+def switching(model: nn.Module) -> Switching:
+    """How many of the weights of a quantized model switch their bits."""
+    found = quant.coverage(model)
+    return Switching(found.switch, found.total, found.text)
 
 
 def not_measured(experiment: Experiment) -> tuple[AccuracyRow, ...]:

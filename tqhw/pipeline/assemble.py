@@ -18,7 +18,7 @@ from tqhw.scenario.methods import precisions
 from tqhw.scenario.schedule import PJ_PER_MJ, amortised, follow
 from tqhw.scenario.states import best
 from tqhw.scenario.storage import Parameters, storage
-from tqhw.scenario.summary import headlines, storage_ratios
+from tqhw.scenario.summary import Switching, headlines, storage_ratios
 from tqhw.workload import Workload, shape_text
 
 
@@ -29,10 +29,12 @@ def assemble(
     accuracy: tuple[AccuracyRow, ...],
     scales: int,
     told: tuple[str, ...] = (),
+    switching: Switching | None = None,
 ) -> Results:
     """All rows, in the order of the experiment's own lists.
 
     ``scales``: numbers of FP32 that scale the codes. ``told``: what there is to say of the quantized model.
+    ``switching``: how many of its weights switch their bits.
     """
     options, main = experiment.options(), evaluated[0]
     energy, traffic, notes = _states(experiment, main)
@@ -63,7 +65,11 @@ def assemble(
         ),
         schedule=tuple(row for method in methods for row in follow(method, scenario.steps(), main.network, options)),
         layers=_layers(workload, evaluated),
-        summary=(*ratios, *storage_ratios(methods, experiment.bits, parameters, options, claimed)),
+        summary=(
+            *ratios,
+            *storage_ratios(methods, experiment.bits, parameters, options, claimed),
+            *(() if switching is None else (switching.ratio,)),
+        ),
         notes=(*told, *_assumed(experiment, workload), *workload.notes, *notes, *_notes(evaluated)),
     )
 

@@ -57,7 +57,15 @@ def run(
         with accuracy.measuring(experiment, folder.kept if folder else None, jobs) as pending:
             evaluated = hardware.evaluate(experiment, workload, engine, search, watch, strict)
             measured = pending.rows(watch)
-        results = assemble(experiment, workload, evaluated, measured, accuracy.scales(model), accuracy.notes(model))
+        results = assemble(
+            experiment,
+            workload,
+            evaluated,
+            measured,
+            accuracy.scales(model),
+            accuracy.notes(model),
+            accuracy.switching(model),
+        )
         results = replace(results, provenance=_provenance(experiment, engine, evaluated, command, started))
         if folder is not None:
             _write(results, folder, workload, evaluated, watch)

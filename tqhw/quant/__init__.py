@@ -6,6 +6,7 @@ from tqhw.quant.bits import FULL, MAX_BITS, check_bits, check_precisions
 from tqhw.quant.codes import integer_codes, refuse_held, running_on_codes, shift_is_exact
 from tqhw.quant.config import QuantConfig
 from tqhw.quant.convert import convert, revert
+from tqhw.quant.coverage import Coverage, Kept, coverage
 from tqhw.quant.layers import QuantizedLayer, holds_codes, is_quantized, quantization_of, quantized_layers
 from tqhw.quant.magnitude import losing_magnitude, magnitude_warning
 from tqhw.quant.norm import SwitchableBatchNorm
@@ -21,8 +22,10 @@ __all__ = [
     "FULL",
     "MAX_BITS",
     "SCHEMES",
+    "Coverage",
     "Deployed",
     "InputQuantizer",
+    "Kept",
     "LayerBits",
     "Normalized",
     "QuantConfig",
@@ -36,6 +39,7 @@ __all__ = [
     "check_bits",
     "check_precisions",
     "convert",
+    "coverage",
     "holds_codes",
     "input_quantizers",
     "integer_codes",

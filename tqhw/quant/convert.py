@@ -15,6 +15,7 @@ from tqhw.options import LayerBits
 from tqhw.quant import activation
 from tqhw.quant.activation import InputQuantizer
 from tqhw.quant.config import QuantConfig, bits_by_layer
+from tqhw.quant.coverage import coverage
 from tqhw.quant.foreign import refuse_foreign
 from tqhw.quant.identity import identity
 from tqhw.quant.layers import holds_codes, is_quantized, plain, quantization_of, quantized_layers
@@ -34,8 +35,10 @@ def convert(model: nn.Module, config: QuantConfig) -> nn.Module:
     State-dict names stay as they are. Of what ``torch.compile`` gave, the module inside is converted and returned.
     Raises TqhwError for a model without a quantizable layer, with NaN weights, with weights or norms that are computed
     or not there yet, or quantized already, by tqhw or by another library, and for options that name no layer or cannot
-    be applied to the model. Whatever it raises, the model is as it was. Layers that lose their magnitude are
-    told to the logger ``tqhw``.
+    be applied to the model. Whatever it raises, the model is as it was.
+
+    The logger ``tqhw`` is told which share of the weights switches and what stays as it is (:func:`coverage`), as a
+    warning where weights stay that no option keeps; and which layers lose their magnitude.
     """
     model = plain(model)
     found = parts_of(model)
@@ -45,6 +48,8 @@ def convert(model: nn.Module, config: QuantConfig) -> nn.Module:
         refuse_foreign(model, ())
         raise _nothing_to_quantize(model)
     apply(model, config, bits_by_layer([part.name for part in found], config), [found[0].name])
+    found_out = coverage(model)
+    _LOG.log(logging.WARNING if found_out.unforeseen else logging.INFO, found_out.text)
     warning = magnitude_warning(model)
     if warning is not None:
         _LOG.warning(warning)

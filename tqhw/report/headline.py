@@ -114,7 +114,7 @@ def storage_ratios(results: Results) -> Table | None:
             labels.claim(r.paper),
         )
         for r in results.summary
-        if r.bits is None
+        if r.quantity == "storage"
     )
     heads: tuple[str, ...] = ("How many times more", "Counted", "Upper", "Lower", "Ratio", "Paper")
     if not any(row[-1] for row in rows):
@@ -161,6 +161,9 @@ def cards(results: Results) -> tuple[Card, ...]:
             paper = "" if ratio.paper is None else f"the paper: up to {labels.claim(ratio.paper)}"
             what = ", ".join([labels.QUANTITIES.get(quantity, quantity), _sides(ratio), *where])
             found.append(Card(labels.times(ratio.value), what, paper))
+    for ratio in (r for r in results.summary if r.quantity == "switching_weights"):
+        share = 100 * (ratio.value or 0.0)
+        found.append(Card(f"{share:.1f} %", "of the weights switch their bits", ratio.note.partition("; ")[2]))
     bits = min(precisions(results), default=None)
     for (scheme, weights), line in accuracies(results).items():
         if bits is not None and weights == "shifted":

@@ -143,8 +143,9 @@ class ScheduleRow:
 class Ratio:
     """A headline: ``value`` = numerator / denominator, with what they are; None where the denominator is 0.
 
-    ``quantity``: ``dram_traffic``, ``dram_weight_traffic``, ``energy`` or ``storage``. ``paper`` is the paper's
-    number for the nearest claim, for comparison only. ``spad_model`` is None where it plays no role.
+    ``quantity``: ``dram_traffic``, ``dram_weight_traffic``, ``energy``, ``storage`` or ``switching_weights``, the
+    share of the weights that follow the precision. ``paper`` is the paper's number for the nearest claim, for
+    comparison only. ``spad_model`` is None where it plays no role.
     """
 
     quantity: str

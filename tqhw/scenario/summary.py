@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from tqhw.results import Ratio
 from tqhw.scenario.methods import Options, precisions
 from tqhw.scenario.network import Cost, Network
@@ -24,6 +26,33 @@ HEADLINES = {
     "any_precision": ("initial_loading", "precision_switching"),
     "fixed": ("steady",),
 }
+
+
+@dataclass(frozen=True)
+class Switching:
+    """``switch`` of ``total`` weights follow the precision; ``text`` says what stays, where and why."""
+
+    switch: int
+    total: int
+    text: str
+
+    @property
+    def ratio(self) -> Ratio:
+        """As a row of the summary: a share between 0 and 1."""
+        return Ratio(
+            quantity="switching_weights",
+            state=None,
+            bits=None,
+            spad_model=None,
+            numerator="weights that switch",
+            denominator="all weights",
+            numerator_value=float(self.switch),
+            denominator_value=float(self.total),
+            unit="weights",
+            value=self.switch / self.total if self.total else None,
+            paper=None,
+            note=self.text,
+        )
 
 
 def headlines(

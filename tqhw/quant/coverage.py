@@ -1,0 +1,106 @@
+"""Which share of a model's weights switches its precision, and what stays as it is, where and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import nn
+
+from tqhw.quant.identity import identity
+from tqhw.quant.layers import plain, quantization_of, quantized_layers
+from tqhw.quant.parts import parts_of
+
+_TABLES: Final = (nn.Embedding, nn.EmbeddingBag)
+_RECURRENT: Final = (nn.RNNBase, nn.RNNCellBase)
+CHOSEN: Final = "in FP32 as first, last or layers say"
+TABLE: Final = "looked up, not multiplied"
+_NAMED: Final = 3
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Weights that do not switch: ``numbers`` of them at ``place``, and why."""
+
+    place: str
+    numbers: int
+    why: str
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Numbers in tensors of two axes or more, each tensor once: those that ``switch``, of ``total``.
+
+    ``kept``: the others. A weight of which one use switches and another is in floating point is of both.
+    """
+
+    switch: int
+    total: int
+    kept: tuple[Kept, ...]
+
+    @property
+    def share(self) -> float:
+        """Of all weights, between 0 and 1."""
+        return self.switch / self.total if self.total else 0.0
+
+    @property
+    def unforeseen(self) -> bool:
+        """Whether weights that may well be multiplied stay, which no option keeps."""
+        return any(kept.why not in (CHOSEN, TABLE) and not kept.why.startswith("always") for kept in self.kept)
+
+    @property
+    def text(self) -> str:
+        """One line: the share, and what stays by reason, the largest first."""
+        said = f"{100 * self.share:.1f} % of the weights switch their bits ({self.switch:,} of {self.total:,})"
+        by_reason: dict[str, list[Kept]] = {}
+        for kept in sorted(self.kept, key=lambda kept: -kept.numbers):
+            by_reason.setdefault(kept.why, []).append(kept)
+        parts = []
+        for why, found in by_reason.items():
+            names = ", ".join(kept.place for kept in found[:_NAMED])
+            more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+            parts.append(f"{100 * sum(k.numbers for k in found) / self.total:.1f} % {names}{more} ({why})")
+        return f"{said}; what stays: {'; '.join(parts)}" if parts else said
+
+
+def coverage(model: nn.Module) -> Coverage:
+    """What of a converted ``model`` switches. Vectors (biases, norms) are no weights here."""
+    model = plain(model)
+    quantization_of(model)
+    quantized = {identity(layer.real_weight): layer for layer in quantized_layers(model)}
+    switching = {key: layer for key, layer in quantized.items() if not layer.quantizer.fixed}
+    found: dict[object, int] = {key: layer.real_weight.numel() for key, layer in quantized.items()}
+    kept = [
+        Kept(layer.weight_name, layer.real_weight.numel(), f"always at {layer.quantizer.bits} bits")
+        for key, layer in quantized.items()
+        if layer.quantizer.fixed
+    ]
+    quantizable = {part.parameter for part in parts_of(model)}
+    for prefix, module in model.named_modules():
+        if "parametrizations" in prefix.split("."):
+            continue
+        for name, tensor in module._parameters.items():
+            if tensor is None or _axes(tensor) < 2:
+                continue
+            place = f"{prefix}.{name}" if prefix else name
+            known = identity(tensor) in found and identity(tensor) not in quantized
+            found.setdefault(identity(tensor), tensor.numel())
+            if not known:
+                kept.append(Kept(place, tensor.numel(), _why(module, place in quantizable)))
+    switch = sum(layer.real_weight.numel() for layer in switching.values())
+    return Coverage(switch, sum(found.values()), tuple(kept))
+
+
+def _axes(tensor: torch.Tensor) -> int:
+    return sum(size > 1 for size in tensor.shape)
+
+
+def _why(module: nn.Module, quantizable: bool) -> str:
+    if quantizable:
+        return CHOSEN
+    if isinstance(module, _TABLES):
+        return TABLE
+    if isinstance(module, _RECURRENT):
+        return f"recurrent weights of {type(module).__name__}, which cannot be quantized"
+    return f"in FP32: a {type(module).__name__} is no layer that can be quantized"
