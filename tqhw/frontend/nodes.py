@@ -55,6 +55,10 @@ class Key:
             for kind in self.kinds
         )
 
+    def takes_default(self, value: Any) -> bool:
+        """Whether ``value`` is what the key has where nothing is given."""
+        return _same(value, self.default) or (is_empty(value) and is_empty(self.default))
+
     def check(self, value: Any, name: str, place: str) -> None:
         """Raises TqhwError for a value of another type."""
         if self.takes(value):

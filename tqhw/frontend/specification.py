@@ -116,8 +116,16 @@ def read(
 def _read(
     given: Iterable[str | Path], data: Mapping[str, Any] | None, allow: Iterable[str | Path]
 ) -> tuple[Specification, Reader]:
+    top, more, reader = joined_files(given, data, allow)
+    return Specification(top, more, ", ".join(str(file) for file in reader.given)), reader
+
+
+def joined_files(
+    given: Iterable[str | Path], data: Mapping[str, Any] | None = None, allow: Iterable[str | Path] = ()
+) -> tuple[Map, list[tuple[str, Any, str]], Reader]:
+    """(top-level keys, those that a later file gives again with their places, the reader) of files, as trees."""
     files = given_files(given)
-    reader = Reader(Folders.of([*(file.parent for file in files), *allow]))
+    reader = Reader(Folders.of([*(file.parent for file in files), *allow]), given=files)
     top = _Top()
     more: list[tuple[str, Any, str]] = []
     for file in files:
@@ -130,7 +138,7 @@ def _read(
                 more.append((name, value, tree.place(name)))
             else:
                 top[name], top.places[name] = value, tree.place(name)
-    return Specification(top, more, ", ".join(str(file) for file in files)), reader
+    return top, more, reader
 
 
 class _Top(Map):

@@ -38,6 +38,7 @@ class Reader:
     """Reads the files of one specification. ``open_files``: those being read, outermost first; ``read``: all so far."""
 
     folders: Folders
+    given: tuple[Path, ...] = ()
     budget: Budget = field(default_factory=Budget)
     open_files: tuple[Path, ...] = ()
     read: list[Path] = field(default_factory=list)
