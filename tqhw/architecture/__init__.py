@@ -3,7 +3,7 @@
 from tqhw.architecture.folders import available
 from tqhw.architecture.packing import Packing, packings
 from tqhw.architecture.parameters import Parameter, Parameters, Value
-from tqhw.architecture.rendering import Rendered, load, parameters_of, render
+from tqhw.architecture.rendering import Rendered, is_template, load, parameters_of, render
 
 __all__ = [
     "Packing",
@@ -12,6 +12,7 @@ __all__ = [
     "Rendered",
     "Value",
     "available",
+    "is_template",
     "load",
     "packings",
     "parameters_of",

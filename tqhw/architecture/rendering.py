@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tqhw import frontend
 from tqhw.architecture import folders, template
 from tqhw.architecture.packing import Packing, packings
 from tqhw.architecture.parameters import Parameters, Value
 from tqhw.architecture.params_file import GROUPS, load_parameters
 from tqhw.errors import TqhwError
-from tqhw.spec import Architecture, Hardware, flatten, parse_architecture, yamlio
+from tqhw.spec import Architecture, Hardware, Problem, flatten, parse_architecture, yamlio
 
 PACKING = "packing"  # the parameter, where a template has it, that chooses between `pack` and `ideal`
 
@@ -75,24 +76,43 @@ def render(name_or_path: str | Path, params: Mapping[str, Any] | None = None) ->
     )
 
 
-def load(arch: str | Path, params: Mapping[str, Any] | None = None) -> Rendered:
-    """What ``--arch`` and ``--param`` mean: a rendered YAML file, a template folder, or a name in arch/.
+def load(
+    arch: str | Path | Sequence[str | Path],
+    params: Mapping[str, Any] | None = None,
+    data: Mapping[str, Any] | None = None,
+    allow: Iterable[str | Path] = (),
+    problem: Problem | None = None,
+) -> Rendered:
+    """What ``--arch`` and ``--param`` mean: a name in arch/, a template folder, or the field's own files.
 
-    Raises TqhwError as :func:`render` does, and for parameters given to a YAML file, which has none.
+    Files, patterns and folders are read as Timeloop's front end reads them, with ``data`` for their templates and
+    ``allow`` for folders that they may include from; macros among their constraints that depend on a problem's sizes
+    need ``problem``. Raises TqhwError as :func:`render` does, and for parameters given to files, which have none.
     """
-    if not Path(arch).is_file():
-        return render(arch, params)
+    given = [arch] if isinstance(arch, str | Path) else list(arch)
+    if len(given) == 1 and is_template(given[0]):
+        if data:
+            raise TqhwError("a template of arch/ takes no data", place=str(given[0]), lever="give --param NAME=VALUE")
+        return render(given[0], params)
     if params:
         raise TqhwError(
             f"a rendered architecture takes no parameters, found {', '.join(params)}",
-            place=str(arch),
+            place=", ".join(map(str, given)),
             lever="give the template's name or folder instead",
         )
-    text = yamlio.read_text(arch)
-    document = yamlio.parse(text, str(arch))
-    architecture = parse_architecture(document, str(arch), Path(arch).stem)
-    own = _own_components(document, text)
-    return Rendered(Path(arch).stem, architecture, flatten(architecture), text, {}, own, {}, (), architecture.notes)
+    found = frontend.load_machine(frontend.sources(given, data, allow), problem)
+    parsed, components = found.architecture, found.components
+    return Rendered(parsed.name, parsed, flatten(parsed), found.text, {}, components, {}, (), parsed.notes)
+
+
+def is_template(arch: str | Path) -> bool:
+    """Whether a name means a template: it is in arch/, a folder with a template's files, or nothing that exists."""
+    path = Path(arch)
+    if str(arch) in folders.available():
+        return True
+    if path.is_dir():
+        return any((path / name).is_file() for name in (folders.TEMPLATE, folders.PARAMETERS))
+    return not path.is_file() and not any(sign in str(arch) for sign in "*?")
 
 
 def parameters_of(name_or_path: str | Path) -> Parameters:

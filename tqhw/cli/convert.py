@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,20 +16,40 @@ Allow = Annotated[
     list[Path] | None, typer.Option(metavar="FOLDER", help="Includes may read there too; else in the given folders.")
 ]
 Json = Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Writes the processed specification.")]
+Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Writes clean files of version 0.4 into a new folder.")]
 
 
 @guarded
-def convert_spec(given: Given, data: Data = None, allow: Allow = None, json: Json = None) -> None:
+def convert_spec(given: Given, data: Data = None, allow: Allow = None, json: Json = None, out: Out = None) -> None:
     """Reads Timeloop's files as its Python front end does and writes what it makes of them."""
+    from tqhw import frontend
     from tqhw.errors import TqhwError
-    from tqhw.frontend import process
 
-    if json is None:
-        raise TqhwError("nothing is to be written", place="convert-spec", lever="add --json FILE, or --json -")
-    found = process(given, template_data(data), allow or [])
-    for warning in found.warnings:
-        say(warning)
-    write_json(found.as_json(), json)
+    if json is None and out is None:
+        raise TqhwError(
+            "nothing is to be written", place="convert-spec", lever="add --json FILE, --json - or --out DIR"
+        )
+    values = template_data(data)
+    if json is not None:
+        found = frontend.process(given, values, allow or [])
+        for warning in found.warnings:
+            say(warning)
+        write_json(found.as_json(), json)
+    if out is not None:
+        _write(frontend.convert(frontend.sources(given, values, allow or ())), out)
+
+
+def _write(documents: Mapping[str, Any], out: Path) -> None:
+    """All files, or none."""
+    from tqhw.errors import TqhwError
+    from tqhw.spec import yamlio
+
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise TqhwError("the folder is not empty", place=str(out), lever="name a new one")
+    texts = {name: yamlio.dump(document) for name, document in documents.items()}
+    for name, text in texts.items():
+        yamlio.write_text(out / name, text)
+    say(f"{out}: {', '.join(texts)}")
 
 
 def template_data(given: str | None) -> dict[str, Any]:

@@ -8,14 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tqhw.cli.common import BAD_INPUT, NO, console, guarded, parameters, say, write_json
+from tqhw.cli.convert import Allow, Data, template_data
 
 if TYPE_CHECKING:
     from tqhw.backends import Backend, Target
     from tqhw.spec import Invalid, Problem, Stats
 
-Arch = Annotated[str, typer.Option(help="A rendered YAML, a template folder, or the name of one in arch/.")]
+Arch = Annotated[
+    list[str],
+    typer.Option(help="The name or folder of a template, or Timeloop's files, patterns, folders; repeatable."),
+]
 Params = Annotated[list[str] | None, typer.Option("--param", metavar="NAME=VALUE", help="A parameter of the template.")]
-ProblemFile = Annotated[Path, typer.Option(help="A Timeloop v0.4 problem.")]
+ProblemFile = Annotated[
+    list[str], typer.Option(help="A Timeloop problem; repeatable, where it stands in several files.")
+]
 ErtFile = Annotated[Path | None, typer.Option(help="Energies; without it, from the engine's own tables.")]
 ArtFile = Annotated[Path | None, typer.Option(help="Areas; with it, the area is reported too.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Refuses attributes that nothing reads; else a warning.")]
@@ -27,10 +33,12 @@ Engine = Annotated[str, typer.Option(help="The engine: embedded, timeloop or con
 def evaluate(
     arch: Arch,
     problem: ProblemFile,
-    mapping: Annotated[Path, typer.Option(help="A Timeloop v0.4 mapping.")],
+    mapping: Annotated[list[str], typer.Option(help="A Timeloop mapping; repeatable.")],
     ert: ErtFile = None,
     art: ArtFile = None,
     param: Params = None,
+    data: Data = None,
+    allow: Allow = None,
     json: Json = None,
     backend: Engine = "embedded",
     strict: Strict = False,
@@ -39,17 +47,20 @@ def evaluate(
 
     A mapping whose factors do not multiply to the problem's bounds is none of this problem: exit code 2.
     """
-    from tqhw.spec import Invalid, filled, load_mapping, load_problem
+    from tqhw import frontend
+    from tqhw.spec import Invalid
 
-    layer = load_problem(problem)
-    loops = filled(load_mapping(mapping), layer.bounds)
-    engine, target = _target(backend, arch, param, ert, art, strict)
+    values = template_data(data)
+    layer = frontend.load_problem(frontend.sources(problem, values, allow or ()))
+    steps = frontend.sources(mapping, values, allow or ())
+    engine, target = _target(backend, arch, param, ert, art, strict, values, allow, layer)
+    loops = frontend.load_mapping(steps, layer, target.hardware)
     _tell(layer, target)
     stats = engine.evaluate(layer, target, loops)
     if isinstance(stats, Invalid) and any(reason.rule == "factors" for reason in stats.reasons):
         if json is not None:
             write_json(stats.as_json(), json)
-        say(f"{mapping}: {'; '.join(reason.message for reason in stats.reasons)}")
+        say(f"{', '.join(mapping)}: {'; '.join(reason.message for reason in stats.reasons)}")
         raise typer.Exit(BAD_INPUT)
     _answer(stats, json, {**_area(target, art), **_notes(layer, target)})
 
@@ -61,6 +72,8 @@ def search(
     ert: ErtFile = None,
     art: ArtFile = None,
     param: Params = None,
+    data: Data = None,
+    allow: Allow = None,
     objective: Annotated[str, typer.Option(help="energy, edp or latency.")] = "energy",
     budget: Annotated[float | None, typer.Option(help="Seconds after which the best so far is the answer.")] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Searches anew, and keeps nothing.")] = False,
@@ -70,16 +83,18 @@ def search(
     strict: Strict = False,
 ) -> None:
     """Finds the best mapping of a problem. Exit code 1 where there is none."""
+    from tqhw import frontend
     from tqhw.backends import OBJECTIVES, Job, Search
     from tqhw.errors import unknown
-    from tqhw.spec import Invalid, directives, dump_mapping, load_problem
+    from tqhw.spec import Invalid, directives, dump_mapping
     from tqhw.system.files import write_text
 
     wanted = next((name for name in OBJECTIVES if name == objective), None)
     if wanted is None:
         raise unknown("objective", objective, OBJECTIVES, "--objective")
-    layer = load_problem(problem)
-    engine, target = _target(backend, arch, param, ert, art, strict)
+    values = template_data(data)
+    layer = frontend.load_problem(frontend.sources(problem, values, allow or ()))
+    engine, target = _target(backend, arch, param, ert, art, strict, values, allow, layer)
     _tell(layer, target)
     (found,) = engine.search([Job(layer, target)], Search(wanted, budget, cache=not no_cache))
     if isinstance(found, Invalid):
@@ -113,9 +128,9 @@ def conformance(
         Path | None, typer.Option(metavar="DIR", help="Records such a folder first: random mappings, by --backend.")
     ] = None,
     backend: Annotated[str | None, typer.Option(help="Records with this engine: timeloop, the one that can.")] = None,
-    arch: Annotated[str | None, typer.Option(help="Records on this architecture, as --arch elsewhere.")] = None,
+    arch: Annotated[list[str] | None, typer.Option(help="Records on this architecture, as --arch elsewhere.")] = None,
     param: Params = None,
-    problem: Annotated[list[Path] | None, typer.Option(help="Records mappings of this problem; repeatable.")] = None,
+    problem: Annotated[list[str] | None, typer.Option(help="Records mappings of this problem; repeatable.")] = None,
     cases: Annotated[
         int | None, typer.Option(min=1, help="Cases to record, 50 unless said; one in five is an invalid mapping.")
     ] = None,
@@ -160,7 +175,15 @@ def conformance(
 
 
 def _target(
-    backend: str, arch: str, param: list[str] | None, ert: Path | None, art: Path | None, strict: bool
+    backend: str,
+    arch: list[str],
+    param: list[str] | None,
+    ert: Path | None,
+    art: Path | None,
+    strict: bool,
+    data: dict[str, Any],
+    allow: list[Path] | None,
+    problem: Problem,
 ) -> tuple[Backend, Target]:
     from dataclasses import replace
 
@@ -170,7 +193,7 @@ def _target(
     from tqhw.spec import ART, load_art, load_ert
 
     engine = backend_named(backend)
-    found = architecture.load(arch, parameters(param or []))
+    found = architecture.load(arch, parameters(param or []), data, allow or (), problem)
     design = Design(found.name, found.architecture, found.hardware, found.text, found.components_text)
     own = energy.own_components(found.components_text, found.name)
     told = (*found.architecture.notes, *energy.unread(found.architecture, own, strict=strict))

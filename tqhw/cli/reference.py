@@ -60,23 +60,22 @@ def verify(
 def record_folder(
     folder: Path,
     backend: str,
-    arch: str | None,
+    arch: list[str] | None,
     params: Mapping[str, str],
-    problems: list[Path],
+    problems: list[str],
     cases: int,
     seed: int,
 ) -> None:
     """Records reference cases. Raises TqhwError for a backend that cannot, or where something is not said."""
-    from tqhw import architecture
+    from tqhw import architecture, frontend
     from tqhw.backends import Design, Settings
     from tqhw.backends import backend as backend_named
     from tqhw.backends.reference.record import UNFINISHED, destination, record
     from tqhw.backends.timeloop import Timeloop
     from tqhw.errors import TqhwError
-    from tqhw.spec import load_problem
     from tqhw.system.progress import bars
 
-    if arch is None or not problems:
+    if not arch or not problems:
         raise TqhwError("--arch and --problem say what to record", place="conformance --record")
     # Runs stay in the folder until all are done: what was stopped goes on from there.
     chosen = backend_named(backend, Settings(folder=folder / UNFINISHED))
@@ -84,7 +83,7 @@ def record_folder(
         raise TqhwError(f"backend {backend} cannot record", place="--backend", lever="choose timeloop")
     found = architecture.load(arch, params)
     design = Design(found.name, found.architecture, found.hardware, found.text, found.components_text)
-    layers = [load_problem(path) for path in problems]
+    layers = [frontend.load_problem(frontend.sources(path)) for path in problems]
     with destination(folder), bars(console(stderr=True))("recording", cases) as tick:
         recording = record(folder, chosen.target(design), layers, cases, chosen, seed, lambda _: tick())
     say(f"{folder}: {recording}")

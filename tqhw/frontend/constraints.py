@@ -68,7 +68,7 @@ class Factors(GrowingItems):
             other_sign, other_number = earlier.parts[1:]
             if number != other_number and {sign, other_sign} != {"<=", ">="}:
                 raise TqhwError(
-                    f"the factors {earlier} and {item} contradict each other",
+                    f"the factor of {dimension} is given twice: {earlier} and {item}",
                     place=place,
                     lever="keep one; several sections constrain one target together",
                 )

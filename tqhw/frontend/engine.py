@@ -30,7 +30,7 @@ HARMLESS_VARIABLES = ("ACCELERGY_", "TIMELOOP_")
 
 
 def document(specification: Section) -> Map:
-    """``architecture`` and ``variables`` with values, constraints at their nodes. Raises TqhwError for what is sparse."""
+    """``architecture`` and ``variables`` as values, constraints at their nodes. Raises TqhwError for what is sparse."""
     _refuse(specification)
     architecture: Branch = specification["architecture"]
     nodes = list(_sequence(architecture))
@@ -112,5 +112,3 @@ def _attributes(attributes: Section, found: Map) -> Map:
         if isinstance(value, str) and key is not None and int in key.kinds and value.strip().isdigit():
             found[name] = int(value)
     return found
-
-

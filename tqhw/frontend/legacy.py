@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from tqhw import spec
@@ -17,8 +18,8 @@ from tqhw.errors import TqhwError, unknown
 from tqhw.frontend.arch import COMPUTE, NETWORK, STORAGE
 from tqhw.frontend.sections import VERSION
 from tqhw.spec import yamlio
-from tqhw.spec.constraints import parse_factors
 from tqhw.spec.architecture import COMPUTE_CLASSES, STORAGE_CLASSES
+from tqhw.spec.constraints import parse_factors, parse_permutation
 from tqhw.spec.yamlio import Map, tagged
 
 _RANGE = re.compile(r"(.*?)\[(.*)\]")
@@ -152,9 +153,7 @@ def _named(entry: Map) -> tuple[str, int]:
     return match[1], 1 if bounds[2] is None else int(bounds[2]) - int(bounds[1]) + 1
 
 
-def _walk(
-    subtree: Map, inherited: Map, above: tuple[int, int, int], array: str, levels: list[_Level]
-) -> None:
+def _walk(subtree: Map, inherited: Map, above: tuple[int, int, int], array: str, levels: list[_Level]) -> None:
     name, count = _named(subtree)
     instances = above[0] * count
     array = name if count > 1 else array
@@ -221,7 +220,7 @@ def _targets(sections: Mapping[str, Any], more: Iterable[tuple[str, Any, str]]) 
     found: dict[str, list[Map]] = {}
     given = [*sections.items(), *((name, _underscored(value)) for name, value, _ in more)]
     for name, value in given:
-        if "ignore" in name or "constraints" not in name and name != "mapspace":
+        if "ignore" in name or ("constraints" not in name and name != "mapspace"):
             continue
         section = value.get("targets", value.get("constraints")) if isinstance(value, Map) else value
         for item in section or []:
@@ -308,6 +307,7 @@ def _constraints(entries: list[Map]) -> tuple[Map, Map | None]:
         kind = _TYPES.get(str(entry["type"]), str(entry["type"]))
         rest = Map({key: value for key, value in entry.items() if key not in ("type", "target")})
         rest.line, rest.source, rest.lines = entry.line, entry.source, entry.lines
+        _as_lists(rest)
         if kind in ("utilization", "parallelism"):
             minimum = rest.get("min", (rest.get("attributes") or {}).get("min"))
             own["utilization"] = minimum
@@ -319,6 +319,37 @@ def _constraints(entries: list[Map]) -> tuple[Map, Map | None]:
             known = ("temporal", "spatial", *_TYPES, "utilization", "parallelism")
             raise unknown("constraint type", str(entry["type"]), known, entry.place())
     return own, spatial
+
+
+def _as_lists(constraint: Map) -> None:
+    """Factors and permutation as version 0.4 has them, in place."""
+    if constraint.get("factors") is not None:
+        found = parse_factors(_without_rests(constraint), constraint.place("factors"))
+        constraint["factors"] = [f"{d}{sign}{n}" for sign, of in found.items() for d, n in of.items()]
+    if isinstance(constraint.get("permutation"), str):
+        prefix, suffix = parse_permutation(constraint["permutation"], constraint.place("permutation"))
+        constraint["permutation"] = [*prefix, *(("_", *suffix) if suffix else ())]
+
+
+def clean_mapping(mapping: spec.Mapping, hardware: spec.Hardware) -> list[Map]:
+    """The directives in the front end's form: loops over space at the node that fans out."""
+    nodes = {level.name: level.node for level in hardware.levels}
+    found: list[Map] = []
+    for level in mapping.levels:
+        name = nodes.get(level.target, level.target)
+        if level.keep or level.bypass:
+            spaces = Map(target=name, type="dataspace", keep=list(level.keep), bypass=list(level.bypass))
+            found += [] if level.target.startswith("inter_") else [spaces]
+        loops = {"temporal": level.temporal, "spatial": level.spatial}
+        for kind, loop in loops.items():
+            if loop is None or (kind == "temporal" and level.target.startswith("inter_")):
+                continue
+            factors = [f"{d}={n}" for d, n in loop.factors.items()]
+            entry = Map(target=name, type=kind, factors=factors, permutation=list(loop.permutation))
+            if loop.split is not None:
+                entry["split"] = loop.split
+            found.append(entry)
+    return found
 
 
 def is_problem(problem: Map) -> bool:
@@ -356,57 +387,35 @@ def problem(given: Map) -> Map:
     return result
 
 
-def directives(items: list[Any], problem: spec.Problem, document: Map | None) -> list[Any]:
-    """Directives with every factor a number: a 0 is what the other levels leave of its dimension.
-
-    Loops over space that stand at the level above a fan-out, as in trees of 0.3, go to the fan-out.
-    """
-    parsed = []
-    left = dict(problem.bounds)
-    for item in items:
-        entry = _underscored(item) if isinstance(item, Map) else item
-        if not isinstance(entry, Map) or entry.get("factors") is None:
-            parsed.append((entry, None))
-            continue
-        factors = parse_factors(_without_rests(entry), entry.place("factors"))["="]
-        for dimension, number in factors.items():
-            if dimension not in left:
-                raise unknown("dimension", dimension, left, entry.place("factors"))
-            if number > 0:
-                left[dimension] = -(-left[dimension] // number)
-        parsed.append((entry, factors))
-    spreads = _spreads(document)
+def directives(items: list[Any], hardware: spec.Hardware | None) -> list[Any]:
+    """The directives of a mapping; loops over space at the level above a fan-out, as in 0.3, go to the fan-out."""
+    spreads = _spreads(hardware)
     result = []
-    for entry, factors in parsed:
-        if factors is not None:
-            entry["factors"] = [f"{d}={number or left[d]}" for d, number in factors.items()]
-        if isinstance(entry, Map) and entry.get("type") == "spatial" and str(entry.get("target")) in spreads:
-            entry["target"] = spreads[str(entry["target"])]
+    for item in items:
+        entry = _underscored(item)
+        if isinstance(entry, Map):
+            if entry.get("factors") is not None:
+                entry["factors"] = _without_rests(entry)
+            if entry.get("type") == "spatial":
+                entry["target"] = spreads.get(str(entry.get("target")), entry.get("target"))
         result.append(entry)
     return result
 
 
 def _without_rests(entry: Map) -> Any:
-    """Factors without the remainders that the programs write: those that are none are dropped, others refused."""
+    """Factors without the remainders that the programs write where there is none: ``C3,3``."""
     factors = entry["factors"]
     items = factors if isinstance(factors, list) else re.split(r"[\s,]+(?=[A-Za-z_])", str(factors).strip())
-    found = []
-    for item in items:
-        match = re.fullmatch(r"(\s*[A-Za-z_]\w*?\s*=?\s*)(\d+)\s*,\s*(\d+)\s*", str(item))
-        if match is not None and match[2] != match[3]:
-            place = entry.place("factors")
-            raise TqhwError(f"not modelled: the remainder in '{item}'", place=place, lever="give whole factors")
-        found.append(match[1] + match[2] if match is not None else item)
-    return found
+    return [re.sub(r"(\d+)\s*,\s*\1\s*$", r"\1", item) if isinstance(item, str) else item for item in items]
 
 
-def _spreads(document: Map | None) -> dict[str, str]:
-    """The container below each level of a tree of 0.3 that stands for its fan-out."""
-    found: dict[str, str] = {}
-    if document is None:
-        return found
-    nodes = document["architecture"]["nodes"]
-    for outer, inner in zip(nodes, nodes[1:], strict=False):
-        if outer.tag == "!Component" and inner.tag == "!Container" and "spatial" in inner:
-            found[str(outer.get("name"))] = str(inner["name"])
-    return found
+def _spreads(hardware: spec.Hardware | None) -> dict[str, str]:
+    """The fan-out just below each memory."""
+    if hardware is None:
+        return {}
+    levels = hardware.levels  # innermost first
+    return {
+        outer.name: inner.name
+        for inner, outer in pairwise(levels)
+        if inner.kind == "fanout" and outer.kind == "storage"
+    }

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tqhw import spec
 from tqhw.errors import TqhwError
 from tqhw.frontend import engine, legacy
-from tqhw.frontend.clean import as_map
+from tqhw.frontend.arch import COMPUTE, check_names
+from tqhw.frontend.clean import as_map, clean_files
 from tqhw.frontend.macros import attach, attach_sparse, write_out
 from tqhw.frontend.nodes import Key
 from tqhw.frontend.sections import Problem
-from tqhw.frontend.specification import Specification, joined_files
-from tqhw.frontend.warnings import mistakes
+from tqhw.frontend.specification import Specification, given_files, joined_files
+from tqhw.frontend.warnings import doubtful_nodes
 from tqhw.spec import yamlio
 from tqhw.spec.yamlio import Map
 
@@ -52,12 +53,11 @@ class Sources:
 
 @dataclass(frozen=True)
 class Machine:
-    """An architecture as the engines read it. ``components``: its own classes, as YAML, or ""."""
+    """An architecture as the engines read it. ``components``: its own classes, as YAML, or ""; its notes: warnings."""
 
     architecture: spec.Architecture
     document: Map
     components: str
-    warnings: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -78,12 +78,13 @@ def load_machine(sources: Sources, problem: spec.Problem | None = None) -> Machi
         components = legacy.components(top, more)
         warnings: tuple[str, ...] = ()
     else:
+        _check_compute(top.get("architecture"), place)
         found = _Machine(top, more, place)
         if problem is not None:
             found["problem"] = _section(problem)
         found.evaluate()
-        warnings = tuple(mistakes(found)) if found["problem"] is not None else ()
         architecture = found["architecture"]
+        warnings = tuple(doubtful_nodes(architecture))
         attach(architecture, found["constraints"]["targets"])
         attach(architecture, found["mapping"])
         attach_sparse(architecture, found["sparse_optimizations"]["targets"])
@@ -94,7 +95,69 @@ def load_machine(sources: Sources, problem: spec.Problem | None = None) -> Machi
         components = yamlio.dump(Map(compound_components=as_map(found["components"])))
         components = components if found["components"]["classes"] else ""
     parsed = spec.parse_architecture(document, place, sources.name)
-    return Machine(parsed, document, components, warnings)
+    return Machine(replace(parsed, notes=(*parsed.notes, *warnings)), document, components)
+
+
+def convert(sources: Sources) -> dict[str, Map]:
+    """The files as clean documents of version 0.4, by file name; trees of 0.2 and 0.3 in parts, too.
+
+    Raises TqhwError as the readers here do.
+    """
+    top, more, place = sources.joined()
+    given = {*top, *(name for name, _, _ in more)}
+    problem = top.get("problem")
+    if (
+        "problem" in given
+        and "architecture" in given
+        and not (legacy.is_tree(top) or (isinstance(problem, Map) and legacy.is_problem(problem)))
+    ):
+        found = Specification(top, more, place)
+        found.evaluate()
+        check_names(found["architecture"].nodes)
+        return clean_files(found)
+    files: dict[str, Map] = {}
+    layer = machine = None
+    if "problem" in given:
+        layer = load_problem(sources)
+        files["problem.yaml"] = yamlio.parse(spec.dump_problem(layer))
+    if "architecture" in given:
+        machine = load_machine(sources, layer)
+        files["architecture.yaml"] = machine.document
+        if machine.components:
+            files["components.yaml"] = yamlio.parse(machine.components)
+        for component in machine.architecture.components():
+            if component.constraints.min_utilization:
+                lever = "keep it where a command reads the tree itself"
+                raise TqhwError("version 0.4 has no utilization constraint", place=component.place, lever=lever)
+    if "mapping" in given and layer is not None and machine is not None:
+        hardware = spec.flatten(machine.architecture)
+        files["mapping.yaml"] = Map(mapping=legacy.clean_mapping(load_mapping(sources, layer, hardware), hardware))
+    if not files:
+        raise TqhwError(
+            f"nothing here is converted alone: {', '.join(sorted(given))}",
+            place=place,
+            lever="give the architecture and the problem too",
+        )
+    return files
+
+
+def _check_compute(architecture: Any, place: str) -> None:
+    """Says that nothing computes before it says what else is missing at a component whose class is mistaken."""
+    stack, classes = [architecture], []
+    while stack:
+        item = stack.pop()
+        if isinstance(item, Map) and item.tag == "!Component":
+            classes.append(str(item.get("class")))
+        elif isinstance(item, Map):
+            stack.extend(item.values())
+        elif isinstance(item, list):
+            stack.extend(item)
+    if classes and not any(any(word in class_ for word in COMPUTE) for class_ in classes):
+        raise TqhwError(
+            "an architecture needs exactly one compute component, found 0",
+            place=place,
+            lever=f"give one component a class of {', '.join(COMPUTE)}",
+        )
 
 
 def _section(problem: spec.Problem) -> Problem:
@@ -119,9 +182,6 @@ def load_problem(sources: Sources) -> spec.Problem:
     section = found["problem"]
     _refuse_densities(section)
     document = as_map(section)
-    names = {*section.shape.dimensions, *(entry.get("name") for entry in section.shape["coefficients"])}
-    for name in [key for key in document["instance"] if key not in names]:
-        del document["instance"][name]  # Timeloop reads dimensions and coefficients only
     return spec.parse_problem(Map(problem=document), place, sources.name)
 
 
@@ -136,10 +196,11 @@ def _refuse_densities(problem: Problem) -> None:
             )
 
 
-def load_mapping(sources: Sources, problem: spec.Problem, machine: Machine | None = None) -> spec.Mapping:
+def load_mapping(sources: Sources, problem: spec.Problem, hardware: spec.Hardware | None = None) -> spec.Mapping:
     """The mapping in files: a list under ``mapping``, of the front end or of Timeloop's programs.
 
-    A factor of 0 is what the others leave of its dimension.
+    A factor of 0 is what the others leave of its dimension. Loops over space that are given to a memory of ``hardware``
+    go to the fan-out below it.
     """
     top, more, place = sources.joined()
     if "mapping" not in top:
@@ -149,13 +210,14 @@ def load_mapping(sources: Sources, problem: spec.Problem, machine: Machine | Non
         if not isinstance(value, list):
             raise TqhwError("a mapping is a list of directives", place=place)
         directives += value
-    directives = legacy.directives(directives, problem, machine.document if machine is not None else None)
-    return spec.parse_mapping(Map(mapping=directives), place)
+    mapping = spec.parse_mapping(Map(mapping=legacy.directives(directives, hardware)), place)
+    return spec.filled(mapping, problem.bounds)
 
 
 def sources(
     given: str | Path | Sequence[str | Path], data: Mapping[str, Any] | None = None, allow: Iterable[str | Path] = ()
 ) -> Sources:
-    """One name or several as :class:`Sources`."""
+    """One name or several as :class:`Sources`. Raises TqhwError where one finds no file."""
     files = [given] if isinstance(given, str | Path) else given
+    given_files(files)
     return Sources(tuple(str(file) for file in files), data, tuple(str(folder) for folder in allow))

@@ -84,12 +84,22 @@ def _factors(constraint: Iteration, shape: Shape) -> None:
     spaces = constraint.pop("no_iteration_over_dataspaces", None)
     if spaces is not None:
         over = [d for d in _named(shape, spaces, place) if d in shape.dimensions]
-        constraint.factors.combine(Factors([f"{d}=1" for d in over], place), place)
+        _ones(constraint, over, f"no_iteration_over_dataspaces {', '.join(spaces)}")
     spaces = constraint.pop("must_iterate_over_dataspaces", None)
     if spaces is not None:
         over = _named(shape, spaces, place)
         rest = [d for d in shape.dimensions if d not in over]
-        constraint.factors.combine(Factors([f"{d}=1" for d in rest], place), place)
+        _ones(constraint, rest, f"must_iterate_over_dataspaces {', '.join(spaces)}")
+
+
+def _ones(constraint: Iteration, dimensions: list[str], macro: str) -> None:
+    """Adds factors of 1. Raises TqhwError that names the macro they come from."""
+    for factor in constraint.factors:
+        dimension, sign, number = factor.parts
+        if dimension in dimensions and number != 1 and sign != "<=":
+            place = constraint.place_of("factors")
+            raise TqhwError(f"factor {factor} contradicts {macro}", place=place, lever="remove one of the two")
+    constraint.factors.combine(Factors([f"{d}=1" for d in dimensions], constraint.place), constraint.place)
 
 
 def _keep_or_bypass(constraint: DataspaceConstraint, shape: Shape) -> None:

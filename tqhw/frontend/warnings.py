@@ -14,8 +14,7 @@ from tqhw.frontend.nodes import Section
 def mistakes(specification: Section) -> Iterator[str]:
     """One line for each, with its place."""
     shape = specification["problem"].shape
-    for leaf in specification["architecture"].below(Leaf):
-        yield from _leaf(leaf)
+    yield from doubtful_nodes(specification["architecture"])
     for constraint in specification.below(Iteration):
         order = constraint["permutation"] or []
         yield from _unknown("dimension", order, shape.dimensions, constraint.place)
@@ -28,6 +27,12 @@ def mistakes(specification: Section) -> Iterator[str]:
             yield f"{dataspace.place}: {', '.join(both)} both kept and bypassed"
     mapper = specification["mapper"]
     yield from _unknown("key", mapper, mapper.known(), mapper.place)
+
+
+def doubtful_nodes(architecture: Section) -> Iterator[str]:
+    """Those of the nodes alone, which an engine computes with; it refuses doubtful constraints itself."""
+    for leaf in architecture.below(Leaf):
+        yield from _leaf(leaf)
 
 
 def _leaf(leaf: Leaf) -> Iterator[str]:

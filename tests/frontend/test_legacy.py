@@ -1,0 +1,188 @@
+"""Trees of 0.2 and 0.3, and what the front end and the programs write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.frontend.files import write
+from tqhw.errors import TqhwError
+from tqhw.frontend import convert, load_machine, load_mapping, load_problem, process, sources
+from tqhw.spec import flatten, yamlio
+
+TREE = """\
+architecture:
+  version: 0.3
+  subtree:
+  - name: system
+    attributes: {technology: "45nm", global_cycle_seconds: 1e-9}
+    local:
+    - name: DRAM
+      class: DRAM
+      attributes: {width: 64, word-bits: 8, bandwidth: 4}
+    subtree:
+    - name: chip
+      local:
+      - name: glb
+        class: my_SRAM
+        attributes: {memory_depth: 1024, memory_width: 64, word_bits: 8}
+      subtree:
+      - name: PE[0..15]
+        local:
+        - {name: "spad[0..1]", class: smartbuffer_RF, attributes: {depth: 64, width: 16, datawidth: 8, meshX: 16}}
+        - {name: "mac[0..1]", class: intmac, attributes: {datawidth: 8, meshX: 16}}
+"""
+PROBLEM = """\
+problem:
+  version: 0.3
+  shape: cnn-layer
+  instance: {R: 3, S: 3, P: 8, Q: 8, C: 16, K: 32, N: 1, Wstride: 2}
+"""
+CONSTRAINTS = """\
+architecture_constraints:
+  targets:
+  - {target: glb, type: spatial, factors: C=16 K2, permutation: CK, split: 1}
+  - {target: spad, type: bypassing, keep: [Weights], bypass: [Inputs]}
+  - {target: spad, type: temporal, factors: "R3,S<=3", permutation: RS}
+"""
+MAPPING = """\
+mapping:
+- {target: DRAM, type: temporal, factors: R=1 S=1 P=0 Q=8 C=1 K=1 N=1, permutation: RSPQCKN}
+- {target: glb, type: temporal, factors: R1 S1 P1 Q1 C1 K16 N1, permutation: RSPQCKN}
+- {target: glb, type: spatial, factors: C=16 K=2, permutation: CKNRSPQ, split: 1}
+- {target: spad, type: temporal, factors: R=3 S=3, permutation: RSPQCKN}
+- {target: spad, type: datatype, keep: [Weights, Inputs, Outputs], bypass: []}
+"""
+
+
+def machine(folder: Path, **texts: str):  # type: ignore[no-untyped-def]
+    write(folder, **texts)
+    return load_machine(sources([folder / f"{name}.yaml" for name in texts]))
+
+
+def message(folder: Path, text: str) -> str:
+    with pytest.raises(TqhwError) as refusal:
+        machine(folder, t=text)
+    return str(refusal.value)
+
+
+def test_the_tree(tmp_path: Path) -> None:
+    found = machine(tmp_path, t=TREE, c=CONSTRAINTS)
+    hardware = flatten(found.architecture)
+    spad, spread, glb, dram = hardware.levels
+    assert [level.name for level in hardware.levels] == ["spad", "inter_PE_spatial", "glb", "DRAM"]
+    assert (spad.meshX, spad.meshY, spad.instances) == (16, 2, 32)
+    assert (spread.fanoutX, spread.fanoutY) == (16, 2)
+    assert (glb.size, glb.block_size, glb.word_bits) == (8192, 8, 8)
+    assert (dram.read_bandwidth, dram.write_bandwidth) == (4, 4)
+    assert hardware.compute.instances == 32
+    assert found.architecture.component("glb").subclass == "my_SRAM"
+    assert found.architecture.variables["technology"] == "45nm"
+    assert spread.constraints.spatial.factors == {"C": 16, "K": 2}
+    assert spread.constraints.spatial.split == 1
+    assert spad.constraints.bypass == ("Inputs",)
+    assert (spad.constraints.temporal.factors, spad.constraints.temporal.at_most) == ({"R": 3}, {"S": 3})
+
+
+def test_the_problem_by_name_and_with_hyphens(tmp_path: Path) -> None:
+    write(
+        tmp_path, p=PROBLEM, old="problem: {shape: cnn-layer, R: 3, S: 3, P: 8, Q: 8, C: 16, K: 32, N: 1, Wstride: 2}\n"
+    )
+    found = load_problem(sources(tmp_path / "p.yaml"))
+    assert found.computes == 3 * 3 * 8 * 8 * 16 * 32
+    assert found.coefficients == {"Wstride": 2, "Hstride": 1, "Wdilation": 1, "Hdilation": 1}
+    assert load_problem(sources(tmp_path / "old.yaml")).bounds == found.bounds
+    text = (
+        "problem:\n  shape:\n    name: mm\n    dimensions: [M, K]\n    data-spaces:\n"
+        "    - {name: A, projection: [[[M]], [[K]]]}\n    - {name: B, projection: [[[K]]]}\n"
+        "    - {name: Z, projection: [[[M]]], read-write: True}\n  instance: {M: 2, K: 3}\n"
+    )
+    write(tmp_path, h=text)
+    hyphens = load_problem(sources(tmp_path / "h.yaml"))
+    assert [space.name for space in hyphens.shape.data_spaces if space.read_write] == ["Z"]
+
+
+def test_the_mapping_gives_loops_over_space_to_the_fan_out(tmp_path: Path) -> None:
+    write(tmp_path, p=PROBLEM, m=MAPPING)
+    layer = load_problem(sources(tmp_path / "p.yaml"))
+    found = load_mapping(sources(tmp_path / "m.yaml"), layer, flatten(machine(tmp_path, t=TREE).architecture))
+    spatial = found.level("inter_PE_spatial").spatial
+    assert spatial is not None
+    assert spatial.factors == {"C": 16, "K": 2}
+    assert found.level("DRAM").temporal.factors["P"] == 8
+
+
+def test_a_new_life(tmp_path: Path) -> None:
+    write(tmp_path, all=TREE + PROBLEM + MAPPING)
+    clean = tmp_path / "clean"
+    for name, document in convert(sources(tmp_path / "all.yaml")).items():
+        yamlio.write_text(clean / name, yamlio.dump(document))
+    assert sorted(path.name for path in clean.iterdir()) == ["architecture.yaml", "mapping.yaml", "problem.yaml"]
+    names = [level["name"] for level in process([clean]).levels]  # the front end takes them
+    assert names == ["DRAM[1..1]", "glb[1..1]", "inter_PE_spatial[1..1]", "spad[1..32]", "mac[1..32]"]
+    before, after = (load_machine(sources(path)) for path in (tmp_path / "all.yaml", clean))
+    assert flatten(before.architecture).levels == flatten(after.architecture).levels
+    layer = load_problem(sources(clean / "problem.yaml"))
+    assert layer == load_problem(sources(tmp_path / "all.yaml")).__class__(
+        layer.shape, "problem", layer.bounds, layer.coefficients
+    )
+
+
+def test_a_flat_tree_of_the_front_end(tmp_path: Path) -> None:
+    text = """\
+dumped_by_timeloop_front_end: true
+architecture:
+  version: '0.4'
+  subtree:
+  - name: system_top_level
+    attributes: {version: '0.4', technology: "45nm", global_cycle_seconds: 1e-9}
+    local:
+    - {name: "DRAM[1..1]", class: DRAM, attributes: {width: 64, datawidth: 8, n_banks: 2, meshX: 1, meshY: 1}}
+    - {name: "inter_col_spatial[1..1]", class: dummy_storage, attributes: {width: 1, depth: 1, datawidth: 1, meshX: 1, meshY: 1}}
+    - {name: "inter_buf_spatial[1..6]", class: dummy_storage, attributes: {width: 1, depth: 1, datawidth: 1, meshX: 6, meshY: 1}}
+    - name: buf[1..18]
+      class: storage
+      attributes: {depth: 64, width: 64, datawidth: 8, meshX: 6, meshY: 3, power_gated_at: null}
+    - {name: "mac[1..18]", class: intmac, attributes: {meshX: 6, meshY: 3}}
+architecture_constraints:
+  targets:
+  - {type: spatial, factors: "K=3", permutation: KMN, target: inter_buf_spatial}
+  - {type: temporal, factors: "M=1,K=1,N=1", permutation: MKN, target: inter_buf_spatial}
+  - {type: bypass, bypass: [A], target: buf}
+"""
+    found = machine(tmp_path, t=text)
+    hardware = flatten(found.architecture)
+    assert [level.name for level in hardware.levels] == ["buf", "inter_buf_spatial", "inter_col_spatial", "DRAM"]
+    assert [(level.fanoutX, level.fanoutY) for level in hardware.levels[1:3]] == [(1, 3), (6, 1)]
+    assert hardware.levels[1].constraints.spatial.factors == {"K": 3}
+    assert hardware.levels[0].constraints.bypass == ("A",)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "found"),
+    [
+        ("PE[0..15]", "PE[0..x]", "'PE[0..x]' has a broken range"),
+        ("PE[0..15]", "PE[15..0]", "'PE[15..0]' has a broken range"),
+        ("PE[0..15]", "PE[0..15", "'PE[0..15' has a broken range"),
+        ("meshX: 16}}\n        - {name", "meshX: 5}}\n        - {name", "the 32 instances of 'spad' are no mesh of 5"),
+        ("class: intmac", "class: latch", "unknown component class 'latch'"),
+        ("class: intmac", "class: XY_NoC", "not modelled: the network 'mac'"),
+        ("      class: DRAM\n", "", "'DRAM' has no class"),
+        (
+            "architecture:\n",
+            "sparse_optimizations: {targets: [{}]}\narchitecture:\n",
+            "not modelled: sparse_optimizations",
+        ),
+    ],
+)
+def test_bad_trees(old: str, new: str, found: str, tmp_path: Path) -> None:
+    assert old in TREE
+    assert found in message(tmp_path, TREE.replace(old, new))
+
+
+def test_constraints_on_nothing(tmp_path: Path) -> None:
+    text = TREE + CONSTRAINTS.replace("target: glb", "target: glob")
+    assert "unknown target 'glob' (did you mean 'glb'?" in message(tmp_path, text)
+    text = TREE + CONSTRAINTS.replace("type: bypassing", "type: skew")
+    assert "unknown constraint type 'skew'" in message(tmp_path, text)

@@ -1,0 +1,180 @@
+"""What the commands compute with: architectures, problems and mappings of the field's files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.frontend.files import ARCHITECTURE, PROBLEM, arch, with_attribute, write
+from tqhw.errors import TqhwError
+from tqhw.frontend import load_machine, load_mapping, load_problem, sources
+from tqhw.spec import Problem, flatten
+
+SPARSE = (
+    "    sparse_optimizations: {action_optimization: [{type: gating, options: [{target: A, condition_on: [B]}]}]}\n"
+)
+MESH = """\
+  - !Container
+    name: pe
+    spatial: {meshX: 4}
+    constraints: {spatial: {maximize_dims: [[M, K]]}}
+"""
+
+
+def files(folder: Path, **texts: str) -> list[Path]:
+    write(folder, **texts)
+    return [folder / f"{name}.yaml" for name in texts]
+
+
+def problem(folder: Path) -> Problem:
+    return load_problem(sources(files(folder, zz_problem=PROBLEM)))
+
+
+def message(folder: Path, **texts: str) -> str:
+    with pytest.raises(TqhwError) as refusal:
+        load_machine(sources(files(folder, **texts)))
+    return str(refusal.value)
+
+
+def test_expressions_constraints_and_components_of_several_files(tmp_path: Path) -> None:
+    given = files(
+        tmp_path,
+        a=with_attribute("n_banks: BANKS * 2").replace("class: storage", "class: my_storage"),
+        v="variables: {version: 0.4, BANKS: 4}\n",
+        c="mapspace_constraints: {targets: [{target: buf, type: dataspace, keep_only: [A]}]}\n",
+        m="extra_components: {version: 0.4, classes: [{name: my_storage, attributes: {technology: '45nm'}}]}\n",
+    )
+    found = load_machine(sources(given))
+    buf = found.architecture.component("buf")
+    assert buf.attributes["n_banks"] == 8
+    assert (buf.class_, buf.subclass) == ("storage", "my_storage")
+    assert buf.constraints.kept(("A", "B", "Z"), "") == {"A": True, "B": False, "Z": False}
+    assert "my_storage" in found.components
+    assert [level.name for level in flatten(found.architecture).levels] == ["buf", "DRAM"]
+    assert found.architecture.notes == ()
+
+
+def test_the_text_reads_back(tmp_path: Path) -> None:
+    first = load_machine(sources(files(tmp_path, a=with_attribute("n_banks: 4 * 2"))))
+    again = load_machine(sources(files(tmp_path / "again", a=first.text)))
+    assert flatten(again.architecture) == flatten(first.architecture)
+    assert again.text == first.text
+
+
+def test_macros_of_sizes_need_the_problem(tmp_path: Path) -> None:
+    text = ARCHITECTURE.replace("  - !Component\n    name: buf", MESH + "  - !Component\n    name: buf")
+    given = sources(files(tmp_path, a=text))
+    found = load_machine(given, problem(tmp_path))
+    container = next(node for node in found.architecture.nodes if getattr(node, "name", "") == "pe")
+    assert container.constraints.spatial.factors == {"M": 4, "K": 1}  # type: ignore[union-attr]
+    with pytest.raises(TqhwError, match="'maximize_dims' is not modelled"):
+        load_machine(given)
+
+
+def test_a_disabled_node_and_a_nested_branch(tmp_path: Path) -> None:
+    nested = "  - !Pipelined\n    nodes:\n    - !Container {name: inner, attributes: {word: 8}, spatial: {meshY: 2}}\n"
+    gone = "  - !Component {name: gone, class: storage, enabled: 1 > 2, attributes: {datawidth: 8}}\n"
+    text = ARCHITECTURE.replace("  - !Component\n    name: buf", nested + gone + "  - !Component\n    name: buf")
+    found = load_machine(sources(files(tmp_path, a=text)))
+    hardware = flatten(found.architecture)
+    assert [level.name for level in hardware.levels] == ["buf", "inter_inner_spatial", "DRAM"]
+    assert found.architecture.component("buf").attributes["word"] == 8  # the scope of a branch does not end
+
+
+@pytest.mark.parametrize(
+    ("more", "found"),
+    [
+        (
+            {
+                "s": "sparse_optimizations: {version: 0.4, targets: [{target: buf, representation_format: {data_spaces: "
+                "[{name: A, ranks: [{format: UOP}]}]}}]}\n"
+            },
+            "not modelled: sparse_optimizations",
+        ),
+        ({"g": "globals: {version: 0.4, environment_variables: {LD_PRELOAD: x}}\n"}, "variable LD_PRELOAD = x"),
+        ({"g": "globals: {version: 0.4, expression_custom_functions: [f.py]}\n"}, "asks for functions in Python: f.py"),
+        ({"g": "globals: {version: 0.4, accelergy_plug_ins: [p.py]}\n"}, "asks for Python: p.py"),
+        ({"b": ARCHITECTURE}, "two architectures are given, at"),
+        (
+            {"c": "constraints: {targets: [{target: bug, type: temporal, factors: [M=1]}]}\n"},
+            "unknown target 'bug' (did",
+        ),
+    ],
+)
+def test_refused_by_name(more: dict[str, str], found: str, tmp_path: Path) -> None:
+    assert found in message(tmp_path, a=ARCHITECTURE, **more)
+
+
+def test_what_a_node_asks_for_is_refused_by_name(tmp_path: Path) -> None:
+    sparse = ARCHITECTURE.replace(
+        "      datawidth: 8\n  - !Component\n    name: mac",
+        f"      datawidth: 8\n{SPARSE}  - !Component\n    name: mac",
+    )
+    assert "a.yaml:17: sparse_optimizations: not modelled: sparse_optimizations of 'buf'" in message(tmp_path, a=sparse)
+    network = ARCHITECTURE.replace("class: storage", "class: XY_NoC")
+    assert "not modelled: the network of 'buf'" in message(tmp_path, a=network)
+
+
+def test_variables_that_change_nothing_are_passed_over(tmp_path: Path) -> None:
+    text = "globals: {version: 0.4, environment_variables: {TIMELOOP_HIDE_INCONSEQUENTIAL_STATS: 1}}\n"
+    assert load_machine(sources(files(tmp_path, a=ARCHITECTURE, g=text))).architecture.component("buf")
+
+
+def test_a_doubtful_class_is_a_warning(tmp_path: Path) -> None:
+    text = arch(**{"class: storage": "class: mystorage2"})
+    (warning,) = load_machine(sources(files(tmp_path, a=text))).architecture.notes
+    assert "'buf' is read as storage, for such a word is in its class 'mystorage2'" in warning
+
+
+def test_a_problem_with_sizes_that_nobody_reads(tmp_path: Path) -> None:
+    text = PROBLEM.replace("N: 10}", "N: 5 * 2, H: 3, Hpad: 1}")
+    assert load_problem(sources(files(tmp_path, p=text))).bounds == {"M": 8, "K": 24, "N": 10}
+
+
+def test_densities(tmp_path: Path) -> None:
+    dense = PROBLEM.replace("N: 10}", "N: 10, densities: {A: {distribution: hypergeometric, density: 1}}}")
+    assert load_problem(sources(files(tmp_path, p=dense))).bounds["M"] == 8
+    with pytest.raises(TqhwError, match=r"not modelled: a density of 0\.5 of A"):
+        load_problem(sources(files(tmp_path, p=dense.replace("density: 1", "density: 0.5"))))
+
+
+@pytest.mark.parametrize("factors", ["[M=2, K=0, N=1]", "M=2 K=0 N=1", "M2,K0,N1", "M2 K0,0 N1"])
+def test_a_zero_is_what_the_others_leave(factors: str, tmp_path: Path) -> None:
+    text = (
+        (
+            f'mapping:\n- {{target: buf, type: temporal, factors: "{factors}"}}\n'
+            "- {target: DRAM, type: temporal, factors: M=4 K=3 N=10}\n"
+        )
+        .replace('"[', "[")
+        .replace(']"', "]")
+    )
+    loops = load_mapping(sources(files(tmp_path, m=text)), problem(tmp_path)).level("buf").temporal
+    assert loops.factors == {"M": 2, "K": 8, "N": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("mapping:\n- {target: buf, type: temporal, factors: M3,2}\n", "not modelled: the remainder in 'M3,2'"),
+        ("mapping:\n- {target: buf, type: temporal, factors: X=2}\n", "unknown dimension 'X'"),
+        ("mapping: {a: 1}\n", "a mapping is a list of directives"),
+        ("x: 1\n", "no file has 'mapping'"),
+    ],
+)
+def test_bad_mappings(text: str, found: str, tmp_path: Path) -> None:
+    with pytest.raises(TqhwError, match=found.replace("[", "\\[")):
+        load_mapping(sources(files(tmp_path, m=text)), problem(tmp_path))
+
+
+def test_a_name_without_a_file(tmp_path: Path) -> None:
+    with pytest.raises(TqhwError, match="there is no such file"):
+        sources(tmp_path / "no.yaml")
+
+
+def test_no_problem_and_no_architecture(tmp_path: Path) -> None:
+    with pytest.raises(TqhwError, match="no file has 'problem'"):
+        load_problem(sources(files(tmp_path, a=ARCHITECTURE)))
+    any_: dict[str, Any] = {"p": PROBLEM}
+    assert "no file has 'architecture'" in message(tmp_path, **any_)
