@@ -121,7 +121,7 @@ def test_a_new_life(tmp_path: Path) -> None:
     assert sorted(path.name for path in clean.iterdir()) == ["architecture.yaml", "mapping.yaml", "problem.yaml"]
     names = [level["name"] for level in process([clean]).levels]  # the front end takes them
     assert names == ["DRAM[1..1]", "glb[1..1]", "inter_PE_spatial[1..1]", "spad[1..32]", "mac[1..32]"]
-    before, after = (load_machine(sources(path)) for path in (tmp_path / "all.yaml", clean))
+    before, after = (load_machine(sources(path)) for path in (tmp_path / "all.yaml", clean / "architecture.yaml"))
     assert flatten(before.architecture).levels == flatten(after.architecture).levels
     layer = load_problem(sources(clean / "problem.yaml"))
     assert layer == load_problem(sources(tmp_path / "all.yaml")).__class__(
@@ -139,8 +139,8 @@ architecture:
     attributes: {version: '0.4', technology: "45nm", global_cycle_seconds: 1e-9}
     local:
     - {name: "DRAM[1..1]", class: DRAM, attributes: {width: 64, datawidth: 8, n_banks: 2, meshX: 1, meshY: 1}}
-    - {name: "inter_col_spatial[1..1]", class: dummy_storage, attributes: {width: 1, depth: 1, datawidth: 1, meshX: 1, meshY: 1}}
-    - {name: "inter_buf_spatial[1..6]", class: dummy_storage, attributes: {width: 1, depth: 1, datawidth: 1, meshX: 6, meshY: 1}}
+    - {name: "inter_col_spatial[1..1]", class: dummy_storage, attributes: {depth: 1, datawidth: 1, meshX: 1, meshY: 1}}
+    - {name: "inter_buf_spatial[1..6]", class: dummy_storage, attributes: {depth: 1, datawidth: 1, meshX: 6, meshY: 1}}
     - name: buf[1..18]
       class: storage
       attributes: {depth: 64, width: 64, datawidth: 8, meshX: 6, meshY: 3, power_gated_at: null}

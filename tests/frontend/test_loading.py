@@ -88,8 +88,8 @@ def test_a_disabled_node_and_a_nested_branch(tmp_path: Path) -> None:
     [
         (
             {
-                "s": "sparse_optimizations: {version: 0.4, targets: [{target: buf, representation_format: {data_spaces: "
-                "[{name: A, ranks: [{format: UOP}]}]}}]}\n"
+                "s": "sparse_optimizations: {targets: [{target: buf, representation_format: "
+                "{data_spaces: [{name: A, ranks: [{format: UOP}]}]}}]}\n"
             },
             "not modelled: sparse_optimizations",
         ),
@@ -112,7 +112,7 @@ def test_what_a_node_asks_for_is_refused_by_name(tmp_path: Path) -> None:
         "      datawidth: 8\n  - !Component\n    name: mac",
         f"      datawidth: 8\n{SPARSE}  - !Component\n    name: mac",
     )
-    assert "a.yaml:17: sparse_optimizations: not modelled: sparse_optimizations of 'buf'" in message(tmp_path, a=sparse)
+    assert "a.yaml:18: sparse_optimizations: not modelled: sparse_optimizations of 'buf'" in message(tmp_path, a=sparse)
     network = ARCHITECTURE.replace("class: storage", "class: XY_NoC")
     assert "not modelled: the network of 'buf'" in message(tmp_path, a=network)
 
@@ -157,8 +157,10 @@ def test_a_zero_is_what_the_others_leave(factors: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("mapping:\n- {target: buf, type: temporal, factors: M3,2}\n", "not modelled: the remainder in 'M3,2'"),
-        ("mapping:\n- {target: buf, type: temporal, factors: X=2}\n", "unknown dimension 'X'"),
+        (
+            "mapping:\n- {target: buf, type: temporal, factors: [M=3,2]}\n",
+            "factor 'M=3,2' has a remainder",
+        ),
         ("mapping: {a: 1}\n", "a mapping is a list of directives"),
         ("x: 1\n", "no file has 'mapping'"),
     ],

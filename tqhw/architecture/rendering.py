@@ -120,26 +120,6 @@ def parameters_of(name_or_path: str | Path) -> Parameters:
     return load_parameters(folders.find(name_or_path).parameters)
 
 
-def _own_components(top: yamlio.Map, text: str) -> str:
-    """The component classes that stand in an architecture file, on the lines on which they stand there."""
-    given = [key for key in ("components", "compound_components") if top.get(key)]
-    if not given:
-        return ""
-    if len(given) > 1:
-        lever = "put all classes into one of them"
-        raise TqhwError(f"both {' and '.join(given)} are given", place=top.place(given[1]), lever=lever)
-    first = top.line_of(given[0]) - 1
-    lines = text.splitlines()
-    end = min((line - 1 for line in top.lines.values() if line - 1 > first), default=len(lines))
-    alone = "\n".join([*[""] * first, *lines[first:end]]) + "\n"
-    try:
-        if yamlio.parse(alone) == {given[0]: top[given[0]]}:
-            return alone
-    except TqhwError:
-        pass  # it refers to what stands elsewhere in the file
-    return yamlio.dump({given[0]: top[given[0]]})
-
-
 def _header(name: str, parameters: Parameters, values: Mapping[str, Value]) -> str:
     read = [p.name for p in parameters.parameters if parameters.applies(p, values)]
     lines = [f"# Rendered by tqhw from the template {name}, with"]
