@@ -15,6 +15,7 @@ ROOT = Path(tqhw.__file__).parent
 ROOMS = {
     "version": "",
     "errors": "",
+    "registry": "errors",
     "system": "errors",
     "spec": "errors system",
     "results": "errors",
@@ -30,9 +31,9 @@ ROOMS = {
     "train": "errors system options datasets models quant",
     "mapper": "errors system spec engine",
     "backends": "version errors system spec options energy engine mapper",
-    "scenario": "errors spec results options energy",
+    "scenario": "errors registry spec results options energy",
     "report": "version errors system results",
-    "experiment": "spec results options scenario",
+    "experiment": "errors spec results options scenario",
     "pipeline": "version errors system spec results datasets models quant energy architecture workload train backends"
     " scenario report experiment",
     "cli": "errors system frontend energy spec options datasets quant architecture engine workload train backends"

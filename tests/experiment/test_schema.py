@@ -10,13 +10,14 @@ from pydantic import ValidationError
 from tqhw.energy import QUANTIZER_ESTIMATES, TRUNCATION_ESTIMATES
 from tqhw.experiment import Experiment
 from tqhw.options import Step
-from tqhw.results import METHODS, STATES
-from tqhw.scenario.methods import Options
+from tqhw.results import STATES
+from tqhw.scenario.methods import METHODS
+from tqhw.scenario.ways import Options
 
 
 def test_the_defaults_are_an_experiment() -> None:
     found = Experiment()
-    assert (found.methods, found.states) == (METHODS, STATES)
+    assert (found.methods, found.states) == (tuple(METHODS), STATES)
     assert found.training is None
     options = found.options()
     assert options.quantize_pj(2) == pytest.approx(4.435, abs=1e-3)

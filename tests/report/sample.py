@@ -7,7 +7,6 @@ from tqhw.results import (
     ARRAY,
     DRAM,
     GLB,
-    METHODS,
     QUANTIZER,
     STATES,
     AccuracyRow,
@@ -21,6 +20,7 @@ from tqhw.results import (
     StorageRow,
     TrafficRow,
 )
+from tqhw.scenario.methods import METHODS
 
 BITS = (2, 4, 6, 8)
 SPADS = ("smartbuffer_rf", "register_file", "sram")
@@ -62,8 +62,8 @@ def _ratio(quantity: str, state: str, bits: int, spad: str) -> Ratio:
         top, bottom = (float(sum(_traffic(m, bits, state).values())) for m in (upper, lower))
     paper = {"energy": 3.2, "dram_traffic": 20.0 if state == "precision_switching" else None}[quantity]
     unit = {"energy": "mJ", "dram_traffic": "bits"}[quantity]
-    sides = f"{upper} (fused)", f"{lower} (bitplane)"
-    return Ratio(quantity, state, bits, spad, *sides, top, bottom, unit, top / bottom, paper, "")
+    values = (upper, lower, top, bottom, unit, top / bottom, paper, "")
+    return Ratio(quantity, state, bits, spad, *values, numerator_way="fused", denominator_way="bitplane")
 
 
 def _layer(name: str, bits: int | None, channels: int) -> LayerRow:
@@ -115,6 +115,7 @@ def sample() -> Results:
             "stored_bits": 8,
             "scenario": {"layout": "bitplane", "requantize": "best", "quantizer_pj": 4.5, "schedule": []},
         },
+        methods=tuple(method.row() for method in METHODS.values()),
         accuracy=tuple(
             AccuracyRow(scheme, b, weights, top1, 450, scheme == "truncquant" and weights == "shifted")
             for (scheme, weights), values in TOP1.items()

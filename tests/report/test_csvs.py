@@ -42,5 +42,5 @@ def test_what_is_missing() -> None:
 
 def test_empty_lists_keep_their_heads() -> None:
     texts = csvs.texts(Results(experiment={}))
-    assert texts["energy.csv"] == "method,bits,state,component,energy_mj\n"
+    assert texts["energy.csv"] == "method,bits,state,component,energy_mj,way\n"
     assert all(text.count("\n") == 1 for text in texts.values())

@@ -16,7 +16,8 @@ from matplotlib.text import Annotation, Text
 from tests.report.sample import drawn, sample
 from tqhw.report import bars, lines, style
 from tqhw.report.figures import pictures
-from tqhw.results import METHODS, STATES, AccuracyRow, AmortisedRow, EnergyRow, Results, TrafficRow
+from tqhw.results import STATES, AccuracyRow, AmortisedRow, EnergyRow, Results, TrafficRow
+from tqhw.scenario.methods import METHODS
 
 
 def many() -> Results:
@@ -24,6 +25,7 @@ def many() -> Results:
     runs = [(m, b) for m in METHODS for b in range(1, 9) if m != "fixed" or b == 8]
     return Results(
         experiment={"bits": list(range(1, 9))},
+        methods=tuple(method.row() for method in METHODS.values()),
         accuracy=tuple(
             AccuracyRow(scheme, b, weights, 90 + b - (40 if b == 2 and weights == "shifted" else 0), 10, False)
             for scheme, weights, b in itertools.product(

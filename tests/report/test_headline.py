@@ -1,7 +1,5 @@
 from dataclasses import replace
 
-import pytest
-
 from tests.report.sample import BITS, sample
 from tqhw.report import headline
 from tqhw.results import Results
@@ -23,7 +21,9 @@ def test_ratios_that_do_not_depend_on_the_scratchpads_stand_once() -> None:
 
 def test_every_baseline_has_its_own_table_and_claims_only_where_there_are_any() -> None:
     results = sample()
-    others = tuple(replace(r, numerator="fixed (fixed)", value=2.0, paper=None) for r in results.summary if r.bits)
+    others = tuple(
+        replace(r, numerator="fixed", numerator_way="fixed", value=2.0, paper=None) for r in results.summary if r.bits
+    )
     first, second = headline.ratios(replace(results, summary=results.summary + others))
     assert (first,) == headline.ratios(results)
     assert second.title == "Headline ratios: Fixed / TruncQuant"
@@ -68,19 +68,14 @@ def test_nothing_compared_nothing_shown() -> None:
     assert [card.value for card in headline.cards(NOTHING)] == ["not measured"]
 
 
-@pytest.mark.parametrize(("side", "method"), [("any_precision (fused)", "any_precision"), ("FP32", "FP32")])
-def test_the_method_of_a_side(side: str, method: str) -> None:
-    assert headline.method_of(side) == method
-
-
 def test_the_table_tells_which_way_was_divided() -> None:
     (table,) = headline.ratios(sample())
     assert table.note.splitlines()[0] == "Initial loading: Any-Precision (fused)"
-    some = [replace(r, numerator="any_precision (streaming)") if r.bits == 8 else r for r in sample().summary]
+    some = [replace(r, numerator_way="streaming") if r.bits == 8 else r for r in sample().summary]
     (table,) = headline.ratios(replace(sample(), summary=tuple(some)))
     mixed = "Any-Precision (fused) at 2, 4, 6 bits, Any-Precision (streaming) at 8 bits"
     assert table.note.splitlines()[1] == f"Precision switching: {mixed}"
-    some = [replace(r, numerator="any_precision (streaming)") if r.spad_model == "sram" else r for r in some]
+    some = [replace(r, numerator_way="streaming") if r.spad_model == "sram" else r for r in some]
     (table,) = headline.ratios(replace(sample(), summary=tuple(some)))
     line = f"smartbuffer_rf: {mixed}; register_file: {mixed}; sram: Any-Precision (streaming)"
     assert table.note.splitlines()[2] == f"Steady: {line}"

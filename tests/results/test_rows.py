@@ -13,6 +13,7 @@ from tqhw.results import (
     EnergyRow,
     LayerEvaluation,
     LayerRow,
+    MethodRow,
     Ratio,
     Results,
     ScheduleRow,
@@ -23,8 +24,9 @@ from tqhw.results import (
 
 RESULTS = Results(
     experiment={"name": "x", "bits": [2, 8]},
+    methods=(MethodRow("truncquant", "TruncQuant", "#0072B2", {"marker": "o"}),),
     accuracy=(AccuracyRow("truncquant", 2, "shifted", 97.5, 450, True), AccuracyRow("x", 8, "shifted", None, 0, False)),
-    energy=(EnergyRow("truncquant", 2, "steady", "DRAM", 0.25),),
+    energy=(EnergyRow("truncquant", 2, "steady", "DRAM", 0.25, "bitplane"),),
     traffic=(TrafficRow("truncquant", 2, "steady", "Weights", 128, 4),),
     storage=(StorageRow("truncquant", (2, 8), 1.5, {"codes": 1.0, "batch_norm": 0.5}),),
     amortised=(AmortisedRow("truncquant", 2, 10, 0.1, 12.5),),
@@ -42,7 +44,7 @@ RESULTS = Results(
             (LayerEvaluation(2, 2, "sram", 1.0, 9, 0.5, True, {"DRAM": 1.0}, {"Weights": 54}, "hardware/w2"),),
         ),
     ),
-    summary=(Ratio("energy", "steady", 2, None, "a", "b", 2.0, 1.0, "mJ", 2.0, 3.2, "note"),),
+    summary=(Ratio("energy", "steady", 2, None, "a", "b", 2.0, 1.0, "mJ", 2.0, 3.2, "note", "fused", None),),
     notes=("interpolated",),
     provenance={"seed": 0},
 )
@@ -55,7 +57,7 @@ def test_results_survive_json() -> None:
 
 
 def test_another_schema_version_is_refused() -> None:
-    with pytest.raises(TqhwError, match=r"old\.json: schema_version is 99, this tqhw reads 1"):
+    with pytest.raises(TqhwError, match=r"old\.json: schema_version is 99, this tqhw reads 2"):
         from_json({**RESULTS.as_json(), "schema_version": 99}, "old.json")
 
 

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 
 from tqhw.errors import TqhwError
-from tqhw.scenario.methods import Options, plans, precisions, widths
+from tqhw.scenario.methods import precisions, ways, widths
 from tqhw.scenario.network import Width
+from tqhw.scenario.ways import Options
 
 ALL = ("truncquant", "any_precision", "multi_model", "fixed")
 
@@ -24,12 +25,12 @@ def test_fixed_knows_only_the_stored_bits() -> None:
 @pytest.mark.parametrize("bits", [0, 9, 32])
 def test_bits_beyond_the_stored_ones_are_refused(bits: int) -> None:
     with pytest.raises(TqhwError, match=rf"bits: {bits} bits cannot be run \(1 to 8, the stored bits\)"):
-        plans("truncquant", bits, Options())
+        ways("truncquant", bits, Options())
 
 
 def test_an_unknown_method_names_the_nearest() -> None:
     with pytest.raises(TqhwError, match=r"unknown method 'truncquand' \(did you mean 'truncquant'\?"):
-        plans("truncquand", 2, Options())
+        ways("truncquand", 2, Options())
 
 
 @pytest.mark.parametrize(

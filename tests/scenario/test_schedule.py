@@ -4,9 +4,9 @@ import pytest
 
 from tests.scenario.networks import layer, network
 from tqhw.errors import TqhwError
-from tqhw.scenario.methods import Options
 from tqhw.scenario.schedule import Step, amortised, follow, merged
 from tqhw.scenario.states import best, best_run
+from tqhw.scenario.ways import Options
 
 NET, OPTIONS = network(layer(1000)), Options()
 

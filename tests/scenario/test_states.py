@@ -14,9 +14,10 @@ import pytest
 from tests.scenario.networks import layer, network
 from tqhw.errors import TqhwError
 from tqhw.results import ARRAY, DRAM, GLB, QUANTIZER
-from tqhw.scenario.methods import Options, plans
+from tqhw.scenario.methods import ways
 from tqhw.scenario.network import Cost
 from tqhw.scenario.states import best, best_run, run_cost, state_cost
+from tqhw.scenario.ways import Options
 
 REST = 1000.0 + 150.0 + 512.0
 NORM = 16 * 512.0
@@ -26,8 +27,8 @@ PLAIN = network(layer(1000))
 
 
 def one(method: str, state: str, bits: int = 2, **options: object) -> Cost:
-    (plan,) = plans(method, bits, Options(**ROUND, **options))  # type: ignore[arg-type]
-    return state_cost(plan, state, PLAIN)
+    (way,) = ways(method, bits, Options(**ROUND, **options))  # type: ignore[arg-type]
+    return state_cost(way, state, PLAIN)
 
 
 def test_truncquant_on_bit_planes_fetches_b_bits_and_nothing_else() -> None:
@@ -67,24 +68,24 @@ def test_any_precision_fused_streams_once_and_keeps_the_copy() -> None:
 
 
 def test_a_mapping_that_fetches_twice_streams_and_quantizes_twice() -> None:
-    (plan,) = plans("any_precision", 2, Options(**ROUND, requantize="streaming"))
-    cost = state_cost(plan, "precision_switching", network(layer(1000, refetch=2)))
+    (way,) = ways("any_precision", 2, Options(**ROUND, requantize="streaming"))
+    cost = state_cost(way, "precision_switching", network(layer(1000, refetch=2)))
     assert cost.total_pj == pytest.approx(REST + 1000 * 512 + 2 * QUANTIZE + NORM)
 
 
 def test_the_baseline_gets_its_best_way() -> None:
     options = Options()
-    assert best("any_precision", 2, "precision_switching", PLAIN, options).mode == "streaming"
-    assert best("any_precision", 2, "steady", PLAIN, options).mode == "writeback"
+    assert best("any_precision", 2, "precision_switching", PLAIN, options).way == "streaming"
+    assert best("any_precision", 2, "steady", PLAIN, options).way == "writeback"
     twice = network(layer(1000, refetch=2))
-    assert best("any_precision", 2, "precision_switching", twice, options).mode == "writeback"
-    assert best_run("any_precision", 2, "precision_switching", 1, PLAIN, options).mode == "streaming"
-    assert best_run("any_precision", 2, "precision_switching", 100, PLAIN, options).mode == "fused"
+    assert best("any_precision", 2, "precision_switching", twice, options).way == "writeback"
+    assert best_run("any_precision", 2, "precision_switching", 1, PLAIN, options).way == "streaming"
+    assert best_run("any_precision", 2, "precision_switching", 100, PLAIN, options).way == "fused"
 
 
 def test_a_run_is_one_first_inference_and_steady_ones() -> None:
-    (plan,) = plans("truncquant", 2, Options())
-    cost = run_cost(plan, "precision_switching", 10, PLAIN)
+    (way,) = ways("truncquant", 2, Options())
+    cost = run_cost(way, "precision_switching", 10, PLAIN)
     assert cost.total_pj == pytest.approx(10 * (REST + 32 * 512) + NORM)
 
 
@@ -109,8 +110,8 @@ def test_layers_with_bits_of_their_own_cost_every_method_alike() -> None:
 
 
 def test_a_layer_counts_as_often_as_it_runs() -> None:
-    (plan,) = plans("truncquant", 8, Options())
-    cost = state_cost(plan, "steady", network(layer(2000, count=2)))
+    (way,) = ways("truncquant", 8, Options())
+    cost = state_cost(way, "steady", network(layer(2000, count=2)))
     assert cost.total_pj == pytest.approx(2 * (REST + 125 * 512))
 
 
@@ -133,13 +134,13 @@ class TestResident:
         assert self.at("truncquant", "steady", 31).traffic["Weights"].bits == 32 * 64
 
     def test_never_and_always_overrule_the_size(self) -> None:
-        (plan,) = plans("truncquant", 2, Options())
+        (way,) = ways("truncquant", 2, Options())
         roomy = network(layer(1000), rows=1000, residency="never")
         tight = network(layer(1000), rows=1, residency="always")
-        assert state_cost(plan, "steady", roomy).traffic["Weights"].bits == 32 * 64
-        assert state_cost(plan, "steady", tight).total_pj == pytest.approx(self.IDLE)
+        assert state_cost(way, "steady", roomy).traffic["Weights"].bits == 32 * 64
+        assert state_cost(way, "steady", tight).total_pj == pytest.approx(self.IDLE)
         with pytest.raises(TqhwError, match=r"residency: always: the architecture has no buffer"):
-            state_cost(plan, "steady", network(layer(1000), residency="always"))
+            state_cost(way, "steady", network(layer(1000), residency="always"))
 
     def test_truncquant_that_keeps_all_planes_switches_without_weights(self) -> None:
         initial = self.at("truncquant", "initial_loading", 125)
@@ -172,4 +173,4 @@ class TestResident:
 
 def test_an_unknown_state_names_the_nearest() -> None:
     with pytest.raises(TqhwError, match=r"unknown state 'stedy' \(did you mean 'steady'\?"):
-        state_cost(plans("truncquant", 2, Options())[0], "stedy", PLAIN)
+        state_cost(ways("truncquant", 2, Options())[0], "stedy", PLAIN)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tqhw.errors import TqhwError
-from tqhw.results import METHODS
-from tqhw.scenario.methods import Options
+from tqhw.scenario.methods import METHODS
 from tqhw.scenario.storage import Parameters, storage
 from tqhw.scenario.summary import storage_ratios
+from tqhw.scenario.ways import Options
 
 SMALL = Parameters(weights=1_000_000, scales=10, fixed_bits=3200, norm_channels=500, others=100)
 BITS = (2, 6, 8)
@@ -45,7 +45,7 @@ def test_resnet50_comes_near_the_papers_number_without_being_tuned() -> None:
     """25,557,032 parameters: 26,560 batch-norm channels (2 each), 1,000 biases, the rest conv and fc weights."""
     resnet50 = Parameters(25_557_032 - 2 * 26_560 - 1_000, 54, 0, 26_560, 1_000)
     any_precision, copied, multi_model, folded, trained = storage_ratios(
-        METHODS, BITS, resnet50, Options(), claimed=True
+        tuple(METHODS), BITS, resnet50, Options(), claimed=True
     )
     assert trained.value == pytest.approx(3.5366, abs=1e-3)
     assert trained.paper == 3.53
@@ -60,7 +60,7 @@ def test_resnet50_comes_near_the_papers_number_without_being_tuned() -> None:
 
 
 def test_the_papers_storage_is_claimed_of_no_other_model() -> None:
-    assert {row.paper for row in storage_ratios(METHODS, BITS, SMALL, Options())} == {None}
+    assert {row.paper for row in storage_ratios(tuple(METHODS), BITS, SMALL, Options())} == {None}
 
 
 @pytest.mark.parametrize(("requantize", "copies"), [("best", [0, 1]), ("streaming", [0]), ("fused", [1])])

@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from tqhw.errors import unknown
 from tqhw.options import (
     ContainerOptions,
     QuantizationOptions,
@@ -18,13 +19,14 @@ from tqhw.options import (
     Section,
     TimeloopOptions,
     TrainingOptions,
+    refused,
     section,
 )
 from tqhw.options.section import Bits, Positive
-from tqhw.results import METHODS, STATES
-from tqhw.scenario.methods import Options
+from tqhw.results import STATES
+from tqhw.scenario.methods import METHODS
+from tqhw.scenario.ways import Options
 
-Method = Literal["truncquant", "any_precision", "multi_model", "fixed"]
 State = Literal["initial_loading", "precision_switching", "steady"]
 
 
@@ -78,7 +80,7 @@ class Experiment(Section):
     """Weight precisions to run at."""
     stored_bits: Bits = 8
     """Precision of the stored model, which lower ones are shifted from."""
-    methods: Annotated[tuple[Method, ...], Field(min_length=1)] = METHODS  # type: ignore[assignment]
+    methods: Annotated[tuple[str, ...], Field(min_length=1)] = ("truncquant", "any_precision", "multi_model", "fixed")
     """How the precisions are served."""
     states: Annotated[tuple[State, ...], Field(min_length=1)] = STATES  # type: ignore[assignment]
     """Which situations are reported."""
@@ -102,6 +104,15 @@ class Experiment(Section):
     """How the real Timeloop searches, with backend timeloop or container."""
     container: ContainerOptions | None = None
     """The container, with backend container."""
+
+    @field_validator("methods")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if name not in METHODS:
+                wrong = unknown("value", name, METHODS)
+                raise refused(wrong.message, lever=wrong.lever)
+        return value
 
     @model_validator(mode="after")
     def _consistent(self) -> Experiment:

@@ -14,7 +14,7 @@ from tqhw.results import (
     Results,
     TrafficRow,
 )
-from tqhw.scenario.methods import precisions
+from tqhw.scenario.methods import METHODS, precisions, ways
 from tqhw.scenario.schedule import PJ_PER_MJ, amortised, follow
 from tqhw.scenario.states import best
 from tqhw.scenario.storage import Parameters, storage
@@ -48,6 +48,7 @@ def assemble(
     claimed = experiment.model.name == "resnet50"  # the paper's storage is that of ResNet-50
     return Results(
         experiment=experiment.model_dump(mode="json"),
+        methods=tuple(METHODS[method].row() for method in methods),
         accuracy=accuracy,
         energy=energy,
         traffic=traffic,
@@ -91,12 +92,13 @@ def _states(experiment: Experiment, main: Evaluated) -> tuple[tuple[EnergyRow, .
                 for component in COMPONENTS:
                     if component != QUANTIZER or component in found.cost.energy_pj:
                         value = found.cost.energy_pj.get(component, 0.0) / PJ_PER_MJ
-                        energy.append(EnergyRow(method, bits, state, component, value))
+                        energy.append(EnergyRow(method, bits, state, component, value, found.way))
                 for space, flow in found.cost.traffic.items():
-                    traffic.append(TrafficRow(method, bits, state, space, flow.bits, flow.padding_bits))
-                if method == "any_precision":
-                    notes.append(f"any_precision at {bits} bits, {state}: cheapest with requantize {found.mode}")
-    return tuple(energy), tuple(traffic), notes if options.requantize == "best" else []
+                    traffic.append(TrafficRow(method, bits, state, space, flow.bits, flow.padding_bits, found.way))
+                if len(ways(method, bits, options)) > 1:
+                    choice = METHODS[method].choice
+                    notes.append(f"{method} at {bits} bits, {state}: cheapest with {choice} {found.way}")
+    return tuple(energy), tuple(traffic), notes
 
 
 def _parameters(workload: Workload, main: Evaluated, scales: int) -> Parameters:

@@ -36,7 +36,7 @@ def energy(results: Results) -> Figure:
     values: dict[tuple[str, int, str], dict[str, float]] = {}
     for row in results.energy:
         values.setdefault((row.state, row.bits, row.method), {})[row.component] = row.energy_mj
-    return _draw(_Bars(values, labels.COMPONENT_COLOURS, "Energy", "mJ", frozenset({QUANTIZER})))
+    return _draw(_Bars(values, labels.COMPONENT_COLOURS, "Energy", "mJ", frozenset({QUANTIZER})), results)
 
 
 def traffic(results: Results) -> Figure:
@@ -47,10 +47,10 @@ def traffic(results: Results) -> Figure:
     divisor, unit = labels.scaled(max((sum(v.values()) for v in values.values()), default=0.0), "bit")
     for parts in values.values():
         parts.update({name: bits / divisor for name, bits in parts.items()})
-    return _draw(_Bars(values, labels.DATA_SPACE_COLOURS, "DRAM traffic", unit))
+    return _draw(_Bars(values, labels.DATA_SPACE_COLOURS, "DRAM traffic", unit), results)
 
 
-def _draw(bars: _Bars) -> Figure:
+def _draw(bars: _Bars, results: Results) -> Figure:
     states, methods = bars.ordered(0), bars.ordered(2)
     precisions = sorted({key[1] for key in bars.values})
     slots = [[m for m in methods if any((s, b, m) in bars.values for s in states)] for b in precisions]
@@ -72,7 +72,7 @@ def _draw(bars: _Bars) -> Figure:
             axis.axvline((before[-1] + after[0]) / 2, color="#bbbbbb", linewidth=0.5)
     figure.align_ylabels()
     last = axes[-1]
-    names = [labels.METHODS.get(m, m) for slot in slots for m in slot]
+    names = [results.method(m).label for slot in slots for m in slot]
     last.set_xticks([p for places in positions for p in places], names, rotation=90)
     last.set_xlim(positions[0][0] - 0.8, positions[-1][-1] + 0.8)
     _precisions_below(figure, last, positions, precisions)

@@ -22,24 +22,22 @@ class Card:
     beside: str
 
 
-def method_of(side: str) -> str:
-    """``any_precision (fused)`` -> ``any_precision``."""
-    return side.split(" (")[0]
-
-
-def _sides(ratio: Ratio) -> str:
-    return " / ".join(labels.METHODS.get(m, m) for m in map(method_of, (ratio.numerator, ratio.denominator)))
+def _sides(results: Results, ratio: Ratio) -> str:
+    return f"{results.method(ratio.numerator).label} / {results.method(ratio.denominator).label}"
 
 
 def ratios(results: Results) -> tuple[Table, ...]:
     """A table per pair of methods: ratios by quantity, scratchpad model and state (rows) and precision (columns)."""
     chosen = [r for r in results.summary if r.bits is not None]
-    return tuple(
-        _ratios(sides, [r for r in chosen if _sides(r) == sides]) for sides in dict.fromkeys(map(_sides, chosen))
-    )
+    pairs = {sides: [r for r in chosen if _sides(results, r) == sides] for sides in _pairs(results, chosen)}
+    return tuple(_ratios(results, sides, found) for sides, found in pairs.items())
 
 
-def _ratios(sides: str, chosen: list[Ratio]) -> Table:
+def _pairs(results: Results, chosen: list[Ratio]) -> dict[str, None]:
+    return dict.fromkeys(_sides(results, r) for r in chosen)
+
+
+def _ratios(results: Results, sides: str, chosen: list[Ratio]) -> Table:
     bits = sorted({r.bits for r in chosen if r.bits is not None})
     rows: _Rows = {}
     for r in chosen:
@@ -55,7 +53,7 @@ def _ratios(sides: str, chosen: list[Ratio]) -> Table:
         what = labels.QUANTITIES.get(quantity, quantity)
         lines.append((what, spad, labels.STATES.get(state, state), *cells, paper))
     heads = ("How many times more", "Scratchpads", "State", *map(labels.bits, bits))
-    table, notes = tuple(lines), _ways(chosen)
+    table, notes = tuple(lines), _ways(results, chosen)
     if any(line[-1] for line in table):
         heads = (*heads, "Paper")
         notes += ("Paper: the most that it claims for something near, for comparison; nothing here is tuned to it.",)
@@ -67,11 +65,11 @@ def _ratios(sides: str, chosen: list[Ratio]) -> Table:
     return Table(f"Headline ratios: {sides}", heads, table, labels=3, note=note, break_before=groups(table))
 
 
-def _ways(chosen: list[Ratio]) -> tuple[str, ...]:
-    """How Any-Precision, which has ways to choose from, went about it: a line per state."""
+def _ways(results: Results, chosen: list[Ratio]) -> tuple[str, ...]:
+    """How a method that has ways to choose from went about it: a line per state."""
     found: dict[str, dict[str, dict[str, list[str]]]] = {}  # state -> scratchpads -> way -> bits
-    for r in (r for r in chosen if method_of(r.numerator) == "any_precision"):
-        way = r.numerator.replace("any_precision", labels.METHODS["any_precision"])
+    for r in (r for r in chosen if results.method(r.numerator).choice):
+        way = f"{results.method(r.numerator).label} ({r.numerator_way})"
         bits = found.setdefault(r.state or "", {}).setdefault(r.spad_model or "", {}).setdefault(way, [])
         if str(r.bits) not in bits:
             bits.append(str(r.bits))
@@ -106,7 +104,7 @@ def storage_ratios(results: Results) -> Table | None:
     """Ratios that do not depend on the precision at run time."""
     rows: tuple[tuple[str, ...], ...] = tuple(
         (
-            _sides(r),
+            _sides(results, r),
             r.note,
             f"{labels.number(r.numerator_value)} {r.unit}",
             f"{labels.number(r.denominator_value)} {r.unit}",
@@ -142,9 +140,15 @@ def overview(results: Results) -> Table | None:
             tops = (labels.percent(measured[key][bits]) for key in shown)
             rows.append((labels.bits(bits), labels.STATES.get(state, state), *tops, *cells))
     tops = (f"Top-1 in %, {labels.series(*key)}" for key in shown)
-    heads = ("Bits", "State", *tops, *(f"mJ, {labels.METHODS.get(m, m)}" for m in methods))
+    heads = ("Bits", "State", *tops, *(f"mJ, {results.method(m).label}" for m in methods))
     table = tuple(rows)
     return Table("What each precision gives and costs", heads, table, labels=2, break_before=groups(table))
+
+
+def _rank(results: Results, method: str) -> int:
+    """Where a method stands among those of the run; what is none of them comes last."""
+    names = [row.name for row in results.methods]
+    return names.index(method) if method in names else len(names)
 
 
 def cards(results: Results) -> tuple[Card, ...]:
@@ -153,13 +157,13 @@ def cards(results: Results) -> tuple[Card, ...]:
     lowest = min((r.bits for r in results.summary if r.bits is not None), default=None)
     for quantity in ("dram_traffic", "energy", "storage"):
         chosen = [r for r in results.summary if r.quantity == quantity and r.bits in (None, lowest)]
-        chosen.sort(key=lambda r: (r.state != "precision_switching", method_of(r.numerator) != "any_precision"))
+        chosen.sort(key=lambda r: (r.state != "precision_switching", _rank(results, r.numerator)))
         if chosen:
             ratio = chosen[0]
             where = [] if ratio.bits is None else [labels.bits(ratio.bits)]
             where += [labels.STATES.get(ratio.state, ratio.state)] if ratio.state else []
             paper = "" if ratio.paper is None else f"the paper: up to {labels.claim(ratio.paper)}"
-            what = ", ".join([labels.QUANTITIES.get(quantity, quantity), _sides(ratio), *where])
+            what = ", ".join([labels.QUANTITIES.get(quantity, quantity), _sides(results, ratio), *where])
             found.append(Card(labels.times(ratio.value), what, paper))
     for ratio in (r for r in results.summary if r.quantity == "switching_weights"):
         share = 100 * (ratio.value or 0.0)

@@ -8,12 +8,6 @@ from tqhw.results import ARRAY, DRAM, GLB, NORMALIZATION, QUANTIZER
 
 NOT_MEASURED = "not measured"
 
-METHODS = {
-    "truncquant": "TruncQuant",
-    "any_precision": "Any-Precision",
-    "multi_model": "Multi-model",
-    "fixed": "Fixed",
-}
 STATES = {
     "initial_loading": "initial loading",
     "precision_switching": "precision switching",
@@ -34,7 +28,6 @@ VERMILION, SKY, GREY, BLACK = "#D55E00", "#56B4E9", "#999999", "#000000"
 
 COMPONENT_COLOURS = {DRAM: BLUE, GLB: ORANGE, ARRAY: GREEN, QUANTIZER: PURPLE}
 DATA_SPACE_COLOURS = {"Weights": BLUE, "Inputs": ORANGE, "Outputs": GREEN, NORMALIZATION: PURPLE}
-METHOD_COLOURS = {"truncquant": BLUE, "any_precision": VERMILION, "multi_model": GREEN, "fixed": BLACK}
 SCHEME_COLOURS = {"truncquant": BLUE, "dorefa": VERMILION}
 SPARE_COLOURS = (SKY, GREY, ORANGE, PURPLE)
 

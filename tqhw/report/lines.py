@@ -12,13 +12,6 @@ from tqhw.report import labels, style
 from tqhw.report.listings import accuracies, precisions
 from tqhw.results import Results
 
-_MARKERS: dict[str, dict[str, Any]] = {
-    "truncquant": {"marker": "o", "zorder": 4},
-    "any_precision": {"marker": "s", "zorder": 3},
-    # Often the same as truncquant: open and larger, so that both are seen.
-    "multi_model": {"marker": "^", "markerfacecolor": "white", "markersize": 6.5, "zorder": 3},
-    "fixed": {"linestyle": ":", "zorder": 2},
-}
 GAP_WORTH_MARKING = 1.0  # percentage points
 _HALF_A_COLUMN = 30  # characters of a legend, roughly
 
@@ -96,23 +89,23 @@ def _mark_gap(axis: Any, lines: dict[tuple[str, str], dict[int, float | None]], 
 
 def amortised(results: Results) -> Figure:
     """mJ per inference by inferences per switch, a panel per precision; fixed, at its own, in all of them."""
-    bits = sorted({row.bits for row in results.amortised if row.method != "fixed"})
+    bits = sorted({row.bits for row in results.amortised if results.method(row.method).switches})
     bits = bits or sorted({row.bits for row in results.amortised})
     methods = list(dict.fromkeys(row.method for row in results.amortised))
     columns = min(2, len(bits))
     rows = -(-len(bits) // columns)
     figure, axes = style.figure(style.COLUMN, 0.6 + 1.35 * rows, rows, columns, sharex=True, sharey=True)
     for axis, b in zip(axes, bits, strict=False):
-        for method in methods:
-            found = [r for r in results.amortised if r.method == method and (r.bits == b or method == "fixed")]
+        for method in map(results.method, methods):
+            mine = [r for r in results.amortised if r.method == method.name]
+            found = [r for r in mine if r.bits == b or not method.switches]
             if found:
-                name = labels.METHODS.get(method, method)
                 axis.plot(
                     [r.inferences for r in found],
                     [r.energy_mj for r in found],
-                    color=labels.METHOD_COLOURS.get(method, labels.GREY),
-                    **_MARKERS.get(method, {"marker": "v"}),
-                    label=f"{name}, {labels.bits(found[0].bits)}" if method == "fixed" else name,
+                    color=method.colour,
+                    **method.style,
+                    label=method.label if method.switches else f"{method.label}, {labels.bits(found[0].bits)}",
                 )
         axis.set_title(labels.bits(b))
         axis.set_xscale("log")

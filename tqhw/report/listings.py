@@ -51,12 +51,13 @@ def energy(results: Results) -> Table | None:
     for row in results.energy:
         cells.setdefault((row.state, row.bits, row.method), {})[row.component] = row.energy_mj
     rows = tuple(
-        (*_keys(*key), *_numbers(found.get(c) for c in components), labels.number(sum(found.values())))
+        (*_keys(results, *key), *_numbers(found.get(c) for c in components), labels.number(sum(found.values())))
         for key, found in cells.items()
     )
     heads = (f"{c} (estimate)" if c == QUANTIZER else c for c in components)
-    chooses = results.experiment.get("scenario", {}).get("requantize") == "best"
-    note = BEST if chooses and any(method == "any_precision" for _, _, method in cells) else ""
+    chosen = results.experiment.get("scenario", {})
+    chooses = any(chosen.get(results.method(method).choice) == "best" for _, _, method in cells)
+    note = BEST if chooses else ""
     return _table("Energy in mJ: what a state needs, one inference included", (*heads, "Total"), rows, note)
 
 
@@ -75,7 +76,7 @@ def traffic(results: Results) -> Table | None:
         total = sum(found.values())
         values = _numbers(None if s not in found else found[s] / divisor for s in spaces)
         share = f"{100 * padding[key] / total:.1f} %" if total else "0 %"
-        rows.append((*_keys(*key), *values, labels.number(total / divisor), share))
+        rows.append((*_keys(results, *key), *values, labels.number(total / divisor), share))
     return _table(
         f"DRAM traffic in {unit}: what a state needs, one inference included",
         (*spaces, "Total", "of it padding"),
@@ -95,7 +96,7 @@ def traffic_totals(results: Results) -> Table | None:
     rows = tuple(
         (
             labels.STATES.get(state, state).capitalize(),
-            labels.METHODS.get(method, method),
+            results.method(method).label,
             *_numbers(None if b not in line else line[b] / divisor for b in bits),
         )
         for (state, method), line in sorted(totals.items(), key=lambda item: states.index(item[0][0]))
@@ -110,7 +111,7 @@ def storage(results: Results) -> Table | None:
     parts = tuple(dict.fromkeys(name for row in results.storage for name in row.parts))
     rows = tuple(
         (
-            labels.METHODS.get(row.method, row.method),
+            results.method(row.method).label,
             " ".join(map(str, row.bits)),
             *_numbers(row.parts.get(p) for p in parts),
             labels.number(row.megabytes),
@@ -127,7 +128,7 @@ def amortised(results: Results) -> Table | None:
     cells = {(row.bits, row.method, row.inferences): row.energy_mj for row in results.amortised}
     keys = sorted(dict.fromkeys(key[:2] for key in cells), key=lambda key: key[0])
     rows = tuple(
-        (labels.bits(b), labels.METHODS.get(m, m), *_numbers(cells.get((b, m, count)) for count in counts))
+        (labels.bits(b), results.method(m).label, *_numbers(cells.get((b, m, count)) for count in counts))
         for b, m in keys
     )
     title = "Energy per inference in mJ, by inferences per switch"
@@ -140,7 +141,7 @@ def schedule(results: Results) -> Table | None:
     divisor, unit = labels.scaled(max((row.dram_bits for row in results.schedule), default=0), "bit")
     rows = tuple(
         (
-            labels.METHODS.get(row.method, row.method),
+            results.method(row.method).label,
             str(row.step),
             labels.STATES.get(row.state, row.state),
             labels.bits(row.bits),
@@ -191,8 +192,8 @@ def _shape(row: LayerRow) -> str:
     return f"{row.shape} " + " ".join(f"{k}={v}" for k, v in row.instance.items() if v != 1)
 
 
-def _keys(state: str, bits: int, method: str) -> tuple[str, str, str]:
-    return labels.STATES.get(state, state).capitalize(), labels.bits(bits), labels.METHODS.get(method, method)
+def _keys(results: Results, state: str, bits: int, method: str) -> tuple[str, str, str]:
+    return labels.STATES.get(state, state).capitalize(), labels.bits(bits), results.method(method).label
 
 
 def _numbers(values: Iterable[float | None]) -> tuple[str, ...]:

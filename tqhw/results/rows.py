@@ -11,17 +11,34 @@ from types import NoneType
 from typing import Any, get_type_hints
 
 from tqhw.errors import TqhwError
+from tqhw.results.upgrade import upgraded
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+_GREY = "#999999"
 
 DRAM, GLB, ARRAY, QUANTIZER = "DRAM", "GLB", "MAC & spad", "Quantizer"
 COMPONENTS = (DRAM, GLB, ARRAY, QUANTIZER)
 """Component groups in the order of the figures. The quantizer is the baseline's, an estimate (docs/scenarios.md)."""
 
-METHODS = ("truncquant", "any_precision", "multi_model", "fixed")
 STATES = ("initial_loading", "precision_switching", "steady")
 NORMALIZATION = "Normalization"
 """The name, among the data spaces of the traffic, of the batch-norm parameters fetched at a switch."""
+
+
+@dataclass(frozen=True)
+class MethodRow:
+    """A method of the run, as reports name and draw it; ``style`` of its line as matplotlib has it.
+
+    ``switches``: whether it runs at other precisions than its own. ``choice``: the scenario's option that names its
+    ways, "" where there is none to choose.
+    """
+
+    name: str
+    label: str
+    colour: str
+    style: Mapping[str, Any]
+    switches: bool = True
+    choice: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,6 +66,8 @@ class EnergyRow:
     state: str
     component: str
     energy_mj: float
+    way: str | None = None
+    """How the method went about it, where it has names for that."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +80,7 @@ class TrafficRow:
     dataspace: str
     dram_bits: int
     padding_bits: int
+    way: str | None = None
 
 
 @dataclass(frozen=True)
@@ -123,6 +143,7 @@ class AmortisedRow:
     inferences: int
     energy_mj: float
     dram_bits: float
+    way: str | None = None
 
 
 @dataclass(frozen=True)
@@ -137,11 +158,13 @@ class ScheduleRow:
     energy_mj: float
     dram_bits: int
     cumulative_mj: float
+    way: str | None = None
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """A headline: ``value`` = numerator / denominator, with what they are; None where the denominator is 0.
+    """A headline: ``value`` = numerator / denominator, the methods (or FP32) and the ways they took; None where the
+    denominator is 0.
 
     ``quantity``: ``dram_traffic``, ``dram_weight_traffic``, ``energy``, ``storage`` or ``switching_weights``, the
     share of the weights that follow the precision. ``paper`` is the paper's number for the nearest claim, for
@@ -160,6 +183,8 @@ class Ratio:
     value: float | None
     paper: float | None
     note: str
+    numerator_way: str | None = None
+    denominator_way: str | None = None
 
 
 @dataclass(frozen=True)
@@ -167,6 +192,7 @@ class Results:
     """All of it. ``experiment`` is the experiment file with every default written out."""
 
     experiment: Mapping[str, Any]
+    methods: tuple[MethodRow, ...] = ()
     accuracy: tuple[AccuracyRow, ...] = ()
     energy: tuple[EnergyRow, ...] = ()
     traffic: tuple[TrafficRow, ...] = ()
@@ -178,6 +204,10 @@ class Results:
     notes: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
+    def method(self, name: str) -> MethodRow:
+        """A method of the run; of one that it does not know, a row with the bare name."""
+        return next((row for row in self.methods if row.name == name), MethodRow(name, name, _GREY, {"marker": "v"}))
+
     def as_json(self) -> dict[str, Any]:
         """The document of results.json."""
         document: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
@@ -187,6 +217,7 @@ class Results:
 
 
 _ROWS: dict[str, type] = {
+    "methods": MethodRow,
     "accuracy": AccuracyRow,
     "energy": EnergyRow,
     "traffic": TrafficRow,
@@ -215,6 +246,7 @@ def from_json(document: Any, place: str = "results.json") -> Results:
     Raises TqhwError for another schema version or a row that lacks or does not know a field, or has a text where a
     number belongs.
     """
+    document = upgraded(document)
     if not isinstance(document, dict) or document.get("schema_version") != SCHEMA_VERSION:
         found = document.get("schema_version") if isinstance(document, dict) else None
         raise TqhwError(
@@ -230,7 +262,7 @@ def from_json(document: Any, place: str = "results.json") -> Results:
             provenance=document["provenance"],
             **rows,
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise TqhwError(f"not a results file of tqhw: {error}", place=place, lever="run the experiment again") from None
 
 

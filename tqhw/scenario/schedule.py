@@ -6,9 +6,10 @@ from collections.abc import Iterable
 
 from tqhw.options import Step
 from tqhw.results import AmortisedRow, ScheduleRow
-from tqhw.scenario.methods import Options
+from tqhw.scenario.methods import METHODS
 from tqhw.scenario.network import Network
 from tqhw.scenario.states import INITIAL, STEADY, SWITCHING, best_run
+from tqhw.scenario.ways import Options
 
 PJ_PER_MJ = 1e9
 
@@ -36,23 +37,24 @@ def amortised(
     for method in methods:
         for b in bits:
             for count in counts:
-                cost = best_run(method, b, SWITCHING, count, network, options).cost
-                energy = cost.total_pj / count / PJ_PER_MJ
-                rows.append(AmortisedRow(method, b, count, energy, cost.dram_bits / count))
+                found = best_run(method, b, SWITCHING, count, network, options)
+                energy = found.cost.total_pj / count / PJ_PER_MJ
+                rows.append(AmortisedRow(method, b, count, energy, found.cost.dram_bits / count, found.way))
     return tuple(rows)
 
 
 def follow(method: str, steps: tuple[Step, ...], network: Network, options: Options) -> tuple[ScheduleRow, ...]:
     """The schedule step by step: it begins with an initial loading, and every change of bits is a switch.
 
-    any_precision may choose another way in every step, as it suits the inferences that follow.
+    A method may choose another way in every step, as it suits the inferences that follow.
     """
     rows: list[ScheduleRow] = []
     total = 0.0
     for number, step in enumerate(merged(steps), start=1):
-        state = INITIAL if number == 1 else SWITCHING if method != "fixed" else STEADY
-        cost = best_run(method, step.bits, state, step.inferences, network, options).cost
-        energy = cost.total_pj / PJ_PER_MJ
+        state = INITIAL if number == 1 else SWITCHING if METHODS.named(method).switches else STEADY
+        found = best_run(method, step.bits, state, step.inferences, network, options)
+        energy = found.cost.total_pj / PJ_PER_MJ
         total += energy
-        rows.append(ScheduleRow(method, number, step.bits, step.inferences, state, energy, cost.dram_bits, total))
+        told = (state, energy, found.cost.dram_bits, total, found.way)
+        rows.append(ScheduleRow(method, number, step.bits, step.inferences, *told))
     return tuple(rows)

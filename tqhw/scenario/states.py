@@ -7,27 +7,28 @@ from dataclasses import dataclass
 from tqhw.errors import unknown
 from tqhw.results import GLB, NORMALIZATION, QUANTIZER, STATES
 from tqhw.scenario.memory import Flow
-from tqhw.scenario.methods import FLOAT_BITS, Options, Plan, plans
+from tqhw.scenario.methods import ways
 from tqhw.scenario.network import Cost, Network, NetworkLayer, Width, dram
+from tqhw.scenario.ways import FLOAT_BITS, Options, Way
 
 INITIAL, SWITCHING, STEADY = STATES
 
 
 @dataclass(frozen=True)
 class StateCost:
-    """What a state costs, and which way of the method (see :func:`tqhw.scenario.methods.plans`) it took."""
+    """What a state costs, and which way of the method (see :func:`tqhw.scenario.methods.ways`) it took."""
 
-    mode: str
+    way: str
     cost: Cost
 
 
-def state_cost(plan: Plan, state: str, network: Network) -> Cost:
+def state_cost(way: Way, state: str, network: Network) -> Cost:
     """One inference in ``state``, with the fetches, writes and quantizations that come before it."""
     if state not in STATES:
         raise unknown("state", state, STATES, "states")
-    if state == SWITCHING and not plan.switches:
+    if state == SWITCHING and not way.switches:
         state = STEADY
-    resident = network.resident(plan.bits)
+    resident = network.resident(way.bits)
     total = Cost()
     for layer in network.layers:
         if layer.fixed_bits is not None:
@@ -36,36 +37,36 @@ def state_cost(plan: Plan, state: str, network: Network) -> Cost:
             if resident and state == INITIAL:
                 total += _load(layer, layer.fixed_bits, layer.fixed_bits, 0.0, network)
         elif resident:
-            total += layer.inference(plan.steady, resident) + _loading(plan, state, layer, network)
+            total += layer.inference(way.steady, resident) + _loading(way, state, layer, network)
         else:
-            total += _fetching(plan, state, layer, network)
+            total += _fetching(way, state, layer, network)
     if state != STEADY:
         # Folded batch norm: one scale and one shift per channel, the same for every method.
         total += dram(NORMALIZATION, network.path.dram.read(2 * network.norm_channels, FLOAT_BITS))
     return total
 
 
-def _fetching(plan: Plan, state: str, layer: NetworkLayer, network: Network) -> Cost:
+def _fetching(way: Way, state: str, layer: NetworkLayer, network: Network) -> Cost:
     """A layer whose weights come from the DRAM in every inference."""
     if state == STEADY:
-        return layer.inference(plan.steady, False) + _per_weight(plan.steady_pj, layer.delivered(plan.steady))
-    total = layer.inference(plan.first, False) + _per_weight(plan.first_pj, layer.delivered(plan.first))
-    if plan.read_bits is not None:
-        total += dram("Weights", network.path.dram.read(layer.weights, plan.read_bits))
-        total += _per_weight(plan.load_pj, layer.weights)
-    if plan.write_bits is not None:
-        total += dram("Weights", network.path.dram.write(layer.weights, plan.write_bits))
+        return layer.inference(way.steady, False) + _per_weight(way.steady_pj, layer.delivered(way.steady))
+    total = layer.inference(way.first, False) + _per_weight(way.first_pj, layer.delivered(way.first))
+    if way.read_bits is not None:
+        total += dram("Weights", network.path.dram.read(layer.weights, way.read_bits))
+        total += _per_weight(way.load_pj, layer.weights)
+    if way.write_bits is not None:
+        total += dram("Weights", network.path.dram.write(layer.weights, way.write_bits))
     return total
 
 
-def _loading(plan: Plan, state: str, layer: NetworkLayer, network: Network) -> Cost:
+def _loading(way: Way, state: str, layer: NetworkLayer, network: Network) -> Cost:
     """What resident weights of a layer need before an inference; nothing once they are there."""
-    keeps_all = plan.kept_bits is not None and network.resident(plan.kept_bits)
+    keeps_all = way.kept_bits is not None and network.resident(way.kept_bits)
     if state == STEADY or (state == SWITCHING and keeps_all):
         return Cost()
-    if keeps_all and plan.kept_bits is not None:
-        return _load(layer, plan.kept_bits, plan.kept_bits, plan.load_pj, network)
-    return _load(layer, plan.load_bits, plan.bits, plan.load_pj, network)
+    if keeps_all and way.kept_bits is not None:
+        return _load(layer, way.kept_bits, way.kept_bits, way.load_pj, network)
+    return _load(layer, way.load_bits, way.bits, way.load_pj, network)
 
 
 def _load(layer: NetworkLayer, fetch_bits: int, chip_bits: int, pj: float, network: Network) -> Cost:
@@ -81,16 +82,16 @@ def _per_weight(pj: float, weights: int) -> Cost:
 
 def best(method: str, bits: int, state: str, network: Network, options: Options) -> StateCost:
     """The cheapest way of ``method`` in ``state``, by energy: the baseline always gets its best."""
-    found = [StateCost(plan.mode, state_cost(plan, state, network)) for plan in plans(method, bits, options)]
+    found = [StateCost(way.name, state_cost(way, state, network)) for way in ways(method, bits, options)]
     return min(found, key=lambda one: one.cost.total_pj)
 
 
-def run_cost(plan: Plan, state: str, inferences: int, network: Network) -> Cost:
+def run_cost(way: Way, state: str, inferences: int, network: Network) -> Cost:
     """``inferences`` in a row at one precision: the first in ``state``, the others steady."""
-    return state_cost(plan, state, network) + state_cost(plan, STEADY, network).times(inferences - 1)
+    return state_cost(way, state, network) + state_cost(way, STEADY, network).times(inferences - 1)
 
 
 def best_run(method: str, bits: int, state: str, inferences: int, network: Network, options: Options) -> StateCost:
     """The cheapest way of ``method`` for ``inferences`` in a row; one way for all of them."""
-    found = [StateCost(p.mode, run_cost(p, state, inferences, network)) for p in plans(method, bits, options)]
+    found = [StateCost(way.name, run_cost(way, state, inferences, network)) for way in ways(method, bits, options)]
     return min(found, key=lambda one: one.cost.total_pj)

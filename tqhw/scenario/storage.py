@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tqhw.errors import unknown
-from tqhw.results import METHODS, StorageRow
-from tqhw.scenario.methods import FLOAT_BITS, Options
+from tqhw.results import StorageRow
+from tqhw.scenario.methods import METHODS
+from tqhw.scenario.ways import FLOAT_BITS, Options
 
 FOLDED, TRAINED = 2, 4
 """Numbers per channel of a batch norm: scale and shift; or weight, bias, mean and variance as training left them."""
@@ -35,24 +35,13 @@ def storage(
     method: str, bits: tuple[int, ...], parameters: Parameters, options: Options, norm_values: int = FOLDED
 ) -> StorageRow:
     """The parts in MB. Raises TqhwError for an unknown method."""
-    weights, scales = parameters.weights, parameters.scales * FLOAT_BITS
-    copy = 0
-    if method == "truncquant":
-        codes = weights * options.stored_bits
-    elif method == "any_precision":
-        codes = weights * FLOAT_BITS
-        copy = 0 if options.requantize == "streaming" else weights * max(bits)
-    elif method == "multi_model":
-        codes, scales = weights * sum(bits), scales * len(bits)
-    elif method == "fixed":
-        codes, bits = weights * options.stored_bits, (options.stored_bits,)
-    else:
-        raise unknown("method", method, METHODS, "methods")
+    one = METHODS.named(method, "methods")
+    bits, kept = one.precisions(bits, options), one.kept(bits, options)
     parts = {
-        "codes": codes / 8e6,
-        "scales": scales / 8e6,
+        "codes": parameters.weights * kept.codes / 8e6,
+        "scales": parameters.scales * FLOAT_BITS * kept.scale_sets / 8e6,
         "batch_norm": len(bits) * norm_values * parameters.norm_channels * FLOAT_BITS / 8e6,
-        "quantized_copy": copy / 8e6,
+        "quantized_copy": parameters.weights * kept.copy / 8e6,
         "unquantized": (parameters.fixed_bits + parameters.others * FLOAT_BITS) / 8e6,
     }
     return StorageRow(method, bits, sum(parts.values()), parts)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tqhw.results import Ratio
-from tqhw.scenario.methods import Options, precisions
+from tqhw.scenario.methods import METHODS, REFERENCE, precisions
 from tqhw.scenario.network import Cost, Network
 from tqhw.scenario.schedule import PJ_PER_MJ
 from tqhw.scenario.states import best
 from tqhw.scenario.storage import TRAINED, Parameters, storage
+from tqhw.scenario.ways import Options
 
-# TruncQuant (arXiv 2506.11431), its three claims about hardware.
-PAPER_TRAFFIC, PAPER_ENERGY, PAPER_STORAGE = 20.0, 3.2, 3.53
+PAPER_STORAGE = 3.53  # TruncQuant (arXiv 2506.11431)
 ALL_PRECISIONS = tuple(range(1, 9))
 
 
@@ -20,11 +20,6 @@ QUANTITIES = {
     "dram_traffic": ("bits", "one inference and what comes before it, all data that crosses the DRAM's interface"),
     "dram_weight_traffic": ("bits", "the weights' part of it"),
     "energy": ("mJ", "one inference and what comes before it, all components"),
-}
-# What is worth a headline: elsewhere the ratio is 1 by construction, as every method then fetches the same bits.
-HEADLINES = {
-    "any_precision": ("initial_loading", "precision_switching"),
-    "fixed": ("steady",),
 }
 
 
@@ -64,14 +59,14 @@ def headlines(
     spad_model: str | None,
 ) -> tuple[Ratio, ...]:
     """Each of ``methods`` / truncquant by quantity, state and precision, in the states where they differ."""
-    if "truncquant" not in methods:
+    if REFERENCE not in methods:
         return ()
     return tuple(
         ratio
-        for baseline, differing in HEADLINES.items()
+        for baseline in METHODS
         if baseline in methods
         for state in states
-        if state in differing
+        if state in METHODS[baseline].costlier_in
         for b in bits
         for ratio in against(baseline, b, state, network, options, spad_model)
     )
@@ -82,7 +77,7 @@ def against(
 ) -> tuple[Ratio, ...]:
     """``baseline`` / truncquant in one state: DRAM traffic, the weights' part of it, and energy."""
     top = best(baseline, precisions(baseline, (bits,), options)[0], state, network, options)
-    bottom = best("truncquant", bits, state, network, options)
+    bottom = best(REFERENCE, bits, state, network, options)
     rows = []
     for quantity, (unit, note) in QUANTITIES.items():
         upper, lower = (_amount(found.cost, quantity) for found in (top, bottom))
@@ -93,26 +88,19 @@ def against(
                     state=state,
                     bits=bits,
                     spad_model=spad_model,
-                    numerator=f"{baseline} ({top.mode})",
-                    denominator=f"truncquant ({bottom.mode})",
+                    numerator=baseline,
+                    numerator_way=top.way,
+                    denominator=REFERENCE,
+                    denominator_way=bottom.way,
                     numerator_value=upper,
                     denominator_value=lower,
                     unit=unit,
                     value=upper / lower if lower > 0 else None,
-                    paper=_claim(baseline, quantity, state),
+                    paper=METHODS[baseline].claim(quantity, state),
                     note=note,
                 )
             )
     return tuple(rows)
-
-
-def _claim(baseline: str, quantity: str, state: str) -> float | None:
-    """What the paper says of it: traffic in precision switching, and energy, against Any-Precision."""
-    if baseline != "any_precision":
-        return None
-    if quantity == "dram_traffic" and state == "precision_switching":
-        return PAPER_TRAFFIC
-    return PAPER_ENERGY if quantity == "energy" else None
 
 
 def storage_ratios(
@@ -127,12 +115,12 @@ def storage_ratios(
     The second count is the one that comes near the paper's 3.53: batch norms as training left them, for eight
     precisions. ``claimed``: the model is the one that the paper says it of.
     """
-    ours = storage("truncquant", bits, parameters, options).megabytes
-    as_trained = storage("truncquant", ALL_PRECISIONS, parameters, options, TRAINED).megabytes
+    ours = storage(REFERENCE, bits, parameters, options).megabytes
+    as_trained = storage(REFERENCE, ALL_PRECISIONS, parameters, options, TRAINED).megabytes
     whole, folded = parameters.float_megabytes(), "batch norm folded to scale and shift, for these precisions"
     rows = []
-    for method in ("any_precision", "multi_model"):
-        if method in methods:
+    for method in METHODS:
+        if method in methods and METHODS[method].stores_more:
             found = storage(method, bits, parameters, options)
             copy = found.parts["quantized_copy"]
             if not copy or options.requantize == "best":
@@ -155,7 +143,7 @@ def _storage_ratio(upper: str, top: float, bottom: float, paper: float | None, n
         bits=None,
         spad_model=None,
         numerator=upper,
-        denominator="truncquant",
+        denominator=REFERENCE,
         numerator_value=top,
         denominator_value=bottom,
         unit="MB",
