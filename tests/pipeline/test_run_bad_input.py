@@ -46,19 +46,30 @@ def run_refused(results: Path, text: str, *more: object) -> str:
         ("model: {name: 'tests.pipeline.tiny:raising'}", "the factory raised RuntimeError: out of paper"),
         ("model: {name: 'no.such.module:net'}", "there is no module 'no.such.module'"),
         ("model: {name: resnet20, options: {width: 3}}", "unknown option of model resnet20 'width'"),
-        ("model: {name: resnet20, input: [1, 1, 32, 32]}", "the model refuses an input of shape 1,1,32,32"),
+        (
+            "model: {name: resnet20, input: [1, 1, 32, 32]}",
+            "on an input of 1,1,32,32 the forward pass raised Runtime",
+        ),
         (
             "model: {name: 'tests.pipeline.tiny:unquantizable', input: [1, 1, 8, 8]}",
             "no convolution and no linear layer to quantize",
         ),
         ("model: {name: 'tests.pipeline.tiny:poisoned', input: [1, 1, 8, 8]}", "conv2.weight"),
         (
-            "model: {name: 'tests.pipeline.tiny:recurrent', input: [4, 1, 8]}\nquantization: {first: null}",
+            "model: {name: 'tests.pipeline.tiny:bilinear', input: [4, 1, 8]}\nquantization: {first: null}",
             "cannot be mapped",
         ),
         (
-            "model: {name: 'tests.pipeline.tiny:recurrent', options: {linear: 1}, input: [4, 1, 8]}",
-            "1 of its operations cannot be mapped: lstm (LSTM: recurrent layer)",
+            "model: {name: 'tests.pipeline.tiny:bilinear', options: {linear: 1}, input: [4, 1, 8]}",
+            "1 of its operations cannot be mapped: pair (Bilinear: bilinear form)",
+        ),
+        (
+            "model: {name: 'tests.pipeline.tiny:net', input: {x: 'float32[1,1,8]', y: 'int64[1]'}}",
+            "the inputs do not fit: got an unexpected keyword argument 'y'; the forward pass takes x; given: x:fl",
+        ),
+        (
+            "model: {name: 'tests.pipeline.tiny:net', input: [1, 1, 8, 8], skip: [conv3]}",
+            "skip: 'conv3' matches nothing that ran (did you mean 'conv2'?",
         ),
         (
             "model: {name: 'tests.pipeline.tiny:lonely', input: [1, 8]}",

@@ -47,18 +47,39 @@ def poisoned() -> nn.Module:
     return model
 
 
-class Recurrent(nn.Module):
+class Paired(nn.Module):
+    """A bilinear form, which no problem is made of, between linear layers."""
+
     def __init__(self, linear: int) -> None:
         super().__init__()
-        self.fc1 = nn.Linear(8, 8) if linear > 1 else nn.Identity()
-        self.lstm, self.fc2 = nn.LSTM(8, 8), nn.Linear(8, 8)
+        self.fc1 = nn.Sequential(nn.Linear(8, 8), nn.BatchNorm1d(1)) if linear > 1 else nn.Identity()
+        self.pair, self.fc2 = nn.Bilinear(8, 8, 8), nn.Linear(8, 8)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(self.lstm(self.fc1(x))[0])  # type: ignore[no-any-return]
+        x = self.fc1(x)
+        return self.fc2(self.pair(x, x))  # type: ignore[no-any-return]
 
 
-def recurrent(linear: int = 2) -> nn.Module:
-    return Recurrent(linear)
+def bilinear(linear: int = 2) -> nn.Module:
+    return Paired(linear)
+
+
+class Asked(nn.Module):
+    """Words and a mask; a part of it depends on neither."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.fc1, self.fc2 = nn.Embedding(20, 8), nn.Linear(8, 8), nn.Linear(8, 4)
+        self.side = nn.Linear(3, 8)
+
+    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+        x = self.words(ids) * mask[..., None] + self.side(torch.ones(3))
+        return self.fc2(self.fc1(x).relu())  # type: ignore[no-any-return]
+
+
+def asked(device: str = "cpu") -> nn.Module:
+    with torch.device(device):
+        return Asked()
 
 
 def without_norms() -> nn.Module:

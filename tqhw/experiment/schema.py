@@ -37,8 +37,13 @@ class Model(Section):
     """resnet20, resnet18, resnet50, mobilenet_v2, or package.module:factory of your own."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Keyword arguments of the factory."""
-    input: tuple[Positive, ...] | None = None
-    """Shape of the input, batch first; without it that of the data set, else 1,3,32,32 for resnet20 and 1,3,224,224."""
+    input: tuple[Positive, ...] | dict[str, str] | None = None
+    """Shape of the input, batch first, or one text per input: {ids: "int64[1,128]"}; without it that of the data set,
+    else 1,3,32,32 for resnet20 and 1,3,224,224."""
+    skip: tuple[str, ...] = ()
+    """Patterns of layers, modules or operators that are left out of the hardware side, and named as such."""
+    routing: tuple[Annotated[int, Field(strict=True, ge=0)], ...] | None = None
+    """Shares of the rows that stacked experts get; null for alike."""
 
 
 @section

@@ -17,7 +17,7 @@ class QuantizationOptions:
     """What can be chosen of a model's quantization, whatever its precisions."""
 
     first: LayerBits = field(default="full", kw_only=True)
-    """Bits of the first layer: full for FP32, null for the precision of the model."""
+    """Bits of the first layer that runs: full for FP32, null for the precision of the model."""
     last: LayerBits = field(default="full", kw_only=True)
     """Bits of the last layer, likewise."""
     layers: Mapping[str, LayerBits] = field(default_factory=dict, kw_only=True)

@@ -22,13 +22,13 @@ from tqhw.system.progress import Watcher
 from tqhw.system.workers import Aside, aside
 from tqhw.train.recipe import DataRecipe, ModelRecipe
 from tqhw.version import __version__
-from tqhw.workload import check_mappable
+from tqhw.workload import check_mappable, execution_order
 
 HARDWARE_SCHEME = "truncquant"
 
 
-def input_shape(experiment: Experiment) -> tuple[int, ...]:
-    """One input of the network, batch first: as given, else as the data set's images, else as published.
+def model_input(experiment: Experiment) -> tuple[int, ...] | dict[str, str]:
+    """What the network is run on, batch first: as given, else as the data set's images, else as published.
 
     Raises TqhwError where it is given and is not that of the data set.
     """
@@ -36,9 +36,10 @@ def input_shape(experiment: Experiment) -> tuple[int, ...]:
         return experiment.model.input or models.default_input(experiment.model.name)
     images = (1, *datasets.digits(experiment.training.size).input_shape)
     given = experiment.model.input
-    if given is not None and given[1:] != images[1:]:
+    if isinstance(given, dict) or (given is not None and given[1:] != images[1:]):
+        told = given if isinstance(given, dict) else list(given)
         raise TqhwError(
-            f"the input {list(given)} is not that of the data set, {list(images)}",
+            f"the input {told} is not that of the data set, {list(images)}",
             place="model.input",
             lever="leave it out, or leave out the training",
         )
@@ -75,9 +76,10 @@ def network(experiment: Experiment) -> nn.Module:
     found = recipe(experiment, HARDWARE_SCHEME)
     plain = found.plain_model()
     try:
-        return found.quantize(plain, found.bits)
+        order = execution_order(plain, model_input(experiment), name=experiment.model.name)
+        return found.quantize(plain, found.bits, order)
     except TqhwError:
-        check_mappable(plain, input_shape(experiment), name=experiment.model.name)
+        check_mappable(plain, model_input(experiment), name=experiment.model.name, skip=experiment.model.skip)
         raise
 
 

@@ -19,7 +19,7 @@ from tqhw.scenario.schedule import PJ_PER_MJ, amortised, follow
 from tqhw.scenario.states import best
 from tqhw.scenario.storage import Parameters, storage
 from tqhw.scenario.summary import Switching, headlines, storage_ratios
-from tqhw.workload import Workload, shape_text
+from tqhw.workload import Workload
 
 
 def assemble(
@@ -79,7 +79,7 @@ def _assumed(experiment: Experiment, workload: Workload) -> tuple[str, ...]:
     """The input shape, where a network that we do not know is measured at one that nobody gave."""
     if experiment.model.input is not None or experiment.training is not None or ":" not in experiment.model.name:
         return ()
-    return (f"model.input is not given: the layers are those of an input of {shape_text(workload.input_shape)}",)
+    return (f"model.input is not given: the layers are those of an input of {workload.input_text}",)
 
 
 def _states(experiment: Experiment, main: Evaluated) -> tuple[tuple[EnergyRow, ...], tuple[TrafficRow, ...], list[str]]:

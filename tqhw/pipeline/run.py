@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 import time
 from collections.abc import Sequence
@@ -53,7 +54,11 @@ def run(
     search = Search(experiment.search.objective, jobs=jobs, cache=cache)
     with nullcontext() if out is None else OutputFolder(out) as folder:
         model = accuracy.network(experiment)
-        workload = layers.extract(model, accuracy.input_shape(experiment), name=experiment.model.name)
+        chosen = experiment.model
+        given = accuracy.model_input(experiment)
+        workload = layers.extract(model, given, name=chosen.name, skip=chosen.skip, routing=chosen.routing)
+        for note in workload.notes:
+            logging.getLogger("tqhw").warning(note)
         with accuracy.measuring(experiment, folder.kept if folder else None, jobs) as pending:
             evaluated = hardware.evaluate(experiment, workload, engine, search, watch, strict)
             measured = pending.rows(watch)

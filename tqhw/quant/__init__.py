@@ -11,6 +11,7 @@ from tqhw.quant.layers import QuantizedLayer, holds_codes, is_quantized, quantiz
 from tqhw.quant.magnitude import losing_magnitude, magnitude_warning
 from tqhw.quant.norm import SwitchableBatchNorm
 from tqhw.quant.onnx_file import save_onnx
+from tqhw.quant.order import execution_order
 from tqhw.quant.package import Deployed, load, save
 from tqhw.quant.precision import add_precision, keep_precisions, set_bits, shared_normalization
 from tqhw.quant.schemes import SCHEMES, Scheme, scheme_named
@@ -40,6 +41,7 @@ __all__ = [
     "check_precisions",
     "convert",
     "coverage",
+    "execution_order",
     "holds_codes",
     "input_quantizers",
     "integer_codes",

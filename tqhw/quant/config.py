@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from tqhw.errors import TqhwError, unknown
@@ -33,14 +34,24 @@ class QuantConfig(QuantizationOptions):
         return found
 
 
-def bits_by_layer(names: list[str], config: QuantConfig) -> dict[str, LayerBits]:
+def ends(names: Sequence[str], order: Sequence[str] | None = None) -> tuple[str, str]:
+    """The first and the last layer: as they run where that is known, else as the model registers them."""
+    ran = [name for name in order or () if name in names] or list(names)
+    return ran[0], ran[-1]
+
+
+def bits_by_layer(
+    names: Sequence[str], config: QuantConfig, order: Sequence[str] | None = None
+) -> dict[str, LayerBits]:
     """The bits of each of the model's quantizable layers, given in the order it registers them.
 
+    ``order``: those that run, in the order in which they do; the first and the last are taken from it.
     Raises TqhwError for a pattern that names no layer, bits out of range, and where nothing is quantized.
     """
     chosen: dict[str, LayerBits] = dict.fromkeys(names)
-    chosen[names[0]] = config.first
-    chosen[names[-1]] = config.last
+    first, last = ends(names, order)
+    chosen[first] = config.first
+    chosen[last] = config.last
     for pattern, bits in config.layers.items():
         matching = [name for name in names if fnmatchcase(name, pattern)]
         if not matching:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import Any, Final, Literal
 
 import torch
@@ -14,7 +14,7 @@ from tqhw.errors import TqhwError, unknown
 from tqhw.options import LayerBits
 from tqhw.quant import activation
 from tqhw.quant.activation import InputQuantizer
-from tqhw.quant.config import QuantConfig, bits_by_layer
+from tqhw.quant.config import QuantConfig, bits_by_layer, ends
 from tqhw.quant.coverage import coverage
 from tqhw.quant.foreign import refuse_foreign
 from tqhw.quant.identity import identity
@@ -29,10 +29,12 @@ Weights = Literal["real", "quantized"]
 _LOG: Final = logging.getLogger("tqhw")
 
 
-def convert(model: nn.Module, config: QuantConfig) -> nn.Module:
+def convert(model: nn.Module, config: QuantConfig, *, order: Sequence[str] | None = None) -> nn.Module:
     """Quantizes ``model`` in place and returns it, switched to its highest precision.
 
-    State-dict names stay as they are. Of what ``torch.compile`` gave, the module inside is converted and returned.
+    ``order``: the layers as they run, from :func:`execution_order`, which says what is first and last; without it the
+    order in which the model registers them does. State-dict names stay as they are. Of what ``torch.compile`` gave,
+    the module inside is converted and returned.
     Raises TqhwError for a model without a quantizable layer, with NaN weights, with weights or norms that are computed
     or not there yet, or quantized already, by tqhw or by another library, and for options that name no layer or cannot
     be applied to the model. Whatever it raises, the model is as it was.
@@ -47,7 +49,11 @@ def convert(model: nn.Module, config: QuantConfig) -> nn.Module:
     if not found:
         refuse_foreign(model, ())
         raise _nothing_to_quantize(model)
-    apply(model, config, bits_by_layer([part.name for part in found], config), [found[0].name])
+    names = [part.name for part in found]
+    apply(model, config, bits_by_layer(names, config, order), [ends(names, order)[0]])
+    if ends(names, order) != ends(names):
+        told = "the first and the last layer are %s and %s, as they run; the model registers %s first and %s last"
+        _LOG.warning(told, *ends(names, order), *ends(names))
     found_out = coverage(model)
     _LOG.log(logging.WARNING if found_out.unforeseen else logging.INFO, found_out.text)
     warning = magnitude_warning(model)

@@ -74,9 +74,12 @@ class QuantizedTensor:
 
 
 def all_finite(numbers: torch.Tensor) -> bool:
-    """Whether none is NaN or infinite. A sum shows either, ten times as fast; one that overflows is looked into."""
+    """Whether none is NaN or infinite. A sum shows either, ten times as fast; one that overflows is looked into.
+
+    A tensor on the meta device has no numbers.
+    """
     found = numbers.detach()
-    return bool(torch.isfinite(found.sum())) or bool(torch.isfinite(found).all())
+    return found.is_meta or bool(torch.isfinite(found.sum())) or bool(torch.isfinite(found).all())
 
 
 def check_weight(weight: object, place: str = "weight") -> torch.Tensor:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import torch
 from pydantic import Field, TypeAdapter, model_validator
 from torch import nn
 
@@ -19,7 +21,7 @@ from tqhw.datasets.image_folder import FolderData
 from tqhw.errors import TqhwError
 from tqhw.options import QuantizationOptions, Section, TrainConfig, place_of, read, section
 from tqhw.options.section import Positive
-from tqhw.quant import QuantConfig, check_precisions, convert
+from tqhw.quant import QuantConfig, check_precisions, convert, execution_order
 from tqhw.train.checkpoint import load_weights
 from tqhw.train.methods import Method, method_named
 from tqhw.train.reproducible import reproducible
@@ -56,6 +58,15 @@ class DataRecipe:
     """Whether an imagefolder's corrupt images are passed over."""
     check: Flag | None = None
     """Whether cifar10's checksums are compared."""
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of an image, known before the data are read."""
+        if self.name == "digits":
+            return (1, self.size or 8, self.size or 8)
+        if self.name == "cifar10":
+            return (3, 32, 32)
+        return (3, self.size or FolderData.size, self.size or FolderData.size)
 
     def open(self) -> Data:
         """The data set, ready to be read."""
@@ -109,9 +120,21 @@ class Recipe:
             load_weights(model, Path(self.model.weights))
         return model
 
-    def quantize(self, model: nn.Module, precisions: tuple[int, ...]) -> nn.Module:
-        """Converts ``model`` as the recipe says, for ``precisions``."""
-        return convert(model, replace(self.quantization, scheme=self.way.scheme, precisions=precisions))
+    def quantize(self, model: nn.Module, precisions: tuple[int, ...], order: Sequence[str] | None = None) -> nn.Module:
+        """Converts ``model`` as the recipe says, for ``precisions``.
+
+        ``order``: its layers as they run; without it, as they run on an image of the data set.
+        """
+        order = self._order(model) if order is None else order
+        config = replace(self.quantization, scheme=self.way.scheme, precisions=precisions)
+        return convert(model, config, order=order)
+
+    def _order(self, model: nn.Module) -> tuple[str, ...]:
+        like = next(model.parameters(), torch.empty(0))
+        image = torch.zeros(1, *self.data.image_shape, device=like.device, dtype=like.dtype)
+        with suppress(Exception):  # training says what is wrong with it
+            return execution_order(model, (image,))
+        return ()
 
     def network(self, precisions: tuple[int, ...]) -> nn.Module:
         """The network that is trained to serve ``precisions``: a plain one where it is quantized afterwards."""

@@ -57,11 +57,11 @@ def check_mappable(model: nn.Module, input: Input, *, name: str, skip: Sequence[
     extraction.check_mappable(model, input, name=name, skip=skip)
 
 
-def execution_order(model: nn.Module, input: Input) -> tuple[str, ...]:
-    """The modules with weights as they first run; see :func:`tqhw.workload.extraction.execution_order`."""
+def execution_order(model: nn.Module, input: Input, *, name: str) -> tuple[str, ...]:
+    """The layers of a model as they run; see :func:`tqhw.workload.extraction.execution_order`."""
     from tqhw.workload import extraction
 
-    return extraction.execution_order(model, input)
+    return extraction.execution_order(model, input, name=name)
 
 
 def generate(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -11,14 +12,15 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parameter import is_lazy
 
+from tqhw import quant
 from tqhw.errors import TqhwError, nearest
 from tqhw.quant import FULL, quantized_layers
+from tqhw.quant.identity import identity
 from tqhw.quant.layers import plain
 from tqhw.quant.tensor import all_finite
 from tqhw.workload.examples import Example, Input, examples, first_line, how_to_give
 from tqhw.workload.experts import check_routing
 from tqhw.workload.layers import Layer, Workload
-from tqhw.workload.sources import identity
 from tqhw.workload.tracing import Operation, StoppedError, Trace, Weight, trace
 
 _SUPPORTED = "supported are convolutions, Linear, recurrent layers, matrix products and attention"
@@ -70,19 +72,12 @@ def check_mappable(model: nn.Module, input: Input, *, name: str, skip: Sequence[
     _refuse_unsupported(found.trace, found.place)
 
 
-def execution_order(model: nn.Module, input: Input) -> tuple[str, ...]:
-    """The names of the modules that own a weight which a product reads, in the order in which they first run.
-
-    The input is that of :func:`extract`, and so are the errors; what cannot be mapped is no error here.
-    """
-    found = _run(model, input, None, (), None)
-    owners = [
-        key.rpartition(".")[0].removesuffix(".parametrizations.weight")
-        for operation in found.trace.operations
-        if operation.weight
-        for key in operation.weight.parameters
-    ]
-    return tuple(dict.fromkeys(owners))
+def execution_order(model: nn.Module, input: Input, *, name: str) -> tuple[str, ...]:
+    """The quantizable layers as they run on an input of :func:`extract`; none where the forward pass raises."""
+    for example in examples(model, input, f"model {name}"):
+        with suppress(Exception):  # extract tells what it raises
+            return quant.execution_order(model, example.args, example.kwargs)
+    return ()
 
 
 def module_inside(model: object) -> nn.Module:

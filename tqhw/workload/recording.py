@@ -12,11 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tqhw.quant.identity import identity, storage_of
 from tqhw.spec import Problem
 from tqhw.workload import problems
 from tqhw.workload.experts import rows_per_expert
 from tqhw.workload.products import PACKED, Convolution, MatrixProduct
-from tqhw.workload.sources import INPUT, RANDOM, Sources, identity, storage_of
+from tqhw.workload.sources import INPUT, RANDOM, Sources, part_of_storage
 
 _PARAMETRIZED = re.compile(r"(^|\.)parametrizations\.(\w+)\.original\d*$")
 _WEIGHT_SUFFIX = re.compile(r"(^|\.)weight$")
@@ -297,7 +298,7 @@ class Recorder:
             return place
         storages = {storage_of(self._parameters[name]) for name in parameters}
         if storage_of(factor) in storages:
-            return identity(factor)
+            return part_of_storage(factor)
         return (sources, factor.storage_offset(), tuple(sorted(factor.shape)))
 
     # What is left out.

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from tqhw.quant.identity import storage_of
+
 INPUT = "<input>"  # no parameter can have this name: the source of everything that depends on the input
 RANDOM = "<random>"  # likewise, of what was drawn during the run
 _FROM_INPUT = frozenset({INPUT})
@@ -38,11 +40,9 @@ class Sources:
         self._picked = WeakTensorKeyDictionary()
         # By memory rather than by object: `weight.data` and views of a weight are other objects. One storage may
         # hold many parameters (flattened ones, parts of a fused matrix).
-        self._stored: dict[int, list[Span]] = {}
+        self._stored: dict[Hashable, list[Span]] = {}
         for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
-            storage = storage_of(tensor)
-            if storage is not None:
-                self._stored.setdefault(storage, []).append(_span(name, tensor))
+            self._stored.setdefault(storage_of(tensor), []).append(_span(name, tensor))
 
     def of(self, tensor: torch.Tensor) -> frozenset[str]:
         """The names that ``tensor`` depends on; empty for a constant, {INPUT} where the input went into it."""
@@ -60,8 +60,7 @@ class Sources:
 
     def _named(self, tensor: torch.Tensor) -> frozenset[str]:
         """The parameters in the memory that ``tensor`` shows: those that are it, that hold it, that it touches."""
-        storage = storage_of(tensor)
-        spans = self._stored.get(storage, []) if storage is not None else []
+        spans = self._stored.get(storage_of(tensor), [])
         if not spans:
             return frozenset()
         own = _span("", tensor)
@@ -111,20 +110,9 @@ class Sources:
         return self.picked(given[0]) if len(given) == 1 else frozenset()  # seen, turned, of another type
 
 
-def storage_of(tensor: torch.Tensor) -> int | None:
-    """What tells one memory from another, of tensors without numbers (``meta``) too; None where there is none."""
-    try:
-        return int(tensor.untyped_storage()._cdata)
-    except (RuntimeError, NotImplementedError):  # sparse and other tensors that are no array of numbers
-        return None
-
-
-def identity(tensor: torch.Tensor) -> Hashable:
-    """Equal for tensors that are the same numbers at the same place: storage, offset, shape and stride."""
-    storage = storage_of(tensor)
-    if storage is None or tensor.layout is not torch.strided:
-        return id(tensor)
-    return (storage, _span("", tensor).layout)
+def part_of_storage(tensor: torch.Tensor) -> Hashable:
+    """Equal for tensors that hold the same numbers of one memory, in whichever order of their axes."""
+    return storage_of(tensor), _span("", tensor).layout
 
 
 def _span(name: str, tensor: torch.Tensor) -> Span:

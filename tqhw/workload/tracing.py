@@ -86,6 +86,8 @@ def _watching(model: nn.Module, watch: _Watch) -> Iterator[None]:
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         stack.enter_context(torch.random.fork_rng(devices=[]))
         stack.enter_context(torch.no_grad())
+        if any(parameter.is_meta for parameter in model.parameters()):  # what the model makes goes with it
+            stack.enter_context(torch.device("meta"))
         stack.enter_context(sdpa_kernel(SDPBackend.MATH))
         stack.enter_context(watch)
         yield
