@@ -1,7 +1,7 @@
 """What a user can choose: every option once, with its rule, its default and its meaning, and one reader for files."""
 
 from tqhw.options.programs import DEFAULT_IMAGE, ContainerOptions, TimeloopOptions
-from tqhw.options.quantization import LayerBits, QuantizationOptions
+from tqhw.options.quantization import LayerBits, Normalization, QuantizationOptions
 from tqhw.options.reader import apply_setting, documented_keys, place_of, read
 from tqhw.options.scenario import ScenarioOptions, Step
 from tqhw.options.section import Section, refused, section
@@ -12,6 +12,7 @@ __all__ = [
     "MAX_SEED",
     "ContainerOptions",
     "LayerBits",
+    "Normalization",
     "QuantizationOptions",
     "ScenarioOptions",
     "Section",

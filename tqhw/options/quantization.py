@@ -6,10 +6,55 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Literal
 
-from tqhw.options.section import AboveZero, Bits, section
+from pydantic import Field
+
+from tqhw.errors import TqhwError
+from tqhw.options.section import AboveZero, Bits, Positive, refused, section
 
 LayerBits = Literal["full"] | Bits | None
 """Of one layer: bits it always runs at, ``full`` for unquantized, None for the model's current precision."""
+
+
+@section
+class Normalization:
+    """How weights become numbers between 0 and 1, and numbers again; docs/quantization.md has the formulas."""
+
+    kind: Literal["tanh", "linear"] = "tanh"
+    """The paper's, tanh of the weights with their mean magnitude as scale, or linear, which keeps their magnitude."""
+    clip: Literal["max", "searched", "learned"] = "max"
+    """Of linear: the largest weight, a share of it with the least squared error, or one that is learned from there."""
+    scales: Literal["shared", "own"] = "shared"
+    """Of linear: one scale for all precisions, or one for each, fitted to its codes and fetched at a switch."""
+    offset: bool = Field(default=False, strict=True)
+    """Of linear: the middle of the weights' range is taken off first, and added again."""
+    zero: bool = Field(default=False, strict=True)
+    """Of linear: 0 is a number at every precision, so that pruned weights stay 0."""
+
+    def __post_init__(self) -> None:
+        if self.kind == "tanh" and (self.clip, self.scales, self.offset, self.zero) != ("max", "shared", False, False):
+            raise refused(
+                "the paper's normalisation has no clip, scales, offset or zero to choose", "kind", "use kind: linear"
+            )
+        if self.offset and self.zero:
+            raise refused(
+                "with an offset, no code of a sign and a magnitude stands for 0",
+                "offset",
+                "leave out one of offset and zero",
+            )
+
+    @property
+    def fewest(self) -> int:
+        """The fewest bits that a weight can have: one beside a sign, where 0 is to be a number."""
+        return 2 if self.zero else 1
+
+    def check_bits(self, bits: int, place: str) -> None:
+        """Refuses bits that leave nothing but 0."""
+        if bits < self.fewest:
+            raise TqhwError(
+                f"with zero, {bits} bit is the sign alone and every weight 0",
+                place=place,
+                lever="use 2 bits or more, or leave out normalization.zero",
+            )
 
 
 @section
@@ -24,8 +69,10 @@ class QuantizationOptions:
     """Bits by layer name or pattern; they win over first and last."""
     norms: Literal["switchable", "shared"] = field(default="switchable", kw_only=True)
     """One batch norm per precision, or one for all."""
-    granularity: Literal["tensor", "channel"] = field(default="tensor", kw_only=True)
-    """One scale per weight tensor or per output channel."""
+    granularity: Literal["tensor", "channel"] | Positive = field(default="tensor", kw_only=True)
+    """One scale per weight tensor, per output channel, or per so many neighbours in a channel (64, say)."""
+    normalization: Normalization = field(default_factory=Normalization, kw_only=True)
+    """How weights become numbers between 0 and 1."""
     gradient: str | None = field(default=None, kw_only=True)
     """The straight-through estimator of truncquant, null for the scheme's own."""
     activations: Literal["full", "dorefa", "pact"] = field(default="full", kw_only=True)

@@ -84,11 +84,8 @@ def network(experiment: Experiment) -> nn.Module:
 
 
 def scales(model: nn.Module) -> int:
-    """FP32 numbers that scale the codes of a quantized model: one per tensor or channel."""
-    return sum(
-        1 if layer.quantizer.channel_axis is None else layer.real_weight.shape[layer.quantizer.channel_axis]
-        for layer in quant.quantized_layers(model)
-    )
+    """FP32 numbers that scale the codes of a quantized model at one precision, those of offsets included."""
+    return sum(layer.quantizer.scales(layer.real_weight.shape) for layer in quant.quantized_layers(model))
 
 
 def notes(model: nn.Module) -> tuple[str, ...]:

@@ -1,9 +1,10 @@
 """Quantizers, quantized models and their integer codes. See docs/quantization.md for the definitions."""
 
-from tqhw.options import LayerBits
+from tqhw.options import LayerBits, Normalization
 from tqhw.quant.activation import InputQuantizer, input_quantizers, real_inputs
 from tqhw.quant.bits import FULL, MAX_BITS, check_bits, check_precisions
 from tqhw.quant.codes import integer_codes, refuse_held, running_on_codes, shift_is_exact
+from tqhw.quant.coding import quantize
 from tqhw.quant.config import QuantConfig
 from tqhw.quant.convert import convert, revert
 from tqhw.quant.coverage import Coverage, Kept, coverage
@@ -15,8 +16,9 @@ from tqhw.quant.order import execution_order
 from tqhw.quant.package import Deployed, load, save
 from tqhw.quant.precision import add_precision, keep_precisions, set_bits, shared_normalization
 from tqhw.quant.schemes import SCHEMES, Scheme, scheme_named
+from tqhw.quant.slices import Slices
 from tqhw.quant.storage import Storage, storage
-from tqhw.quant.tensor import Normalized, QuantizedTensor, normalize, quantize
+from tqhw.quant.tensor import Normalized, QuantizedTensor, normalize
 from tqhw.quant.weight import QuantizedWeight
 
 __all__ = [
@@ -28,12 +30,14 @@ __all__ = [
     "InputQuantizer",
     "Kept",
     "LayerBits",
+    "Normalization",
     "Normalized",
     "QuantConfig",
     "QuantizedLayer",
     "QuantizedTensor",
     "QuantizedWeight",
     "Scheme",
+    "Slices",
     "Storage",
     "SwitchableBatchNorm",
     "add_precision",

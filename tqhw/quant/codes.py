@@ -10,10 +10,11 @@ from torch import nn
 
 from tqhw.errors import TqhwError
 from tqhw.quant.bits import MAX_BITS, check_bits
+from tqhw.quant.coding import quantize
 from tqhw.quant.identity import identity
 from tqhw.quant.layers import holds_codes, quantization_of, quantized_layers
 from tqhw.quant.precision import set_bits
-from tqhw.quant.tensor import QuantizedTensor, quantize
+from tqhw.quant.tensor import QuantizedTensor
 
 
 def integer_codes(model: nn.Module, bits: int = MAX_BITS) -> dict[str, QuantizedTensor]:
@@ -29,12 +30,20 @@ def integer_codes(model: nn.Module, bits: int = MAX_BITS) -> dict[str, Quantized
     for layer in quantized_layers(model):
         q = layer.quantizer
         at = q.bits if q.fixed else bits
-        key = (at, id(q.codes)) if q.codes is not None else (at, q.channel_axis, identity(layer.real_weight))
+        key = (at, id(q.codes)) if q.codes is not None else (at, q.like, identity(layer.real_weight))
         if key not in made:
             made[key] = (
                 q.codes.truncate(at)
                 if q.codes is not None
-                else quantize(layer.real_weight.detach(), at, q.scheme.name, channel_axis=q.channel_axis)
+                else quantize(
+                    layer.real_weight,
+                    at,
+                    q.scheme.name,
+                    channel_axis=q.slices.axis,
+                    group=q.slices.group,
+                    normalization=q.normalization,
+                    share=q.clip(layer.real_weight),
+                )
             )
         codes[layer.name] = made[key]
     return codes

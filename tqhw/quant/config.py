@@ -8,7 +8,9 @@ from fnmatch import fnmatchcase
 from tqhw.errors import TqhwError, unknown
 from tqhw.options import LayerBits, QuantizationOptions, section
 from tqhw.quant.bits import check_bits, check_precisions
+from tqhw.quant.normalization import Normalizer
 from tqhw.quant.schemes import gradient_named, scheme_named
+from tqhw.quant.slices import WHOLE, Slices
 
 
 @section
@@ -22,7 +24,20 @@ class QuantConfig(QuantizationOptions):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "precisions", check_precisions(self.precisions))
-        gradient_named(scheme_named(self.scheme), self.gradient)
+        gradient_named(Normalizer(self.normalization).scheme(scheme_named(self.scheme)), self.gradient)
+        self.normalization.check_bits(self.precisions[0], "precisions")
+        if isinstance(self.granularity, int) and self.normalization.kind == "tanh":
+            raise TqhwError(
+                "the paper's normalisation has no groups: no batch norm gives back what each of them loses",
+                place="granularity",
+                lever="use normalization: {kind: linear}",
+            )
+
+    def slices(self, axis: int) -> Slices:
+        """What has a scale of its own in a weight whose output channels lie along ``axis``."""
+        if self.granularity == "tensor":
+            return WHOLE
+        return Slices(axis, None if self.granularity == "channel" else self.granularity)
 
     def served(self, stored: int) -> tuple[int, ...]:
         """The precisions that codes of ``stored`` bits serve; a TqhwError where that is none."""

@@ -21,6 +21,7 @@ from tqhw.quant.identity import identity
 from tqhw.quant.layers import holds_codes, is_quantized, plain, quantization_of, quantized_layers
 from tqhw.quant.magnitude import magnitude_warning
 from tqhw.quant.norm import check_norms, make_single, make_switchable
+from tqhw.quant.normalization import Normalizer
 from tqhw.quant.parts import QUANTIZABLE, Part, parts_of
 from tqhw.quant.schemes import gradient_named, scheme_named
 from tqhw.quant.weight import QuantizedWeight
@@ -70,8 +71,9 @@ def apply(
     refuse_foreign(model, [part.layer for part in found if chosen[part.name] == "full"])
     for part in found:
         part.check()
-        if config.granularity == "channel" and chosen[part.name] != "full":
+        if config.granularity != "tensor" and chosen[part.name] != "full":
             part.check_channels()
+            config.slices(part.output_axis).check(getattr(part.module, part.tensor).shape, part.parameter)
     if config.norms == "switchable":
         check_norms(model)
     if config.activations != "full":
@@ -125,7 +127,7 @@ def _present(model: nn.Module) -> dict[tuple[nn.Module, str], nn.Parameter]:
     kept = {}
     for layer in quantized_layers(model):
         real, q = layer.real_weight, layer.quantizer
-        key = (identity(real), q.bits, q.channel_axis)
+        key = (identity(real), q.bits, q.like)
         if key not in made:
             with torch.no_grad():
                 made[key] = nn.Parameter(getattr(layer.module, layer.tensor).clone(), real.requires_grad)
@@ -168,10 +170,19 @@ def _class_name(module: nn.Module) -> str:
 
 
 def _weight_quantizer(part: Part, config: QuantConfig, bits: LayerBits) -> QuantizedWeight:
-    scheme = scheme_named(config.scheme)
-    axis = None if config.granularity == "tensor" else part.output_axis
-    running = bits if isinstance(bits, int) else config.precisions[-1]
-    return QuantizedWeight(scheme, gradient_named(scheme, config.gradient), running, bits is not None, axis)
+    normalizer = Normalizer(config.normalization)
+    scheme = normalizer.scheme(scheme_named(config.scheme))
+    weight = getattr(part.module, part.tensor)
+    return QuantizedWeight(
+        scheme,
+        gradient_named(scheme, config.gradient),
+        bits if isinstance(bits, int) else config.precisions[-1],
+        bits is not None,
+        config.slices(part.output_axis),
+        normalizer,
+        config.precisions,
+        weight.shape,
+    ).to(weight.device)
 
 
 def _input_quantizer(config: QuantConfig, name: str) -> InputQuantizer:

@@ -62,6 +62,12 @@ def every_name(model: nn.Module) -> dict[str, str]:
     return {layer.weight_name: own[id(layer.module), layer.tensor] for layer in _found(plain(model), every_name=True)}
 
 
+def share_names(model: nn.Module) -> list[str]:
+    """The state-dict names of clips, which codes do not need."""
+    kinds = [(name, m) for name, m in model.named_modules(remove_duplicate=False) if isinstance(m, QuantizedWeight)]
+    return [f"{name}.share" for name, quantizer in kinds if quantizer.share is not None]
+
+
 def _found(model: nn.Module, every_name: bool) -> Iterator[QuantizedLayer]:
     for name, module in model.named_modules(remove_duplicate=not every_name):
         if parametrize.is_parametrized(module):

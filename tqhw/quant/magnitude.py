@@ -69,9 +69,12 @@ def losing_magnitude(model: nn.Module) -> tuple[str, ...]:
     """The quantized layers of ``model`` whose magnitude nothing gives back, by name.
 
     Followed over the graph that ``torch.fx`` makes of the model; where it makes none, a layer counts as followed by
-    what is registered next, and only a batch norm of as many channels gives the magnitude back.
+    what is registered next, and only a batch norm of as many channels gives the magnitude back. Linear normalisations
+    keep it.
     """
     layers = quantized_layers(model)
+    if quantization_of(model).normalization.kind != "tanh":
+        return ()
     channels = quantization_of(model).granularity != "tensor"
     graph = _graph(model)
     if graph is None:
@@ -98,7 +101,7 @@ def magnitude_warning(model: nn.Module) -> str | None:
         f"{len(lost)} of {len(quantized_layers(model))} quantized layers {'loses its' if few else 'lose their'} "
         f"magnitude: the scale is mean|w| of tanh(w) / max|tanh(w)|, and no batch norm behind "
         f"{'it gives' if few else 'them gives'} the size back. A network that was trained in floating point does not "
-        f"survive this at any precision. The layers: {', '.join(lost)}"
+        f"survive this at any precision; normalization: {{kind: linear}} keeps it. The layers: {', '.join(lost)}"
     )
 
 

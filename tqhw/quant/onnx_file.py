@@ -60,11 +60,13 @@ def save_onnx(
     set_bits(twin, config.precisions[-1])
     ran = _layers_that_run(twin, example)
     graph_model = onnx.load_from_string(_plain_graph(copy.deepcopy(twin), example))
-    builder = GraphBuilder(onnx, graph_model.graph, stored)
+    own = config.norms == "switchable" or config.normalization.scales == "own"
+    rows = served if own else tuple(range(config.normalization.fewest, stored + 1))
+    builder = GraphBuilder(onnx, graph_model.graph, stored, rows)
     _write_weights(builder, twin, ran, stored)
     for module, names in _by_module(switchable_norms(twin)).items():
         builder.norm(names, [module.copy_of(bits) for bits in served])
-    builder.finish(served if config.norms == "switchable" else tuple(range(1, stored + 1)))
+    builder.finish()
     onnx.checker.check_model(graph_model)
     content: bytes = graph_model.SerializeToString()
     write_bytes(path, content)

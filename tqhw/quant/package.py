@@ -22,11 +22,14 @@ from tqhw.quant.codes import integer_codes
 from tqhw.quant.config import QuantConfig
 from tqhw.quant.deploy import add_norms, fill, place
 from tqhw.quant.identity import aliases
-from tqhw.quant.layers import QuantizedLayer, every_name, plain, quantization_of, quantized_layers
+from tqhw.quant.layers import QuantizedLayer, every_name, plain, quantization_of, quantized_layers, share_names
 from tqhw.quant.norm import switchable_norms
+from tqhw.quant.normalization import Normalizer
 from tqhw.quant.planes import pack, unpack
 from tqhw.quant.rangefile import DTYPES, RangeFile, digest
-from tqhw.quant.tensor import QuantizedTensor
+from tqhw.quant.schemes import scheme_named
+from tqhw.quant.slices import Slices
+from tqhw.quant.tensor import Affine, QuantizedTensor
 from tqhw.system.files import write_bytes
 
 KIND: Final = "tqhw model"
@@ -78,8 +81,13 @@ class Deployed:
         return model.eval()
 
     def _fill(self, model: nn.Module) -> None:
-        config = replace(self.quantization, precisions=(self.bits,))
+        # Codes need no clip: that is in their scales.
+        how = replace(self.quantization.normalization, clip="max")
+        config = replace(self.quantization, precisions=(self.bits,), normalization=how)
         fill(model, config, self.layers, self.reads_real, self.codes, self.state)
+
+    def _switching(self) -> list[QuantizedTensor]:
+        return [codes for name, codes in self.codes.items() if self.layers[name] is None]
 
     def at(self, bits: int) -> Deployed:
         """The same model at ``bits``. Read is what is missing alone: planes, and the batch norms of ``bits``."""
@@ -102,10 +110,11 @@ class Deployed:
         """Gives ``model``, which was filled from this file, what it lacks to run at ``bits``."""
         config = quantization_of(model)
         lacks_norms = config.norms == "switchable" and bits not in config.precisions
-        if not lacks_norms and bits <= self.planes:
+        lacks_scales = any(codes.own and not (codes.own.keys() & {bits}) for codes in self._switching())
+        if not lacks_norms and not lacks_scales and bits <= self.planes:
             return
         new = self.at(bits)
-        if new.planes > self.planes:
+        if new.planes > self.planes or lacks_scales:
             place(model, new.codes)
         if lacks_norms:
             add_norms(model, bits, new.state)
@@ -134,7 +143,10 @@ def save(model: nn.Module, path: str | Path, *, stored: int = MAX_BITS, recipe: 
     for layer in own:
         if layer.quantizer.fixed:
             tensors[f"fixed/{layer.name}"] = torch.cat(pack(codes[layer.name].codes, codes[layer.name].bits))
-        tensors[f"scale/{layer.name}"] = codes[layer.name].scale
+        for key, affine in _affine(codes[layer.name], served).items():
+            tensors[f"scale/{layer.name}{key}"] = affine.scale
+            if affine.offset is not None:
+                tensors[f"offset/{layer.name}{key}"] = affine.offset
     state = _other_state(model, served)
     for name, tensor in state.items():
         _check_storable(name, tensor)
@@ -168,8 +180,17 @@ def _entry(layer: QuantizedLayer, codes: QuantizedTensor, owner: str) -> dict[st
         "fixed": layer.quantizer.fixed,
         "dtype": str(codes.dtype).removeprefix("torch."),
         "reads_real": layer.input_quantizer is None,
+        "axis": codes.slices.axis,
+        "group": codes.slices.group,
     }
     return entry if owner == layer.name else {**entry, "codes_of": owner}
+
+
+def _affine(codes: QuantizedTensor, served: Iterable[int]) -> dict[str, Affine]:
+    """What makes numbers of the codes, by the end of its name in the file: ``/4`` at 4 bits, nothing at all bits."""
+    if not codes.own:
+        return {"": Affine(codes.scale, codes.offset)}
+    return {f"/{bits}": codes.own[bits] for bits in {*served, codes.bits} if bits in codes.own}
 
 
 def load(path: str | Path, bits: int) -> Deployed:
@@ -209,6 +230,7 @@ def check_precision(file: RangeFile, bits: int) -> QuantConfig:
     if header["stored"] not in range(1, MAX_BITS + 1):
         raise ValueError(f"codes of {header['stored']} bits")
     check_bits(bits, place=str(file.path), stored=header["stored"])
+    config.normalization.check_bits(bits, str(file.path))
     if config.norms == "switchable" and bits not in config.precisions:
         raise TqhwError(
             f"holds no batch norms for {bits} bits",
@@ -268,7 +290,7 @@ def _of_norm(name: str, norms: Mapping[str, int]) -> bool:
 
 def _other_state(model: nn.Module, served: list[int]) -> dict[str, torch.Tensor]:
     """The state dict without quantized weights, and without batch norms of precisions that are not served."""
-    weights = every_name(model)
+    weights = {*every_name(model), *share_names(model)}
     names = [_names_at(_norm_names(model), bits) for bits in served]
     return {
         name: tensor
@@ -308,18 +330,54 @@ def _read_codes(file: RangeFile, header: dict[str, Any], bits: int) -> dict[str,
                 raise ValueError(f"codes of {own} bits")
             packed = list(file.tensor(f"fixed/{entry['name']}", header["sha256"]).chunk(own))
             flat = unpack(packed, torch.Size(entry["shape"]).numel())
-        scale, dtype = file.tensor(f"scale/{entry['name']}", header["sha256"]), _DTYPES[entry["dtype"]]
-        scale.expand(entry["shape"])  # RuntimeError where it does not fit
+        shape = torch.Size(entry["shape"])
+        slices, affine, own_scales = _read_scales(file, entry, shape, own)
         codes[entry["name"]] = QuantizedTensor(
-            flat.reshape(entry["shape"]), own, scale, header["quantization"]["scheme"], dtype
+            flat.reshape(shape),
+            own,
+            affine.scale,
+            _scheme(header),
+            _DTYPES[entry["dtype"]],
+            affine.offset,
+            slices,
+            {own: affine} if own_scales else {},
         )
     return codes
 
 
+def _read_scales(
+    file: RangeFile, entry: Mapping[str, Any], shape: torch.Size, bits: int
+) -> tuple[Slices, Affine, bool]:
+    """What makes numbers of a layer's codes at ``bits``, and whether it is of these bits alone."""
+    sums, name = file.header["sha256"], entry["name"]
+    own = f"scale/{name}" not in sums
+    end = f"{name}/{bits}" if own else name
+    if own and f"scale/{end}" not in sums:
+        known = sorted(int(key.rpartition("/")[2]) for key in sums if key.startswith(f"scale/{name}/"))
+        raise TqhwError(
+            f"holds no scales for {bits} bits",
+            place=str(file.path),
+            lever=f"use one of {', '.join(map(str, known))}",
+        )
+    scale = file.tensor(f"scale/{end}", sums)
+    offset = file.tensor(f"offset/{end}", sums) if f"offset/{end}" in sums else None
+    slices = Slices(entry.get("axis") if scale.ndim else None, entry.get("group"))
+    for part in (scale,) if offset is None else (scale, offset):
+        slices.spread(part, shape).expand(shape)  # RuntimeError where it does not fit
+    return slices, Affine(scale, offset), own
+
+
+def _scheme(header: Mapping[str, Any]) -> str:
+    quantization = QuantConfig(**header["quantization"])
+    return Normalizer(quantization.normalization).scheme(scheme_named(quantization.scheme)).name
+
+
 def _more_planes(file: RangeFile, held: Deployed, bits: int) -> Mapping[str, QuantizedTensor]:
-    """The codes that are held, with the planes up to ``bits`` below those they have."""
+    """The codes that are held, with the planes up to ``bits`` below those they have, and the scales of ``bits``."""
     if bits <= held.planes:
-        return held.codes
+        return {
+            entry["name"]: _with_scales(file, entry, held.codes[entry["name"]], bits) for entry in file.header["layers"]
+        }
     lower = _switching(file, bits, held.planes)
     codes: dict[str, QuantizedTensor] = {}
     for entry, flat in _slices(file.header["layers"], lower):
@@ -330,8 +388,21 @@ def _more_planes(file: RangeFile, held: Deployed, bits: int) -> Mapping[str, Qua
             codes[name] = known
         else:
             longer = (known.codes << (bits - held.planes)) | flat.reshape(known.codes.shape)
-            codes[name] = replace(known, codes=longer, bits=bits)
+            codes[name] = _with_scales(file, entry, replace(known, codes=longer, bits=bits), bits)
     return codes
+
+
+def _with_scales(file: RangeFile, entry: Mapping[str, Any], codes: QuantizedTensor, bits: int) -> QuantizedTensor:
+    """``codes`` with the scales of ``bits`` beside those they have; those of the bits that they are at now."""
+    if not codes.own or entry["fixed"]:
+        return codes
+    own = dict(codes.own)
+    if bits not in own:
+        own[bits] = _read_scales(
+            file, {**entry, "name": entry.get("codes_of", entry["name"])}, codes.codes.shape, bits
+        )[1]
+    now = own.get(codes.bits, own[bits])
+    return replace(codes, own=own, scale=now.scale, offset=now.offset)
 
 
 def _switching(file: RangeFile, bits: int, above: int = 0) -> torch.Tensor:

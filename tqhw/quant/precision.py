@@ -30,7 +30,7 @@ def set_bits(model: nn.Module, bits: int) -> None:
     """
     if bits != FULL:
         check_bits(bits)
-    quantization_of(model)
+    quantization_of(model).normalization.check_bits(bits, "bits")
     model = plain(model)
     source: Source | None = getattr(model, "deployed", None)
     if source is not None:

@@ -28,6 +28,10 @@ class Scheme(Protocol):
         """Codes 0..M_n as whole numbers in the floating-point type of ``u`` (any shape)."""
         ...
 
+    def level(self, codes: torch.Tensor, bits: int) -> torch.Tensor:
+        """The numbers in [-1, 1] that floating-point ``codes``, which are overwritten, stand for."""
+        ...
+
     def factor(self, gradient: str, bits: int) -> float:
         """What the gradient with respect to k / M_n is multiplied with to stand for the one of u."""
         ...
@@ -47,10 +51,42 @@ class TruncQuant:
     def codes(self, u: torch.Tensor, bits: int) -> torch.Tensor:
         return u.mul(1 << bits).floor_().clamp_(max=top_code(bits))
 
+    def level(self, codes: torch.Tensor, bits: int) -> torch.Tensor:
+        """``2 k / M_n - 1``."""
+        return codes.div_(top_code(bits)).mul_(2).sub_(1)
+
     def factor(self, gradient: str, bits: int) -> float:
         """``paper``: M/(M+1), the paper's; ``plain``: 1; ``exact``: (M+1)/M, the staircase's mean slope."""
         top = top_code(bits)
         return {"paper": top / (top + 1), "plain": 1.0, "exact": (top + 1) / top}[gradient]
+
+
+class SignAndMagnitude:
+    """TruncQuant with a number 0: the top bit says whether x = 2 u - 1 is negative, the others floor(2^(n-1) |x|).
+
+    A right shift drops bits of the magnitude and keeps the sign: floor(2^7 |x|) >> (8 - n) == floor(2^(n-1) |x|), which
+    is quantizing anew. Magnitude m stands for m + 1/2, the middle of its bin, and 0 for 0, whose bin is twice as wide:
+    the quantizer with a dead zone of embedded image coders.
+    """
+
+    name = "truncquant_zero"
+    truncatable = True
+    gradients: tuple[str, ...] = ("plain",)
+
+    def codes(self, u: torch.Tensor, bits: int) -> torch.Tensor:
+        half = 1 << (bits - 1)
+        x = u.mul(2).sub_(1)
+        return x.abs().mul_(half).floor_().clamp_(max=half - 1).add_((x < 0).to(u.dtype), alpha=half)
+
+    def level(self, codes: torch.Tensor, bits: int) -> torch.Tensor:
+        half = 1 << (bits - 1)
+        negative = codes >= half
+        magnitude = codes.sub_(negative.to(codes.dtype), alpha=half)
+        found = magnitude.add(0.5).mul_(magnitude > 0).div_(half)
+        return torch.where(negative, -found, found)
+
+    def factor(self, gradient: str, bits: int) -> float:
+        return 1.0
 
 
 class DoReFa:
@@ -66,11 +102,17 @@ class DoReFa:
     def codes(self, u: torch.Tensor, bits: int) -> torch.Tensor:
         return u.mul(top_code(bits)).round_()
 
+    def level(self, codes: torch.Tensor, bits: int) -> torch.Tensor:
+        """``2 k / M_n - 1``."""
+        return codes.div_(top_code(bits)).mul_(2).sub_(1)
+
     def factor(self, gradient: str, bits: int) -> float:
         return 1.0
 
 
-SCHEMES: Final[Mapping[str, Scheme]] = MappingProxyType({s.name: s for s in (TruncQuant(), DoReFa())})
+SCHEMES: Final[Mapping[str, Scheme]] = MappingProxyType(
+    {s.name: s for s in (TruncQuant(), SignAndMagnitude(), DoReFa())}
+)
 
 
 def scheme_named(name: str) -> Scheme:

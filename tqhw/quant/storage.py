@@ -12,17 +12,18 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from tqhw.quant.bits import MAX_BITS
 from tqhw.quant.codes import integer_codes
 from tqhw.quant.identity import each_once
-from tqhw.quant.layers import every_name, plain, quantization_of, quantized_layers
+from tqhw.quant.layers import every_name, plain, quantization_of, quantized_layers, share_names
 from tqhw.quant.norm import SwitchableBatchNorm, norms_of
+from tqhw.quant.tensor import Affine, QuantizedTensor
 
 
 @dataclass(frozen=True)
 class Storage:
     """Bytes of a quantized model, and of the FP32 model it stands for (one set of batch norms).
 
-    ``codes``: at their stored bits, packed. ``scales``: E of every layer. ``norms``: scale, shift, mean and
-    variance, one set per precision that the codes serve. ``unquantized``: the other weights and biases. All but
-    codes are FP32.
+    ``codes``: at their stored bits, packed. ``scales``: of every layer, offsets included, for each precision where they
+    have their own. ``norms``: scale, shift, mean and variance, one set per precision that the codes serve.
+    ``unquantized``: the other weights and biases. All but codes are FP32.
     """
 
     codes: int
@@ -52,7 +53,6 @@ def storage(model: nn.Module, stored: int = MAX_BITS) -> Storage:
     model = plain(model)
     layers = quantized_layers(model)
     codes = {id(found): found for found in integer_codes(model, stored).values()}.values()
-    quantization_of(model)
     norms: list[torch.Tensor] = []
     single: list[torch.Tensor] = []
     for norm in norms_of(model).values():
@@ -60,7 +60,7 @@ def storage(model: nn.Module, stored: int = MAX_BITS) -> Storage:
         norms += [tensor for one in kept for tensor in _numbers(one)]
         single += _numbers(norm)
     inside = tuple(f"{name}." for name in _every_norm(model))
-    weights = every_name(model)
+    weights = {*every_name(model), *share_names(model)}
     unquantized = [
         tensor
         for name, tensor in model.state_dict().items()
@@ -72,11 +72,19 @@ def storage(model: nn.Module, stored: int = MAX_BITS) -> Storage:
     reals = [layer.real_weight for layer in layers]
     return Storage(
         codes=sum((found.codes.numel() * found.bits + 7) // 8 for found in codes),
-        scales=sum(4 * found.scale.numel() for found in codes),
+        scales=sum(4 * _scales(found, quantization_of(model).precisions) for found in codes),
         norms=_bytes(norms),
         unquantized=_bytes(unquantized),
         fp32=_bytes([*reals, *single, *unquantized]),
     )
+
+
+def _scales(codes: QuantizedTensor, precisions: Iterable[int]) -> int:
+    """Numbers that scale and shift the codes: once, or for each of ``precisions`` that the codes serve."""
+    served = [codes.own[bits] for bits in precisions if bits in codes.own]
+    if codes.own and not served:  # bits of the layer's own
+        served = [codes.own[codes.bits]]
+    return sum(affine.count for affine in served or [Affine(codes.scale, codes.offset)])
 
 
 def _every_norm(model: nn.Module) -> list[str]:

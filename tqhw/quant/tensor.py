@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import torch
 
 from tqhw.errors import TqhwError
-from tqhw.quant.bits import MAX_BITS, check_bits, top_code
+from tqhw.quant.bits import check_bits
 from tqhw.quant.schemes import scheme_named
+from tqhw.quant.slices import WHOLE, Slices
 
 
 @dataclass(frozen=True)
 class Normalized:
-    """A weight on the unit interval, as in DoReFa-Net.
+    """A weight on the unit interval.
 
-    ``u``: ``tanh(w) / (2 max|tanh(w)|) + 1/2``, the shape of the weight. ``scale``: ``E = mean|w|``, a
-    scalar, or one per output channel in a shape that broadcasts. ``slope``: the derivative of ``E (2 u - 1)``
-    by w with E and the maximum held constant, the shape of the weight. float32; float64 for float64 weights.
+    ``u``: the shape of the weight; ``scale``, ``offset``: of each slice as :class:`tqhw.quant.slices.Slices` stores
+    them. ``slope``: the derivative of ``scale (2 u - 1) + offset`` by w with what is taken of the whole slice held
+    constant, the shape of the weight. float32; float64 for float64 weights.
     """
 
     u: torch.Tensor
     scale: torch.Tensor
     slope: torch.Tensor
+    offset: torch.Tensor | None = None
 
 
 @torch.no_grad()
 def normalize(weight: torch.Tensor, channel_axis: int | None = None) -> Normalized:
-    """Normalises ``weight`` as a whole, or each slice along ``channel_axis`` by itself.
+    """Normalises ``weight`` as DoReFa-Net does, as a whole or each slice along ``channel_axis`` by itself.
 
+    u is ``tanh(w) / (2 max|tanh(w)|) + 1/2``, the scale ``E = mean|w|``; with it the slope is that of ``E (2 u - 1)``.
     float16 and bfloat16 are computed in float32. A slice of zeros has u = 1/2 and scale 0.
     """
     w = weight if weight.dtype == torch.float64 else weight.float()
@@ -44,17 +48,32 @@ def normalize(weight: torch.Tensor, channel_axis: int | None = None) -> Normaliz
     return Normalized(u, scale, slope)
 
 
-def to_real(codes: torch.Tensor, bits: int, scale: torch.Tensor) -> torch.Tensor:
-    """``E (2 code / M_n - 1)`` in the type of ``scale``; ``codes`` uint8 or whole numbers in that type."""
-    return codes.to(scale.dtype).div(top_code(bits)).mul_(2).sub_(1).mul_(scale)
+@dataclass(frozen=True)
+class Affine:
+    """What makes numbers of levels in [-1, 1]: ``scale level + offset``; no offset is None."""
+
+    scale: torch.Tensor
+    offset: torch.Tensor | None = None
+
+    def real(self, level: torch.Tensor, slices: Slices) -> torch.Tensor:
+        """The numbers of ``level``, which is overwritten."""
+        level.mul_(slices.spread(self.scale, level.shape))
+        return level if self.offset is None else level.add_(slices.spread(self.offset, level.shape))
+
+    @property
+    def count(self) -> int:
+        """How many numbers these are."""
+        return self.scale.numel() + (0 if self.offset is None else self.offset.numel())
 
 
 @dataclass(frozen=True)
 class QuantizedTensor:
     """Integer codes of a weight and what is needed to make real weights of them.
 
-    ``codes``: uint8, 0..2^bits - 1, the shape of the weight. ``scale``: E, see :class:`Normalized`.
+    ``codes``: uint8, 0..2^bits - 1, the shape of the weight. ``scale``, ``offset``: see :class:`Normalized`.
     ``dtype``: the floating-point type of the weight, which :meth:`dequantize` returns. ``scheme``: its name.
+    ``slices``: what has a scale of its own. ``own``: scales and offsets by precision, where they are not shared;
+    ``scale`` and ``offset`` are those of ``bits`` then.
     """
 
     codes: torch.Tensor
@@ -62,15 +81,28 @@ class QuantizedTensor:
     scale: torch.Tensor
     scheme: str
     dtype: torch.dtype
+    offset: torch.Tensor | None = None
+    slices: Slices = WHOLE
+    own: Mapping[int, Affine] = field(default_factory=dict)
 
     def truncate(self, bits: int) -> QuantizedTensor:
         """The top ``bits`` bits of every code: ``codes >> (self.bits - bits)``, and no other arithmetic."""
         check_bits(bits, stored=self.bits)
-        return QuantizedTensor(self.codes >> (self.bits - bits), bits, self.scale, self.scheme, self.dtype)
+        if self.own and bits not in self.own:
+            raise TqhwError(
+                f"there are no scales for {bits} bits",
+                place="bits",
+                lever=f"use one of {', '.join(map(str, sorted(self.own)))}",
+            )
+        affine = self.own.get(bits, Affine(self.scale, self.offset))
+        return replace(
+            self, codes=self.codes >> (self.bits - bits), bits=bits, scale=affine.scale, offset=affine.offset
+        )
 
     def dequantize(self) -> torch.Tensor:
-        """The real weight ``E (2 code / M_n - 1)``."""
-        return to_real(self.codes, self.bits, self.scale).to(self.dtype)
+        """The real weight, ``scale (2 code / M_n - 1) + offset``; see :class:`tqhw.quant.Scheme`."""
+        level = scheme_named(self.scheme).level(self.codes.to(self.scale.dtype), self.bits)
+        return Affine(self.scale, self.offset).real(level, self.slices).to(self.dtype)
 
 
 def all_finite(numbers: torch.Tensor) -> bool:
@@ -97,26 +129,3 @@ def check_weight(weight: object, place: str = "weight") -> torch.Tensor:
             lever="check the checkpoint",
         )
     return weight
-
-
-def quantize(
-    weight: torch.Tensor,
-    bits: int = MAX_BITS,
-    scheme: str = "truncquant",
-    *,
-    channel_axis: int | None = None,
-) -> QuantizedTensor:
-    """Integer codes of a real weight at ``bits`` bits.
-
-    ``weight``: any shape, float16, bfloat16, float32 or float64. ``scheme``: ``truncquant`` or ``dorefa``.
-    ``channel_axis``: the output channels' axis, for a scale and a maximum per channel instead of per tensor.
-    Raises TqhwError for bits outside 1..8, an unknown scheme and weights that are NaN, infinite or absent.
-    """
-    check_bits(bits)
-    quantizer = scheme_named(scheme)
-    check_weight(weight)
-    if channel_axis is not None and not 0 <= channel_axis < weight.ndim:
-        raise TqhwError(f"axis {channel_axis} is not one of the {weight.ndim} of the weight", place="channel_axis")
-    normalized = normalize(weight.detach(), channel_axis)
-    codes = quantizer.codes(normalized.u, bits).to(torch.uint8)
-    return QuantizedTensor(codes, bits, normalized.scale, scheme, weight.dtype)

@@ -2,37 +2,60 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, cast
+from collections.abc import Hashable
+from typing import Any, Final, Protocol, cast
 
 import torch
 from torch import nn
 
+from tqhw.errors import TqhwError
 from tqhw.quant.bits import FULL
+from tqhw.quant.normalization import PAPER, Normalizer
 from tqhw.quant.outside import outside
 from tqhw.quant.schemes import Scheme
-from tqhw.quant.tensor import Normalized, QuantizedTensor, normalize, to_real
+from tqhw.quant.slices import WHOLE, Slices
+from tqhw.quant.tensor import Affine, Normalized, QuantizedTensor
+
+_LEAST_SHARE: Final = 2.0**-10
+"""A learned clip goes no lower, and never to 0."""
 
 
 class _StraightThrough(torch.autograd.Function):
-    """Forward: the dequantized weight. Backward: its slope with the staircase taken for a straight line."""
+    """Forward: the dequantized weight. Backward: its slope with the staircase taken for a straight line.
+
+    A clip that is learned gets the derivative by ``share`` at codes that stay: in the range the error of the level, as
+    in learned step sizes (LSQ), beyond an end the end itself.
+    """
 
     @staticmethod
     def forward(
-        ctx: Any, weight: torch.Tensor, normalized: Normalized, scheme: Scheme, bits: int, factor: float
+        ctx: Any,
+        weight: torch.Tensor,
+        share: torch.Tensor | None,
+        normalized: Normalized,
+        quantizer: QuantizedWeight,
+        factor: float,
     ) -> torch.Tensor:
-        ctx.save_for_backward(normalized.slope)
+        level, affine = quantizer.level(weight, normalized)
         ctx.factor = factor
-        if bits == FULL:
-            real = normalized.u.mul(2).sub_(1).mul_(normalized.scale)
-        else:
-            real = to_real(scheme.codes(normalized.u, bits), bits, normalized.scale)
-        return real.to(weight.dtype)
+        by_share = None
+        if share is not None and share.requires_grad:
+            inside = normalized.slope * normalized.u.mul(2).sub_(1)
+            largest = quantizer.slices.spread(normalized.scale / share.to(level.dtype), weight.shape)
+            by_share = (level - inside).mul_(largest)
+        ctx.slices = quantizer.slices
+        ctx.save_for_backward(normalized.slope, by_share)
+        return affine.real(level, quantizer.slices).to(weight.dtype)
 
     @staticmethod
-    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, None, None, None, None]:
-        (slope,) = ctx.saved_tensors
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None, None, None, None]:
+        slope, by_share = ctx.saved_tensors
         (grad,) = grads
-        return (grad * slope).mul_(ctx.factor).to(grad.dtype), None, None, None, None
+        moved = None
+        if by_share is not None:
+            sums = ctx.slices.rows(grad * by_share).sum(dim=1, keepdim=True, dtype=torch.float64)
+            moved = ctx.slices.stored(sums, grad.shape).float()
+        return (grad * slope).mul_(ctx.factor).to(grad.dtype), moved, None, None, None
 
 
 class Reader(Protocol):
@@ -48,22 +71,46 @@ class QuantizedWeight(nn.Module):
 
     ``bits`` is changed by :func:`tqhw.quant.set_bits`, unless ``fixed``. With ``codes`` set, the layer runs
     on these integers shifted to ``bits``, and its real weight is not read. With ``off`` set it computes with the real
-    weight: that is enough to see what a model computes, and saves quantizing it.
+    weight: that is enough to see what a model computes, and saves quantizing it. ``share``: the clip of a normalisation
+    that has one, as a share of the largest weight of each slice; the first forward pass searches it for ``precisions``.
     """
 
     def __init__(
-        self, scheme: Scheme, gradient: str, bits: int, fixed: bool = False, channel_axis: int | None = None
+        self,
+        scheme: Scheme,
+        gradient: str,
+        bits: int,
+        fixed: bool = False,
+        slices: Slices = WHOLE,
+        normalizer: Normalizer = PAPER,
+        precisions: tuple[int, ...] = (),
+        shape: torch.Size | None = None,
     ) -> None:
         super().__init__()
         self.scheme = scheme
         self.gradient = gradient
         self.bits = bits
         self.fixed = fixed
-        self.channel_axis = channel_axis
+        self.slices = slices
+        self.normalizer = normalizer
+        self.normalization = normalizer.how
+        self.precisions = tuple(b for b in ((bits,) if fixed else precisions) if b != FULL)
         self.codes: QuantizedTensor | None = None
         self.off = False
         self.hold = False
         self._held: Normalized | None = None
+        self.share: torch.Tensor | None
+        self.searched = self.normalization.clip == "max"
+        share = None
+        if not self.searched:
+            assert shape is not None
+            share = slices.stored(torch.ones(slices.rows(torch.empty(shape, device="meta")).shape[0], 1), shape)
+            self.register_load_state_dict_pre_hook(_read_share)  # type: ignore[no-untyped-call]
+        if self.normalization.clip == "learned":
+            assert share is not None
+            self.share = nn.Parameter(share)
+        else:
+            self.register_buffer("share", share)
         self.read_by(None)
 
     @property
@@ -74,6 +121,21 @@ class QuantizedWeight(nn.Module):
     def read_by(self, reader: Reader | None) -> None:
         """Sets :attr:`reader`."""
         self.__dict__["_reader"] = reader  # torch would make it a module of this one, but it is the layer's
+
+    @property
+    def channel_axis(self) -> int | None:
+        """The axis of the output channels, None where the tensor has one scale."""
+        return self.slices.axis
+
+    def scales(self, shape: torch.Size) -> int:
+        """How many numbers scale and, where the normalisation does so, shift the codes of one precision."""
+        slices = self.slices.rows(torch.empty(shape, device="meta")).shape[0]
+        return slices * (2 if self.normalization.offset else 1)
+
+    @property
+    def like(self) -> Hashable:
+        """Equal for quantizers that make the same codes of a weight."""
+        return self.slices, self.normalizer, id(self.share) if self.normalization.clip == "learned" else None
 
     def forward(self, weight: torch.Tensor) -> torch.Tensor:
         real, reader = self._real(weight), self.reader
@@ -88,8 +150,28 @@ class QuantizedWeight(nn.Module):
             return weight
         factor = 1.0 if self.bits == FULL else self.scheme.factor(self.gradient, self.bits)
         normalized = self._normalized(weight)
-        real = _StraightThrough.apply(weight, normalized, self.scheme, self.bits, factor)  # type: ignore[no-untyped-call]
+        real = _StraightThrough.apply(weight, self.share, normalized, self, factor)  # type: ignore[no-untyped-call]
         return cast(torch.Tensor, real)
+
+    def level(self, weight: torch.Tensor, normalized: Normalized) -> tuple[torch.Tensor, Affine]:
+        """The weight on [-1, 1] at the present bits, and what makes numbers of it."""
+        if self.bits == FULL:
+            return normalized.u.mul(2).sub_(1), Affine(normalized.scale, normalized.offset)
+        level = self.scheme.level(self.scheme.codes(normalized.u, self.bits), self.bits)
+        return level, self.normalizer.affine(weight, normalized, level, self.slices)
+
+    def clip(self, weight: torch.Tensor) -> torch.Tensor | None:
+        """The share of the largest weight at which each slice is clipped, searched where that is still to be done."""
+        if self.searched or self.share is None:
+            if self.training and isinstance(self.share, nn.Parameter):
+                self.share.data.clamp_(min=_LEAST_SHARE)
+            return self.share
+        found = self.normalizer.search(weight, self.slices, self.scheme, self.precisions)
+        assert found is not None
+        with torch.no_grad():
+            self.share.copy_(found)
+        self.searched = True
+        return self.share
 
     def right_inverse(self, weight: torch.Tensor) -> torch.Tensor:
         """Assigning to the layer's weight assigns the real one."""
@@ -101,12 +183,28 @@ class QuantizedWeight(nn.Module):
         self._held = None
 
     def _normalized(self, weight: torch.Tensor) -> Normalized:
-        if not self.hold:
-            return normalize(weight, self.channel_axis)
-        if self._held is None:
-            self._held = normalize(weight, self.channel_axis)
-        return self._held
+        if self._held is not None:
+            return self._held
+        normalized = self.normalizer.normalize(weight, self.slices, self.clip(weight))
+        if self.hold:
+            self._held = normalized
+        return normalized
 
     def extra_repr(self) -> str:
         fixed = ", fixed" if self.fixed else ""
         return f"{self.scheme.name}, bits={self.bits}{fixed}, gradient={self.gradient}"
+
+
+def _read_share(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
+    """Lets a state dict that knows no clip load: it is searched for the weights that come with it."""
+    assert isinstance(module, QuantizedWeight)
+    share = state.get(prefix + "share")
+    module.searched = share is not None
+    if share is None:
+        state[prefix + "share"] = module.share
+    elif not bool(((share > 0) & torch.isfinite(share)).all()):
+        raise TqhwError(
+            f"a clip of {float(share.min()):g} times the largest weight leaves no range",
+            place=prefix + "share",
+            lever="take it out of the state dict and it is searched anew",
+        )
