@@ -4,17 +4,14 @@ from statistics import median
 import pytest
 
 from tests.energy.reference import COMMON, close
-from tqhw.energy import sram
+from tqhw.energy import sram, sram_tables
 from tqhw.energy.primitives import primitive
 from tqhw.energy.query import Query, table
-from tqhw.energy.sram import BANKS, Macro, sram_macro
+from tqhw.energy.sram import sram_macro
+from tqhw.energy.sram_tables import BANKS, CACTI_NODES, Macro, answers, between, bounds, macros
 from tqhw.errors import TqhwError
 
 FIELDS = ("read_j", "write_j", "leak_w", "area_m2")
-
-
-def exact_sizes() -> list[tuple[int, int, int, int]]:
-    return sorted(sram._exact())
 
 
 def errors(found: Macro, true: Macro) -> list[float]:
@@ -31,31 +28,36 @@ def test_tabulated_sizes_are_taken_as_they_are() -> None:
 
 def test_small_sizes_follow_the_plug_ins_rules_exactly() -> None:
     checked = 0
-    for depth, width, banks, ports in exact_sizes():
+    for (depth, width, banks, ports), true in answers().items():
         asked = max(math.ceil(width / 8) * 8, 32), max(depth, 64 * banks), 1 << (banks - 1).bit_length()
-        if asked == (width, depth, banks) or asked[1] < 64 * asked[2]:
-            continue  # CACTI's own answer, or one that rests on no tabulated row
-        if (asked[1], asked[0], asked[2], ports) not in sram._exact():
+        if (asked[1], asked[0], asked[2], ports) not in macros(45):
             continue
-        found = sram._by_rule(width, depth, banks, ports, None)
+        found = sram._by_rule(45, width, depth, banks, ports, None)
         assert not found.interpolated
         # The rows of sram_dense.csv, which some rest on, have 6 digits of CACTI's own print.
-        assert max(errors(found, sram._exact()[depth, width, banks, ports])) < 1e-9, (depth, width, banks)
+        assert max(errors(found, true)) < 1e-9, (depth, width, banks)
         checked += 1
     assert checked > 600
 
 
 def test_interpolation_is_as_good_as_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    one_bank = {(d, w): macro for (d, w, b, p), macro in sram._exact().items() if (b, p) == (1, 1)}
-    depths, widths = sram._grid(1)
-    dense = {(d, w, 1, 1): one_bank[d, w] for d in depths for w in widths}
-    monkeypatch.setattr(sram, "_exact", lambda: dense)
-    found = []
-    for (depth, width), true in one_bank.items():
-        macro = sram_macro(width, depth)
-        if macro.interpolated:
-            found.append(errors(macro, true))
-    assert len(found) > 60
+    """On the regular rows of the dense table, the other tabulated sizes of one bank are what they say."""
+    one_bank = {(d, w): macro for (d, w, b, p), macro in macros(45).items() if (b, p) == (1, 1) and w <= 512}
+    rows = table("sram_dense.csv")
+    dense = {(int(r["depth"]), int(r["width"]), 1, 1): one_bank[int(r["depth"]), int(r["width"])] for r in rows}
+    monkeypatch.setattr(sram, "macros", lambda node: dense)
+    monkeypatch.setattr(sram_tables, "macros", lambda node: dense)
+    sram_tables._columns.cache_clear()
+    sram_tables._cell.cache_clear()
+    try:
+        found = []
+        for (depth, width), true in one_bank.items():
+            if depth <= 65536 and (macro := sram_macro(width, depth)).interpolated:
+                found.append(errors(macro, true))
+    finally:
+        sram_tables._columns.cache_clear()
+        sram_tables._cell.cache_clear()
+    assert len(found) > 40
     limits = ((0.006, 0.255), (0.004, 0.178), (0.005, 0.119), (0.005, 0.123))  # data/README.md: median, largest
     for column, (middle, most) in zip(zip(*found, strict=True), limits, strict=True):
         assert median(column) < middle
@@ -63,16 +65,25 @@ def test_interpolation_is_as_good_as_it_says(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_on_the_grid_the_interpolation_is_the_table() -> None:
-    depths, widths = sram._grid(4)
-    found = sram._interpolate(1024, 64, 4, depths, widths)
+    found = between(45, 1024, 64, 4)
+    assert found is not None
     assert max(errors(found, sram_macro(64, 1024, 4))) < 1e-12
 
 
+@pytest.mark.parametrize("node", CACTI_NODES)
 @pytest.mark.parametrize("banks", BANKS)
-def test_every_bank_count_has_a_full_grid(banks: int) -> None:
-    depths, widths = sram._grid(banks)
-    assert (depths[0], depths[-1], widths[0], widths[-1]) == (64 * banks, 65536, 32, 512)
-    assert all((d, w, banks, 1) in sram._exact() for d in depths for w in widths)
+def test_every_node_and_bank_count_has_the_whole_range(node: int, banks: int) -> None:
+    (least, narrow), (most, wide) = bounds(node, banks)
+    assert least <= 64 * banks and most >= 65536 * max(banks, 2) // (16 if node == 45 and banks > 1 else 1)
+    assert (narrow, wide) == (32, 1024)
+    for depth, width in ((64 * banks, 1024), (65536, 32), (65536, 1024), (3000, 1000)):
+        assert depth < 64 * banks or sram_macro(width, depth, banks, node=node).read_j > 0
+
+
+def test_between_two_nodes_both_are_run() -> None:
+    low, high, between_them = (sram_macro(64, 1024, node=node) for node in (22, 32, 28))
+    assert between_them.read_j == close(0.4 * low.read_j + 0.6 * high.read_j, 1e-12)
+    assert sram_macro(64, 1024, node=7).leak_w == close(0.79 * (7 / 22) ** 0.5 * low.leak_w, 1e-12)
 
 
 def test_between_the_grid_it_lies_between_and_says_so() -> None:
@@ -82,7 +93,7 @@ def test_between_the_grid_it_lies_between_and_says_so() -> None:
     query = Query("SRAM", {"width": 88, "depth": 5000, "n_banks": 8, **COMMON}, "a.yaml:3")
     (note,) = [n for n in primitive(query).notes(query) if n.kind == "interpolated"]
     assert "SRAM 5000 x 88 bits in 8 banks interpolated between 4096 to 6144 rows and 64 to 96 bits" in note.text
-    assert "read 4 / 14 / 31" in note.text
+    assert "error, median / 90th percentile / largest in %: read" in note.text
 
 
 def test_a_macro_slower_than_the_cycle_is_noted() -> None:
@@ -99,6 +110,15 @@ def test_three_banks_leak_three_quarters_of_four() -> None:
     assert three.leak_w == close(four.leak_w * 3 / 4, 1e-11)
 
 
+def test_ports_that_accelergy_does_not_read_are_told() -> None:
+    query = Query("SRAM", {"width": 64, "depth": 1024, "n_rdwr_ports": 2, **COMMON}, "a.yaml:3")
+    plain = Query("SRAM", {"width": 64, "depth": 1024, "n_rdwr_ports": 1, **COMMON}, "a.yaml:3")
+    assert primitive(query).energy(query, "read", {}) == primitive(plain).energy(plain, "read", {})
+    (note,) = primitive(query).notes(query)
+    assert "does not read 'n_rdwr_ports', the memory is costed with one port (give n_rw_ports)" in note.text
+    assert primitive(plain).notes(plain) == ()
+
+
 def test_half_an_access() -> None:
     query = Query("SRAM", {"width": 64, "depth": 1024, **COMMON}, "a.yaml:3")
     unit = primitive(query)
@@ -112,14 +132,13 @@ def test_half_an_access() -> None:
     ("attributes", "message"),
     [
         (
-            {"depth": 65537},
-            "65537 rows x 64 bits, 1 bank, 1 port is out of range: tabulated are 64 to 65536 rows and up to 512 bits",
+            {"depth": 131073},
+            "131073 rows x 64 bits, 1 bank, 1 port is out of range: .* are 64 to 131072 rows and up to 1024 bits",
         ),
-        ({"width": 513}, "1024 rows x 520 bits, 1 bank, 1 port is out of range: .* up to 512 bits"),
+        ({"width": 1025}, "1024 rows x 1032 bits, 1 bank, 1 port is out of range: .* up to 1024 bits"),
         ({"n_banks": 64, "depth": 8192}, "64 banks, 1 port is not tabulated: .* 1, 2, 4, 8, 16, 32 banks"),
-        ({"n_banks": 3, "depth": 100}, "is out of range: tabulated are 256 to 65536 rows"),
+        ({"n_banks": 64, "depth": 64}, "4096 rows x 64 bits, 64 banks, 1 port is not tabulated"),
         ({"n_rw_ports": 2, "depth": 2000}, "2 ports is not tabulated"),
-        ({"n_rdwr_ports": 2}, r"SRAM: Accelergy does not read 'n_rdwr_ports' \(the attribute is n_rw_ports\)"),
         ({"width": 0}, "SRAM: width '0' must be a whole number of at least 1"),
         ({"width": 12.5}, "SRAM: width '12.5' must be a whole number of at least 1"),
         ({"depth": "many"}, "SRAM: depth 'many' must be a whole number of at least 1"),

@@ -201,8 +201,16 @@ def test_an_interpolated_memory_is_marked() -> None:
             r"a.yaml:\d+: component 'buffer': unknown component class 'sram_bufer' .*did you mean 'sram_buffer'",
         ),
         ("rows: 1024, ", "", "component 'buffer': class 'sram_buffer' needs the attribute 'rows'"),
-        ("rows: 1024", "rows: 70000", "component 'buffer': SRAM of 70000 rows x 64 bits, .* is out of range"),
-        ('"45nm"', '"22nm"', "component 'memory': DRAM: technology '22nm' is not tabulated"),
+        (
+            "rows: 1024",
+            "rows: 700000",
+            r"a.yaml:\d+: component 'buffer': SRAM of 700000 rows x 64 bits, .* out of range",
+        ),
+        (
+            '"45nm"',
+            '"5nm"',
+            r"a.yaml:\d+: component 'buffer': SRAM: technology '5nm' is no whole node from 7 to 180 nm",
+        ),
         ("  global_cycle_seconds: 1e-9\n", "", "component 'memory': 'global_cycle_seconds' is not given"),
         (
             "class: DRAM\n    attributes: {",

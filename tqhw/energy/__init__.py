@@ -4,6 +4,7 @@ tables(load_architecture("arch.yaml")).ert.energy_pj("mac", "compute")
 """
 
 from tqhw.energy.attributes import unread
+from tqhw.energy.build import without_hidden_primitive
 from tqhw.energy.components import (
     Components,
     load_components,
@@ -23,7 +24,8 @@ from tqhw.energy.quantizer import (
 )
 from tqhw.energy.query import Note
 from tqhw.energy.spads import DEFAULT_SPAD_MODEL, SPAD_CLASSES, spad_class
-from tqhw.energy.sram import Macro, sram_macro
+from tqhw.energy.sram import sram_macro
+from tqhw.energy.sram_tables import Macro
 from tqhw.energy.tables import Costs, EnergyTables, component_costs, tables
 
 __all__ = [
@@ -51,4 +53,5 @@ __all__ = [
     "tables",
     "truncation_energy_pj",
     "unread",
+    "without_hidden_primitive",
 ]

@@ -1,4 +1,4 @@
-"""Accelergy's ``aladdin_*`` classes: its Library plug-in's 40 nm, 1 ns entries, scaled to 45 nm.
+"""Accelergy's ``aladdin_*`` classes: its Library plug-in's 40 nm, 1 ns entries, scaled to a technology node.
 
 Source: Accelergy Library plug-in, commit ba4e9da. Every entry is linear in its width, for any width.
 """
@@ -10,12 +10,9 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from tqhw.energy.library_scale import area_scale, energy_scale
 from tqhw.energy.query import Note, Primitive, Query, table
-
-# The plug-in's factors from 40 to 45 nm. They carry its inverted interpolation between nodes (the right one of
-# the same table would give 1.150778 and 1.461538) and were both 1 before January 2025.
-ENERGY_SCALE = 1.265241016612673
-AREA_SCALE = 1.7384615384615385
+from tqhw.energy.technology import LEAST_NM, MOST_NM, library_nm
 
 
 def _widths(query: Query) -> tuple[str, ...]:
@@ -38,17 +35,29 @@ def _factor(query: Query, entry_bits: int, node: float, cycles: float = 1.0) -> 
     return math.prod(factors[name] for name in query.attributes if name in factors)
 
 
+def _node(query: Query) -> float | None:
+    """The node to scale to. Raises TqhwError for a technology that the plug-in refuses."""
+    technology = query.attributes.get("technology")
+    try:
+        return library_nm(technology)
+    except ValueError:
+        raise query.refusal(
+            f"technology '{technology}' is no node from {LEAST_NM} to {MOST_NM} nm",
+            'write it as "45nm", or give an ERT and ART that Accelergy made',
+        ) from None
+
+
 def _energy_j(row: Mapping[str, str], query: Query, action: str, arguments: Mapping[str, Any]) -> float:
     bits = int(row["entry_bits"])
     if action == "leak":
-        factor = _factor(query, bits, ENERGY_SCALE, query.cycle_seconds / 1e-9)
+        factor = _factor(query, bits, energy_scale(_node(query)), query.cycle_seconds / 1e-9)
         return float(row["leak_pj_per_ns"]) * factor * 1e-12
     charged = action in row["actions"].split()
-    return float(row["energy_pj"]) * _factor(query, bits, ENERGY_SCALE) * 1e-12 if charged else 0.0
+    return float(row["energy_pj"]) * _factor(query, bits, energy_scale(_node(query))) * 1e-12 if charged else 0.0
 
 
 def _area_m2(row: Mapping[str, str], query: Query) -> float:
-    return float(row["area_um2"]) * _factor(query, int(row["entry_bits"]), AREA_SCALE) * 1e-12
+    return float(row["area_um2"]) * _factor(query, int(row["entry_bits"]), area_scale(_node(query))) * 1e-12
 
 
 def _notes(row: Mapping[str, str], query: Query) -> tuple[Note, ...]:

@@ -1,4 +1,4 @@
-"""Accelergy's Aladdin plug-in: integer and float units from 40 nm tables, used unscaled for 45 nm.
+"""Accelergy's Aladdin plug-in: integer and float units from 40 nm tables, used unscaled for 45 nm; no other node.
 
 Source: accelergy-aladdin-plug-in, commit 5e2e126. The cycle time picks the row of a table; adders are linear in
 their bits, multipliers quadratic.
@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any
 
 from tqhw.energy.query import Note, Primitive, Query, table
+from tqhw.energy.technology import is_aladdin
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ _FLOAT = {  # up to 32 bits, above
     "add": (_Unit("fp_sp_adder", 32, 1, True), _Unit("fp_dp_adder", 64, 1, True)),
     "multiply": (_Unit("fp_sp_multiplier", 32, 2, True), _Unit("fp_dp_multiplier", 64, 2, True)),
 }
-_INTEGER = {
+_INTEGER: dict[str, tuple[_Unit, ...]] = {
     "reg": (_Unit("reg", 1),),
     "comparator": (_Unit("comparator", 32),),
     "counter": (_Unit("counter", 32),),
@@ -48,11 +49,12 @@ _INTEGER = {
     "intadder": (_Unit("adder", 32, 1, True),),
     "intmultiplier": (_Unit("multiplier", 32, 2, True),),
 }
+_INTEGER["intmac"] = (*_INTEGER["intadder"], *_INTEGER["intmultiplier"])
 _FLOATS = {"fpadder": ("add",), "fpmultiplier": ("multiply",), "fpmac": ("add", "multiply")}
 
 # The plug-in charges the full energy for any name but leak, `idle` and most `*_gated` included: only names that
 # mean what they cost are known here.
-_PLAIN = ("access", "read", "write", "update", "compute")
+PLAIN = ("access", "read", "write", "update", "compute")
 _ACTIONS = {
     "comparator": ("compare",),
     "counter": ("count",),
@@ -62,6 +64,7 @@ _ACTIONS = {
     "intmultiplier": ("multiply", "mult_random", "mult_reused", "mult_gated"),
     "fpmultiplier": ("multiply", "mult_random", "mult_reused", "mult_gated"),
     "fpmac": ("mac", "mac_random"),
+    "intmac": ("mac", "mac_random", "mac_gated", "mac_reused"),
 }
 
 
@@ -81,6 +84,34 @@ def table_row(name: str, latency_seconds: float) -> Mapping[str, str]:
     return rows.get(f"{seconds * 1e9:g}") or next(iter(rows.values()))
 
 
+def entry(name: str, value: str, query: Query, latency_seconds: float) -> float:
+    """``value`` of a table's row for a latency; an idle energy is for a cycle, not for the row's time."""
+    row = table_row(name, latency_seconds)
+    found = float(row[value])
+    return found * (query.cycle_seconds / (float(row["latency_ns"]) * 1e-9)) if value == "idle_pj" else found
+
+
+def check_node(query: Query) -> None:
+    """Raises TqhwError where the plug-in does not answer, which is everywhere but at 40 and 45 nm."""
+    technology = query.attributes.get("technology")
+    if not is_aladdin(technology):
+        raise query.refusal(
+            f"technology '{technology}' is not tabulated, Accelergy's Aladdin plug-in knows 40 and 45 nm",
+            f"{_ELSEWHERE.get(query.class_, 'take aladdin_ units, which scale')}, or give an ERT and ART",
+        )
+
+
+_ELSEWHERE = {
+    "intadder": "take aladdin_adder, or give n_bits and set energy.adder: neurosim",
+    "intmultiplier": "take aladdin_multiplier",
+    "intmac": "take int_mac",
+    "regfile": "take the subclass register_file",
+    "reg": "take aladdin_register",
+    "comparator": "take aladdin_comparator",
+    "counter": "take aladdin_counter",
+}
+
+
 def _units(query: Query) -> tuple[tuple[_Unit, int], ...]:
     """The tables of a class, each with the bits to cost."""
     if query.class_ not in _FLOATS:
@@ -92,23 +123,23 @@ def _units(query: Query) -> tuple[tuple[_Unit, int], ...]:
 
 
 def _energy_j(query: Query, action: str, arguments: Mapping[str, Any]) -> float:
+    check_node(query)
     cycle = query.cycle_seconds
     asked = replace(query, attributes={**query.attributes, **arguments})
     latency = cycle * asked.number("action_latency_cycles", 1)
     total = 0.0
     for unit, bits in _units(query):
-        row = table_row(unit.table, latency)
         multiplies = unit.power == 2
         if action == "leak" or (multiplies and action.endswith("_gated")):
-            # An idle energy is for as long as its row's latency.
-            total += unit.scaled(float(row["idle_pj"]) * (cycle / (float(row["latency_ns"]) * 1e-9)), bits)
+            total += unit.scaled(entry(unit.table, "idle_pj", query, latency), bits)
         else:
             reused = multiplies and action.endswith("_reused")
-            total += (0.85 if reused else 1.0) * unit.scaled(float(row["dynamic_pj"]), bits)
+            total += (0.85 if reused else 1.0) * unit.scaled(entry(unit.table, "dynamic_pj", query, latency), bits)
     return total * 1e-12
 
 
 def _area_m2(query: Query) -> float:
+    check_node(query)
     cycle = query.cycle_seconds
     areas = (unit.scaled(float(table_row(unit.table, cycle)["area_um2"]), bits) for unit, bits in _units(query))
     return sum(areas) * 1e-12
@@ -126,11 +157,15 @@ def primitives() -> dict[str, Primitive]:
     """The classes by name."""
     return {
         name: Primitive(
-            (*_ACTIONS.get(name, ()), *_PLAIN),
+            (*_ACTIONS.get(name, ()), *PLAIN),
             _energy_j,
             _area_m2,
             _notes,
-            reads=("exponent", "mantissa") if name in _FLOATS else ("width",),
+            reads=("exponent", "mantissa")
+            if name in _FLOATS
+            else ("width", "n_bits")
+            if name == "intadder"
+            else ("width",),
         )
         for name in (*_INTEGER, *_FLOATS)
     }

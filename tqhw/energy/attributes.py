@@ -61,11 +61,12 @@ def unread(
 
 def _reads(class_: str, components: Components) -> frozenset[str] | None:
     """The attributes that count for a class; None for a class that is not known."""
+    names: set[str] = set()
     if class_ in components:
-        return frozenset((*COMMON_READS, *components[class_].attributes, *_names(components[class_])))
-    if class_ in primitives():
-        return frozenset((*COMMON_READS, *primitives()[class_].reads))
-    return None
+        names.update(components[class_].attributes, _names(components[class_]))
+    if class_ in primitives():  # a packaged class may have the name of one of Accelergy's own
+        names.update(primitives()[class_].reads)
+    return frozenset((*COMMON_READS, *names)) if names else None
 
 
 def _names(compound: CompoundClass) -> Iterator[str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tqhw.energy.components import MUST_SPECIFY, Components, CompoundClass, Subcomponent
+from tqhw.energy.components import MUST_SPECIFY, PACKAGED, Components, CompoundClass, Subcomponent
 from tqhw.energy.part import Part
-from tqhw.energy.primitives import primitive
+from tqhw.energy.primitives import primitive, primitives
 from tqhw.energy.query import Query
 from tqhw.energy.resolve import hand_down, name_and_range, number, resolve
 from tqhw.errors import TqhwError, nearest
@@ -23,6 +23,7 @@ def build(
     place: str,
     energy_scale: float = 1.0,
     area_scale: float = 1.0,
+    adder: str = "aladdin",
 ) -> Part:
     """The tree of one component of the architecture. ``attributes`` are values: texts among them are final.
 
@@ -34,8 +35,22 @@ def build(
         defaults = _defaults(components[class_], values, place)
         values = resolve({**values, **defaults}, {}, components[class_].place)
     hand_down(values, {}, place)
-    builder = _Builder(components)
+    builder = _Builder(components, adder)
     return builder.part(Query(class_, values, place), None, energy_scale, area_scale, ())
+
+
+def without_hidden_primitive(class_: str, attributes: Mapping[str, Any], known: Components) -> Components:
+    """``known`` without the packaged class of that name, where it hides Accelergy's own that the attributes mean.
+
+    `intmac` with a `width` is the Aladdin plug-in's, with a `multiplier_width` Timeloop's public compound class.
+    """
+    hiding = known.get(class_)
+    if hiding is None or not hiding.place.startswith(PACKAGED) or class_ not in primitives():
+        return known
+    needed = [name for name, default in hiding.attributes.items() if default == MUST_SPECIFY]
+    if all(attributes.get(name) is not None for name in needed):
+        return known
+    return {name: compound for name, compound in known.items() if name != class_}
 
 
 def _defaults(compound: CompoundClass, given: Mapping[str, Any], place: str) -> dict[str, Any]:
@@ -55,8 +70,8 @@ def _defaults(compound: CompoundClass, given: Mapping[str, Any], place: str) -> 
 class _Builder:
     """Descends through the classes; ``stack`` are the compounds that a part stands in."""
 
-    def __init__(self, components: Components) -> None:
-        self.components = components
+    def __init__(self, components: Components, adder: str) -> None:
+        self.components, self.adder = components, adder
         self.made = 0
 
     def part(
@@ -75,7 +90,7 @@ class _Builder:
             chain = " > ".join((*stack[stack.index(name) :], name))
             raise TqhwError(f"class '{name}' contains itself: {chain}", place=query.place, lever="break the circle")
         if name not in self.components:
-            return Part(query, span, energy_scale, area_scale, primitive=primitive(query, self.components))
+            return Part(query, span, energy_scale, area_scale, primitive=primitive(query, self.components, self.adder))
         compound = self.components[name]
         parts = {}
         for sub in compound.subcomponents:

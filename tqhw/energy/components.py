@@ -13,6 +13,7 @@ from tqhw.errors import TqhwError, unknown
 from tqhw.spec import yamlio
 from tqhw.spec.yamlio import Map, as_map
 
+PACKAGED = "tqhw/energy/data/components.yaml"
 MUST_SPECIFY = "must_specify"
 
 
@@ -91,8 +92,7 @@ def own_components(text: str, name: str) -> Components | None:
 @cache
 def packaged_components() -> Components:
     """The classes that tqhw ships (data/components.yaml)."""
-    source = "tqhw/energy/data/components.yaml"
-    return parse_components(yamlio.parse(packaged_components_text(), source), source)
+    return parse_components(yamlio.parse(packaged_components_text(), PACKAGED), PACKAGED)
 
 
 def packaged_components_text() -> str:

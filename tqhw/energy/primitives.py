@@ -6,17 +6,14 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
-from tqhw.energy import aladdin_library, aladdin_plugin, sram
+from tqhw.energy import aladdin_library, aladdin_plugin, aladdin_structures, neurosim, sram
 from tqhw.energy.query import Primitive, Query, table
 from tqhw.errors import TqhwError, nearest, unknown
 
 # Classes that Accelergy has and these tables refuse, each with its reason.
 _REFUSED = {
-    "regfile": "the Aladdin plug-in's regfile costs the same for every width; define registers and comparators",
     "FIFO": "the Aladdin plug-in's FIFO fails in Accelergy too",
     "cache": "only plain SRAM was tabulated, no cache with tags",
-    "crossbar": "not tabulated at 1 ns",
-    "wire": "the tables hold no wires",
 }
 
 
@@ -45,18 +42,21 @@ def primitives() -> Mapping[str, Primitive]:
     return {
         **aladdin_library.primitives(),
         **aladdin_plugin.primitives(),
+        **aladdin_structures.primitives(),
         **sram.primitives(),
         "DRAM": dram,
         "dram": dram,
     }
 
 
-def primitive(query: Query, compounds: Iterable[str] = ()) -> Primitive:
+def primitive(query: Query, compounds: Iterable[str] = (), adder: str = "aladdin") -> Primitive:
     """The class that ``query`` names, its common attributes checked.
 
-    Raises TqhwError for an unknown class (with the nearest of the primitives and ``compounds``), another
-    technology than 45 nm and a choice of plug-in.
+    ``adder``: who answers an `intadder` that has `n_bits` (see neurosim.ADDERS). Raises TqhwError for an unknown class
+    (with the nearest of the primitives and ``compounds``), for a missing technology and for a choice of plug-in.
     """
+    if adder not in neurosim.ADDERS:
+        raise unknown("adder", adder, neurosim.ADDERS, "energy.adder")
     if query.class_ not in primitives():
         if query.class_ in _REFUSED:
             raise TqhwError(f"class '{query.class_}' is not costed: {_REFUSED[query.class_]}", place=query.place)
@@ -67,4 +67,6 @@ def primitive(query: Query, compounds: Iterable[str] = ()) -> Primitive:
             " your own energies in an ERT",
         )
     query.check()
+    if query.class_ == "intadder" and adder == "neurosim" and "n_bits" in query.attributes:
+        return neurosim.adder()
     return primitives()[query.class_]

@@ -10,8 +10,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from tqhw.energy.aladdin_library import ENERGY_SCALE
 from tqhw.energy.aladdin_plugin import table_row
+from tqhw.energy.library_scale import energy_scale
 from tqhw.errors import TqhwError, unknown
 
 # M. Horowitz, "Computing's energy problem (and what we can do about it)", ISSCC 2014: 45 nm, 0.9 V.
@@ -117,7 +117,8 @@ def _adder(name: str, bits: int) -> Step:
 
 
 def _scaled(step: Step) -> Step:
-    return replace(step, energy_pj=step.energy_pj * ENERGY_SCALE, source=f"{step.source}, x {ENERGY_SCALE:.3f}")
+    scale = energy_scale(45)
+    return replace(step, energy_pj=step.energy_pj * scale, source=f"{step.source}, x {scale:.3f}")
 
 
 def _whole_bits(bits: int) -> None:

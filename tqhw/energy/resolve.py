@@ -76,6 +76,8 @@ def hand_down(attributes: dict[str, Any], parent: Mapping[str, Any], place: str)
         ("n_instances", 1),
     ):
         value = attributes.get(key, parent.get(key, default))
+        if key == "technology" and key in attributes:
+            continue  # `null` is an answer of its own, by which the Library does not scale
         if value is None:
             raise TqhwError(f"'{key}' is not given", place=place, lever="set it among the architecture's variables")
         attributes.setdefault(key, value)

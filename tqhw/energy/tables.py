@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tqhw.energy.build import build
-from tqhw.energy.components import Components, packaged_components
+from tqhw.energy.build import build, without_hidden_primitive
+from tqhw.energy.components import PACKAGED, Components, packaged_components
 from tqhw.energy.part import Part
 from tqhw.energy.query import Note, with_component
 from tqhw.energy.spads import costed_as
@@ -58,12 +58,17 @@ class Costs:
 
 
 def tables(
-    architecture: Architecture, components: Components | None = None, *, spad_model: str | None = None
+    architecture: Architecture,
+    components: Components | None = None,
+    *,
+    spad_model: str | None = None,
+    adder: str = "aladdin",
 ) -> EnergyTables:
     """The tables of every component of ``architecture``, rounded to the 6 digits that Timeloop reads.
 
     ``components`` are compound classes on top of the packaged ones. ``spad_model`` (see ``spads.SPAD_CLASSES``)
-    costs every packaged scratchpad by that model, whichever of them the architecture names. Names and order are
+    costs every packaged scratchpad by that model, whichever of them the architecture names. ``adder`` (see
+    ``neurosim.ADDERS``) answers for integer adders with `n_bits`. Names and order are
     those of Timeloop's front end and Accelergy. Raises TqhwError for what cannot be costed, with its component.
     """
     known = {**packaged_components(), **(components or {})}
@@ -80,7 +85,7 @@ def tables(
         if level.component is None:
             areas[level.name] = 1.0
             continue
-        costs = _level_costs(level.component, level, architecture.variables, known, spad_model)
+        costs = _level_costs(level.component, level, architecture.variables, known, spad_model, adder)
         energies[level.name], areas[level.name] = costs.energies_pj, costs.area_um2
         notes.extend(with_component(note, level.name) for note in costs.notes)
     source = f"packaged tables for {architecture.name}"
@@ -94,13 +99,15 @@ def component_costs(
     actions: tuple[str, ...] = STORAGE_ACTIONS,
     components: Components | None = None,
     place: str = "component",
+    adder: str = "aladdin",
 ) -> Costs:
     """One component on its own, rounded like :func:`tables`: ``actions`` are those it must have.
 
     ``attributes`` need ``technology`` and ``global_cycle_seconds``. A compound class gives all of its actions.
     """
-    known = {**packaged_components(), **(components or {})}
-    return _costs(build(class_, attributes, known, place), actions, place)
+    known: Components = {**packaged_components(), **(components or {})}
+    known = without_hidden_primitive(class_, attributes, known)
+    return _costs(build(class_, attributes, known, place, adder=adder), actions, place)
 
 
 def _is_compound(level: Level | Compute, known: Components) -> bool:
@@ -113,22 +120,26 @@ def _level_costs(
     variables: Mapping[str, Any],
     known: Components,
     spad_model: str | None,
+    adder: str,
 ) -> Costs:
-    attributes = {
-        **variables,
-        **component.attributes,
-        **({} if component.is_compute else _STORAGE_DEFAULTS),  # they hide what a container sets
-        **component.own,
-        "meshX": level.meshX,
-        "meshY": level.meshY,
-    }
+    given = (
+        variables,
+        component.attributes,
+        {} if component.is_compute else _STORAGE_DEFAULTS,  # they hide what a container sets
+        component.own,
+        {"meshX": level.meshX, "meshY": level.meshY},
+    )
+    attributes = {key: value for part in given for key, value in part.items() if value is not None}
     class_ = costed_as(component.energy_class, spad_model)
+    known = without_hidden_primitive(class_, attributes, known)
     try:
-        part = build(class_, attributes, known, component.place, component.energy_scale, component.area_scale)
+        scales = component.energy_scale, component.area_scale
+        part = build(class_, attributes, known, component.place, *scales, adder)
         return _costs(part, COMPUTE_ACTIONS if component.is_compute else STORAGE_ACTIONS, component.place)
     except TqhwError as error:
+        ours = (error.place or "").startswith(PACKAGED)  # nobody can mend a line of the package
         message = f"component '{component.name}': {error.message}"
-        raise TqhwError(message, place=error.place, lever=error.lever) from error
+        raise TqhwError(message, place=component.place if ours else error.place, lever=error.lever) from error
 
 
 def _costs(part: Part, required: tuple[str, ...], place: str) -> Costs:

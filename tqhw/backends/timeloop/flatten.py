@@ -78,11 +78,15 @@ def components_section(design: Design) -> dict[str, Any]:
     texts = [("packaged components", energy.packaged_components_text())]
     if design.components_text:
         texts.append((f"components of {design.name}", design.components_text))
+    meant = energy.packaged_components()
+    for component in design.architecture.components():
+        meant = energy.without_hidden_primitive(component.energy_class, component.attributes, meant)
     classes: dict[str, Any] = {}
     for source, text in texts:
         document = yamlio.parse(text, source)
         body = document.get("components", document.get("compound_components"))
-        classes.update({entry["name"]: entry for entry in body["classes"]})
+        entries = {entry["name"]: entry for entry in body["classes"]}
+        classes.update(entries if classes else {name: entry for name, entry in entries.items() if name in meant})
     return {"version": VERSION, "classes": list(classes.values())}
 
 
