@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numba.core.errors import NumbaError
 
-from tqhw.engine.jit import jit
+from tqhw.engine.jit import _QuickFlags, jit, part
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -90,6 +90,53 @@ def test_a_read_only_install_uses_the_users_cache_folder(tmp_path: Path) -> None
     home = str(tmp_path / "home")
     for hits in (0, 1):
         assert run(tmp_path, NUMBA_CACHE_DIR="", HOME=home, XDG_CACHE_HOME=home) == f"13 {hits} FunctionCache"
+
+
+def test_kernels_are_python_without_the_compiler() -> None:
+    """The same values, proofs and counts, by functions that a debugger can step through."""
+    printed = [
+        subprocess.run(
+            [sys.executable, "-W", "error", "-m", "tests.engine.without_compiler"],
+            env={**os.environ, "PYTHONPATH": str(ROOT), "NUMBA_DISABLE_JIT": disabled},
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=ROOT,
+        ).stdout
+        for disabled in ("0", "1")
+    ]
+    assert printed[0] == printed[1]
+    assert printed[0].count("True") == 3
+
+
+@part
+def half(a: float) -> float:
+    return a * 0.5
+
+
+@jit
+def quarter(a: float) -> float:
+    return half(half(a))
+
+
+def test_parts_are_compiled_in_their_kernels_only() -> None:
+    """Numba would optimize and compile each by itself, and again in all its callers."""
+    assert quarter(3.0) == 0.75
+    (of_part,) = half.overloads.values()
+    (of_kernel,) = quarter.overloads.values()
+    assert of_part.library.get_pointer_to_function(of_part.fndesc.llvm_func_name) == 0
+    assert of_kernel.library.get_pointer_to_function(of_kernel.fndesc.llvm_func_name) != 0
+
+
+def test_the_compiler_of_others_is_left_alone() -> None:
+    """What operators make of types is remembered while a kernel of tqhw compiles, and no longer."""
+    assert quarter(1.0) == 0.25
+    assert "resolve_function_type" not in vars(half.typingctx)
+    flags = _QuickFlags()
+    flags.nrt = True
+    assert flags != _QuickFlags()
+    assert flags == flags.copy()
+    assert hash(flags) == hash(flags.copy())
 
 
 def test_a_kernel_cannot_make_an_array() -> None:

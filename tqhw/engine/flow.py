@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tqhw.engine.bundle import bundle
 from tqhw.engine.jit import inline
 from tqhw.engine.links import deliver_sliding, deliver_to_macs
 from tqhw.engine.model import Bools
@@ -20,6 +21,7 @@ from tqhw.engine.unit import Unit, make_unit, plain_groups
 from tqhw.engine.walk import Walk, make_walk
 
 
+@bundle
 class Flow(NamedTuple):
     """Work arrays for the traffic of one data space, and the counts of all."""
 

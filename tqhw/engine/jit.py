@@ -7,12 +7,16 @@ is copied into its callers. What is said about numba's private parts here is hel
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+from numba.core import config, types
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler, Flags
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -24,31 +28,129 @@ _OPTIONS: dict[str, Any] = {"fastmath": False, "error_model": "numpy", "_nrt": F
 
 def jit(function: F) -> F:
     """Compiles a kernel that only works on the arrays it is given."""
-    return _compile(function)
-
-
-def part(function: F) -> F:
-    """Compiles a part of a kernel: kernels call it, Python cannot."""
-    return _compile(function, no_cpython_wrapper=True)
-
-
-def inline(function: F) -> F:
-    """Compiles a part of a kernel that is always copied into its callers: a call would pass hundreds of values."""
-    return _compile(function, no_cpython_wrapper=True, forceinline=True)
-
-
-def _compile(function: F, **options: Any) -> F:
-    """Compiled code is kept beside the source, in the user's cache folder, or where neither can be written, nowhere."""
+    if config.DISABLE_JIT:  # type: ignore[attr-defined]
+        return function
+    options = {**_OPTIONS, "pipeline_class": _KernelCompiler}
     try:
-        dispatcher = numba.njit(cache=True, **_OPTIONS, **options)(function)
+        dispatcher = numba.njit(cache=True, **options)(function)
     except RuntimeError as error:
+        # Compiled code is kept beside the source, in the user's cache folder, or where neither can be written, nowhere.
         if "no locator available" not in str(error):
             raise
-        return cast(F, numba.njit(**_OPTIONS, **options)(function))
+        return cast(F, numba.njit(**options)(function))
     # Numba asks whether the function's own file is newer than the compiled code. That code also holds what the
     # function calls, so we compare all sources that it can have come from.
     dispatcher._cache._cache_file._source_stamp = _digest(_room(Path(function.__code__.co_filename).parent))
     return cast(F, dispatcher)
+
+
+def part(function: F) -> F:
+    """Compiles a part of a kernel: kernels call it, Python cannot."""
+    return _compile_part(function)
+
+
+def inline(function: F) -> F:
+    """Compiles a part of a kernel that is always copied into its callers."""
+    return _compile_part(function, forceinline=True)
+
+
+def _compile_part(function: F, **options: Any) -> F:
+    options = {**_OPTIONS, **options, "no_cpython_wrapper": True, "pipeline_class": _PartCompiler}
+    return cast(F, numba.njit(**options)(function))
+
+
+class _PartLibrary(JITCodeLibrary):
+    """The code of a part, as it was written: it is optimized and compiled once, in the kernels that call it.
+
+    Numba would do both for every function by itself, and again in all its callers.
+    """
+
+    codegen = property(lambda self: _NoEnvironment)
+
+    def _optimize_functions(self, module: Any) -> None:
+        module.data_layout = self._codegen._data_layout
+
+    def finalize(self) -> None:
+        self._finalized = True
+
+    def get_pointer_to_function(self, name: str) -> int:
+        return 0  # Python does not call parts
+
+
+class _NoEnvironment:
+    @staticmethod
+    def set_env(name: str, environment: Any) -> None:
+        """Only calls back into Python read it; parts make none."""
+
+
+class _KernelLibrary(JITCodeLibrary):
+    """A kernel with all parts that it calls, and those that they call."""
+
+    def add_linking_library(self, library: Any) -> None:
+        super().add_linking_library(library)
+        if isinstance(library, _PartLibrary):
+            for inner in library._linking_libraries:
+                if inner not in self._linking_libraries:
+                    self.add_linking_library(inner)
+
+
+class _PartCompiler(Compiler):
+    library: type[JITCodeLibrary] = _PartLibrary
+
+    def __init__(
+        self, typingctx: Any, targetctx: Any, library: Any, args: Any, return_type: Any, flags: Any, locals_: Any
+    ) -> None:
+        library = self.library(targetctx.codegen(), "kernels")
+        library.enable_object_caching()
+        super().__init__(typingctx, targetctx, library, args, return_type, _QuickFlags(flags), locals_)
+
+    def compile_extra(self, function: Any) -> Any:
+        with _remembered_types(self.state.typingctx):
+            return super().compile_extra(function)
+
+
+class _KernelCompiler(_PartCompiler):
+    library = _KernelLibrary
+
+
+class _QuickFlags(Flags):
+    """Options of the compiler, which numba compares at every operator of a function: in full, 45 by 45."""
+
+    __slots__ = ()
+
+    def __hash__(self) -> int:
+        return len(self._values)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, _QuickFlags):
+            return bool(self._values == other._values)
+        return bool(super().__eq__(other))
+
+
+@contextmanager
+def _remembered_types(context: Any) -> Iterator[None]:
+    """Remembers what operators and built-in functions make of types: numba searches dozens of rules each time."""
+    if "resolve_function_type" in vars(context):  # a part inside of a kernel
+        yield
+        return
+    resolve = context.resolve_function_type
+
+    def remembered(function: Any, args: Any, kws: Any) -> Any:
+        if type(function) is not types.Function or kws:
+            return resolve(function, args, kws)
+        known = _SIGNATURES.get((function, args))
+        if known is None:
+            known = _SIGNATURES[function, args] = resolve(function, args, kws)
+        return known
+
+    context.resolve_function_type = remembered
+    try:
+        yield
+    finally:
+        del context.resolve_function_type
+
+
+_SIGNATURES: dict[tuple[Any, Any], Any] = {}
 
 
 def _room(folder: Path) -> Path:

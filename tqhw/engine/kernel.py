@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tqhw.engine.bundle import bundle
 from tqhw.engine.flow import Flow, accesses, bypass, collapse, make_flow, partitions
 from tqhw.engine.jit import inline, jit, part
 from tqhw.engine.model import Bools, Floats, Ints, Model
@@ -18,6 +19,7 @@ from tqhw.engine.table import MAX_ROWS
 from tqhw.engine.walk import fetch
 
 
+@bundle
 class Counts(NamedTuple):
     """Statistics of a batch. N mappings (or 1 row that is reused, if only the totals are wanted)."""
 
@@ -38,6 +40,7 @@ class Counts(NamedTuple):
     compute_cycles: Ints  # [N] before throttling
 
 
+@bundle
 class Work(NamedTuple):
     """A model as the kernels read it, and the work arrays of one thread, for one mapping at a time."""
 
@@ -202,29 +205,6 @@ def copy_totals(work: Work, n: int, out: Counts) -> None:
         out.cycles[n] = total.cycles
         out.compute_cycles[n] = total.compute_cycles
         out.energy_pj[n] = total.energy_pj
-
-
-@part
-def evaluate_one(
-    model: Model,
-    temporal: Ints,
-    temporal_order: Ints,
-    spatial: Ints,
-    spatial_order: Ints,
-    split: Ints,
-    keep: Bools,
-    work: Work,
-    n: int,
-    row: int,
-    out: Counts,
-) -> None:
-    """Evaluates one mapping into row ``n`` of the totals and row ``row`` of the details, for kernels of other rooms.
-
-    ``work`` must have been made of ``model``.
-    """
-    evaluate_nest(temporal, temporal_order, spatial, spatial_order, split, keep, work, True)
-    copy_totals(work, n, out)
-    copy_details(work, keep, row, out)
 
 
 @jit

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tqhw.engine.bundle import bundle
 from tqhw.engine.jit import inline
 from tqhw.engine.model import Bools, Ints
 from tqhw.engine.plan import Plan, Records, records
@@ -19,6 +20,7 @@ VALID, FACTORS, BYPASS_ALL, CAPACITY, FANOUT, OVERFLOW = range(6)
 RULES = ("", "factors", "bypass_all", "capacity", "fanout")
 
 
+@bundle
 class Nest(NamedTuple):
     """Work arrays for one loop nest. Loops of bound 1 are left out; steps are distances in iteration space."""
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tqhw.engine.bundle import bundle
 from tqhw.engine.model import Bools, Ints, Model
 
 Records = Any  # a numpy record array; its fields are not visible to the type checker
@@ -20,6 +21,7 @@ def records(shape: int | tuple[int, ...], **fields: type) -> Records:
     return np.zeros(shape, np.dtype(list(fields.items()), align=True)).view(np.recarray)
 
 
+@bundle
 class Plan(NamedTuple):
     """K ranks of all data spaces, D dimensions, L levels (innermost first)."""
 

@@ -12,12 +12,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tqhw.engine.bundle import bundle
 from tqhw.engine.jit import inline, part
 from tqhw.engine.model import Ints
 from tqhw.engine.nest import Nest
 from tqhw.engine.plan import Plan
 
 
+@bundle
 class Unit(NamedTuple):
     """Work arrays for one spatial unit of at most E elements, and J temporal loops above it."""
 

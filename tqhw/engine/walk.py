@@ -21,12 +21,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tqhw.engine.bundle import bundle
 from tqhw.engine.jit import inline
 from tqhw.engine.model import Floats, Ints
 from tqhw.engine.nest import Nest
 from tqhw.engine.plan import Plan
 
 
+@bundle
 class Walk(NamedTuple):
     """Work arrays, and what the levels fetch of one data space."""
 

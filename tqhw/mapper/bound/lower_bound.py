@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tqhw.engine.bundle import bundle
 from tqhw.engine.jit import part
 from tqhw.engine.model import Bools, Floats, Ints
 from tqhw.mapper.bound.partial_cost import HEAD, LINK, OPEN, SHUT, WIDTH, A, C, E, U, X, halo_share, rank_extent
@@ -14,6 +15,7 @@ from tqhw.mapper.space.arrays import Costs, Space
 ENERGY, EDP, LATENCY = range(3)
 
 
+@bundle
 class Outside(NamedTuple):
     """The loops outside a tile, as the data spaces see them. Axis S."""
 
@@ -33,22 +35,22 @@ class Outside(NamedTuple):
 
 
 @part
-def look_outside(space: Space, n_loops: int, out: Outside) -> None:
-    """Fills run, full, slide, rank, words and mixed from the first ``n_loops`` loops.
+def look_outside(space: Space, begin: int, end: int, out: Outside) -> None:
+    """Fills run, full, slide, rank, words and mixed from the loops ``begin`` .. ``end`` of the list.
 
     The engine's walk (tqhw/engine/walk.py) over the loops that can make a tile overlap, as shares of all visits.
     """
     for s in range(space.relevant.shape[0]):
         run = 1.0
-        first = 0
-        while first < n_loops and not space.relevant[s, out.dim[first]]:
+        first = begin
+        while first < end and not space.relevant[s, out.dim[first]]:
             run *= out.bound[first]
             first += 1
         out.run[s] = run
         out.full[s] = 1.0
         out.slide[s] = 0.0
         out.rank[s] = -1
-        if first == n_loops:
+        if first == end:
             continue
         y = out.dim[first]
         rank = space.rank[s, y]
@@ -64,7 +66,7 @@ def look_outside(space: Space, n_loops: int, out: Outside) -> None:
         out.mixed[s] = False
         out.again[s] = 0.0
         out.visits[s] = visits
-        for i in range(first + 1, n_loops):
+        for i in range(first + 1, end):
             z = out.dim[i]
             if space.relevant[s, z]:
                 if space.rank[s, z] != rank:

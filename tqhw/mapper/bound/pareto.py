@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tqhw.engine.bundle import bundle
 from tqhw.engine.jit import jit, part
 from tqhw.engine.model import Floats, Ints
 from tqhw.mapper.bound.lookahead import floor_of, keep_floor, pair_shares, tile_shares
@@ -40,6 +41,7 @@ from tqhw.mapper.space.orders import Choices
 from tqhw.mapper.space.tiles import first_below, fits_unit, next_below, split_tile
 
 
+@bundle
 class Fronts(NamedTuple):
     """Points of every tile inside of every slot; those of tile t inside of slot q are start[q, t] .. + rows[q, t].
 
@@ -53,6 +55,7 @@ class Fronts(NamedTuple):
     points: Floats  # [M, HEAD + S * WIDTH]
 
 
+@bundle
 class Scratch(NamedTuple):
     """Work arrays of one sweep or search."""
 

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tqhw.engine.bundle import bundle
 from tqhw.engine.jit import part
 from tqhw.engine.model import Bools, Floats, Ints
 from tqhw.mapper.space.arrays import Costs, Space
@@ -28,6 +29,7 @@ C, E, U, LINK, HEAD = 0, 1, 2, 3, 4
 A, OPEN, SHUT, X, Y, WIDTH = 0, 1, 2, 3, 4, 5
 
 
+@bundle
 class Plan(NamedTuple):
     """One slot's temporal loops, as the data spaces see them. Axis S."""
 

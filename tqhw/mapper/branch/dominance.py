@@ -21,6 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tqhw.engine import Model
+from tqhw.engine.bundle import bundle
 from tqhw.engine.jit import part
 from tqhw.engine.model import Floats, Ints
 from tqhw.mapper.bound.lower_bound import Outside
@@ -33,6 +34,7 @@ ROOM = 1 << 18  # contexts; further ones are not kept
 SAME = 1e-12  # relative: sums of the same words in another order
 
 
+@bundle
 class Seen(NamedTuple):
     """The kept contexts of every slot and tile, as linked lists."""
 

@@ -35,7 +35,7 @@ def collect_loops(space: Space, choices: Choices, stack: Stack, q: int, n: int, 
 def arrive(space: Space, costs: Costs, choices: Choices, stack: Stack, q: int, out: Outside) -> int:
     """Makes the context of node q; a temporal slot's level gets its traffic. Returns the number of loops outside."""
     n_loops = collect_loops(space, choices, stack, q + 1, 0, out)
-    look_outside(space, n_loops, out)
+    look_outside(space, 0, n_loops, out)
     if space.spatial[q]:
         return n_loops
     level = space.level[q]
@@ -57,27 +57,6 @@ def arrive(space: Space, costs: Costs, choices: Choices, stack: Stack, q: int, o
                 stack.mark[q] += mark[2] * tensor * stack.first_visits[q]
         stack.link[q, s] = 1.0
     return n_loops
-
-
-@part
-def look_outside_behind(space: Space, offset: int, n: int, out: Outside) -> None:
-    """:func:`look_outside` on the part of the list that starts at ``offset``."""
-    shifted = Outside(
-        out.dim[offset:],
-        out.bound[offset:],
-        out.step[offset:],
-        out.run,
-        out.full,
-        out.slide,
-        out.rank,
-        out.words,
-        out.mixed,
-        out.again,
-        out.visits,
-        out.multicast,
-        out.link,
-    )
-    look_outside(space, n, shifted)
 
 
 @part
@@ -166,7 +145,7 @@ def push_orders(
     begin = choices.start[q, mask]
     for row in range(begin - 1, begin + choices.rows[q, mask]):
         if row < begin:  # most tiles are too dear even if every data space had its own best order
-            look_outside_behind(space, n_dims, n_outside, out)
+            look_outside(space, n_dims, n_dims + n_outside, out)
             put_best_order(space, work.factors, work.tile, out)
         else:
             n = 0
@@ -178,7 +157,7 @@ def push_orders(
                 out.dim[n_dims - n + i] = d
                 out.bound[n_dims - n + i] = work.factors[d]
                 out.step[n_dims - n + i] = work.tile[d]
-            look_outside_behind(space, n_dims - n, n_outside + n, out)
+            look_outside(space, n_dims - n, n_dims + n_outside, out)
         value = least(
             space,
             costs,
@@ -267,7 +246,7 @@ def descend_to(
         work.factors[d] = work.above[d] // work.tile[d]
         stack.factors[q, d] = work.factors[d]
     n_loops = collect_loops(space, choices, stack, q if not space.spatial[q] else q + 1, 0, out)
-    look_outside(space, n_loops, out)
+    look_outside(space, 0, n_loops, out)
     if q == 0:
         return
     stack.plain[q - 1] = stack.plain[q]

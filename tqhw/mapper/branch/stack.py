@@ -6,10 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tqhw.engine.bundle import bundle
 from tqhw.engine.jit import part
 from tqhw.engine.model import Bools, Floats, Ints
 
 
+@bundle
 class Stack(NamedTuple):
     """The path to the current node, and the open children of every node on it. Depth is the slot to decide next."""
 
@@ -34,6 +36,7 @@ class Stack(NamedTuple):
     nodes: Ints  # [1]
 
 
+@bundle
 class Leaves(NamedTuple):
     """Complete mappings, as the engine's batch arrays, with their bounds."""
 

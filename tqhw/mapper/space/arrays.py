@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tqhw.engine import Model
+from tqhw.engine.bundle import bundle
 from tqhw.engine.model import Bools, Floats, Ints
 from tqhw.mapper.space.mapspace import Mapspace, most_units
 from tqhw.mapper.space.orders import relevances
@@ -20,6 +21,7 @@ from tqhw.mapper.space.orders import relevances
 HALO_RANKS = 2
 
 
+@bundle
 class Space(NamedTuple):
     """What does not depend on the keep/bypass choice."""
 
@@ -50,6 +52,7 @@ class Space(NamedTuple):
     most_units: Floats  # [Q + 1] that the spatial slots from here on can use
 
 
+@bundle
 class Costs(NamedTuple):
     """Energies of one keep/bypass choice in pJ per word; a child of -1 (row 0) is the compute unit."""
 

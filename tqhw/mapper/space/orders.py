@@ -17,11 +17,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tqhw.engine.bundle import bundle
 from tqhw.engine.model import Ints, Model
 from tqhw.mapper.space.mapspace import Mapspace, loop_orders, splits
 from tqhw.mapper.space.slots import Slot
 
 
+@bundle
 class Choices(NamedTuple):
     """Orders per slot and set of present dimensions (a bit mask): rows start[q, mask] .. start[q, mask] + rows."""
 
