@@ -245,7 +245,7 @@ esac
 
     def test_what_cannot_be_built(self, calls: Path, stand_ins: StandIns) -> None:
         assert "unknown target 'embeded' (did you mean 'embedded'" in refused("docker", "build", "--target", "embeded")
-        assert "engine: unknown value 'dokcer'" in refused("docker", "build", "--engine", "dokcer")
+        assert "unknown container engine 'dokcer'" in refused("docker", "build", "--engine", "dokcer")
         stand_ins.put("docker", "echo 'Cannot connect to the Docker daemon'; exit 1")
         message = refused("docker", "build", "--engine", "docker")
         assert message == (

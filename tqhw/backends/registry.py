@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from tqhw.backends.protocol import Backend
 from tqhw.backends.settings import Settings
-from tqhw.errors import TqhwError, unknown
+from tqhw.errors import TqhwError
+from tqhw.registry import Registry
 
 
 def _embedded(settings: Settings) -> Backend:
@@ -39,16 +40,14 @@ def _refuse(settings: Settings, backend: str, *keys: str) -> None:
             )
 
 
-BACKENDS: Mapping[str, Callable[[Settings], Backend]] = {
-    "embedded": _embedded,
-    "timeloop": _timeloop,
-    "container": _container,
-}
-"""Name -> how to make it. A new engine is one entry more."""
+Maker = Callable[[Settings], Backend]
+"""How a backend is made; it refuses what it would ignore."""
+
+BACKENDS: Registry[Maker] = Registry(
+    "backend", "tqhw.backends", {"embedded": _embedded, "timeloop": _timeloop, "container": _container}
+)
 
 
 def backend(name: str, settings: Settings | None = None) -> Backend:
     """The backend of that name. Raises TqhwError for any other, and for settings that it would ignore."""
-    if name not in BACKENDS:
-        raise unknown("backend", name, BACKENDS, "backend")
-    return BACKENDS[name](settings or Settings())
+    return BACKENDS.named(name, "backend")(settings or Settings())

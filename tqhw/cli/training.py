@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from tqhw.quant import Storage
     from tqhw.spec import yamlio
     from tqhw.train import Accuracy, Cell, Recipe
-    from tqhw.train.recipe import DataRecipe
 
 RecipeFile = Annotated[Path, typer.Argument(help="Method, bits, model, data, quantization, training.")]
 Settings = Annotated[
@@ -201,12 +200,13 @@ def _measure(
         )
     found: dict[str, list[Accuracy]] = {}
     rows = []
-    opened: dict[DataRecipe, Data] = {}
+    opened: dict[str, Data] = {}
     for path in paths:
         model, recipe = load_run(path, model=name)
-        if recipe.data not in opened:
-            opened[recipe.data] = recipe.data.open()
-        data = opened[recipe.data]
+        key = repr(recipe.data)
+        if key not in opened:
+            opened[key] = recipe.data.open()
+        data = opened[key]
         measured = evaluate_run(model, recipe, recipe.bits if bits is None else bits, stored=stored, data=data)
         found.setdefault(recipe.way.label, []).extend(measured)
         extent = extent_of(path)

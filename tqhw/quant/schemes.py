@@ -5,14 +5,13 @@ Every scheme dequantizes code k to k / M_n with M_n = 2^n - 1; they differ in th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Final, Protocol
 
 import torch
 
 from tqhw.errors import TqhwError, unknown
 from tqhw.quant.bits import top_code
+from tqhw.registry import Registry
 
 
 class Scheme(Protocol):
@@ -110,16 +109,14 @@ class DoReFa:
         return 1.0
 
 
-SCHEMES: Final[Mapping[str, Scheme]] = MappingProxyType(
-    {s.name: s for s in (TruncQuant(), SignAndMagnitude(), DoReFa())}
+SCHEMES: Final[Registry[Scheme]] = Registry(
+    "scheme", "tqhw.schemes", {s.name: s for s in (TruncQuant(), SignAndMagnitude(), DoReFa())}
 )
 
 
 def scheme_named(name: str) -> Scheme:
     """The scheme of that name; a TqhwError that offers the nearest known one otherwise."""
-    if name not in SCHEMES:
-        raise unknown("scheme", str(name), SCHEMES)
-    return SCHEMES[name]
+    return SCHEMES.named(name)
 
 
 def gradient_named(scheme: Scheme, gradient: str | None) -> str:

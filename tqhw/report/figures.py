@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
+from tqhw.registry import Registry
 from tqhw.report import bars, lines, style
 from tqhw.results import Results
 
@@ -21,41 +22,50 @@ class Picture:
     svg: str
 
 
-_ALL: tuple[tuple[str, str, str, Callable[[Results], Figure]], ...] = (
-    (
-        "energy",
-        "energy",
-        "Energy of one inference and of what comes before it, by state, precision, method and component group. "
-        "Every panel has a scale of its own.",
-        bars.energy,
-    ),
-    (
-        "accuracy",
-        "experiment",
-        "Top-1 accuracy of the integer codes truncated to each precision (solid) and of the real weights quantized "
-        "anew (dashed). The QT gap is what truncation loses against quantizing anew.",
-        lines.accuracy,
-    ),
-    (
-        "amortised",
-        "amortised",
-        "Energy per inference when a switch of the precision is followed by so many inferences.",
-        lines.amortised,
-    ),
-    (
-        "traffic",
-        "traffic",
-        "DRAM traffic of one inference and of what comes before it, by state, precision, method and data space. "
-        "Every panel has a scale of its own.",
-        bars.traffic,
-    ),
+@dataclass(frozen=True)
+class FigureKind:
+    """How a figure is drawn, where the results have ``rows`` of that name."""
+
+    rows: str
+    caption: str
+    draw: Callable[[Results], Figure]
+
+
+FIGURES: Registry[FigureKind] = Registry(
+    "figure",
+    "tqhw.figures",
+    {
+        "energy": FigureKind(
+            "energy",
+            "Energy of one inference and of what comes before it, by state, precision, method and component group. "
+            "Every panel has a scale of its own.",
+            bars.energy,
+        ),
+        "accuracy": FigureKind(
+            "experiment",
+            "Top-1 accuracy of the integer codes truncated to each precision (solid) and of the real weights quantized "
+            "anew (dashed). The QT gap is what truncation loses against quantizing anew.",
+            lines.accuracy,
+        ),
+        "amortised": FigureKind(
+            "amortised",
+            "Energy per inference when a switch of the precision is followed by so many inferences.",
+            lines.amortised,
+        ),
+        "traffic": FigureKind(
+            "traffic",
+            "DRAM traffic of one inference and of what comes before it, by state, precision, method and data space. "
+            "Every panel has a scale of its own.",
+            bars.traffic,
+        ),
+    },
 )
 
 
 def pictures(results: Results) -> tuple[Picture, ...]:
     """Every figure that the results have rows for; that of the accuracies always, it says if there are none."""
     return tuple(
-        Picture(name, caption, *style.rendered(name, lambda draw=draw: draw(results)))  # type: ignore[misc]
-        for name, rows, caption, draw in _ALL
-        if getattr(results, rows)
+        Picture(name, kind.caption, *style.rendered(name, lambda kind=kind: kind.draw(results)))  # type: ignore[misc]
+        for name, kind in FIGURES.items()
+        if getattr(results, kind.rows)
     )

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from tqhw.errors import TqhwError, unknown
+from tqhw.quant import SCHEMES
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,9 @@ METHODS: Final[Mapping[str, Method]] = MappingProxyType(
 
 
 def method_named(name: str) -> Method:
-    """The method of that name; a TqhwError that offers the nearest known one otherwise."""
+    """The method of that name, or joint training with the scheme of that name; a TqhwError otherwise."""
+    if name not in METHODS and name in SCHEMES:
+        return Method(name, name, name, "joint")
     if name not in METHODS:
         raise unknown("method", str(name), METHODS, place="method")
     return METHODS[name]

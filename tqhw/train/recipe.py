@@ -7,19 +7,16 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import torch
-from pydantic import Field, TypeAdapter, model_validator
+from pydantic import Field, TypeAdapter, field_validator, model_validator
 from torch import nn
 
 from tqhw import models
-from tqhw.datasets.base import Data
-from tqhw.datasets.cifar10 import cifar10
-from tqhw.datasets.digits import digits
-from tqhw.datasets.image_folder import FolderData
-from tqhw.errors import TqhwError
-from tqhw.options import QuantizationOptions, Section, TrainConfig, place_of, read, section
+from tqhw.datasets import DATASETS, Data, FolderData, open_dataset
+from tqhw.errors import TqhwError, unknown
+from tqhw.options import QuantizationOptions, Section, TrainConfig, place_of, read, refused, section
 from tqhw.options.section import Positive
 from tqhw.quant import QuantConfig, check_precisions, convert, execution_order
 from tqhw.train.checkpoint import load_weights
@@ -46,8 +43,8 @@ class ModelRecipe:
 class DataRecipe:
     """The data set of a recipe. Options of another data set are refused."""
 
-    name: Literal["digits", "cifar10", "imagefolder"] = "digits"
-    """digits (embedded), cifar10 or imagefolder."""
+    name: str = "digits"
+    """digits (embedded), cifar10, imagefolder, or one that was added (docs/extending.md)."""
     path: str | None = None
     """Where cifar10 or imagefolder are."""
     size: Positive | None = None
@@ -58,34 +55,33 @@ class DataRecipe:
     """Whether an imagefolder's corrupt images are passed over."""
     check: Flag | None = None
     """Whether cifar10's checksums are compared."""
+    options: dict[str, Any] | None = None
+    """What a data set that was added takes beside these."""
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in DATASETS:
+            wrong = unknown("value", value, DATASETS)
+            raise refused(wrong.message, lever=wrong.lever)
+        return value
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of an image, known before the data are read."""
+        """Channels, height and width of an image; of our own data sets without reading them."""
         if self.name == "digits":
             return (1, self.size or 8, self.size or 8)
         if self.name == "cifar10":
             return (3, 32, 32)
-        return (3, self.size or FolderData.size, self.size or FolderData.size)
+        if self.name == "imagefolder":
+            return (3, self.size or FolderData.size, self.size or FolderData.size)
+        return self.open().input_shape
 
     def open(self) -> Data:
         """The data set, ready to be read."""
-        given = {f.name: value for f in fields(self)[1:] if (value := getattr(self, f.name)) is not None}
-        takes = {
-            "digits": ("size",),
-            "cifar10": ("path", "check"),
-            "imagefolder": ("path", "size", "workers", "skip_corrupt"),
-        }[self.name]
-        for option in given:
-            if option not in takes:
-                raise TqhwError(f"{self.name} has no option '{option}'", place=f"data.{option}")
-        if self.name == "digits":
-            return digits(**given)
-        if self.path is None:
-            raise TqhwError(f"{self.name} needs a path", place="data.path", lever="nothing is downloaded")
-        if self.name == "cifar10":
-            return cifar10(**given)
-        return FolderData(Path(given.pop("path")), **given)
+        own = {f.name: value for f in fields(self)[1:] if (value := getattr(self, f.name)) is not None}
+        more = own.pop("options", {})
+        return open_dataset(self.name, {**own, **more})
 
 
 @dataclass(frozen=True)

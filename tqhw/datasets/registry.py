@@ -1,0 +1,50 @@
+"""Data sets by name. One more is one function that gives a :class:`tqhw.datasets.Data`; its arguments are options."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tqhw.datasets.base import Data
+from tqhw.datasets.cifar10 import cifar10
+from tqhw.datasets.digits import digits
+from tqhw.datasets.image_folder import FolderData
+from tqhw.errors import TqhwError
+from tqhw.registry import Registry
+
+Opener = Callable[..., Data]
+
+
+def image_folder(path: str | Path, size: int = 224, workers: int = 0, skip_corrupt: bool = False) -> Data:
+    """Class folders of images; see :class:`tqhw.datasets.FolderData`."""
+    return FolderData(Path(path), size, workers, skip_corrupt)
+
+
+def _digits(size: int = 8) -> Data:
+    return digits(size)
+
+
+DATASETS: Registry[Opener] = Registry(
+    "data set", "tqhw.datasets", {"digits": _digits, "cifar10": cifar10, "imagefolder": image_folder}
+)
+
+
+def open_dataset(name: str, options: Mapping[str, Any], place: str = "data") -> Data:
+    """The data set of that name. Raises TqhwError for an option that it does not have, or needs and was not given."""
+    opener = DATASETS.named(name, f"{place}.name")
+    takes = inspect.signature(opener).parameters
+    every = any(p.kind is p.VAR_KEYWORD for p in takes.values())
+    for option in options:
+        if option not in takes and not every:
+            raise TqhwError(f"{name} has no option '{option}'", place=f"{place}.{option}")
+    for option, parameter in takes.items():
+        required = parameter.default is parameter.empty and parameter.kind not in (
+            parameter.VAR_KEYWORD,
+            parameter.VAR_POSITIONAL,
+        )
+        if required and option not in options:
+            lever = "nothing is downloaded" if option == "path" else None
+            raise TqhwError(f"{name} needs a {option}", place=f"{place}.{option}", lever=lever)
+    return opener(**options)
