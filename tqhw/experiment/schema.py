@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
 from tqhw.errors import unknown
 from tqhw.options import (
@@ -62,9 +62,25 @@ class Architecture(Section):
     """The accelerator."""
 
     name: str = "eyeriss_like"
-    """A template of arch/, or the path of a template folder."""
+    """A template of arch/, or the path of a template folder or of one of Timeloop's files."""
     params: dict[str, Any] = Field(default_factory=dict)
     """Its parameters, except weight_bits, fetch_bits and spad_model, which the experiment sets."""
+    files: tuple[str, ...] = ()
+    """Timeloop's files, patterns and folders in place of a name: all its sections but the problem."""
+    data: dict[str, Any] = Field(default_factory=dict)
+    """What the templates of those files use."""
+    allow: tuple[str, ...] = ()
+    """Folders that those files may include from, beside their own."""
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The files, or the one name."""
+        return self.files or (self.name,)
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_said(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        found: dict[str, Any] = serialize(self)
+        return {key: value for key, value in found.items() if key in ("name", "params") or value}
 
 
 class Search(Section):

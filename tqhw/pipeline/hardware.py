@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tqhw import architecture, energy
 from tqhw.backends import Backend, Design, Found, Job, Search, Target
@@ -16,6 +16,7 @@ from tqhw.spec import Invalid
 from tqhw.system.progress import Watcher
 from tqhw.workload import Layer, Workload
 
+ONE_WIDTH = "the architecture's files say how wide words are: weights of every precision move and compute at that width"
 _ACTIVATION_BITS = 8  # where the architecture has no parameter for it
 
 
@@ -97,6 +98,8 @@ def own_bits(layer: Layer, activation_bits: int) -> int | None:
 
 
 def _spad_models(experiment: Experiment) -> tuple[str | None, ...]:
+    if not _is_template(experiment):
+        return (None,)
     parameters = architecture.parameters_of(experiment.architecture.name).parameters
     known = any(parameter.name == "spad_model" for parameter in parameters)
     return experiment.spad_models if known else (None,)
@@ -112,10 +115,19 @@ def _needed(experiment: Experiment, layer: Layer, activation_bits: int) -> tuple
 
 
 def _render(experiment: Experiment, spad_model: str | None, width: Width) -> architecture.Rendered:
-    params = {**experiment.architecture.params, "weight_bits": width.weight_bits, "fetch_bits": width.fetch_bits}
+    chosen = experiment.architecture
+    if not _is_template(experiment):
+        found = architecture.load(chosen.given, chosen.params, chosen.data, chosen.allow)
+        return replace(found, notes=(*found.notes, ONE_WIDTH))
+    params = {**chosen.params, "weight_bits": width.weight_bits, "fetch_bits": width.fetch_bits}
     if spad_model is not None:
         params["spad_model"] = spad_model
-    return architecture.render(experiment.architecture.name, params)
+    return architecture.render(chosen.name, params)
+
+
+def _is_template(experiment: Experiment) -> bool:
+    given = experiment.architecture.given
+    return len(given) == 1 and architecture.is_template(given[0])
 
 
 def _costed(
