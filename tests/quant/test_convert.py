@@ -151,6 +151,7 @@ def test_weights_and_norms_that_are_no_plain_parameters_are_refused():
     computed = nn.Sequential(nn.Conv2d(1, 2, 3), nn.utils.parametrizations.weight_norm(nn.Linear(4, 5)))
     with pytest.raises(TqhwError, match=r"1\.weight: the weight is computed by another parametrization or hook"):
         convert(computed, EVERY_LAYER)
+    assert names(convert(computed, QuantConfig(first=None, layers={"1": "full"}))) == ["0"]
     with pytest.raises(TqhwError, match=r"0\.weight: the weight has no shape yet \(run the model on one input"):
         convert(nn.Sequential(nn.LazyLinear(5)), EVERY_LAYER)
     with pytest.raises(TqhwError, match=r"1: the batch norm has no shape yet"):

@@ -57,7 +57,9 @@ def test_a_tied_weight_counts_once_and_is_named_where_it_stays():
     model = nn.ModuleList([nn.Embedding(9, 4), nn.Linear(4, 9), nn.Linear(4, 9)])
     model[1].weight = model[2].weight = model[0].weight
     found = coverage(convert(model, QuantConfig(first=None, last=None)))
-    assert (found.switch, found.total) == (36, 36) and [kept.place for kept in found.kept] == ["0.weight"]
+    assert (found.switch, found.total, found.tied) == (36, 36, 36) and [kept.place for kept in found.kept] == [
+        "0.weight"
+    ]
 
 
 def test_many_places_are_counted():
@@ -66,3 +68,11 @@ def test_many_places_are_counted():
         "0.weight, 1.weight, 2.weight and 2 more (in FP32: a Bilinear"
         in coverage(convert(model, QuantConfig(first=None, last=None))).text
     )
+
+
+def test_a_weight_that_is_computed_stays():
+    layer = nn.utils.parametrizations.weight_norm(nn.Linear(4, 6))
+    found = coverage(convert(nn.Sequential(layer, nn.Linear(6, 5)), QuantConfig(first="full", last=None)))
+    assert (found.switch, found.total) == (30, 54)
+    assert [(kept.place, kept.numbers) for kept in found.kept] == [("0.parametrizations.weight.original1", 24)]
+    assert "(in FP32: parts of a weight that is computed, by weight_norm say)" in found.text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tqhw.errors import TqhwError
@@ -30,6 +32,16 @@ def test_the_parts_of_every_method(method: str, codes: float, scales: float, nor
     assert row.parts == pytest.approx(expected)
     assert row.megabytes == pytest.approx(sum(expected.values()))
     assert row.bits == ((8,) if method == "fixed" else BITS)
+
+
+@pytest.mark.parametrize(("method", "more"), [("truncquant", 4.0), ("multi_model", 4.0), ("fixed", 4.0)])
+def test_what_another_use_reads_in_fp32_is_stored_beside_the_codes(method: str, more: float) -> None:
+    tied = replace(SMALL, tied=1_000_000)
+    assert tied.float_megabytes() == SMALL.float_megabytes(), "once in the ordinary model"
+    before, after = (storage(method, BITS, found, Options()).megabytes for found in (SMALL, tied))
+    assert after - before == pytest.approx(more)
+    kept = [storage("any_precision", BITS, found, Options()).parts for found in (SMALL, tied)]
+    assert kept[0] == kept[1], "its FP32 weights serve both"
 
 
 def test_streaming_keeps_no_copy() -> None:

@@ -14,6 +14,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel  # noqa: E402
 
 from tests.workload.nets import Call, TinyTransformer, parameter  # noqa: E402
 from tqhw.errors import TqhwError  # noqa: E402
+from tqhw.quant import QuantConfig, convert  # noqa: E402
 from tqhw.workload import Layer, extract  # noqa: E402
 
 
@@ -173,6 +174,26 @@ def test_tied_weights_are_stored_once_and_named_where_they_run() -> None:
     assert [layer.names for layer in workload.layers] == [("head",)]
     assert (workload.parameters, workload.weights, workload.other_parameters) == (55, 55, 0)
     assert workload.input_shape == (1, 4)
+
+
+def test_a_weight_that_one_layer_switches_and_another_keeps_is_stored_by_the_first() -> None:
+    model = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1, bias=False), nn.ReLU(), nn.Conv2d(4, 4, 3, bias=False))
+    model[2].weight = model[0].weight
+    convert(model, QuantConfig(precisions=(2, 8), last=None))
+    found = extract(model, (1, 4, 8, 8))
+    assert [(layer.names, layer.weight_bits, layer.stored_weights) for layer in found.layers] == [
+        (("0",), 32, 0),
+        (("2",), 8, 144),
+    ]
+    assert found.weights == found.parameters == 144
+
+
+def test_quantized_projections_are_found_by_their_name() -> None:
+    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    model = convert(nn.TransformerEncoder(layer, 1, enable_nested_tensor=False), QuantConfig(first=None, last=None))
+    layers = extract(model, (1, 3, 8)).layers
+    found = {name: (layer.weight_bits, layer.fixed_bits) for layer in layers for name in layer.names}
+    assert found["layers.0.self_attn.in_proj_weight"] == (8, False)
 
 
 def test_parametrized_weights_keep_their_layers_name() -> None:

@@ -97,7 +97,7 @@ def notes(model: nn.Module) -> tuple[str, ...]:
 def switching(model: nn.Module) -> Switching:
     """How many of the weights of a quantized model switch their bits."""
     found = quant.coverage(model)
-    return Switching(found.switch, found.total, found.text)
+    return Switching(found.switch, found.total, found.text, found.tied)
 
 
 def not_measured(experiment: Experiment) -> tuple[AccuracyRow, ...]:

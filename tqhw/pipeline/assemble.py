@@ -39,7 +39,7 @@ def assemble(
     options, main = experiment.options(), evaluated[0]
     energy, traffic, notes = _states(experiment, main)
     methods, scenario = experiment.methods, experiment.scenario
-    parameters = _parameters(workload, main, scales)
+    parameters = _parameters(workload, main, scales, 0 if switching is None else switching.tied)
     ratios = [
         ratio
         for one in evaluated
@@ -101,7 +101,7 @@ def _states(experiment: Experiment, main: Evaluated) -> tuple[tuple[EnergyRow, .
     return tuple(energy), tuple(traffic), notes
 
 
-def _parameters(workload: Workload, main: Evaluated, scales: int) -> Parameters:
+def _parameters(workload: Workload, main: Evaluated, scales: int, tied: int) -> Parameters:
     following = [layer for layer in main.network.layers if layer.fixed_bits is None]
     others = [layer for layer in main.network.layers if layer.fixed_bits is not None]
     return Parameters(
@@ -110,6 +110,7 @@ def _parameters(workload: Workload, main: Evaluated, scales: int) -> Parameters:
         fixed_bits=sum(layer.weights * (layer.fixed_bits or 0) for layer in others),
         norm_channels=workload.norm_channels,
         others=workload.other_parameters,
+        tied=tied,
     )
 
 

@@ -70,7 +70,7 @@ def apply(
     found = parts_of(model)
     refuse_foreign(model, [part.layer for part in found if chosen[part.name] == "full"])
     for part in found:
-        part.check()
+        part.check(quantized=chosen[part.name] != "full")
         if config.granularity != "tensor" and chosen[part.name] != "full":
             part.check_channels()
             config.slices(part.output_axis).check(getattr(part.module, part.tensor).shape, part.parameter)

@@ -7,15 +7,18 @@ from typing import Final
 
 import torch
 from torch import nn
+from torch.nn.utils import parametrize
 
 from tqhw.quant.identity import identity
 from tqhw.quant.layers import plain, quantization_of, quantized_layers
-from tqhw.quant.parts import parts_of
+from tqhw.quant.parts import parts_of, tensors_of
+from tqhw.quant.weight import QuantizedWeight
 
 _TABLES: Final = (nn.Embedding, nn.EmbeddingBag)
 _RECURRENT: Final = (nn.RNNBase, nn.RNNCellBase)
 CHOSEN: Final = "in FP32 as first, last or layers say"
 TABLE: Final = "looked up, not multiplied"
+COMPUTED: Final = "in FP32: parts of a weight that is computed, by weight_norm say"
 _NAMED: Final = 3
 
 
@@ -32,12 +35,14 @@ class Kept:
 class Coverage:
     """Numbers in tensors of two axes or more, each tensor once: those that ``switch``, of ``total``.
 
-    ``kept``: the others. A weight of which one use switches and another is in floating point is of both.
+    ``kept``: the others. A weight of which one use switches and another is in floating point is of both, ``tied``
+    numbers in all.
     """
 
     switch: int
     total: int
     kept: tuple[Kept, ...]
+    tied: int = 0
 
     @property
     def share(self) -> float:
@@ -47,7 +52,9 @@ class Coverage:
     @property
     def unforeseen(self) -> bool:
         """Whether weights that may well be multiplied stay, which no option keeps."""
-        return any(kept.why not in (CHOSEN, TABLE) and not kept.why.startswith("always") for kept in self.kept)
+        return any(
+            kept.why not in (CHOSEN, TABLE, COMPUTED) and not kept.why.startswith("always") for kept in self.kept
+        )
 
     @property
     def text(self) -> str:
@@ -76,20 +83,24 @@ def coverage(model: nn.Module) -> Coverage:
         for key, layer in quantized.items()
         if layer.quantizer.fixed
     ]
+    tied: dict[object, int] = {}
     quantizable = {part.parameter for part in parts_of(model)}
     for prefix, module in model.named_modules():
-        if "parametrizations" in prefix.split("."):
+        if isinstance(module, parametrize.ParametrizationList) and isinstance(module[0], QuantizedWeight):
             continue
         for name, tensor in module._parameters.items():
             if tensor is None or _axes(tensor) < 2:
                 continue
             place = f"{prefix}.{name}" if prefix else name
-            known = identity(tensor) in found and identity(tensor) not in quantized
-            found.setdefault(identity(tensor), tensor.numel())
+            key = identity(tensor)
+            known = key in found and key not in quantized
+            found.setdefault(key, tensor.numel())
+            if key in switching:
+                tied[key] = tensor.numel()
             if not known:
                 kept.append(Kept(place, tensor.numel(), _why(module, place in quantizable)))
     switch = sum(layer.real_weight.numel() for layer in switching.values())
-    return Coverage(switch, sum(found.values()), tuple(kept))
+    return Coverage(switch, sum(found.values()), tuple(kept), sum(tied.values()))
 
 
 def _axes(tensor: torch.Tensor) -> int:
@@ -101,6 +112,8 @@ def _why(module: nn.Module, quantizable: bool) -> str:
         return CHOSEN
     if isinstance(module, _TABLES):
         return TABLE
+    if isinstance(module, parametrize.ParametrizationList) or tensors_of(module):
+        return COMPUTED
     if isinstance(module, _RECURRENT):
         return f"recurrent weights of {type(module).__name__}, which cannot be quantized"
     return f"in FP32: a {type(module).__name__} is no layer that can be quantized"

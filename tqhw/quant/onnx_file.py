@@ -86,8 +86,8 @@ def _refuse_unwritable(model: nn.Module) -> None:
             )
     if quantization_of(model).activations != "full":
         raise TqhwError("quantized activations cannot be exported to ONNX yet", place="activations")
-    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
-        if tensor.is_floating_point() and tensor.dtype != torch.float32:
+    for name, tensor in model.state_dict().items():
+        if isinstance(tensor, torch.Tensor) and tensor.is_floating_point() and tensor.dtype != torch.float32:
             kind = str(tensor.dtype).removeprefix("torch.")
             raise TqhwError(
                 f"'{name}' is {kind}, and the file's graph computes in float32",

@@ -15,8 +15,11 @@ _TRANSPOSED: Final = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d
 _LAYERS: Final = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear, *_TRANSPOSED)
 _PROJECTIONS: Final = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")
 _CONV1D: Final = ("transformers.pytorch_utils", "Conv1D")
+_LINEAR: Final = frozenset({_CONV1D, ("torch_geometric.nn.dense.linear", "Linear")})
+"""Linear layers of other packages: the first has its weight turned, [inputs, outputs]."""
 QUANTIZABLE: Final = (
-    "quantizable are Conv1d to Conv3d, their transposed forms, Linear, MultiheadAttention, and transformers' Conv1D"
+    "quantizable are Conv1d to Conv3d, their transposed forms, Linear, MultiheadAttention, transformers' Conv1D "
+    "and torch_geometric's Linear"
 )
 
 
@@ -41,16 +44,18 @@ class Part:
     @property
     def output_axis(self) -> int:
         """The axis of the output channels."""
-        return 1 if isinstance(self.module, _TRANSPOSED) or _is_turned_linear(self.module) else 0
+        return 1 if isinstance(self.module, _TRANSPOSED) or _CONV1D in _classes(self.module) else 0
 
-    def check(self) -> None:
-        """Refuses a weight that is not there, or not the layer's own."""
+    def check(self, quantized: bool) -> None:
+        """Refuses a weight that is not there, has NaN, or, where it is to be ``quantized``, is not the layer's own."""
         weight = self.module._parameters.get(self.tensor)
+        if weight is None and not quantized:
+            return
         if weight is None:
             raise TqhwError(
                 "the weight is computed by another parametrization or hook, such as weight_norm",
                 place=self.parameter,
-                lever="remove it first",
+                lever=f"remove it first, or keep it as it is with layers: {{{self.name or 'NAME'}: full}}",
             )
         if nn.parameter.is_lazy(weight):
             raise TqhwError(
@@ -71,23 +76,15 @@ class Part:
 
 def parts_of(model: nn.Module) -> list[Part]:
     """What can be quantized, in the order the model registers it."""
-    return [Part(name, module, tensor) for name, module in model.named_modules() for tensor in _tensors(module)]
+    return [Part(name, module, tensor) for name, module in model.named_modules() for tensor in tensors_of(module)]
 
 
-def _tensors(module: nn.Module) -> tuple[str, ...]:
+def tensors_of(module: nn.Module) -> tuple[str, ...]:
+    """The names of a layer's tensors that can be quantized; none of another module."""
     if isinstance(module, nn.MultiheadAttention):
         return tuple(name for name in _PROJECTIONS if isinstance(getattr(module, name, None), torch.Tensor))
-    return ("weight",) if isinstance(module, _LAYERS) or _is_turned_linear(module) else ()
+    return ("weight",) if isinstance(module, _LAYERS) or not _LINEAR.isdisjoint(_classes(module)) else ()
 
 
-def _is_turned_linear(module: nn.Module) -> bool:
-    """Whether it is the Conv1D of transformers: a linear layer whose weight is [inputs, outputs]."""
-    weight = getattr(module, "weight", None)
-    return (
-        any(
-            (kind.__module__, kind.__name__) == ("transformers.pytorch_utils", "Conv1D")
-            for kind in type(module).__mro__
-        )
-        and isinstance(weight, torch.Tensor)
-        and weight.ndim == 2
-    )
+def _classes(module: nn.Module) -> set[tuple[str, str]]:
+    return {(kind.__module__, kind.__name__) for kind in type(module).__mro__}

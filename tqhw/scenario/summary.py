@@ -25,11 +25,15 @@ QUANTITIES = {
 
 @dataclass(frozen=True)
 class Switching:
-    """``switch`` of ``total`` weights follow the precision; ``text`` says what stays, where and why."""
+    """``switch`` of ``total`` weights follow the precision; ``text`` says what stays, where and why.
+
+    ``tied``: those of the former that another use has in floating point.
+    """
 
     switch: int
     total: int
     text: str
+    tied: int = 0
 
     @property
     def ratio(self) -> Ratio:

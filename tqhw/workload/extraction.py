@@ -233,16 +233,11 @@ def _bits(model: nn.Module) -> dict[str, tuple[int, bool]]:
 def _merge(
     operations: Sequence[Operation], bits: dict[str, tuple[int, bool]], sizes: dict[str, int]
 ) -> tuple[Layer, ...]:
+    precisions = [_precision(operation, bits) for operation in operations]
+    stored = _storage(operations, precisions, sizes)
     layers: dict[Hashable, Layer] = {}
-    stored: set[Hashable] = set()
-    left = dict(sizes)  # numbers of every parameter that no layer stores yet
-    for operation in operations:
+    for operation, precision, new in zip(operations, precisions, stored, strict=True):
         problem, weight = operation.problem, operation.weight
-        precision: tuple[int | None, bool] = (None, False)
-        if weight is not None and weight.bits is not None:
-            precision = (weight.bits, True)
-        elif weight is not None and bits:
-            precision = bits.get(problem.name, (FULL, True))
         key = (
             problem.shape.name,
             tuple(problem.bounds.items()),
@@ -250,10 +245,6 @@ def _merge(
             weight is not None,
             precision,
         )
-        new = 0
-        if weight is not None and weight.key not in stored:
-            stored.add(weight.key)
-            new = _stored(weight, left)
         if key in layers:
             layer = layers[key]
             names = (*layer.names, problem.name)
@@ -262,6 +253,30 @@ def _merge(
             count = weight.words if weight is not None else 0
             layers[key] = Layer((problem.name,), problem, count, new, *precision)
     return tuple(layers.values())
+
+
+def _precision(operation: Operation, bits: dict[str, tuple[int, bool]]) -> tuple[int | None, bool]:
+    """Of its weight, and whether it is fixed; None without a weight, or where nothing is quantized."""
+    if operation.weight is not None and operation.weight.bits is not None:
+        return operation.weight.bits, True
+    if operation.weight is not None and bits:
+        return bits.get(operation.problem.name, (FULL, True))
+    return None, False
+
+
+def _storage(
+    operations: Sequence[Operation], precisions: Sequence[tuple[int | None, bool]], sizes: dict[str, int]
+) -> list[int]:
+    """The weights that each operation is the first to store; those that follow the precision come before the others."""
+    found = [0] * len(operations)
+    stored: set[Hashable] = set()
+    left = dict(sizes)  # numbers of every parameter that no layer stores yet
+    for index in sorted(range(len(operations)), key=lambda index: precisions[index][1]):
+        weight = operations[index].weight
+        if weight is not None and weight.key not in stored:
+            stored.add(weight.key)
+            found[index] = _stored(weight, left)
+    return found
 
 
 def _stored(weight: Weight, left: dict[str, int]) -> int:
