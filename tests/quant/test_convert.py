@@ -127,7 +127,7 @@ def test_attention_runs_on_quantized_projections():
     [
         ({"layers": {"convv2": 4}}, "unknown layer 'convv2' .did you mean 'conv2'"),
         ({"layers": {"*": "full"}}, "quantization: all 3 layers are kept at full precision"),
-        ({"layers": {"fc": 9}}, "bits of layer 'fc': 9 bits cannot be had"),
+        ({"layers": {"fc": 9}}, "layers.fc: 9 must be at most 8"),
     ],
 )
 def test_options_that_do_not_fit_are_refused_and_leave_the_model_alone(options, message):
