@@ -1,8 +1,10 @@
-"""The levers of misspelt names."""
+"""The levers of misspelt names, and messages that any terminal can print."""
 
 from __future__ import annotations
 
-from tqhw.errors import MANY, nearest
+import pytest
+
+from tqhw.errors import MANY, TqhwError, nearest, shown
 
 MORE = [f"parameter_{n}" for n in range(MANY + 1)]
 
@@ -19,3 +21,35 @@ def test_a_near_name_among_many_stands_alone() -> None:
 def test_where_nothing_is_near_all_are_listed() -> None:
     assert nearest("xyz", MORE) == f"known: {', '.join(MORE)}"
     assert nearest("xyz", []) == "none is known here"
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        ("a\nb\r\nc", "a b c"),
+        ("\0 and \x1b[31m", "\\x00 and \\x1b[31m"),
+        ("half \ud800 of one", "half \\ud800 of one"),
+        ("turned \u202e around", "turned \\u202e around"),
+        (f"{'x' * 400} y", f"{'x' * 60}... (400 characters) y"),
+        ("ein Maß: 3 µJ, 名前", "ein Maß: 3 µJ, 名前"),
+    ],
+)
+def test_a_message_is_one_line_that_can_be_printed(message: str, text: str) -> None:
+    assert str(TqhwError(message)) == text
+    assert str(TqhwError("no", place=message)) == f"{text}: no"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (3, "3"),
+        ("a", "'a'"),
+        pytest.param(10**5000, "a whole number of 16610 bits", id="huge"),
+        ([1, [2]], "a list of 2"),
+        ({"a": 1}, "a map of 1"),
+        ("x" * 100, f"'{'x' * 56}..."),
+        (None, "None"),
+    ],
+)
+def test_a_value_is_shown_by_its_beginning(value: object, text: str) -> None:
+    assert shown(value) == text

@@ -7,14 +7,24 @@ line prints it without a traceback and exits with code 2.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
+from typing import Any
 
 MANY = 12
 """So many names are listed beside a suggestion; of more, the suggestion is easier to find alone."""
 
 
+LONGEST = 300
+"""So many characters of a word or of digits are told in a row; whoever wrote more finds it by its beginning."""
+_LONG = re.compile(rf"[^\s/]{{{LONGEST + 1},}}")
+
+
 class TqhwError(Exception):
-    """A bad input. ``place`` is a file, line or key; ``lever`` is what to do about it."""
+    """A bad input. ``place`` is a file, line or key; ``lever`` is what to do about it.
+
+    Its text is one line that every terminal can print, whatever the input holds.
+    """
 
     def __init__(self, message: str, *, place: str | None = None, lever: str | None = None) -> None:
         self.message = message
@@ -23,7 +33,24 @@ class TqhwError(Exception):
         text = message if place is None else f"{place}: {message}"
         if lever is not None:
             text = f"{text} ({lever})"
-        super().__init__(text)
+        super().__init__(_printable(text))
+
+
+def shown(value: Any) -> str:
+    """A value for a message, in quotes where it is a text: its beginning, if it is long, deep or without end."""
+    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 1024:
+        return f"a whole number of {value.bit_length()} bits"
+    if isinstance(value, dict | list | tuple):
+        kind = "map" if isinstance(value, dict) else "list"
+        return f"a {kind} of {len(value)}"
+    text = repr(str(value)) if isinstance(value, str) else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _printable(text: str) -> str:
+    """``text`` in one line, with escapes for what is no character of a line, and long runs cut."""
+    text = _LONG.sub(lambda run: f"{run[0][:60]}... ({len(run[0])} characters)", " ".join(text.splitlines()))
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -178,9 +178,9 @@ class TestVerify:
         (results / "hardware" / "free" / "mappings" / "conv3x3.yaml").unlink()
         assert "hardware/free/mappings/conv3x3.yaml of files.json missing" in refused("verify", results)
         (results / "files.json").write_text("[")
-        assert "no JSON" in refused("verify", results)
+        assert "files.json: not valid JSON: " in refused("verify", results)
         (results / "files.json").write_text("5")
-        assert "files.json: not what a run writes: no list" in refused("verify", results)
+        assert "files.json: not what a run writes: 5 should be a valid array" in refused("verify", results)
 
     def test_programs_that_are_missing(self, results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PATH", str(tmp_path))

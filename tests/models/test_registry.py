@@ -11,7 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from tqhw.errors import TqhwError  # noqa: E402
-from tqhw.models import MODELS, build  # noqa: E402
+from tqhw.models import MODELS, build, check_declared  # noqa: E402
 
 FACTORIES = """
 from torch import nn
@@ -119,3 +119,53 @@ def test_options_are_whole_numbers_from_one_up(value: object) -> None:
     with pytest.raises(TqhwError) as caught:
         build("resnet20", expansion=value)
     assert str(caught.value) == (f"model resnet20: expansion is {value!r}, but must be a whole number from 1 up")
+
+
+DECLARED = """
+from __future__ import annotations
+from functools import partial, wraps
+from typing import Optional, TYPE_CHECKING
+import torch
+from torch import nn
+if TYPE_CHECKING:
+    from elsewhere import Net
+def plain() -> nn.Module: return nn.Linear(2, 2)
+def quoted() -> "torch.nn.Linear": return nn.Linear(2, 2)
+def either() -> nn.Linear | nn.Conv2d: return nn.Linear(2, 2)
+half = partial(plain)
+def decorated(f):
+    @wraps(f)
+    def inner(): return f()
+    return inner
+wrapped = decorated(plain)
+def none(): return nn.Linear(2, 2)
+def number() -> int: return 3
+def maybe() -> Optional[nn.Module]: return None
+def elsewhere() -> Net: return nn.Linear(2, 2)
+def nonsense() -> 1 / 0: return nn.Linear(2, 2)
+"""
+
+
+@pytest.mark.parametrize("name", ["plain", "quoted", "either", "half", "wrapped"])
+def test_a_factory_that_declares_a_module_may_be_called(here: Path, name: str) -> None:
+    (here / "mynets" / "declared.py").write_text(DECLARED)
+    check_declared(f"mynets.declared:{name}")
+    check_declared("torch.nn:Linear")
+    check_declared("resnet20")
+
+
+@pytest.mark.parametrize("name", ["none", "number", "maybe", "elsewhere", "nonsense"])
+def test_a_factory_that_declares_none_is_not_called_for_a_file(here: Path, name: str) -> None:
+    (here / "mynets" / "declared.py").write_text(DECLARED)
+    with pytest.raises(TqhwError) as caught:
+        check_declared(f"mynets.declared:{name}")
+    assert str(caught.value) == (
+        f"model mynets.declared:{name}: '{name}' does not declare that it gives a torch.nn.Module, so a file cannot "
+        "have it called (annotate it, `-> nn.Module`; or, if you know what it does, say so with --trust or trust=True)"
+    )
+
+
+@pytest.mark.parametrize("name", ["os:system", "builtins:eval", "subprocess:Popen", "shutil:rmtree", "sys:exit"])
+def test_functions_of_the_system_declare_none(name: str) -> None:
+    with pytest.raises(TqhwError, match=r"does not declare that it gives a torch\.nn\.Module"):
+        check_declared(name)

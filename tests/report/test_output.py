@@ -46,7 +46,7 @@ def test_folders_that_hold_no_results(tmp_path: Path) -> None:
     with pytest.raises(TqhwError, match=r"results\.json: no such file \(name the results folder"):
         report.load(tmp_path)
     (tmp_path / "results.json").write_text('{"schema_version": ')
-    with pytest.raises(TqhwError, match=r"results\.json: not JSON: .*line 1 column 20.*run the experiment again"):
+    with pytest.raises(TqhwError, match=r"results\.json: not valid JSON: .*line 1 column 20.*run the experiment again"):
         report.load(tmp_path)
     (tmp_path / "results.json").write_text('{"schema_version": 0}')
     with pytest.raises(TqhwError, match="schema_version is 0"):

@@ -64,12 +64,12 @@ def test_another_schema_version_is_refused() -> None:
 @pytest.mark.parametrize(
     ("rows", "key", "value", "message"),
     [
-        ("energy", "energy_mj", "much", "energy_mj of EnergyRow is 'much'"),
-        ("energy", "energy_mj", None, "energy_mj of EnergyRow is None"),
-        ("accuracy", "verified", 1, "verified of AccuracyRow is 1"),
-        ("accuracy", "bits", True, "bits of AccuracyRow is True"),
-        ("accuracy", "top1", "high", "top1 of AccuracyRow is 'high'"),
-        ("summary", "quantity", 3, "quantity of Ratio is 3"),
+        ("energy", "energy_mj", "much", "energy.0.energy_mj: 'much' should be a valid number"),
+        ("energy", "energy_mj", None, "energy.0.energy_mj: None should be a valid number"),
+        ("accuracy", "verified", 1, "accuracy.0.verified: 1 should be a valid boolean"),
+        ("accuracy", "bits", True, "accuracy.0.bits: True should be a valid integer"),
+        ("accuracy", "top1", "high", "accuracy.0.top1: 'high' should be a valid number"),
+        ("summary", "quantity", 3, "summary.0.quantity: 3 should be a valid string"),
     ],
 )
 def test_a_value_of_the_wrong_kind_is_named(rows: str, key: str, value: object, message: str) -> None:

@@ -117,6 +117,27 @@ def test_branches_bypass_what_they_do_not_keep() -> None:
         ("depth: 1024", "depth: 1024, read_bandwidth: .inf", ["read_bandwidth 'inf' must be a number above 0"]),
         ("depth: 1024", "depth: 1024, power_gated_at: DRAM", ["'power_gated_at: DRAM' is not modelled", "remove it"]),
         ("depth: 1024", "depth: 1024, reduction_supported: false", ["'reduction_supported: False' is not modelled"]),
+        (
+            "depth: 1024",
+            "depth: 99999999999999999999",
+            ["buffer: depth 99999999999999999999 is more than the 9"],
+        ),
+        (
+            "depth: 1024",
+            "depth: 9007199254740992",
+            ["buffer: words 72057594037927936 is more than the 9007"],
+        ),
+        ("depth: 1024", "depth: 2, multiple_buffering: 1.0e-300", ["buffer: depth / multiple_buffering 1"]),
+        (
+            "datawidth: 8",
+            "datawidth: 2**200",
+            ["DRAM: datawidth 16069380442589", "is more than the 9007199"],
+        ),
+        (
+            "name: buffer",
+            "name: buffer\n    spatial: {meshX: 4294967296, meshY: 4294967296}",
+            ["buffer: instances 18446744073709551616 is more than the 9007199254740992 that can be counted"],
+        ),
         ("name: buffer", "name: inter_PE_spatial", ["two levels are named 'inter_PE_spatial'"]),
         ("class: DRAM", "class: compute", ["exactly one compute component, found 2"]),
     ],

@@ -92,6 +92,12 @@ def test_mappings_remember_their_tag_and_place() -> None:
         ('x: "\\ud800"', ["f.yaml:1", "cannot be read as a text"]),
         ("&a [*a]", ["f.yaml:1", "an alias contains itself"]),
         ("[" * 3000, ["f.yaml", "nested too deeply"]),
+        ("x: " + "[" * 150 + "]" * 150, ["f.yaml", "nested too deeply", "100 levels are read"]),
+        ("x: 1" + "0" * 309, ["f.yaml:1", "cannot be read as a whole number that a double holds"]),
+        ("x: 0x" + "f" * 300, ["f.yaml:1", "cannot be read as a whole number that a double holds"]),
+        ('x: "a\\0b"', ["f.yaml:1", "'a\\x00b' cannot be read as a text"]),
+        ('"a\\0b": 1', ["f.yaml:1", "the key 'a\\x00b' holds what no file can hold"]),
+        ('"\\udfff": 1', ["f.yaml:1", "the key '\\udfff' holds what no file can hold"]),
     ],
 )
 def test_refused_with_its_place(text: str, parts: list[str]) -> None:

@@ -140,7 +140,9 @@ def _quoting(error: TqhwError, source: str, text: str) -> TqhwError:
     found = re.match(rf"{re.escape(source)}:(\d+)", error.place or "")
     if found is None:
         return error
-    line = text.splitlines()[int(found[1]) - 1].strip()
+    # YAML's breaks: Python's own splitlines knows others, too.
+    lines = re.split("\r\n|[\r\n\x85\u2028\u2029]", text)
+    line = lines[min(int(found[1]), len(lines)) - 1].strip()
     lever = f"{error.lever}; " if error.lever else ""
     return TqhwError(error.message, place=error.place, lever=f"{lever}the line is `{line}`")
 

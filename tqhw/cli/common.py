@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
 
 import typer
 
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 NO, BAD_INPUT = 1, 2
 LOGGER = logging.getLogger("tqhw")
+Trust = Annotated[
+    bool,
+    typer.Option("--trust", help="Calls the file's model factory even if it does not declare to return an nn.Module."),
+]
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tqhw.cli.common import console, guarded, processors, say
+from tqhw.cli.common import Trust, console, guarded, processors, say
 
 
 @guarded
@@ -24,6 +24,7 @@ def run(
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Processes that search and train; without it, one per processor.")
     ] = None,
+    trust: Trust = False,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Searches every mapping anew.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Refuses attributes that nothing reads.")] = False,
     keys: Annotated[bool, typer.Option("--keys", help="Lists every key of an experiment and stops.")] = False,
@@ -49,6 +50,7 @@ def run(
         jobs=jobs or processors(),
         cache=not no_cache,
         strict=strict,
+        trust=trust,
         command=sys.argv,
     )
     for warning in results.provenance["warnings"]:

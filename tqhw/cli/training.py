@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tqhw.cli.common import NO, console, guarded, write_json
+from tqhw.cli.common import NO, Trust, console, guarded, write_json
 from tqhw.errors import TqhwError
 from tqhw.report import labels
 
@@ -52,6 +52,7 @@ def train(
     out: Annotated[Path, typer.Option(help="Folder for checkpoint and logs.")],
     settings: Settings = None,
     resume: Annotated[bool, typer.Option("--resume", help="Goes on from the last finished epoch.")] = False,
+    trust: Trust = False,
 ) -> None:
     """Trains a network jointly at all its precisions; a checkpoint is left after every epoch.
 
@@ -65,7 +66,7 @@ def train(
         raise TqhwError("holds a checkpoint already", place=str(out), lever="add --resume, or choose another --out")
     data = found.data.open()
     with joined(found.training.device) as team:
-        _train([("training", found, out)], data, resume=resume, leads=team.leads)
+        _train([("training", found, out)], data, resume=resume, leads=team.leads, trust=trust)
         if team.leads:
             _tell_skipped(data)
             switching = coverage(found.quantize(found.plain_model(), found.bits)).text
@@ -82,6 +83,7 @@ def table(
     settings: Settings = None,
     stored: Stored = 8,
     json: Json = None,
+    trust: Trust = False,
 ) -> None:
     """Prints the paper's table: trains every method with several seeds, and measures all of them.
 
@@ -100,7 +102,7 @@ def table(
     folders = [out / run.method / f"seed{run.training.seed}" for run in wanted]
     names = [f"{run.method}, seed {run.training.seed}" for run in wanted]
     with joined(wanted[0].training.device) as team:
-        _train(list(zip(names, wanted, folders, strict=True)), data, resume=True, leads=team.leads)
+        _train(list(zip(names, wanted, folders, strict=True)), data, resume=True, leads=team.leads, trust=trust)
         if team.leads:
             _tell_skipped(data)
             _measure(folders, None, stored, json, wanted[0].model.name)
@@ -159,20 +161,20 @@ def _document(recipe: Path, settings: Iterable[str] | None) -> yamlio.Map:
     return document
 
 
-def _train(runs: Sequence[tuple[str, Recipe, Path]], data: Data, *, resume: bool, leads: bool) -> None:
+def _train(runs: Sequence[tuple[str, Recipe, Path]], data: Data, *, resume: bool, leads: bool, trust: bool) -> None:
     """Trains one recipe after the other, each by the name it is shown with into a folder of its own."""
     from tqhw.cli.epochs import Epochs
     from tqhw.train import train_run
 
     if not leads:
         for _, recipe, folder in runs:
-            train_run(recipe, folder, resume=resume, data=data)
+            train_run(recipe, folder, resume=resume, data=data, trust=trust)
         return
     total = sum(recipe.training.epochs * len(recipe.way.networks(recipe.bits)) for _, recipe, _ in runs)
     epochs = Epochs(console(stderr=True), total)
     for name, recipe, folder in runs:
         with epochs.watch(name, recipe, data) as watch:
-            train_run(recipe, folder, resume=resume, watch=watch, data=data)
+            train_run(recipe, folder, resume=resume, watch=watch, data=data, trust=trust)
 
 
 def _tell_skipped(data: Data) -> None:

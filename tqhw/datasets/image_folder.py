@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -125,10 +126,12 @@ class _Images(Dataset[Any]):
 
         path, label = self.items[index]
         try:
-            with Image.open(path, formats=_FORMATS) as opened:
-                image = _in_rgb(opened)
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            return _Corrupt(path, str(error))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # remarks on odd headers: what can be read is read
+                with Image.open(path, formats=_FORMATS) as opened:
+                    image = _in_rgb(opened)
+        except Exception as error:  # noqa: BLE001 - a decoder that believes an odd header ends with whatever it meets
+            return _Corrupt(path, str(error) or type(error).__name__)
         flip = False
         if self.seeds is None:
             box = _middle(*image.size, self.size)

@@ -7,6 +7,7 @@ among its instructions, and of the calls only the two with which NumPy rebuilds 
 from __future__ import annotations
 
 import pickletools
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -45,8 +46,10 @@ def read_pickled(data: bytes, place: str) -> Any:
     Raises TqhwError for a pickle that holds anything else or is cut short.
     """
     try:
-        return _finished(_run(data, place), place)
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of texts with escapes that Python would word otherwise
+            return _finished(_run(data, place), place)
+    except (ValueError, ArithmeticError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise TqhwError(f"is no whole pickle of arrays: {error}", place=place, lever="download it again") from error
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel, ConfigDict
 
 from tqhw.engine.batch import BadMappingError, encode
 from tqhw.engine.evaluation import invalid, run_batch
@@ -26,6 +27,7 @@ from tqhw.spec import (
     parse_shape,
 )
 from tqhw.spec.yamlio import as_map, load, read_text
+from tqhw.system.json_files import checked, parse_json
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,34 @@ class Conformance:
             "failed_cases": len({d.case for d in self.differences}),
             "differences": [vars(d) for d in self.differences],
         }
+
+
+_Numbers = bool | int | float | list[bool | int | float]
+_LEVER = "see the reference's case schema"
+
+
+class _Level(BaseModel):
+    """What is recorded of a level: numbers, or one per data space. What is missing is told where it is needed."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, _Numbers]
+
+    name: str
+
+
+class _ComputeLevel(_Level):
+    """The compute level, likewise."""
+
+
+class _Expected(BaseModel):
+    """What is recorded of a valid mapping."""
+
+    cycles: int | float = 0
+    computes: int | float = 0
+    utilization: int | float = 0
+    energy: int | float = 0
+    compute_level: _ComputeLevel | None = None
+    levels: list[_Level]
 
 
 def check_folder(folder: str | Path, progress: Callable[[str, int], None] | None = None) -> Conformance:
@@ -78,7 +108,7 @@ def check_folder(folder: str | Path, progress: Callable[[str, int], None] | None
                 differences += check_case(_checked(case, at), hardware, ert, shapes)
                 n[not case["valid"]] += 1
             except KeyError as error:
-                raise TqhwError(f"the case has no {error}", place=at, lever="see the reference's case schema") from None
+                raise TqhwError(f"the case has no {error}", place=at, lever=_LEVER) from None
         counts[0][file.stem], counts[1][file.stem] = n
         if progress is not None:
             progress(file.stem, sum(n))
@@ -92,11 +122,7 @@ def _cases(file: Path) -> Iterator[tuple[Any, str]]:
         if line.strip():
             empty = False
             at = f"{file}:{number}"
-            try:
-                case = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise TqhwError(f"not valid JSON: {error.msg}", place=f"{at}:{error.colno}") from None
-            yield case, at
+            yield parse_json(line, at), at
     if empty:
         raise TqhwError("the file holds no case", place=str(file))
 
@@ -122,6 +148,9 @@ def _checked(case: Any, place: str) -> dict[str, Any]:
         levels = case["expected"]["levels"]
         if not isinstance(levels, list) or not all(isinstance(level, dict) for level in levels):
             raise TqhwError("the case's expected.levels must be a list of maps", place=place)
+        checked(_Expected, case["expected"], place, _LEVER, "what a case expects")
+    if not isinstance(case["problem"]["instance"], dict):
+        raise TqhwError("the case's problem.instance must be a map", place=place)
     return case
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tqhw.errors import TqhwError
 from tqhw.spec import ERT, Hardware, Level, Problem
-from tqhw.spec.problem import LARGEST
+from tqhw.spec.fields import LARGEST
 
 MAX_WORDS = 3_037_000_499  # whose square is a 64 bit integer
 MAX_UNITS = 1 << 22  # compute units that are laid out one by one

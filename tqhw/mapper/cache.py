@@ -1,7 +1,8 @@
 """Mappings that were found before, kept in one SQLite file.
 
-The key is a hash of everything that the answer depends on. A file that cannot be read or written is done without:
-:attr:`MappingCache.warning` says so, and the search runs.
+The key is a hash of everything that the answer depends on. A file that cannot be read or written, or that another user
+could have written, is done without: :attr:`MappingCache.warning` says so, and the search runs. Whoever takes an answer
+evaluates it again (:mod:`tqhw.mapper.kept`).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import hashlib
 import json
 import os
 import sqlite3
+import stat
 from collections.abc import Iterable, Iterator
 from collections.abc import Mapping as MappingABC
 from contextlib import contextmanager
@@ -18,7 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from tqhw.engine import VERSION as ENGINE_VERSION
+from tqhw.errors import TqhwError
 from tqhw.spec import ERT, Hardware, Problem
+from tqhw.system.json_files import parse_json
 
 VERSION = "5"  # raise it when the search may answer differently, or keeps its answers in another form
 WAIT_S = 30.0  # for another process that writes
@@ -95,6 +99,8 @@ class MappingCache:
         try:
             if not self.path.exists():
                 return found
+            if not self._ours():
+                return found
             with self._open() as connection:
                 if not connection.execute(_TABLES).fetchone():  # another process is about to make it
                     return found
@@ -103,6 +109,8 @@ class MappingCache:
                     payload = None if row is None else _unsealed(row[0])
                     if payload is not None:
                         found[key] = payload
+                    elif row is not None:
+                        self.doubt("what is kept is damaged")
         except (sqlite3.Error, OSError) as error:
             self._do_without("read", error)
         return found
@@ -112,7 +120,9 @@ class MappingCache:
         if not self._readable:
             return
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if not self._ours():
+                return
             with self._open() as connection:
                 connection.execute("CREATE TABLE IF NOT EXISTS mappings (key TEXT PRIMARY KEY, payload TEXT NOT NULL)")
                 connection.execute("INSERT OR REPLACE INTO mappings VALUES (?, ?)", (key, _sealed(payload)))
@@ -129,20 +139,48 @@ class MappingCache:
         finally:
             connection.close()
 
+    def doubt(self, why: str) -> None:
+        """Says that a kept answer is searched anew."""
+        self.warning = f"{self.path}: {why}; it is searched anew"
+
+    def _ours(self) -> bool:
+        """Whether nobody else may write to the file or its folder; it is done without otherwise."""
+        for place in (self.path.parent, self.path):
+            if (why := _written_by_others(place)) is not None:
+                self._readable = False
+                self.warning = f"{self.path}: the mapping cache is not used, for {why}; going on without it"
+                return False
+        return True
+
     def _do_without(self, what: str, error: Exception) -> None:
         self._readable = what != "read"
         self.warning = f"{self.path}: the mapping cache cannot be {what} ({error}); going on without it"
 
 
+def _written_by_others(place: Path) -> str | None:
+    """Why another user than this one could have written here; None where nobody could."""
+    if not hasattr(os, "geteuid") or not place.exists():
+        return None
+    found = place.stat()
+    if found.st_uid not in (0, os.geteuid()):
+        return f"{place} belongs to another user"
+    if found.st_mode & 0o022 and not found.st_mode & stat.S_ISVTX:
+        return f"other users may write to {place} (chmod go-w '{place}')"
+    return None
+
+
 def _sealed(payload: dict[str, Any]) -> str:
-    """JSON behind its own hash: a kept answer is taken as it is, so damage must show."""
+    """JSON behind its own hash, so that damage shows."""
     text = json.dumps(payload)
     return f"{hashlib.sha256(text.encode()).hexdigest()} {text}"
 
 
 def _unsealed(text: Any) -> dict[str, Any] | None:
     seal, _, content = str(text).partition(" ")
-    if hashlib.sha256(content.encode()).hexdigest() != seal:
+    if hashlib.sha256(content.encode(errors="surrogatepass")).hexdigest() != seal:
         return None
-    payload = json.loads(content)
+    try:
+        payload = parse_json(content, "a kept answer")
+    except TqhwError:
+        return None
     return payload if isinstance(payload, dict) else None

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from tqhw.errors import TqhwError
 from tqhw.mapper.cache import MappingCache, key_of, machine_digest, problem_digest
-from tqhw.mapper.result import Answer, NoMappingError, recalled
+from tqhw.mapper.kept import recalled
+from tqhw.mapper.result import Answer, NoMappingError
 from tqhw.mapper.search import check_options, search
 from tqhw.spec import ERT, Hardware, Problem
 from tqhw.system import signals
@@ -58,8 +59,10 @@ def search_many(
 
     kept = {} if cache is None else cache.get_all(groups)
     waiting: list[str] = []
-    for key in groups:
-        known = recalled(kept.get(key), budget_s)
+    for key, (i, *_) in groups.items():
+        task, known = tasks[i], None
+        if cache is not None:
+            known = recalled(kept.get(key), cache, task.problem, task.hardware, task.ert, objective, budget_s)
         if known is not None:
             take(key, known)
         else:

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from tqhw.errors import TqhwError, unknown
 from tqhw.mapper.cache import MappingCache, cache_key
-from tqhw.mapper.result import OBJECTIVES, NoMappingError, SearchResult, payload, recalled
+from tqhw.mapper.kept import payload, recalled
+from tqhw.mapper.result import OBJECTIVES, NoMappingError, SearchResult
 from tqhw.spec import ERT, Hardware, Problem
 
 
@@ -38,7 +39,7 @@ def search(
     if cache is None:
         return _searched(problem, hardware, ert, objective, budget_s)
     key = cache_key(problem, hardware, ert, objective)
-    kept = recalled(cache.get(key), budget_s)
+    kept = recalled(cache.get(key), cache, problem, hardware, ert, objective, budget_s)
     if kept is not None:
         return kept
     result = _searched(problem, hardware, ert, objective, budget_s)
@@ -49,7 +50,6 @@ def search(
 
 
 def _searched(problem: Problem, hardware: Hardware, ert: ERT, objective: str, budget_s: float | None) -> SearchResult:
-    # Loads numba, which answers out of the cache do without.
     from tqhw.engine import build_model, decode
     from tqhw.engine.evaluation import run_batch, statistics
     from tqhw.mapper.branch.solve import solve

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import os
 import sys
 import traceback
+import typing
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace, UnionType
+from typing import Union
 
 from torch import nn
 
@@ -38,12 +41,14 @@ def default_input(name: str) -> tuple[int, ...]:
     return _INPUTS.get(name, IMAGENET_INPUT)
 
 
-def build(name: str, **options: object) -> nn.Module:
+def build(name: str, /, **options: object) -> nn.Module:
     """Builds ``resnet20``, ``resnet18``, ``resnet50`` or ``mobilenet_v2``, or calls a factory.
 
     ``name`` with a colon is ``package.module:factory``; the module may stand in the current directory.
     ``options`` are passed on as keyword arguments; those of the packaged networks (``num_classes``,
     ``in_channels``, and ``expansion`` of ResNet-20) are whole numbers from 1 up.
+
+    Whoever gives a name here asks for its code to be run; of a name that a file holds, see :func:`check_declared`.
 
     Raises :class:`TqhwError` for a name or option that is not known, a module that cannot be imported, and a
     factory that raises or returns something else than an ``nn.Module``.
@@ -57,6 +62,43 @@ def build(name: str, **options: object) -> nn.Module:
     for option, value in options.items():
         _check_option(MODELS[name], name, option, value)
     return _call(MODELS[name], name, options)
+
+
+def check_declared(name: str) -> None:
+    """Refuses a factory that does not declare to give a model, without calling it; its module is imported.
+
+    A file that names a model may come from anybody, and ``os:system`` is a function as well. A class of
+    ``nn.Module`` declares it, and so does a function whose return annotation is one.
+    """
+    if ":" not in name:
+        return
+    with _importable_from_here():
+        factory = _imported(name)
+    if not _gives_module(factory):
+        raise TqhwError(
+            f"'{name.rpartition(':')[2]}' does not declare that it gives a torch.nn.Module, so a file cannot have it "
+            "called",
+            place=f"model {name}",
+            lever="annotate it, `-> nn.Module`; or, if you know what it does, say so with --trust or trust=True",
+        )
+
+
+def _gives_module(factory: object) -> bool:
+    """Whether it is a class of modules, or is annotated to return one (or one of several)."""
+    if isinstance(factory, type):
+        return issubclass(factory, nn.Module)
+    if isinstance(factory, functools.partial):
+        return _gives_module(factory.func)
+    function = inspect.unwrap(factory) if callable(factory) else factory
+    annotation = getattr(function, "__annotations__", {}).get("return")
+    if isinstance(annotation, str):
+        holder = SimpleNamespace(__annotations__={"return": annotation})
+        try:
+            annotation = typing.get_type_hints(holder, getattr(function, "__globals__", {}))["return"]
+        except Exception:  # noqa: BLE001 - whatever an annotation of a stranger raises, it declares nothing
+            return False
+    parts = typing.get_args(annotation) if typing.get_origin(annotation) in (Union, UnionType) else (annotation,)
+    return all(isinstance(part, type) and issubclass(part, nn.Module) for part in parts)
 
 
 def _check_option(factory: Factory, name: str, option: str, value: object) -> None:

@@ -67,14 +67,14 @@ def recipe(experiment: Experiment, scheme: str) -> train.Recipe:
     )
 
 
-def network(experiment: Experiment) -> nn.Module:
+def network(experiment: Experiment, trust: bool = False) -> nn.Module:
     """The experiment's network, quantized and not trained.
 
     Of a network that can neither be quantized nor be mapped, the TqhwError says what cannot be mapped: that is the
     network's own, where what is quantized is a choice.
     """
     found = recipe(experiment, HARDWARE_SCHEME)
-    plain = found.plain_model()
+    plain = found.plain_model(trust=trust)
     try:
         order = execution_order(plain, model_input(experiment), name=experiment.model.name)
         return found.quantize(plain, found.bits, order)
@@ -176,7 +176,7 @@ def _train_and_measure(
     tell: Callable[[int], None], experiment: Experiment, scheme: str, folder: Path | None
 ) -> list[AccuracyRow]:
     found = recipe(experiment, scheme)
-    model, data = found.network(found.bits), found.data.open()
+    model, data = found.network(found.bits, trust=True), found.data.open()  # the hardware side has asked before
     keep = None if folder is None else train.Checkpoints(folder, found.json)
     train.train(model, data, found.training, lambda progress: tell(progress.step), keep=keep, resume=keep is not None)
     return _evaluate(model, data, experiment)

@@ -16,6 +16,8 @@ from pathlib import Path
 
 from tqhw.errors import TqhwError
 from tqhw.system import locks, signals
+from tqhw.system.files import is_file
+from tqhw.system.json_files import checked, read_json
 
 MANIFEST, RESULTS, PAGE, KEPT = "files.json", "results.json", "report.html", "kept"
 LAST = (RESULTS, MANIFEST)  # their presence says that everything else is there
@@ -108,13 +110,13 @@ class OutputFolder:
 
     def _manifest(self) -> list[str]:
         """The files of the run before; only names inside the folder count."""
+        path = self.path / MANIFEST
         try:
-            names = json.loads((self.path / MANIFEST).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            listed = checked(list[str], read_json(path), str(path))
+        except TqhwError:
             return []
         root = self.path.resolve()
-        listed = names if isinstance(names, list) else []
-        return [n for n in listed if isinstance(n, str) and (self.path / n).resolve().is_relative_to(root)]
+        return [n for n in listed if is_file(self.path / n) and (self.path / n).resolve().is_relative_to(root)]
 
     def _remove_empty(self, folder: Path) -> None:
         while folder != self.path and folder.is_dir() and not any(folder.iterdir()):

@@ -30,6 +30,7 @@ def run(
     jobs: int = 1,
     cache: bool = True,
     strict: bool = False,
+    trust: bool = False,
     command: Sequence[str] = (),
 ) -> Results:
     """Runs an experiment; with ``out``, the results folder is written too.
@@ -37,8 +38,9 @@ def run(
     ``watch`` is told of the stages (see :mod:`tqhw.system.progress`). ``jobs`` above 1: so many processes search
     mappings and, beside them, train; a script that asks for them needs ``if __name__ == "__main__"``. ``cache`` lets
     searches use and keep answers of earlier runs. Neither changes a number. ``strict`` refuses attributes of the
-    architecture that nothing reads. Raises TqhwError for whatever is wrong with the experiment, the model, the
-    architecture or the folder; results of an earlier run then stay as they are.
+    architecture that nothing reads. ``trust`` has a model factory called even if it does not declare to give a model.
+    Raises TqhwError for whatever is wrong with the experiment, the model, the architecture or the folder; results of an
+    earlier run then stay as they are.
     """
     from tqhw import workload as layers
     from tqhw.backends import Search, backend
@@ -53,7 +55,7 @@ def run(
     engine.versions()  # an engine that cannot run says so before anything else
     search = Search(experiment.search.objective, jobs=jobs, cache=cache)
     with nullcontext() if out is None else OutputFolder(out) as folder:
-        model = accuracy.network(experiment)
+        model = accuracy.network(experiment, trust)
         chosen = experiment.model
         given = accuracy.model_input(experiment)
         workload = layers.extract(model, given, name=chosen.name, skip=chosen.skip, routing=chosen.routing)

@@ -10,7 +10,8 @@ import rich.table
 from tqhw.errors import TqhwError
 from tqhw.report import csvs, headline, listings
 from tqhw.results import Results, from_json
-from tqhw.system.files import read_text, write_bytes, write_text
+from tqhw.system.files import write_bytes, write_text
+from tqhw.system.json_files import read_json
 
 RESULTS = "results.json"
 
@@ -40,11 +41,7 @@ def load(folder: str | Path) -> Results:
     path = Path(folder) / RESULTS
     if not path.is_file():
         raise TqhwError("no such file", place=str(path), lever="name the results folder of a finished run")
-    try:
-        document = json.loads(read_text(path))
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise TqhwError(f"not JSON: {error}", place=str(path), lever="run the experiment again") from None
-    return from_json(document, str(path))
+    return from_json(read_json(path, "run the experiment again"), str(path))
 
 
 def terminal(results: Results) -> tuple[rich.table.Table, ...]:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import NoneType
-from typing import Any, get_type_hints
+from typing import Any, ClassVar
 
-from tqhw.errors import TqhwError
+from pydantic import BaseModel, ConfigDict
+
+from tqhw.errors import TqhwError, shown
 from tqhw.results.upgrade import upgraded
+from tqhw.system.json_files import checked
 
 SCHEMA_VERSION = 2
 _GREY = "#999999"
@@ -25,8 +27,14 @@ NORMALIZATION = "Normalization"
 """The name, among the data spaces of the traffic, of the batch-norm parameters fetched at a switch."""
 
 
+class _Row:
+    """One observation. Nothing else is read as one than what a run writes: every field, no other, each of its type."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid", "strict": True}
+
+
 @dataclass(frozen=True)
-class MethodRow:
+class MethodRow(_Row):
     """A method of the run, as reports name and draw it; ``style`` of its line as matplotlib has it.
 
     ``switches``: whether it runs at other precisions than its own. ``choice``: the scenario's option that names its
@@ -42,7 +50,7 @@ class MethodRow:
 
 
 @dataclass(frozen=True)
-class AccuracyRow:
+class AccuracyRow(_Row):
     """Top-1 in percent, None where it was not measured.
 
     ``weights``: ``shifted`` (integer codes stored once, shifted right) or ``requantized`` (the real weights
@@ -58,7 +66,7 @@ class AccuracyRow:
 
 
 @dataclass(frozen=True)
-class EnergyRow:
+class EnergyRow(_Row):
     """mJ of one state: the extra pass plus one inference. ``component``: one of :data:`COMPONENTS`."""
 
     method: str
@@ -71,7 +79,7 @@ class EnergyRow:
 
 
 @dataclass(frozen=True)
-class TrafficRow:
+class TrafficRow(_Row):
     """Bits that cross the DRAM's interface in one state; ``padding_bits`` of them carry nothing."""
 
     method: str
@@ -84,7 +92,7 @@ class TrafficRow:
 
 
 @dataclass(frozen=True)
-class StorageRow:
+class StorageRow(_Row):
     """What a method keeps in DRAM to serve all ``bits``. 1 MB = 10^6 bytes; the parts add up to ``megabytes``.
 
     Parts: ``codes`` (weights that are quantized), ``scales``, ``batch_norm`` (one set per precision),
@@ -98,7 +106,7 @@ class StorageRow:
 
 
 @dataclass(frozen=True)
-class LayerEvaluation:
+class LayerEvaluation(_Row):
     """One layer (once, not times its count) on one rendering of the architecture, best mapping."""
 
     fetch_bits: int
@@ -117,7 +125,7 @@ class LayerEvaluation:
 
 
 @dataclass(frozen=True)
-class LayerRow:
+class LayerRow(_Row):
     """One distinct layer. ``name`` is its first occurrence, ``count`` how often it occurs.
 
     ``bits``: the precision it always runs at; None where it follows the model's.
@@ -135,7 +143,7 @@ class LayerRow:
 
 
 @dataclass(frozen=True)
-class AmortisedRow:
+class AmortisedRow(_Row):
     """Mean per inference when ``inferences`` run between two switches to ``bits``."""
 
     method: str
@@ -147,7 +155,7 @@ class AmortisedRow:
 
 
 @dataclass(frozen=True)
-class ScheduleRow:
+class ScheduleRow(_Row):
     """One step of the schedule: ``inferences`` at ``bits``, the switch included. ``cumulative_mj`` from step 1."""
 
     method: str
@@ -162,7 +170,7 @@ class ScheduleRow:
 
 
 @dataclass(frozen=True)
-class Ratio:
+class Ratio(_Row):
     """A headline: ``value`` = numerator / denominator, the methods (or FP32) and the ways they took; None where the
     denominator is 0.
 
@@ -216,28 +224,34 @@ class Results:
         return document
 
 
-_ROWS: dict[str, type] = {
-    "methods": MethodRow,
-    "accuracy": AccuracyRow,
-    "energy": EnergyRow,
-    "traffic": TrafficRow,
-    "storage": StorageRow,
-    "amortised": AmortisedRow,
-    "schedule": ScheduleRow,
-    "layers": LayerRow,
-    "summary": Ratio,
-}
+class _Asked(BaseModel):
+    """Of the experiment, what the reports read."""
+
+    bits: tuple[int, ...] = ()
+    scenario: dict[str, Any] = {}
 
 
-_ALLOWED: dict[Any, tuple[type, ...]] = {  # JSON writes 2.0 as 2.0, but other programs write 2
-    str: (str,),
-    int: (int,),
-    float: (int, float),
-    bool: (bool,),
-    str | None: (str, NoneType),
-    int | None: (int, NoneType),
-    float | None: (int, float, NoneType),
-}
+class _Document(BaseModel):
+    """results.json."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    schema_version: int
+    experiment: dict[str, Any]
+    methods: tuple[MethodRow, ...]
+    accuracy: tuple[AccuracyRow, ...]
+    energy: tuple[EnergyRow, ...]
+    traffic: tuple[TrafficRow, ...]
+    storage: tuple[StorageRow, ...]
+    amortised: tuple[AmortisedRow, ...]
+    schedule: tuple[ScheduleRow, ...]
+    layers: tuple[LayerRow, ...]
+    summary: tuple[Ratio, ...]
+    notes: tuple[str, ...]
+    provenance: dict[str, Any]
+
+
+_LEVER = "run the experiment again"
 
 
 def from_json(document: Any, place: str = "results.json") -> Results:
@@ -250,36 +264,11 @@ def from_json(document: Any, place: str = "results.json") -> Results:
     if not isinstance(document, dict) or document.get("schema_version") != SCHEMA_VERSION:
         found = document.get("schema_version") if isinstance(document, dict) else None
         raise TqhwError(
-            f"schema_version is {found}, this tqhw reads {SCHEMA_VERSION}",
-            place=place,
-            lever="run the experiment again",
+            f"schema_version is {shown(found)}, this tqhw reads {SCHEMA_VERSION}", place=place, lever=_LEVER
         )
-    try:
-        rows = {name: tuple(_row(kind, item) for item in document[name]) for name, kind in _ROWS.items()}
-        return Results(
-            experiment=document["experiment"],
-            notes=tuple(document["notes"]),
-            provenance=document["provenance"],
-            **rows,
-        )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise TqhwError(f"not a results file of tqhw: {error}", place=place, lever="run the experiment again") from None
-
-
-def _row(kind: type, item: Mapping[str, Any]) -> Any:
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in item.items()}
-    if kind is LayerRow:
-        values["evaluations"] = tuple(_row(LayerEvaluation, evaluation) for evaluation in values["evaluations"])
-    for name, hint in get_type_hints(kind).items():
-        if name in values and not _fits(values[name], _ALLOWED.get(hint)):
-            raise TypeError(f"{name} of {kind.__name__} is {values[name]!r}")
-    return kind(**values)
-
-
-def _fits(value: Any, allowed: tuple[type, ...] | None) -> bool:
-    if allowed is None:
-        return True
-    return isinstance(value, allowed) and (bool in allowed or not isinstance(value, bool))
+    read = checked(_Document, document, place, _LEVER, "a results file of tqhw")
+    checked(_Asked, read.experiment, f"{place}: experiment", _LEVER, "the experiment of a results file")
+    return Results(**{name: getattr(read, name) for name in Results.__dataclass_fields__})
 
 
 def _plain(value: Any) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import math
 import operator
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -200,6 +201,8 @@ class Evaluator:
             raise self.refusal(f"a step gives {value}, which is no finite number")
         if isinstance(value, int) and value.bit_length() > MAX_INTEGER_BITS:
             raise self.refusal(f"a step gives an integer of more than {MAX_INTEGER_BITS} bits")
+        if isinstance(value, int) and abs(value) > sys.float_info.max:
+            raise self.refusal("a step gives an integer that no double holds")
         if not isinstance(value, bool | int | float | str):
             raise self.refusal(f"a step gives {value}, which is no real number")
         return value

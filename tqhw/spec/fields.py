@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import re
+import sys
 from typing import Any
 
 from tqhw.errors import TqhwError
 
 _NAME = re.compile(r"[A-Za-z_][\w-]*", re.ASCII)
+
+
+LARGEST = 2**53
+"""Above it a double, in which energies are added up, does not hold every whole number."""
+_LARGEST_DOUBLE = sys.float_info.max
 
 
 def _shown(value: Any) -> str:
@@ -20,7 +25,9 @@ def as_list(value: Any, place: str, what: str) -> list[Any]:
     if value is None:
         return []
     if not isinstance(value, list | tuple):
-        raise TqhwError(f"{what} must be a list, found {_shown(value)}", place=place, lever=f"write [{value}]")
+        raise TqhwError(
+            f"{what} must be a list, found {_shown(value)}", place=place, lever=f"write [{str(value)[:60]}]"
+        )
     return list(value)
 
 
@@ -42,15 +49,13 @@ def as_names(value: Any, place: str, what: str, star: bool = False) -> tuple[str
 
 
 def is_whole(value: Any, least: int = 1) -> bool:
-    """A whole number (``4`` or ``4.0``, not ``true``) of at least ``least``."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return math.isfinite(value) and value == int(value) and value >= least
+    """A whole number (``4`` or ``4.0``, not ``true``) of at least ``least`` that a double holds."""
+    return is_number(value) and value == int(value) and value >= least
 
 
 def is_number(value: Any) -> bool:
-    """A finite number, not ``true``."""
-    return not isinstance(value, bool) and isinstance(value, int | float) and math.isfinite(value)
+    """A finite number that a double holds, not ``true``."""
+    return not isinstance(value, bool) and isinstance(value, int | float) and abs(value) <= _LARGEST_DOUBLE
 
 
 def as_flag(value: Any, place: str, what: str) -> bool:

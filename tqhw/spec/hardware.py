@@ -7,13 +7,14 @@ inserts a pseudo level ``inter_<name>_spatial`` that keeps nothing and carries t
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass, replace
 from typing import Any
 
 from tqhw.errors import TqhwError
 from tqhw.spec.architecture import Architecture, Component, Container, Hierarchical, Node, Nothing, Parallel
 from tqhw.spec.constraints import Constraints
-from tqhw.spec.fields import is_number, is_whole
+from tqhw.spec.fields import LARGEST, is_number, is_whole
 
 _REFUSED = {  # attributes that would change Timeloop's counts and that the engine does not model
     "allow_overbooking": (False,),
@@ -187,6 +188,8 @@ def flatten(architecture: Architecture) -> Hardware:
                 )
             )
             mesh_x, mesh_y = mesh_x * node.spatial.meshX, mesh_y * node.spatial.meshY
+            if mesh_x * mesh_y > LARGEST:
+                raise _uncountable(node, "instances", mesh_x * mesh_y)
         if isinstance(node, Component):
             if node.is_compute:
                 _refuse(node, "instances", ())
@@ -271,6 +274,8 @@ def _storage(node: Component, mesh_x: int, mesh_y: int, constraints: Constraints
             )
     size = _size(node, word_bits, block_size)
     buffering = _positive(node, "multiple_buffering", get("multiple_buffering", 1))
+    if size is not None and size / buffering > LARGEST:
+        raise _uncountable(node, "depth / multiple_buffering", math.ceil(min(size / buffering, sys.float_info.max)))
 
     def bandwidth(key: str) -> float | None:
         return None if get(key) is None else _positive(node, key, get(key))
@@ -332,13 +337,22 @@ def _size(node: Component, word_bits: int, block_size: int) -> int | None:
     if not given:
         return None
     number = _whole(node, given[0], node.attributes[given[0]])
-    return {"entries": number, "depth": number * block_size, "sizeKB": number * 1024 * 8 // word_bits}[given[0]]
+    words = {"entries": number, "depth": number * block_size, "sizeKB": number * 1024 * 8 // word_bits}[given[0]]
+    if words > LARGEST:
+        raise _uncountable(node, "words", words)
+    return words
 
 
 def _whole(node: Component, key: str, value: Any) -> int:
     if not is_whole(value):
         raise TqhwError(f"{node.name}: {key} '{value}' must be a whole number of at least 1", place=node.place)
+    if value > LARGEST:
+        raise _uncountable(node, key, int(value))
     return int(value)
+
+
+def _uncountable(node: Container, what: str, number: int) -> TqhwError:
+    return TqhwError(f"{node.name}: {what} {number} is more than the {LARGEST} that can be counted", place=node.place)
 
 
 def _positive(node: Component, key: str, value: Any) -> float:

@@ -12,12 +12,9 @@ from typing import Any
 
 from tqhw.errors import TqhwError, unknown
 from tqhw.spec import yamlio
-from tqhw.spec.fields import as_flag, as_list, as_name, as_names
+from tqhw.spec.fields import LARGEST, as_flag, as_list, as_name, as_names
 from tqhw.spec.sections import check_version, passed_by
 from tqhw.spec.yamlio import Map, as_map
-
-LARGEST = 2**53
-"""Above it a double, in which energies are added up, does not hold every whole number."""
 
 
 @dataclass(frozen=True)

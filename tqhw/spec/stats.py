@@ -69,18 +69,11 @@ class Stats:
         }
 
 
-def parse_stats(document: Mapping[str, Any]) -> Stats:
-    """The inverse of :meth:`Stats.as_json`, floats bit by bit. Raises KeyError or TypeError for another document."""
-    levels = {
-        name: LevelStats(
-            **{
-                **level,
-                "dataspaces": {space: DataSpaceStats(**found) for space, found in level["dataspaces"].items()},
-            }
-        )
-        for name, level in document["levels"].items()
-    }
-    return Stats(**{**document, "levels": levels})
+def parse_stats(document: Mapping[str, Any], place: str = "statistics") -> Stats:
+    """The inverse of :meth:`Stats.as_json`, floats bit by bit. Raises TqhwError for another document."""
+    from tqhw.system.json_files import checked
+
+    return checked(Stats, document, place, what="the statistics of a mapping")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import re
+import sys
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -26,6 +27,8 @@ else:  # libyaml, where PyYAML comes with it, writes several times as fast; read
 
 TAGS = ("!Container", "!Component", "!Parallel", "!Hierarchical", "!Nothing")
 MAX_NODES = 1_000_000  # after aliases are expanded; a billion laughs is refused, a real architecture has thousands
+MAX_DEPTH = 100  # lists and maps within each other; what walks a document is recursive, and a real one has about ten
+_UNFIT = re.compile(r"[\0\ud800-\udfff]")  # a zero byte, half a character: no file's name and no file holds them
 
 
 class Map(dict[str, Any]):
@@ -88,7 +91,12 @@ Loader.yaml_constructors = {
 
 def _int(loader: Loader, node: yaml.ScalarNode) -> int:
     text = str(loader.construct_scalar(node))
-    return int(text, 16) if "x" in text.lower() else int(text)
+    if len(text) > 400:
+        raise ValueError
+    value = int(text, 16) if "x" in text.lower() else int(text)
+    if not abs(value) <= sys.float_info.max:
+        raise ValueError
+    return value
 
 
 def _map(loader: Loader, node: yaml.Node) -> Map:
@@ -105,6 +113,8 @@ def _map(loader: Loader, node: yaml.Node) -> Map:
         place = f"{loader.source}:{key_node.start_mark.line + 1}"
         if not isinstance(key_node, yaml.ScalarNode):
             raise TqhwError("a key must be a plain word", place=place)
+        if _UNFIT.search(key_node.value):
+            raise TqhwError(f"the key {key_node.value[:60]!a} holds what no file can hold", place=place)
         if key_node.value in seen:
             raise TqhwError(f"key '{key_node.value}' is given twice", place=place, lever="keep one")
         seen.add(key_node.value)
@@ -117,7 +127,8 @@ def _map(loader: Loader, node: yaml.Node) -> Map:
 
 def _text(loader: Loader, node: yaml.ScalarNode) -> str:
     text = str(loader.construct_scalar(node))
-    text.encode()  # refuses "\\ud800", half a character that no file can hold
+    if _UNFIT.search(text):
+        raise ValueError
     return _STYLES.get(node.style, str)(text)
 
 
@@ -136,7 +147,7 @@ def _checked(kind: str, construct: Callable[[Loader, Any], Any]) -> Callable[[Lo
 
 Loader.add_constructor("tag:yaml.org,2002:map", _map)
 Loader.add_constructor("tag:yaml.org,2002:str", _checked("a text", _text))
-Loader.add_constructor("tag:yaml.org,2002:int", _checked("a whole number", _int))
+Loader.add_constructor("tag:yaml.org,2002:int", _checked("a whole number that a double holds", _int))
 Loader.add_constructor("tag:yaml.org,2002:float", _checked("a number", yaml.SafeLoader.construct_yaml_float))
 Loader.add_constructor("tag:yaml.org,2002:bool", _checked("true or false", yaml.SafeLoader.construct_yaml_bool))
 for _name in TAGS:
@@ -144,11 +155,12 @@ for _name in TAGS:
 
 
 def _check_size(root: yaml.Node, source: str) -> None:
-    """Refuses aliases that contain themselves or multiply beyond MAX_NODES, before anything is built."""
-    sizes: dict[int, int] = {}
+    """Refuses aliases that contain themselves or multiply beyond MAX_NODES, and depth, before anything is built."""
+    sizes: dict[int, tuple[int, int]] = {}
     open_nodes: set[int] = set()
 
-    def size(node: yaml.Node) -> int:
+    def size(node: yaml.Node) -> tuple[int, int]:
+        """How many values a node holds, and how many within each other."""
         key = id(node)
         if key in sizes:
             return sizes[key]
@@ -156,16 +168,20 @@ def _check_size(root: yaml.Node, source: str) -> None:
         if key in open_nodes:
             raise TqhwError("an alias contains itself", place=place, lever="write the value out")
         open_nodes.add(key)
-        total = 1
+        children: list[yaml.Node] = []
         if isinstance(node, yaml.SequenceNode):
-            total += sum(size(child) for child in node.value)
+            children = node.value
         elif isinstance(node, yaml.MappingNode):
-            total += sum(size(k) + size(v) for k, v in node.value)
+            children = [part for pair in node.value for part in pair]
+        inside = [size(child) for child in children]
         open_nodes.discard(key)
+        total, depth = 1 + sum(n for n, _ in inside), 1 + max((d for _, d in inside), default=0)
         if total > MAX_NODES:
             raise TqhwError(f"aliases expand to more than {MAX_NODES} values", place=place, lever="write fewer aliases")
-        sizes[key] = total
-        return total
+        if depth > MAX_DEPTH:
+            raise TqhwError("the YAML is nested too deeply", place=source, lever=f"{MAX_DEPTH} levels are read")
+        sizes[key] = total, depth
+        return total, depth
 
     size(root)
 
@@ -213,8 +229,8 @@ def load(path: str | Path) -> Any:
 def as_map(value: Any, place: str, what: str) -> Map:
     """``value`` if it is a mapping, else a TqhwError that says what was expected at ``place``."""
     if not isinstance(value, Map):
-        shown = "nothing" if value is None else f"'{str(value)[:60]}'"
-        raise TqhwError(f"{what} must be a mapping, found {shown}", place=place)
+        found = "nothing" if value is None else f"'{str(value)[:60]}'"
+        raise TqhwError(f"{what} must be a mapping, found {found}", place=place)
     return value
 
 

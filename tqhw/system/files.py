@@ -9,6 +9,24 @@ from pathlib import Path
 from tqhw.errors import TqhwError
 
 
+def exists(path: str | Path) -> bool:
+    """Whether something is there; a path that is too long, or holds a zero byte, leads to nothing."""
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):
+        return False
+
+
+def is_file(path: str | Path) -> bool:
+    """Whether a file is there, as :func:`exists`."""
+    return exists(path) and Path(path).is_file()
+
+
+def is_folder(path: str | Path) -> bool:
+    """Whether a folder is there, as :func:`exists`."""
+    return exists(path) and Path(path).is_dir()
+
+
 def read_text(path: str | Path) -> str:
     """The text of a file, or a TqhwError that says why it cannot be read."""
     try:

@@ -74,6 +74,8 @@ METHODS: Final[Mapping[str, Method]] = MappingProxyType(
 
 def method_named(name: str) -> Method:
     """The method of that name, or joint training with the scheme of that name; a TqhwError otherwise."""
+    if not isinstance(name, str):
+        raise unknown("method", str(name), METHODS, place="method")
     if name not in METHODS and name in SCHEMES:
         return Method(name, name, name, "joint")
     if name not in METHODS:

@@ -108,8 +108,13 @@ class Recipe:
             del document["quantization"][derived]
         return document
 
-    def plain_model(self) -> nn.Module:
-        """The network with its first weights, which the seed of the training decides."""
+    def plain_model(self, *, trust: bool = False) -> nn.Module:
+        """The network with its first weights, which the seed of the training decides.
+
+        Without ``trust`` a factory is called only if it declares to give a model: a recipe may be anybody's.
+        """
+        if not trust:
+            models.check_declared(self.model.name)
         with reproducible(self.training.seed, self.training.threads):
             model = models.build(self.model.name, **self.model.options)
         if self.model.weights is not None:
@@ -132,9 +137,9 @@ class Recipe:
             return execution_order(model, (image,))
         return ()
 
-    def network(self, precisions: tuple[int, ...]) -> nn.Module:
+    def network(self, precisions: tuple[int, ...], *, trust: bool = False) -> nn.Module:
         """The network that is trained to serve ``precisions``: a plain one where it is quantized afterwards."""
-        plain = self.plain_model()
+        plain = self.plain_model(trust=trust)
         return plain if self.way.training == "none" else self.quantize(plain, precisions)
 
 

@@ -25,11 +25,18 @@ Watch = Callable[[tuple[int, ...], Progress], None]
 
 
 def train_run(
-    recipe: Recipe, folder: Path, *, resume: bool = False, watch: Watch | None = None, data: Data | None = None
+    recipe: Recipe,
+    folder: Path,
+    *,
+    resume: bool = False,
+    watch: Watch | None = None,
+    data: Data | None = None,
+    trust: bool = False,
 ) -> dict[tuple[int, ...], tuple[EpochRecord, ...]]:
     """Trains every network of ``recipe``; a checkpoint and logs in ``folder``, or a folder in it for each.
 
-    Returns the history of every network by its precisions. ``data``: the recipe's, where it is open already.
+    Returns the history of every network by its precisions. ``data``: the recipe's, where it is open already. ``trust``:
+    calls a factory that does not declare to give a model, too.
     """
     data = recipe.data.open() if data is None else data
     histories = {}
@@ -42,7 +49,7 @@ def train_run(
             if watch is not None:
                 watch(bits, progress)
 
-        result = train(own.network(precisions), data, recipe.training, told, keep=keep, resume=resume)
+        result = train(own.network(precisions, trust=trust), data, recipe.training, told, keep=keep, resume=resume)
         histories[precisions] = result.history
     return histories
 
@@ -67,7 +74,7 @@ def load_run(checkpoint: Path, *, model: str | None = None) -> tuple[nn.Module, 
     _check_named(path, recipe.model.name, model)
     # Its tensors are all in the checkpoint: the file that the training started from may be gone.
     blank = replace(recipe, model=replace(recipe.model, weights=None))
-    network = blank.network(recipe.bits)
+    network = blank.network(recipe.bits, trust=True)  # it was named
     load_model(path, read_tensors(path), network)
     if recipe.way.training == "none":
         recipe.quantize(network, recipe.bits)

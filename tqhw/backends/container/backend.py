@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tqhw.backends.container.engines import Engine, explain, find_engine
-from tqhw.backends.container.exchange import Request, read_answer, read_found, read_stats, read_target, write_request
+from tqhw.backends.container.exchange import (
+    Request,
+    read_answer,
+    read_evaluations,
+    read_search,
+    read_targets,
+    read_versions,
+    write_request,
+)
 from tqhw.backends.container.run import CANNOT_START, container_name, kill, run_container
 from tqhw.backends.protocol import Design, Evaluation, Found, Job, Search, Target
 from tqhw.backends.timeloop.runs import hold
@@ -60,7 +68,7 @@ class Container:
     def _versions(self) -> dict[str, str]:
         engine, image = self.engine, self.options.image
         found = {engine.name: engine.version(), "image": f"{image} {engine.image_id(image)}"}
-        inside = self._request("versions", {})["versions"]
+        inside = read_versions(self._request("versions", {}))
         return {**found, **{f"{key} (in the image)": value for key, value in inside.items()}}
 
     def versions(self) -> Mapping[str, str]:
@@ -75,8 +83,8 @@ class Container:
         """Many designs in one container; ``done`` is called after each, with how many were finished before it."""
         new = tuple({_key(design): design for design in designs if _key(design) not in self._targets}.values())
         if new:
-            tables = self._request("target", {"designs": new}, done)["targets"]
-            self._targets.update({_key(one): read_target(table, one) for one, table in zip(new, tables, strict=True)})
+            for target in read_targets(self._request("target", {"designs": new}, done), new):
+                self._targets[_key(target.design)] = target
         return [self._targets[_key(design)] for design in designs]
 
     def evaluate(self, problem: Problem, target: Target, mapping: LoopMapping) -> Stats | Invalid:
@@ -91,8 +99,7 @@ class Container:
             with contextlib.suppress(BadMappingError):  # an answer, which the engine inside gives
                 check_names(problem, target.hardware, mapping)
         fields = {"evaluations": tuple(evaluations)}
-        answers = self._request("evaluate", fields, done)["evaluations"]
-        return [read_stats(answer) for answer in answers]
+        return read_evaluations(self._request("evaluate", fields, done), evaluations)
 
     def search(
         self, jobs: Sequence[Job], search: Search, done: Callable[[Job], None] | None = None
@@ -106,7 +113,7 @@ class Container:
                 done(jobs[number])
 
         fields = {"jobs": tuple((job.problem, job.target) for job in jobs), "search": search}
-        return [read_found(answer) for answer in self._request("search", fields, tell)["jobs"]]
+        return read_search(self._request("search", fields, tell), jobs)
 
     def _request(
         self, verb: str, fields: Mapping[str, Any], done: Callable[[int], None] | None = None
@@ -124,8 +131,7 @@ class Container:
             answer = read_answer(folder)
             if answer is None:
                 raise _no_answer(self.engine, ended.returncode, ended.timed_out, ended.log, options, folder)
-            found: Mapping[str, Any] = answer
-            return found
+            return answer
 
     @contextlib.contextmanager
     def _folder(self) -> Iterator[Path]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, TypeVar
 
-from tqhw.backends.protocol import Design, Evaluation, Found, Search, Target
-from tqhw.errors import TqhwError
+from pydantic import BaseModel, Field
+
+from tqhw.backends.protocol import Design, Evaluation, Found, Job, Search, Target
+from tqhw.errors import TqhwError, shown
 from tqhw.spec import (
     Invalid,
     Problem,
@@ -29,9 +31,12 @@ from tqhw.spec import (
 )
 from tqhw.spec.stats import parse_stats
 from tqhw.system.files import write_text
+from tqhw.system.json_files import checked, read_json
 
 FORMAT = 3  # a new number for every change of what is exchanged: an image may be older than we are
 REQUEST, ANSWER, PROGRESS = "request.json", "answer.json", "progress"
+_DISK = "was the disk full? run it again"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -92,35 +97,73 @@ def write_request(folder: Path, request: Request) -> None:
     write_text(folder / REQUEST, json.dumps(document))
 
 
+class _Design(BaseModel):
+    name: str
+    text: str
+    components_text: str
+
+
+class _Tables(BaseModel):
+    design: _Design
+    ert: str
+    art: str
+
+
+class _Job(BaseModel):
+    problem: str
+    name: str
+    target: Annotated[int, Field(ge=0)]
+
+
+class _Evaluation(_Job):
+    mapping: list[dict[str, Any]]
+
+
+class _Request(BaseModel):
+    """request.json, behind its format's number."""
+
+    inner: str
+    verb: str
+    options: dict[str, Any]
+    memory_bytes: Annotated[int, Field(ge=0, lt=2**63)]
+    designs: list[_Design]
+    targets: list[_Tables]
+    evaluations: list[_Evaluation]
+    jobs: list[_Job]
+    search: Search
+
+
 def read_request(folder: Path) -> Request:
-    """The request in a folder. Raises TqhwError for one of another version of tqhw."""
-    document = _read(folder / REQUEST)
-    if document.get("format") != FORMAT:
+    """The request in a folder. Raises TqhwError for one of another version of tqhw, and for what is no request."""
+    place = str(folder / REQUEST)
+    document = read_json(place, _DISK)
+    found = document.get("format") if isinstance(document, dict) else None
+    if found != FORMAT:
         raise TqhwError(
-            f"the request has format {document.get('format')!r}, this image reads {FORMAT}",
+            f"the request has format {shown(found)}, this image reads {FORMAT}",
             place=str(folder),
             lever="build the image anew with `tqhw docker build`",
         )
+    asked = checked(_Request, document, place, _DISK, "a request")
     targets = [
-        Target(_read_design(entry["design"]), _table(entry["ert"], parse_ert), _table(entry["art"], parse_art))
-        for entry in document["targets"]
+        Target(_read_design(one.design), _table(one.ert, parse_ert), _table(one.art, parse_art))
+        for one in asked.targets
     ]
 
-    def problem(entry: Mapping[str, Any]) -> Problem:
-        return parse_problem(yamlio.parse(entry["problem"]), entry["name"], entry["name"])
+    def problem_on_target(job: _Job) -> tuple[Problem, Target]:
+        if job.target >= len(targets):
+            raise TqhwError(f"there is no target {job.target} among {len(targets)}", place=place, lever=_DISK)
+        return parse_problem(yamlio.parse(job.problem, place), job.name, job.name), targets[job.target]
 
     return Request(
-        inner=document["inner"],
-        verb=document["verb"],
-        options=document["options"],
-        memory_bytes=document["memory_bytes"],
-        designs=tuple(_read_design(entry) for entry in document["designs"]),
-        evaluations=tuple(
-            (problem(entry), targets[entry["target"]], parse_mapping(entry["mapping"]))
-            for entry in document["evaluations"]
-        ),
-        jobs=tuple((problem(entry), targets[entry["target"]]) for entry in document["jobs"]),
-        search=Search(**document["search"]),
+        inner=asked.inner,
+        verb=asked.verb,
+        options=asked.options,
+        memory_bytes=asked.memory_bytes,
+        designs=tuple(map(_read_design, asked.designs)),
+        evaluations=tuple((*problem_on_target(one), parse_mapping(one.mapping, place)) for one in asked.evaluations),
+        jobs=tuple(map(problem_on_target, asked.jobs)),
+        search=asked.search,
     )
 
 
@@ -129,22 +172,104 @@ def write_answer(folder: Path, answer: Mapping[str, Any]) -> None:
     write_text(folder / ANSWER, json.dumps(answer))
 
 
-def read_answer(folder: Path) -> Any | None:
+class _Error(BaseModel):
+    message: str
+    place: str | None
+    lever: str | None
+
+
+class _Answer(BaseModel):
+    """answer.json: one of the two."""
+
+    ok: dict[str, Any] | None = None
+    error: _Error | None = None
+
+
+class _Targets(BaseModel):
+    """What the verb ``target`` answers."""
+
+    targets: list[dict[str, Any]]
+
+
+class _TargetTables(BaseModel):
+    ert: str
+    art: str
+    notes: tuple[str, ...]
+    table_source: str
+
+
+class _Refusal(BaseModel):
+    valid: Literal[False]
+    reasons: tuple[Reason, ...]
+
+
+class _Versions(BaseModel):
+    versions: dict[str, str]
+
+
+class _Evaluated(BaseModel):
+    """What the verb ``evaluate`` answers."""
+
+    evaluations: list[dict[str, Any]]
+
+
+class _Searched(BaseModel):
+    """What the verb ``search`` answers."""
+
+    jobs: list[dict[str, Any]]
+
+
+def read_answer(folder: Path) -> dict[str, Any] | None:
     """The value of ``ok``; None where there is no answer. Raises the TqhwError that the inner backend raised."""
-    if not (folder / ANSWER).is_file():
+    path = folder / ANSWER
+    if not path.is_file():
         return None
-    answer = _read(folder / ANSWER)
-    if "error" in answer:
-        error = answer["error"]
-        raise TqhwError(f"in the container: {error['message']}", place=error["place"], lever=error["lever"])
-    return answer["ok"]
+    found = checked(_Answer, read_json(path, _DISK), str(path), _DISK, "an answer")
+    if found.error is not None:
+        raise TqhwError(f"in the container: {found.error.message}", place=found.error.place, lever=found.error.lever)
+    if found.ok is None:
+        raise TqhwError("not an answer: it holds neither 'ok' nor 'error'", place=str(path), lever=_DISK)
+    return found.ok
+
+
+def read_versions(answer: Mapping[str, Any]) -> dict[str, str]:
+    """The inner backend's versions."""
+    return checked(_Versions, answer, ANSWER, _DISK, "an answer to 'versions'").versions
+
+
+def read_targets(answer: Mapping[str, Any], designs: Sequence[Design]) -> list[Target]:
+    """The tables of ``designs``, in their order."""
+    found = checked(_Targets, answer, ANSWER, _DISK, "an answer to 'target'").targets
+    return [read_target(one, design) for one, design in _each(found, designs)]
+
+
+def read_evaluations(answer: Mapping[str, Any], evaluations: Sequence[Evaluation]) -> list[Stats | Invalid]:
+    """The costs of ``evaluations``, in their order."""
+    found = checked(_Evaluated, answer, ANSWER, _DISK, "an answer to 'evaluate'").evaluations
+    return [read_stats(one) for one, _ in _each(found, evaluations)]
+
+
+def read_search(answer: Mapping[str, Any], jobs: Sequence[Job]) -> list[Found | Invalid]:
+    """What was found for ``jobs``, in their order."""
+    found = checked(_Searched, answer, ANSWER, _DISK, "an answer to 'search'").jobs
+    return [read_found(one) for one, _ in _each(found, jobs)]
+
+
+def _each(found: list[dict[str, Any]], asked: Sequence[T]) -> list[tuple[dict[str, Any], T]]:
+    if len(found) != len(asked):
+        raise TqhwError(f"{len(found)} answers to {len(asked)} questions", place=ANSWER, lever=_DISK)
+    return list(zip(found, asked, strict=True))
 
 
 def read_stats(document: Mapping[str, Any]) -> Stats | Invalid:
     """The inverse of ``as_json``; floats come back bit by bit."""
-    if not document["valid"]:
-        return Invalid(tuple(Reason(**reason) for reason in document["reasons"]))
-    return parse_stats(document)
+    return _refusal(document) or parse_stats(document, ANSWER)
+
+
+def _refusal(document: Mapping[str, Any]) -> Invalid | None:
+    if document.get("valid") is not False:
+        return None
+    return Invalid(checked(_Refusal, document, ANSWER, _DISK, "a refusal").reasons)
 
 
 _FOUND = ("proved_optimal", "evaluated", "seconds", "lower_bound", "gap", "warnings")
@@ -158,14 +283,28 @@ def found_json(answer: Found | Invalid, dimensions: tuple[str, ...]) -> dict[str
     return {"valid": True, "stats": answer.stats.as_json(), "mapping": directives(answer.mapping, dimensions), **more}
 
 
+class _FoundJson(BaseModel):
+    """What :func:`found_json` makes of a mapping that was found."""
+
+    valid: Literal[True]
+    stats: dict[str, Any]
+    mapping: list[dict[str, Any]]
+    proved_optimal: bool
+    evaluated: int
+    seconds: float
+    lower_bound: float | None
+    gap: float | None
+    warnings: tuple[str, ...]
+
+
 def read_found(document: Mapping[str, Any]) -> Found | Invalid:
     """The inverse of :func:`found_json`."""
-    if not document["valid"]:
-        return Invalid(tuple(Reason(**reason) for reason in document["reasons"]))
-    stats = read_stats(document["stats"])
-    assert isinstance(stats, Stats)
-    more = {key: document[key] for key in _FOUND}
-    return Found(parse_mapping(document["mapping"]), stats, **{**more, "warnings": tuple(more["warnings"])})
+    refused = _refusal(document)
+    if refused is not None:
+        return refused
+    found = checked(_FoundJson, document, ANSWER, _DISK, "what a search found")
+    more = {key: getattr(found, key) for key in _FOUND}
+    return Found(parse_mapping(found.mapping, ANSWER), parse_stats(found.stats, ANSWER), **more)
 
 
 def target_json(target: Target) -> dict[str, Any]:
@@ -176,25 +315,19 @@ def target_json(target: Target) -> dict[str, Any]:
 
 def read_target(document: Mapping[str, Any], design: Design) -> Target:
     """The inverse of :func:`target_json`, for the design that was asked about."""
-    ert, art = _table(document["ert"], parse_ert), _table(document["art"], parse_art)
-    return Target(design, ert, art, tuple(document["notes"]), document["table_source"])
+    found = checked(_TargetTables, document, ANSWER, _DISK, "a design's tables")
+    tables = _table(found.ert, parse_ert), _table(found.art, parse_art)
+    return Target(design, *tables, found.notes, found.table_source)
 
 
-def _table(text: str, parse: Any) -> Any:
-    return parse(yamlio.parse(text), "container")
+def _table(text: str, parse: Callable[[Any, str], T]) -> T:
+    return parse(yamlio.parse(text, "container"), "container")
 
 
 def _design(design: Design) -> dict[str, str]:
     return {"name": design.name, "text": design.text, "components_text": design.components_text}
 
 
-def _read_design(entry: Mapping[str, str]) -> Design:
-    architecture = parse_architecture(yamlio.parse(entry["text"], entry["name"]), entry["name"], entry["name"])
-    return Design(entry["name"], architecture, flatten(architecture), entry["text"], entry["components_text"])
-
-
-def _read(path: Path) -> Any:
-    try:
-        return json.loads(yamlio.read_text(path))
-    except json.JSONDecodeError as error:
-        raise TqhwError(f"not valid JSON: {error.msg}", place=str(path), lever="was the disk full?") from None
+def _read_design(entry: _Design) -> Design:
+    architecture = parse_architecture(yamlio.parse(entry.text, entry.name), entry.name, entry.name)
+    return Design(entry.name, architecture, flatten(architecture), entry.text, entry.components_text)

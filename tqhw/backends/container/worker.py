@@ -18,14 +18,14 @@ from tqhw.backends.container.exchange import (
 )
 from tqhw.backends.protocol import Backend, Job
 from tqhw.errors import TqhwError, unknown
+from tqhw.system.json_files import checked
 
 RUNS = "runs"
 CACTI_SCRATCH = Path("/tmp/tqhw-cacti")  # where the image's link leads; the scratch folder is empty at every start
 
 
-def answer(folder: Path) -> dict[str, Any]:
+def answer(request: Request, folder: Path) -> dict[str, Any]:
     """What the request asks, as JSON. Raises TqhwError as the inner backend does."""
-    request = read_request(folder)
     if request.memory_bytes:
         # The engine's own limit holds for the whole container where it can set one; this one holds everywhere.
         resource.setrlimit(resource.RLIMIT_DATA, (request.memory_bytes, request.memory_bytes))
@@ -62,7 +62,8 @@ def _backend(request: Request, folder: Path) -> Backend:
         from tqhw.options import TimeloopOptions
 
         CACTI_SCRATCH.mkdir(parents=True, exist_ok=True)
-        return Timeloop(TimeloopOptions(**request.options), folder=folder / RUNS)
+        options = checked(TimeloopOptions, request.options, str(folder), what="the options of Timeloop")
+        return Timeloop(options, folder=folder / RUNS)
     if request.inner == "embedded":
         from tqhw.backends.embedded import Embedded
 
@@ -74,7 +75,7 @@ def main(arguments: Sequence[str]) -> int:
     """0 where the answer was written, an error being one."""
     folder = Path(arguments[0])
     try:
-        write_answer(folder, {"ok": answer(folder)})
+        write_answer(folder, {"ok": answer(read_request(folder), folder)})
     except TqhwError as error:
         write_answer(folder, {"error": {"message": error.message, "place": error.place, "lever": error.lever}})
     return 0

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+from pydantic import BaseModel
 
 from tqhw import engine
 from tqhw.backends.protocol import Backend, Design, Evaluation, Target
@@ -24,7 +25,11 @@ from tqhw.spec import (
     load_mapping,
     load_problem,
 )
-from tqhw.spec.yamlio import read_text
+from tqhw.system.files import exists, read_text
+from tqhw.system.json_files import checked, read_json
+
+T = TypeVar("T")
+_LEVER = "verify the whole folder of a finished run, as the run left it"
 
 
 @runtime_checkable
@@ -111,16 +116,51 @@ def _written(results: Path, place: Path) -> Written:
     return Written(design.name, Target(design, load_ert(place / "ERT.yaml"), load_art(place / "ART.yaml")), evaluations)
 
 
+class _Evaluation(BaseModel):
+    """What is no number is a difference."""
+
+    files: str
+    energy_pj: Any
+    cycles: Any
+    utilization: Any
+
+
+class _Layer(BaseModel):
+    evaluations: list[_Evaluation]
+
+
+class _Architecture(BaseModel):
+    params: dict[str, Any] = {}
+
+
+class _Experiment(BaseModel):
+    architecture: _Architecture
+
+
+class _Results(BaseModel):
+    """Of results.json, what is verified."""
+
+    experiment: _Experiment
+    layers: list[_Layer]
+
+
+class _File(BaseModel):
+    file: str
+
+
+class _Problems(BaseModel):
+    """problems/summary.json: a file for every layer, in the order of results.json."""
+
+    layers: list[_File]
+
+
 def _check_complete(results: Path) -> None:
     """Raises TqhwError where files are missing that the run had written."""
-    lever = "verify the whole folder of a finished run, as the run left it"
-    names = _document(results / "files.json")
-    if not isinstance(names, list):
-        raise TqhwError("not what a run writes: no list", place=str(results / "files.json"), lever=lever)
-    missing = [name for name in names if not (results / str(name)).exists()]
+    names = _document(list[str], results / "files.json")
+    missing = [name for name in names if not exists(results / name)]
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        raise TqhwError(f"{missing[0]}{more} of files.json missing", place=str(results), lever=lever)
+        raise TqhwError(f"{missing[0]}{more} of files.json missing", place=str(results), lever=_LEVER)
 
 
 def _reported(results: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -128,28 +168,20 @@ def _reported(results: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
     The energies of `packing: ideal` are left out: they are no program's.
     """
-    document, layers = _document(results / "results.json"), _document(results / "problems" / "summary.json")
-    try:
-        ideal = document["experiment"]["architecture"].get("params", {}).get("packing") == "ideal"
-        for layer, problem in zip(document["layers"], layers["layers"], strict=True):
-            for one in layer["evaluations"]:
-                said = {name: one[name] for name in ("energy_pj", "cycles", "utilization")}
-                if ideal:
-                    del said["energy_pj"]
-                yield f"{one['files']}, {Path(problem['file']).stem}", said
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise TqhwError(
-            f"not what a run writes: {error}",
-            place=str(results / "results.json"),
-            lever="verify the folder of a finished run, as the run left it",
-        ) from None
+    document = _document(_Results, results / "results.json")
+    problems = _document(_Problems, results / "problems" / "summary.json")
+    if len(document.layers) != len(problems.layers):
+        message = f"not what a run writes: {len(document.layers)} layers, {len(problems.layers)} of them in problems/"
+        raise TqhwError(message, place=str(results / "results.json"), lever=_LEVER)
+    ideal = document.experiment.architecture.params.get("packing") == "ideal"
+    for layer, problem in zip(document.layers, problems.layers, strict=True):
+        for one in layer.evaluations:
+            said = one.model_dump(exclude={"files", "energy_pj"} if ideal else {"files"})
+            yield f"{one.files}, {Path(problem.file).stem}", said
 
 
-def _document(path: Path) -> Any:
-    try:
-        return json.loads(read_text(path))
-    except ValueError as error:
-        raise TqhwError(f"no JSON: {error}", place=str(path), lever="verify the folder of a finished run") from None
+def _document(kind: type[T], path: Path) -> T:
+    return checked(kind, read_json(path, _LEVER), str(path), _LEVER, "what a run writes")
 
 
 def verify(run: Run, reference: Reference, done: Callable[[int], None] | None = None) -> Verification:
