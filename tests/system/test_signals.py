@@ -8,6 +8,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -90,9 +92,26 @@ cli.main(["work"])
 """
 
 
+_started: list[subprocess.Popen[str]] = []
+
+
 def commanded(tenths: int, *arguments: str) -> subprocess.Popen[str]:
     command = [*arguments, sys.executable, "-c", CLEANS_UP, str(tenths)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    _started.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+    return _started[-1]
+
+
+@pytest.fixture(autouse=True)
+def _none_is_left() -> Iterator[None]:
+    """A test that fails leaves no process behind, which a later one would be blamed for."""
+    yield
+    while _started:
+        process = _started.pop()
+        process.kill()
+        process.wait()
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
@@ -165,3 +184,12 @@ def test_nohup_is_heeded() -> None:
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=30)
     assert process.returncode == 143
+
+
+def test_in_the_background_of_a_script_these_tests_hold_too() -> None:
+    """There a shell has SIGINT ignored; tests/conftest.py restores it for what the tests start."""
+    asked = "tests/system/test_signals.py::test_a_second_one_lets_the_cleaning_end"
+    script = f"'{sys.executable}' -m pytest -q -p no:cacheprovider {asked} & wait $!"
+    root = Path(__file__).parents[2]
+    found = subprocess.run(["sh", "-c", script], cwd=root, capture_output=True, text=True, timeout=120, check=False)
+    assert (found.returncode, "1 passed" in found.stdout) == (0, True), found.stdout + found.stderr

@@ -94,11 +94,11 @@ def write_json(document: Mapping[str, Any], target: str) -> None:
 
 
 def console(stderr: bool = False) -> Console:
-    """A console that does not squeeze tables where nobody watches."""
+    """A console that does not squeeze tables where nobody watches, and takes ``[bold]`` in a name for a name."""
     from rich.console import Console
 
-    found = Console(stderr=stderr)
-    return found if found.is_terminal else Console(stderr=stderr, width=140)
+    found = Console(stderr=stderr, markup=False)
+    return found if found.is_terminal else Console(stderr=stderr, markup=False, width=140)
 
 
 def parameters(given: Sequence[str]) -> dict[str, str]:

@@ -115,7 +115,7 @@ def search(
     if out is not None:
         write_text(out, text)
     elif json != "-":
-        console().print(text, markup=False, highlight=False)
+        console().print(text, highlight=False)
 
 
 @guarded
@@ -166,7 +166,6 @@ def conformance(
         for difference in found.differences:
             screen.print(
                 f"{difference.case}: {difference.field} is {difference.ours}, recorded {difference.theirs}",
-                markup=False,
             )
         failed = len({difference.case for difference in found.differences})
         screen.print(f"{found.cases - failed} of {found.cases} cases agree", highlight=False)
@@ -249,7 +248,7 @@ def _show(stats: Stats | Invalid, more: dict[str, Any], refusal: str) -> None:
     if isinstance(stats, Invalid):
         screen.print(refusal, highlight=False)
         for reason in stats.reasons:
-            screen.print(f"  {reason.message}", markup=False, highlight=False, soft_wrap=True)
+            screen.print(f"  {reason.message}", highlight=False, soft_wrap=True)
         return
     table = Table("level", "data space", "instances", "tile words", "reads", "fills", "updates", "pJ")
     for name, level in stats.levels.items():

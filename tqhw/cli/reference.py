@@ -45,9 +45,9 @@ def verify(
         write_json(found.as_json(), json)
     if json != "-":
         for difference in found.differences:
-            console().print(str(difference), markup=False, highlight=False, soft_wrap=True)
+            console().print(str(difference), highlight=False, soft_wrap=True)
         versions = ", ".join(f"{name} {version}" for name, version in chosen.versions().items())
-        console().print(f"backend {backend}: {versions}", markup=False, highlight=False, soft_wrap=True)
+        console().print(f"backend {backend}: {versions}", highlight=False, soft_wrap=True)
         console().print(
             f"{found.mappings} mappings on {found.architectures} architectures, {found.values} values compared: "
             f"{len(found.differences)} differences",
@@ -107,4 +107,4 @@ def build(
     from tqhw.backends.container import build_image
 
     built = build_image(tag, target, base_image, engine, option or [])
-    console().print(f"{tag}: {built.image_id}, made by {built.engine.name}", markup=False, highlight=False)
+    console().print(f"{tag}: {built.image_id}, made by {built.engine.name}", highlight=False)

@@ -33,7 +33,6 @@ def doctor(
     json: Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Writes it as JSON.")] = None,
 ) -> None:
     """Says what works on this machine, and what to do about the rest. Exit code 1 where the embedded engine fails."""
-    from rich.markup import escape
     from rich.table import Table
 
     from tqhw.backends import doctor as backends
@@ -48,7 +47,7 @@ def doctor(
         table = Table("what", "version", "needed", "what to do")
         for row in rows:
             cells = (row["what"], row["version"], "yes" if row["needed"] else "no", row["lever"])
-            table.add_row(*(escape(cell) for cell in cells))
+            table.add_row(*cells)
         console().print(table)
     if not works:
         raise typer.Exit(1)

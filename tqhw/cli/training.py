@@ -143,7 +143,7 @@ def export(
         warnings.simplefilter("always")
         size = export_run(network, recipe, out, stored=stored, data=data)
     for warning in dict.fromkeys(str(warning.message) for warning in told):
-        console(stderr=True).print(warning, highlight=False, markup=False, soft_wrap=True)
+        console(stderr=True).print(warning, highlight=False, soft_wrap=True)
     _show_parts(out, size, storage(network, stored))
     for path in checkpoints_in(checkpoint):
         _tell_unfinished(path)
@@ -230,7 +230,7 @@ def _tell_unfinished(path: Path, *, stderr: bool = False) -> None:
     extent = extent_of(path)
     if not extent.finished:
         text = f"{path.parent} is not trained to its end: {extent} (tqhw train with --resume goes on)"
-        console(stderr=stderr).print(text, highlight=False, markup=False, soft_wrap=True)
+        console(stderr=stderr).print(text, highlight=False, soft_wrap=True)
 
 
 def _show(found: dict[str, list[Accuracy]]) -> None:
@@ -282,7 +282,6 @@ def _agrees(model: nn.Module, data: Data, path: Path, stored: int) -> bool:
             console().print(
                 f"{labels.bits(row.bits)} in onnxruntime: not the answers of PyTorch: {row.failure}",
                 highlight=False,
-                markup=False,
                 soft_wrap=True,
             )
             continue

@@ -42,7 +42,6 @@ def workload(
         f"{model} on an input of {found.input_text}: {len(found.layers)} distinct layers, "
         f"{found.macs:,} multiply-accumulates, {found.parameters:,} parameters, in {out}",
         highlight=False,
-        markup=False,
     )
     for note in found.notes:
-        console().print(f"note: {note}", highlight=False, markup=False)
+        console().print(f"note: {note}", highlight=False)

@@ -8,12 +8,20 @@ from torch.nn import functional
 from tqhw.datasets.base import TensorData
 from tqhw.errors import TqhwError
 
+LARGEST = 512
+
 
 def digits(size: int = 8, test_share: float = 0.25, seed: int = 0) -> TensorData:
     """Digits of (1, size, size), scaled from 0..16 to [-1, 1], a quarter of them for testing.
 
     The split is stratified and depends on ``seed`` alone. Other sizes than 8 are interpolated bilinearly.
     """
+    if size > LARGEST:
+        raise TqhwError(
+            f"digits of {size}x{size} pixels have no more to show than those of 8x8",
+            place="size",
+            lever=f"use {LARGEST} or less",
+        )
     if size < 8:
         raise TqhwError(f"digits of {size}x{size} pixels lose what they show", place="size", lever="use 8 or more")
     from sklearn.datasets import load_digits

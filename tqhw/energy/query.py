@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -11,6 +10,7 @@ from importlib import resources
 from typing import Any
 
 from tqhw.errors import TqhwError, unknown
+from tqhw.spec.fields import is_number, is_whole
 
 PICO = 1e12  # pJ in a J, um^2 in a m^2
 # Attributes by which Accelergy picks or bends a plug-in. They are not modelled, so they may not pass unnoticed.
@@ -45,7 +45,7 @@ class Query:
         value = self.attributes.get(name, default)
         if value is None:
             raise self.refusal(f"needs the attribute '{name}'", f"it was given {', '.join(self.attributes)}")
-        if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value) or value < 1:
+        if not is_whole(value):
             raise self.refusal(f"{name} '{value}' must be a whole number of at least 1")
         return int(value)
 
@@ -54,7 +54,7 @@ class Query:
         value = self.attributes.get(name, default)
         if value is None:
             raise self.refusal(f"needs the attribute '{name}'", "set it among the architecture's variables")
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        if not is_number(value) or not value > 0:
             raise self.refusal(f"{name} '{value}' must be a number above 0")
         return float(value)
 

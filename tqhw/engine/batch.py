@@ -60,7 +60,7 @@ def encode(problem: Problem, hardware: Hardware, mappings: Sequence[Mapping]) ->
             temporal[i, index], order[i, index] = _loops(part.temporal, dims)
             if part.spatial is not None:
                 spatial[i, index], spatial_order[i, index] = _loops(part.spatial, dims)
-                split[i, index] = n_dims if part.spatial.split is None else part.spatial.split
+                split[i, index] = n_dims if part.spatial.split is None else min(part.spatial.split, n_dims)
         _check_factors(problem, temporal[i], spatial[i])
     return Batch(temporal, order, spatial, spatial_order, split, keep)
 

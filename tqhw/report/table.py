@@ -25,7 +25,9 @@ class Table:
     def terminal(self) -> rich.table.Table:
         """The table for the terminal."""
         table = rich.table.Table(
-            title=f"\n{self.title}", title_justify="left", title_style="bold", caption=self.note or None
+            title=Text(f"\n{self.title}", "bold"),  # a Text: what strangers named is no markup
+            title_justify="left",
+            caption=Text(self.note, "table.caption") if self.note else None,
         )
         table.caption_justify = "left"
         for position, column in enumerate(self.columns):

@@ -41,12 +41,12 @@ def _bar(console: Console) -> Watcher:
     @contextmanager
     def watch(stage: str, total: int) -> Iterator[Tick]:
         columns = (
-            TextColumn("{task.description:<28}"),
+            TextColumn("{task.description:<28}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
         )
         with Progress(*columns, console=console) as progress:
             task = progress.add_task(stage, total=total, note="")

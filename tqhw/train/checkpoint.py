@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import torch
+from pydantic import BaseModel, Field
 from torch import nn
 
 from tqhw.errors import TqhwError
 from tqhw.options import TrainConfig
 from tqhw.quant import is_quantized, quantization_of
 from tqhw.quant.tensorfile import read_header, read_tensors, save_tensors
+from tqhw.system.json_files import checked
 from tqhw.train.differences import differences
 from tqhw.train.health import first_broken_tensor
 
 KIND: Final = "checkpoint"
 VERSION: Final = 1
 CHECKPOINT: Final = "checkpoint.safetensors"
-_RECORD: Final = {"epoch", "learning_rate", "losses", "top1"}
+_BITS = Annotated[str, Field(pattern=r"^[0-9]{1,2}$")]
+_STATE: Final = re.compile(r"optimizer/([0-9]{1,9})/([^/]+)")
 
 
 @dataclass(frozen=True)
@@ -119,9 +123,14 @@ def restore(
     state: dict[int, dict[str, torch.Tensor]] = {}
     for key, tensor in tensors.items():
         if key.startswith("optimizer/"):
-            _, index, name = key.split("/")
-            state.setdefault(int(index), {})[name] = tensor
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+            entry = _STATE.fullmatch(key)
+            if entry is None:
+                raise _damaged(keep.path, f"'{key}' is no state of an optimizer")
+            state.setdefault(int(entry[1]), {})[entry[2]] = tensor
+    try:
+        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    except (ValueError, LookupError, RuntimeError) as error:
+        raise _damaged(keep.path, f"its optimizer's state is of another model ({error})") from None
     return [
         EpochRecord(
             record["epoch"],
@@ -139,26 +148,42 @@ def extent_of(path: Path) -> Extent:
     return Extent(len(header["history"]), header["train"]["epochs"])
 
 
+class _Record(BaseModel):
+    """An epoch; of losses and accuracies the keys are bits."""
+
+    epoch: int
+    learning_rate: float
+    losses: dict[_BITS, float]
+    top1: dict[_BITS, float]
+
+
+class _Training(BaseModel):
+    """How it was trained, of which the number of epochs is read."""
+
+    epochs: int
+
+
+class _Header(BaseModel):
+    """What :func:`save` says, beside kind and version."""
+
+    recipe: dict[str, Any]
+    quantization: dict[str, Any] | None
+    train: _Training
+    history: list[_Record]
+
+
 def _header(path: Path) -> dict[str, Any]:
     """The header of a checkpoint that says all that :func:`save` lets it say."""
     header = read_header(path, KIND, VERSION)
-    records = header.get("history")
-    training = header.get("train")
-    said = (
-        isinstance(training, dict)
-        and isinstance(training.get("epochs"), int)
-        and isinstance(header.get("recipe"), dict)
-        and isinstance(header.get("quantization", ""), dict | None)
-        and isinstance(records, list)
-        and all(isinstance(record, dict) and record.keys() >= _RECORD for record in records)
-    )
-    if not said:
-        raise TqhwError(
-            "is damaged: its header does not say how it was trained",
-            place=str(path),
-            lever="train anew, or take another copy of it",
-        )
+    try:
+        checked(_Header, header, str(path), what="a checkpoint's header")
+    except TqhwError as error:
+        raise _damaged(path, f"its header does not say how it was trained: {error.message}") from None
     return header
+
+
+def _damaged(path: Path, why: str) -> TqhwError:
+    return TqhwError(f"is damaged: {why}", place=str(path), lever="train anew, or take another copy of it")
 
 
 def load_model(path: Path, tensors: Mapping[str, torch.Tensor], model: nn.Module) -> None:
