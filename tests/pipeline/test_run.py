@@ -215,3 +215,14 @@ def test_layers_that_lose_their_magnitude_are_told_on_the_screen_and_in_the_resu
     (note,) = [note for note in document(tmp_path / "out")["notes"] if "lose their magnitude" in note]
     assert said == [f"tqhw: warning: {note}"] and note.endswith("The layers: 0, 2")
     assert note in html.unescape((tmp_path / "out" / "report.html").read_text())
+
+
+def test_own_scales_of_a_linear_normalisation_reach_traffic_and_storage() -> None:
+    linear = {"granularity": "channel", "normalization": {"kind": "linear", "scales": "own"}}
+    choices = {**TINY, "training": None, "methods": ["truncquant"], "spad_models": ["sram"], "scenario": {}}
+    found = run(Experiment.model_validate({**choices, "quantization": {"first": None, **linear}}))
+    numbers = 4 + 8  # channels of the two convolutions
+    rows = {(row.bits, row.state): row.dram_bits for row in found.traffic if row.dataspace == "Scales"}
+    assert {bits for bits, _ in rows} == {2, 8} and all(bits % 64 == 0 for bits in rows.values())
+    assert rows[2, "precision_switching"] == numbers * 32
+    assert found.storage[0].parts["scales"] == 2 * numbers * 4 / 1e6

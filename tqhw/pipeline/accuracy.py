@@ -17,6 +17,7 @@ from tqhw import datasets, models, quant, train
 from tqhw.errors import TqhwError
 from tqhw.experiment.schema import Experiment, Training
 from tqhw.results import AccuracyRow
+from tqhw.scenario.network import Scales
 from tqhw.scenario.summary import Switching
 from tqhw.system.progress import Watcher
 from tqhw.system.workers import Aside, aside
@@ -83,9 +84,11 @@ def network(experiment: Experiment, trust: bool = False) -> nn.Module:
         raise
 
 
-def scales(model: nn.Module) -> int:
-    """FP32 numbers that scale the codes of a quantized model at one precision, those of offsets included."""
-    return sum(layer.quantizer.scales(layer.real_weight.shape) for layer in quant.quantized_layers(model))
+def scales(model: nn.Module) -> Scales:
+    """What makes numbers of the codes of a quantized model."""
+    how = quant.quantization_of(model).normalization
+    count = sum(layer.quantizer.scales(layer.real_weight.shape) for layer in quant.quantized_layers(model))
+    return Scales(count, how.scales == "own", how.kind == "tanh")
 
 
 def notes(model: nn.Module) -> tuple[str, ...]:

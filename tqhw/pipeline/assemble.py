@@ -15,6 +15,7 @@ from tqhw.results import (
     TrafficRow,
 )
 from tqhw.scenario.methods import METHODS, precisions, ways
+from tqhw.scenario.network import Scales
 from tqhw.scenario.schedule import PJ_PER_MJ, amortised, follow
 from tqhw.scenario.states import best
 from tqhw.scenario.storage import Parameters, storage
@@ -27,13 +28,13 @@ def assemble(
     workload: Workload,
     evaluated: tuple[Evaluated, ...],
     accuracy: tuple[AccuracyRow, ...],
-    scales: int,
+    scales: Scales,
     told: tuple[str, ...] = (),
     switching: Switching | None = None,
 ) -> Results:
     """All rows, in the order of the experiment's own lists.
 
-    ``scales``: numbers of FP32 that scale the codes. ``told``: what there is to say of the quantized model.
+    ``scales``: what makes numbers of the codes. ``told``: what there is to say of the quantized model.
     ``switching``: how many of its weights switch their bits.
     """
     options, main = experiment.options(), evaluated[0]
@@ -101,12 +102,13 @@ def _states(experiment: Experiment, main: Evaluated) -> tuple[tuple[EnergyRow, .
     return tuple(energy), tuple(traffic), notes
 
 
-def _parameters(workload: Workload, main: Evaluated, scales: int, tied: int) -> Parameters:
+def _parameters(workload: Workload, main: Evaluated, scales: Scales, tied: int) -> Parameters:
     following = [layer for layer in main.network.layers if layer.fixed_bits is None]
     others = [layer for layer in main.network.layers if layer.fixed_bits is not None]
     return Parameters(
         weights=sum(layer.weights for layer in following),
-        scales=scales,
+        scales=scales.count,
+        own_scales=scales.own,
         fixed_bits=sum(layer.weights * (layer.fixed_bits or 0) for layer in others),
         norm_channels=workload.norm_channels,
         others=workload.other_parameters,

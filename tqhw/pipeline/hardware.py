@@ -11,12 +11,13 @@ from tqhw.errors import TqhwError
 from tqhw.experiment import Experiment
 from tqhw.scenario.extract import Machine, default_groups, layer_cost, weight_path
 from tqhw.scenario.methods import widths
-from tqhw.scenario.network import LayerCost, Network, NetworkLayer, Width
+from tqhw.scenario.network import LayerCost, Network, NetworkLayer, Scales, Width
 from tqhw.spec import Invalid
 from tqhw.system.progress import Watcher
 from tqhw.workload import Layer, Workload
 
 ONE_WIDTH = "the architecture's files say how wide words are: weights of every precision move and compute at that width"
+FOLDED = Scales()
 _ACTIVATION_BITS = 8  # where the architecture has no parameter for it
 
 
@@ -53,7 +54,13 @@ class Evaluated:
 
 
 def evaluate(
-    experiment: Experiment, workload: Workload, engine: Backend, search: Search, watch: Watcher, strict: bool = False
+    experiment: Experiment,
+    workload: Workload,
+    engine: Backend,
+    search: Search,
+    watch: Watcher,
+    strict: bool = False,
+    scales: Scales = FOLDED,
 ) -> tuple[Evaluated, ...]:
     """The best mapping of every layer, for each of ``experiment.spad_models`` anew.
 
@@ -83,7 +90,7 @@ def evaluate(
     for model in models:
         found = {(i, w): answer for (m, i, w), answer in zip(plan, answers, strict=True) if m == model}
         own = {width: rendering for (m, width), rendering in renderings.items() if m == model}
-        result.append(_evaluated(experiment, workload, model, own, found, _activation_bits(first)))
+        result.append(_evaluated(experiment, workload, model, own, found, _activation_bits(first), scales))
     return tuple(result)
 
 
@@ -185,6 +192,7 @@ def _evaluated(
     renderings: dict[Width, Rendering],
     answers: dict[tuple[int, Width], Found | Invalid],
     activation_bits: int,
+    scales: Scales,
 ) -> Evaluated:
     found = {key: answer for key, answer in answers.items() if isinstance(answer, Found)}
     costs = {
@@ -202,5 +210,5 @@ def _evaluated(
         for index, layer in enumerate(workload.layers)
     )
     path = weight_path(next(iter(renderings.values())).machine)
-    network = Network(layers, path, workload.norm_channels, experiment.scenario.residency)
+    network = Network(layers, path, workload.norm_channels, experiment.scenario.residency, scales)
     return Evaluated(model, renderings, found, costs, network)

@@ -62,14 +62,15 @@ def run(
         for note in workload.notes:
             logging.getLogger("tqhw").warning(note)
         with accuracy.measuring(experiment, folder.kept if folder else None, jobs) as pending:
-            evaluated = hardware.evaluate(experiment, workload, engine, search, watch, strict)
+            scales = accuracy.scales(model)
+            evaluated = hardware.evaluate(experiment, workload, engine, search, watch, strict, scales)
             measured = pending.rows(watch)
         results = assemble(
             experiment,
             workload,
             evaluated,
             measured,
-            accuracy.scales(model),
+            scales,
             accuracy.notes(model),
             accuracy.switching(model),
         )

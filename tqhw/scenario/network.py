@@ -98,13 +98,27 @@ class NetworkLayer:
 
 
 @dataclass(frozen=True)
+class Scales:
+    """FP32 numbers that make weights of codes, ``count`` of them at one precision, offsets included.
+
+    ``own``: each precision has its own. ``folded``: the batch norm of the precision takes them up, as it does those of
+    the paper's normalisation, and they are not fetched.
+    """
+
+    count: int = 0
+    own: bool = False
+    folded: bool = True
+
+
+@dataclass(frozen=True)
 class Network:
-    """Layers, the way of their weights, and the batch-norm channels of one precision."""
+    """Layers, the way of their weights, the batch-norm channels of one precision, and the scales of the codes."""
 
     layers: tuple[NetworkLayer, ...]
     path: WeightPath
     norm_channels: int
     residency: str = "auto"
+    scales: Scales = Scales()
 
     def resident(self, bits: int) -> bool:
         """Whether the weights stay in their buffer at ``bits`` (layers with bits of their own: at those)."""

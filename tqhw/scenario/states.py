@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tqhw.errors import unknown
-from tqhw.results import GLB, NORMALIZATION, QUANTIZER, STATES
+from tqhw.results import GLB, NORMALIZATION, QUANTIZER, SCALES, STATES
 from tqhw.scenario.memory import Flow
 from tqhw.scenario.methods import ways
 from tqhw.scenario.network import Cost, Network, NetworkLayer, Width, dram
@@ -43,7 +43,16 @@ def state_cost(way: Way, state: str, network: Network) -> Cost:
     if state != STEADY:
         # Folded batch norm: one scale and one shift per channel, the same for every method.
         total += dram(NORMALIZATION, network.path.dram.read(2 * network.norm_channels, FLOAT_BITS))
-    return total
+    return total + _scales(state, resident, network)
+
+
+def _scales(state: str, resident: bool, network: Network) -> Cost:
+    """Scales come with the weights that they belong to; a switch needs others where precisions have their own."""
+    scales = network.scales
+    kept = resident and (state == STEADY or (state == SWITCHING and not scales.own))
+    if scales.folded or kept:
+        return Cost()
+    return dram(SCALES, network.path.dram.read(scales.count, FLOAT_BITS))
 
 
 def _fetching(way: Way, state: str, layer: NetworkLayer, network: Network) -> Cost:
