@@ -1,7 +1,7 @@
 """From the statistics of one mapping to what the scenarios add up: energy by component group, DRAM traffic.
 
-The scenarios need a DRAM (and, for resident weights, a buffer) that holds nothing but weights: only then has the
-word size of the weights a place of its own.
+The scenarios need a DRAM where the word size of the weights has a place of its own: one that holds nothing but weights,
+or one whose data spaces have words of their own width. Weights can be resident in a buffer that holds nothing else.
 """
 
 from __future__ import annotations
@@ -61,20 +61,24 @@ def default_groups(hardware: Hardware) -> dict[str, str]:
 
 
 def weight_path(machine: Machine) -> WeightPath:
-    """The weights' own DRAM and buffer. Raises TqhwError where weights share their DRAM with other data."""
+    """The weights' DRAM and their own buffer.
+
+    Raises TqhwError where weights have several DRAMs, or share one that has a single word size.
+    """
     drams = [level for level in machine.levels(DRAM) if _keeps(level)[WEIGHTS] is not False]
-    own = [level for level in drams if _only_weights(level)]
+    own = [level for level in drams if level.packing is not None or _only_weights(level)]
     if not own or len(drams) > 1:
         names = ", ".join(level.name for level in drams) or "none"
         raise TqhwError(
             f"the scenarios need one DRAM that holds weights alone; weights are in: {names}",
             place=machine.hardware.name,
-            lever="make a !Parallel of a DRAM that keeps Weights and one that keeps Inputs and Outputs",
+            lever="say `word_bits:`, or make a !Parallel of a DRAM that keeps Weights and one that keeps the rest",
         )
     dram, buffer = machine.port(own[0]), _weight_buffer(machine)
     if buffer is None or buffer.effective_size is None:
         return WeightPath(dram)
-    return WeightPath(dram, machine.port(buffer), buffer.effective_size // buffer.block_size)
+    rows = buffer.effective_size // buffer.block_size if buffer.packing is None else buffer.packing.rows
+    return WeightPath(dram, machine.port(buffer), rows or 0)
 
 
 def _weight_buffer(machine: Machine) -> Level | None:
@@ -109,26 +113,31 @@ def layer_cost(stats: Stats, machine: Machine, has_weights: bool = True) -> Laye
         for data_space, counts in found.dataspaces.items():
             used = counts.utilized_instances
             if group == DRAM:
-                flow = _flow(storage[name], (counts.reads, counts.fills, counts.updates), used, machine.ideal)
+                words = (counts.reads, counts.fills, counts.updates)
+                flow = _flow(storage[name], data_space, words, used, machine.ideal)
                 label = data_space if has_weights or data_space != WEIGHTS else "Inputs"
                 flow = Flow(flow.bits, flow.padding_bits, counts.energy_pj * share)
                 traffic[label] = traffic.get(label, Flow()) + flow
                 if label == WEIGHTS:
                     delivered += counts.reads * used
             elif buffer is not None and name == buffer.name and data_space == WEIGHTS and has_weights:
-                fills = math.ceil(counts.fills / storage[name].block_size) * used
+                row = storage[name].row(data_space)
+                fills = math.ceil(counts.fills * row.rows / row.words) * used
                 buffer_fill = fills * machine.ert.energy_pj(name, "write") * share
     return LayerCost(Cost(energy, traffic), delivered, buffer_fill)
 
 
 def _share(level: Level) -> float:
-    """The part of a row that words use."""
+    """The part of a row that words use; 1 where the engine has counted parts of rows already."""
+    if level.packing is not None:
+        return 1.0
     return level.block_size * level.cluster_size * level.word_bits / row_bits(level)
 
 
-def _flow(level: Level, words: tuple[int, ...], instances: int, ideal: bool) -> Flow:
-    payload = sum(words) * level.word_bits * instances
+def _flow(level: Level, data_space: str, words: tuple[int, ...], instances: int, ideal: bool) -> Flow:
+    row = level.row(data_space)
+    payload = sum(words) * row.bits * instances
     if ideal:
         return Flow(payload)
-    moved = sum(math.ceil(count / level.block_size) for count in words) * row_bits(level) * instances
+    moved = sum(math.ceil(count * row.rows / row.words) for count in words) * row_bits(level) * instances
     return Flow(moved, moved - payload)

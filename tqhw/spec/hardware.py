@@ -118,6 +118,12 @@ class Level:
     def fanout(self) -> int:
         return self.fanoutX * self.fanoutY
 
+    def row(self, space: str) -> PackedSpace:
+        """How words of a data space lie in the rows that an access moves."""
+        if self.packing is not None:
+            return next(found for found in self.packing.spaces if found.name == space)
+        return PackedSpace(space, self.word_bits, self.block_size)
+
     @property
     def node(self) -> str:
         """The architecture node that this level belongs to (a fan-out's container)."""
