@@ -12,6 +12,7 @@ from tqhw.backends.protocol import (
 )
 from tqhw.backends.registry import BACKENDS, backend
 from tqhw.backends.settings import Settings
+from tqhw.backends.words import with_word_bits
 
 __all__ = [
     "BACKENDS",
@@ -25,4 +26,5 @@ __all__ = [
     "Settings",
     "Target",
     "backend",
+    "with_word_bits",
 ]

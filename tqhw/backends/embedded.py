@@ -27,7 +27,7 @@ class Embedded:
 
     def target(self, design: Design) -> Target:
         own = energy.own_components(design.components_text, design.name)
-        tables = energy.tables(design.architecture, own)
+        tables = energy.tables(design.architecture, own, operands=design.operands)
         notes = tuple(f"{note.component}: {note.text}" for note in tables.notes)
         return Target(design, tables.ert, tables.art, notes, tables.ert.source)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from tqhw.energy.operands import Operands
 from tqhw.spec import ART, ERT, Architecture, Hardware, Invalid, Problem, Stats
 from tqhw.spec import Mapping as LoopMapping
 
@@ -17,7 +18,8 @@ OBJECTIVES: tuple[Objective, ...] = ("energy", "edp", "latency")
 class Design:
     """A rendered architecture before it has energies.
 
-    ``text``: its YAML as Timeloop reads it; ``components_text``: its own compound classes ("" if none).
+    ``text``: its YAML as Timeloop reads it; ``components_text``: its own compound classes ("" if none). ``operands``:
+    bits of the multiplier's factors where they are not the architecture's (:mod:`tqhw.backends.words`).
     """
 
     name: str
@@ -25,6 +27,7 @@ class Design:
     hardware: Hardware
     text: str
     components_text: str = ""
+    operands: Operands | None = None
 
 
 @dataclass(frozen=True)

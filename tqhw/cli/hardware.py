@@ -25,6 +25,20 @@ ProblemFile = Annotated[
 ErtFile = Annotated[Path | None, typer.Option(help="Energies; without it, from the engine's own tables.")]
 ArtFile = Annotated[Path | None, typer.Option(help="Areas; with it, the area is reported too.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Refuses attributes that nothing reads; else a warning.")]
+Words = Annotated[
+    str | None,
+    typer.Option(
+        "--word-bits",
+        metavar="Weights=2,Inputs=8,Outputs@DRAM=8",
+        help="Bits of a word by data space, and by DATA_SPACE@LEVEL.",
+    ),
+]
+Rows = Annotated[
+    str | None, typer.Option("--packing", help="How words of --word-bits fill a row: pack (whole words) or ideal.")
+]
+Factors = Annotated[
+    str | None, typer.Option("--multiplier", help="Its operands: match (as wide as --word-bits) or fixed.")
+]
 Json = Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Writes the statistics as JSON.")]
 Engine = Annotated[str, typer.Option(help="The engine: embedded, timeloop or container.")]
 
@@ -37,6 +51,9 @@ def evaluate(
     ert: ErtFile = None,
     art: ArtFile = None,
     param: Params = None,
+    word_bits: Words = None,
+    packing: Rows = None,
+    multiplier: Factors = None,
     data: Data = None,
     allow: Allow = None,
     json: Json = None,
@@ -53,7 +70,8 @@ def evaluate(
     values = template_data(data)
     layer = frontend.load_problem(frontend.sources(problem, values, allow or ()))
     steps = frontend.sources(mapping, values, allow or ())
-    engine, target = _target(backend, arch, param, ert, art, strict, values, allow, layer)
+    words = _words(word_bits, packing, multiplier)
+    engine, target = _target(backend, arch, param, ert, art, strict, values, allow, layer, words)
     loops = frontend.load_mapping(steps, layer, target.hardware)
     _tell(layer, target)
     stats = engine.evaluate(layer, target, loops)
@@ -72,6 +90,9 @@ def search(
     ert: ErtFile = None,
     art: ArtFile = None,
     param: Params = None,
+    word_bits: Words = None,
+    packing: Rows = None,
+    multiplier: Factors = None,
     data: Data = None,
     allow: Allow = None,
     objective: Annotated[str, typer.Option(help="energy, edp or latency.")] = "energy",
@@ -94,7 +115,8 @@ def search(
         raise unknown("objective", objective, OBJECTIVES, "--objective")
     values = template_data(data)
     layer = frontend.load_problem(frontend.sources(problem, values, allow or ()))
-    engine, target = _target(backend, arch, param, ert, art, strict, values, allow, layer)
+    words = _words(word_bits, packing, multiplier)
+    engine, target = _target(backend, arch, param, ert, art, strict, values, allow, layer, words)
     _tell(layer, target)
     (found,) = engine.search([Job(layer, target)], Search(wanted, budget, cache=not no_cache))
     if isinstance(found, Invalid):
@@ -173,6 +195,19 @@ def conformance(
         raise typer.Exit(NO)
 
 
+def _words(word_bits: str | None, packing: str | None, multiplier: str | None) -> tuple[str, str, str] | None:
+    """The options of words as given; None where there are none."""
+    from tqhw.errors import TqhwError
+
+    if word_bits is not None:
+        return word_bits, packing or "pack", multiplier or "match"
+    for name, value, does in (("packing", packing, "fill a row"), ("multiplier", multiplier, "do to its operands")):
+        if value is not None:
+            rule = "says how" if name == "packing" else "says what"
+            raise TqhwError(f"--{name} {rule} --word-bits {does}, and there are none", lever="give --word-bits, too")
+    return None
+
+
 def _target(
     backend: str,
     arch: list[str],
@@ -183,21 +218,30 @@ def _target(
     data: dict[str, Any],
     allow: list[Path] | None,
     problem: Problem,
+    words: tuple[str, str, str] | None,
 ) -> tuple[Backend, Target]:
     from dataclasses import replace
 
     from tqhw import architecture, energy
-    from tqhw.backends import Design, Target
+    from tqhw.backends import Design, Target, with_word_bits
     from tqhw.backends import backend as backend_named
     from tqhw.spec import ART, load_art, load_ert
+    from tqhw.spec.word_bits import parse_word_bits
 
     engine = backend_named(backend)
     found = architecture.load(arch, parameters(param or []), data, allow or (), problem)
     design = Design(found.name, found.architecture, found.hardware, found.text, found.components_text)
+    if words is not None:
+        design = with_word_bits(
+            design, parse_word_bits(words[0], words[1], "--word-bits"), problem.shape, words[2], "--word-bits"
+        )
     own = energy.own_components(found.components_text, found.name)
     told = (*found.architecture.notes, *energy.unread(found.architecture, own, strict=strict))
     areas = ART({}) if art is None else load_art(art)
     if ert is not None:
+        told += (
+            ("energies are those of --ert: the multiplier's does not follow --word-bits",) if design.operands else ()
+        )
         return engine, Target(design, load_ert(ert), areas, told)
     target = engine.target(design)
     return engine, replace(target, notes=(*told, *target.notes), art=target.art if art is None else areas)

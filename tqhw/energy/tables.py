@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tqhw.energy.build import build, without_hidden_primitive
 from tqhw.energy.components import PACKAGED, Components, packaged_components
+from tqhw.energy.operands import Operands, narrowed
 from tqhw.energy.part import Part
 from tqhw.energy.query import Note, with_component
 from tqhw.energy.spads import costed_as
@@ -63,13 +64,15 @@ def tables(
     *,
     spad_model: str | None = None,
     adder: str = "aladdin",
+    operands: Operands | None = None,
 ) -> EnergyTables:
     """The tables of every component of ``architecture``, rounded to the 6 digits that Timeloop reads.
 
     ``components`` are compound classes on top of the packaged ones. ``spad_model`` (see ``spads.SPAD_CLASSES``)
     costs every packaged scratchpad by that model, whichever of them the architecture names. ``adder`` (see
-    ``neurosim.ADDERS``) answers for integer adders with `n_bits`. Names and order are
-    those of Timeloop's front end and Accelergy. Raises TqhwError for what cannot be costed, with its component.
+    ``neurosim.ADDERS``) answers for integer adders with `n_bits`. ``operands`` are the widths of the multiplier's
+    factors, where they are not as the architecture says. Names and order are those of Timeloop's front end and
+    Accelergy. Raises TqhwError for what cannot be costed, with its component.
     """
     known = {**packaged_components(), **(components or {})}
     hardware = flatten(architecture)
@@ -85,7 +88,8 @@ def tables(
         if level.component is None:
             areas[level.name] = 1.0
             continue
-        costs = _level_costs(level.component, level, architecture.variables, known, spad_model, adder)
+        asked = operands if level.component.is_compute else None
+        costs = _level_costs(level.component, level, architecture.variables, known, spad_model, adder, asked)
         energies[level.name], areas[level.name] = costs.energies_pj, costs.area_um2
         notes.extend(with_component(note, level.name) for note in costs.notes)
     source = f"packaged tables for {architecture.name}"
@@ -121,6 +125,7 @@ def _level_costs(
     known: Components,
     spad_model: str | None,
     adder: str,
+    operands: Operands | None,
 ) -> Costs:
     given = (
         variables,
@@ -135,7 +140,9 @@ def _level_costs(
     try:
         scales = component.energy_scale, component.area_scale
         part = build(class_, attributes, known, component.place, *scales, adder)
-        return _costs(part, COMPUTE_ACTIONS if component.is_compute else STORAGE_ACTIONS, component.place)
+        part, notes = (part, ()) if operands is None else narrowed(part, operands)
+        costs = _costs(part, COMPUTE_ACTIONS if component.is_compute else STORAGE_ACTIONS, component.place)
+        return replace(costs, notes=(*costs.notes, *notes))
     except TqhwError as error:
         ours = (error.place or "").startswith(PACKAGED)  # nobody can mend a line of the package
         message = f"component '{component.name}': {error.message}"

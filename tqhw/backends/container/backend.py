@@ -26,6 +26,7 @@ from tqhw.backends.container.exchange import (
 from tqhw.backends.container.run import CANNOT_START, container_name, kill, run_container
 from tqhw.backends.protocol import Design, Evaluation, Found, Job, Search, Target
 from tqhw.backends.timeloop.runs import hold
+from tqhw.backends.words import check_plain
 from tqhw.engine.batch import BadMappingError, check_names
 from tqhw.errors import TqhwError
 from tqhw.mapper.space.mapspace import build_mapspace
@@ -81,6 +82,8 @@ class Container:
 
     def targets(self, designs: Sequence[Design], done: Callable[[int], None] | None = None) -> list[Target]:
         """Many designs in one container; ``done`` is called after each, with how many were finished before it."""
+        for design in designs:
+            check_plain(design, self.name)
         new = tuple({_key(design): design for design in designs if _key(design) not in self._targets}.values())
         if new:
             for target in read_targets(self._request("target", {"designs": new}, done), new):

@@ -27,6 +27,7 @@ from tqhw.backends.timeloop.programs import ACCELERGY_FILES, Programs, check_acc
 from tqhw.backends.timeloop.render import Renderer
 from tqhw.backends.timeloop.runs import RunFolders, run_key, write_input
 from tqhw.backends.timeloop.statistics import read_statistics
+from tqhw.backends.words import check_plain
 from tqhw.engine.batch import BadMappingError, check_names
 from tqhw.errors import TqhwError
 from tqhw.mapper.space.mapspace import build_mapspace
@@ -90,6 +91,7 @@ class Timeloop:
 
     def target(self, design: Design) -> Target:
         """The design with Accelergy's tables, run once per design and reused."""
+        check_plain(design, self.name)
         key = (design.text, design.components_text)
         if key not in self._targets:
             text = self.renderer.accelergy(design)
