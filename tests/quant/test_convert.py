@@ -283,6 +283,32 @@ def test_the_turned_linear_layer_of_transformers_is_quantized():
     assert all(len(column.unique()) == 2 for column in model[0].weight.T)
 
 
+class GraphLinear(nn.Module):
+    """As torch_geometric has it: a linear layer that is none of torch's."""
+
+    def __init__(self, inputs, outputs):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs))
+
+    def forward(self, x):
+        return nn.functional.linear(x, self.weight)
+
+    def _save_to_state_dict(self, destination, prefix, keep_vars):
+        destination[prefix + "weight"] = self.weight if keep_vars else self.weight.detach()
+
+
+GraphLinear.__name__ = "Linear"
+GraphLinear.__module__ = "torch_geometric.nn.dense.linear"
+
+
+def test_the_linear_layer_of_torch_geometric_is_quantized():
+    model = nn.Sequential(GraphLinear(3, 5), nn.Linear(5, 2))
+    before = model[0].weight.detach().clone()
+    convert(model, QuantConfig(first=None, granularity="channel"))
+    assert names(model) == ["0"] and integer_codes(model)["0"].scale.shape == (5, 1)
+    assert torch.equal(model.state_dict()["0.weight"], before), "the real one, whatever it saves itself"
+
+
 def foreign(kind, module):
     made = type(kind.__name__, (kind,), {"__module__": module})
     return made(4, 4)
@@ -302,6 +328,9 @@ def test_what_another_library_quantized_is_not_quantized_again(module, library):
         convert(model, QuantConfig())
     assert not is_quantized(model)
     assert names(convert(model, QuantConfig(layers={"1": "full"}))) == ["2"]
+    beside = nn.Sequential(nn.Linear(4, 4), foreign(nn.Identity, module))
+    with pytest.raises(TqhwError, match=r"1: a Identity of .* .convert the plain network that it was made from.$"):
+        convert(beside, QuantConfig(first=None))
     with pytest.raises(TqhwError, match="the model is quantized already"):
         convert(nn.Sequential(foreign(nn.Identity, "brevitas.nn")), QuantConfig())
 

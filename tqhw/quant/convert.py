@@ -48,7 +48,7 @@ def convert(model: nn.Module, config: QuantConfig, *, order: Sequence[str] | Non
     if is_quantized(model):
         raise TqhwError("the model is quantized already", place="convert", lever="revert it first")
     if not found:
-        refuse_foreign(model, ())
+        refuse_foreign(model, (), ())
         raise _nothing_to_quantize(model)
     names = [part.name for part in found]
     apply(model, config, bits_by_layer(names, config, order), [ends(names, order)[0]])
@@ -68,7 +68,8 @@ def apply(
 ) -> nn.Module:
     """Quantizes every layer as ``chosen`` says, and with quantized activations all inputs but ``reads_real``."""
     found = parts_of(model)
-    refuse_foreign(model, [part.layer for part in found if chosen[part.name] == "full"])
+    untouched = [part.layer for part in found if chosen[part.name] == "full"]
+    refuse_foreign(model, [part.layer for part in found], untouched)
     for part in found:
         part.check(quantized=chosen[part.name] != "full")
         if config.granularity != "tensor" and chosen[part.name] != "full":

@@ -35,18 +35,26 @@ _LIBRARIES: Final = {
 """Packages whose modules and tensor types quantize, with the names they are known by."""
 
 
-def refuse_foreign(model: nn.Module, untouched: Iterable[str]) -> None:
-    """Refuses a model with modules or weights that another library quantizes, but inside of ``untouched`` layers."""
-    left = tuple(untouched)
+def refuse_foreign(model: nn.Module, layers: Iterable[str], untouched: Iterable[str]) -> None:
+    """Refuses a model with modules or weights that another library quantizes, but inside of ``untouched`` layers.
+
+    ``layers``: all that could be quantized.
+    """
+    left, known = tuple(untouched), tuple(layers)
     for name, module in model.named_modules():
         library = _library_of(module)
-        if library is not None and not any(name == layer or name.startswith(f"{layer}.") for layer in left):
+        if library is not None and not any(_inside(name, layer) for layer in left):
+            layer = next((layer for layer in known if layer and _inside(name, layer)), None)
             raise TqhwError(
                 f"a {type(module).__name__} of {library}: the model is quantized already, and would be quantized twice",
                 place=name or "the model",
                 lever="convert the plain network that it was made from"
-                + (f", or leave it as it is with layers: {{{name}: full}}" if name else ""),
+                + (f", or leave it as it is with layers: {{{layer}: full}}" if layer else ""),
             )
+
+
+def _inside(name: str, layer: str) -> bool:
+    return name == layer or name.startswith(f"{layer}.")
 
 
 def _library_of(module: nn.Module) -> str | None:
