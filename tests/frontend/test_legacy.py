@@ -159,6 +159,29 @@ architecture_constraints:
     assert hardware.levels[0].constraints.bypass == ("A",)
 
 
+def test_the_form_before_trees(tmp_path: Path) -> None:
+    text = """\
+arch:
+  arithmetic: {instances: 64, word-bits: 8}
+  storage:
+  - {name: Registers, entries: 1, instances: 64, word-bits: 8}
+  - {name: Buffer, depth: 64, width: 64, entries: 512, instances: 16, word-bits: 8, block-size: 8}
+  - {name: DRAM, technology: "DRAM", word-bits: 8, block-size: 64, bandwidth: 20.0}
+mapspace:
+  constraints:
+  - {target: Registers, type: datatype, keep: [Weights], bypass: [Inputs, Outputs]}
+"""
+    found = machine(tmp_path, t=text)
+    hardware = flatten(found.architecture)
+    names = ["Registers", "inter_Registers_array_spatial", "Buffer", "inter_Buffer_array_spatial", "DRAM"]
+    assert [level.name for level in hardware.levels] == names
+    assert [level.instances for level in hardware.levels] == [64, 16, 16, 1, 1]
+    assert (hardware.levels[2].size, hardware.levels[4].read_bandwidth) == (512, 20)
+    assert found.architecture.component("DRAM").class_ == "DRAM"
+    assert hardware.levels[0].constraints.bypass == ("Inputs", "Outputs")
+    assert hardware.compute.instances == 64
+
+
 @pytest.mark.parametrize(
     ("old", "new", "found"),
     [

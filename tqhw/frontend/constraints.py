@@ -257,9 +257,10 @@ def _constraint(value: Any, place: str) -> Any:
         raise TqhwError(f"a constraint is a mapping, found {value!r:.60}", place=place)
     if "type" not in value:
         raise TqhwError("the constraint has no type", place=place, lever=f"add `type:` with one of {', '.join(KINDS)}")
-    if value["type"] not in KINDS:
-        raise unknown("constraint type", str(value["type"]), KINDS, place)
-    return KINDS[value["type"]](value, place)
+    kind = str(value["type"])
+    if kind not in KINDS:
+        raise unknown("constraint type", kind, KINDS, place)
+    return KINDS[kind](value, place)
 
 
 class ConstraintList(GrowingItems):

@@ -79,13 +79,39 @@ class _Level:
 def is_tree(top: Mapping[str, Any]) -> bool:
     """Whether the architecture has the form of the programs."""
     body = top.get("architecture")
-    return isinstance(body, Map) and "subtree" in body
+    return (isinstance(body, Map) and "subtree" in body) or is_list(top)
+
+
+def is_list(top: Mapping[str, Any]) -> bool:
+    """Whether the architecture has the form before trees: ``arch`` with ``arithmetic`` and ``storage``."""
+    body = top.get("arch")
+    return isinstance(body, Map) and "arithmetic" in body and "storage" in body
+
+
+def _as_tree(arch: Map) -> Map:
+    """``arch: {arithmetic, storage}``, whose memories stand innermost first, as a tree of one subtree."""
+    local: list[Map] = []
+    for item in [*reversed(arch["storage"] or []), arch["arithmetic"]]:
+        given = as_checked(item, "an entry of `arch`")
+        attributes = Map({key: value for key, value in given.items() if key not in ("name", "instances")})
+        dram = attributes.get("technology") == "DRAM"
+        class_ = "intmac" if item is arch["arithmetic"] else "DRAM" if dram else "SRAM"
+        count = _whole(given.get("instances", 1), str(given.get("name", "arithmetic")), given)
+        entry = Map({"name": f"{given.get('name', 'MAC')}[1..{count}]", "class": class_, "attributes": attributes})
+        if dram:
+            del attributes["technology"]
+        attributes.source = entry.source = given.source
+        attributes.line = entry.line = given.line
+        local.append(entry)
+    body = Map(version=VERSION, subtree=[Map(name="system", local=local)])
+    body.source, body.line = arch.source, arch.line
+    return body
 
 
 def document(top: Map, more: Iterable[tuple[str, Any, str]]) -> Map:
     """The tree as a document of version 0.4 with its constraints at their nodes."""
     sections = {name: _underscored(value) for name, value in top.items()}
-    body = as_checked(sections["architecture"], "architecture")
+    body = _as_tree(sections["arch"]) if is_list(top) else as_checked(sections["architecture"], "architecture")
     for name in _SPARSE:
         if sections.get(name):
             raise TqhwError(f"not modelled: {name}", place=top.place(name), lever="remove it")
@@ -198,6 +224,9 @@ def _level(entry: Map, scope: Map, instances: int, array: str) -> _Level | None:
             place=entry.place(),
             lever="let meshX divide them",
         )
+    if attributes.get("instances") == total:
+        del attributes["instances"]
+    _drop_second_size(attributes)
     for key, values in _ADDED.items():
         if key in attributes and (attributes[key] is None or attributes[key] in values or key == "power_gated_at"):
             del attributes[key]
@@ -207,6 +236,16 @@ def _level(entry: Map, scope: Map, instances: int, array: str) -> _Level | None:
         attributes.setdefault("write_bandwidth", width)
     subclass = entry.get("subclass")
     return _Level(name, class_, subclass, attributes, (columns, rows), entry, array)
+
+
+def _drop_second_size(attributes: Map) -> None:
+    """Takes out ``entries`` where ``depth`` and the row say the same."""
+    try:
+        words = attributes["depth"] * (attributes["width"] // attributes["datawidth"])
+    except (KeyError, TypeError, ZeroDivisionError):
+        return
+    if attributes.get("entries") == words:
+        del attributes["entries"]
 
 
 def _whole(value: Any, name: str, entry: Map) -> int:

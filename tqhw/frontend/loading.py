@@ -120,7 +120,7 @@ def convert(sources: Sources) -> dict[str, Map]:
     if "problem" in given:
         layer = load_problem(sources)
         files["problem.yaml"] = yamlio.parse(spec.dump_problem(layer))
-    if "architecture" in given:
+    if "architecture" in given or legacy.is_list(top):
         machine = load_machine(sources, layer)
         files["architecture.yaml"] = machine.document
         if machine.components:
