@@ -47,10 +47,10 @@ def _target(architecture: Branch, name: str, place: str) -> Leaf:
 def write_out(architecture: Branch, problem: Problem) -> None:
     """All macros, in the front end's order."""
     shape = problem.shape
-    for dimension in shape.dimensions:
-        if not isinstance(dimension, str):
+    for given in shape["dimensions"]:
+        if not isinstance(given, str):
             place = shape.place_of("dimensions")
-            raise TqhwError(f"a dimension is a name, found {str(dimension)[:60]}", place=place, lever="write [M, K, N]")
+            raise TqhwError(f"a dimension is a name, found {str(given)[:60]}", place=place, lever="write [M, K, N]")
     for spaces in architecture.below(Spaces):
         spaces.fill(shape.names)
     for constraint in architecture.below(Iteration):
