@@ -207,3 +207,25 @@ def test_json_of_results_stays_readable_after_a_refused_run(results: Path) -> No
     (results / "results.json").write_text(json.dumps({"schema_version": 1}))
     refused("run", "nowhere.yaml", "--out", results)
     assert json.loads((results / "results.json").read_text()) == {"schema_version": 1}
+
+
+@pytest.mark.parametrize("name", ["os:system", "os:popen", "subprocess:getoutput"])
+def test_a_file_runs_no_function_that_does_not_declare_a_model(results: Path, name: str) -> None:
+    ran = results.parent / "ran"
+    key = "cmd" if name != "os:system" else "command"
+    model = f"{{name: '{name}', options: {{{key}: 'touch {ran}'}}, input: [1, 1, 8, 8]}}"
+    message = run_refused(results, f"model: {model}\n")
+    assert "does not declare that it gives a torch.nn.Module, so a file cannot have it called" in message
+    assert "--trust" in message
+    path = results.parent / "r.yaml"
+    path.write_text(f"model: {{name: '{name}', options: {{{key}: 'touch {ran}'}}}}\ndata: {{name: digits}}\n")
+    assert "does not declare that it gives a torch.nn.Module" in refused("train", path, "--out", results.parent / "t")
+    assert not ran.exists()
+
+
+def test_with_trust_it_is_called(results: Path) -> None:
+    ran = results.parent / "ran"
+    path = results.parent / "e.yaml"
+    path.write_text(f"model: {{name: 'os:system', options: {{command: 'touch {ran}'}}, input: [1, 1, 8, 8]}}\n")
+    assert "the factory returned an int, not a torch.nn.Module" in refused("run", path, "--out", results, "--trust")
+    assert ran.exists()

@@ -1,11 +1,15 @@
 """Files are read with a reason and written whole."""
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tqhw.errors import TqhwError
-from tqhw.system.files import read_text, write_bytes, write_text
+from tqhw.system.files import exists, is_file, read_text, scratch, write_bytes, write_text
 
 
 def test_unreadable_files_say_why(tmp_path: Path) -> None:
@@ -32,3 +36,60 @@ def test_writing_leaves_nothing_half_done(tmp_path: Path) -> None:
     with pytest.raises(TqhwError, match=r"folder: cannot be written: Is a directory"):
         write_text(target.parent, "")
     assert [p.name for p in tmp_path.iterdir()] == ["folder"]
+
+
+def _old(path: Path) -> Path:
+    os.utime(path, (1, 1))
+    return path
+
+
+WRITES = """
+import os, signal, sys
+from pathlib import Path
+from tqhw.system import files
+
+real = os.fdopen
+def dying(*arguments):
+    stream = real(*arguments)
+    stream.write(b"half")
+    stream.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+os.fdopen = dying
+files.write_text(Path(sys.argv[1]), "whole")
+"""
+
+
+def test_what_a_killed_writer_left_goes_with_the_next_write(tmp_path: Path) -> None:
+    target = tmp_path / "checkpoint"
+    ended = subprocess.run([sys.executable, "-c", WRITES, str(target)], check=False)
+    (left,) = tmp_path.iterdir()
+    assert (ended.returncode, left.read_text()) == (-signal.SIGKILL, "half")
+    _old(left)
+    (tmp_path / ".other.x").write_text("not ours")
+    write_text(target, "whole")
+    assert {path.name for path in tmp_path.iterdir()} == {"checkpoint", ".other.x"}
+    assert target.read_text() == "whole"
+
+
+def test_a_scratch_folder_goes_with_its_block_and_a_killed_ones_with_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    (tmp_path / "tqhw-x-left").mkdir()
+    _old(tmp_path / "tqhw-x-left")
+    (tmp_path / "tqhw-y-left").mkdir()
+    with scratch("tqhw-x-") as folder:
+        assert not (tmp_path / "tqhw-x-left").exists()
+        (_old(folder) / "file").write_text("x")
+        _old(folder)
+        with scratch("tqhw-x-"):  # which leaves alone what is still held
+            assert (folder / "file").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["tqhw-y-left"]
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b", "nothing", "file/below"])
+def test_what_cannot_be_there_is_not(name: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert not exists(tmp_path / name)
+    assert not is_file(tmp_path / name)
+    assert exists(tmp_path) and not is_file(tmp_path) and is_file(tmp_path / "file")

@@ -75,6 +75,11 @@ def guarded(command: Callable[_P, _R]) -> Callable[_P, _R]:
         except TqhwError as error:
             say(str(error))
             raise typer.Exit(BAD_INPUT) from None
+        except OSError as error:
+            if error.filename is None:  # of standard output
+                raise
+            say(str(TqhwError(error.strerror or str(error), place=str(error.filename))))
+            raise typer.Exit(BAD_INPUT) from None
         except KeyboardInterrupt as stop:
             say("interrupted; what was finished is kept, earlier results are untouched")
             raise typer.Exit(signals.exit_code(stop)) from None

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Mapping as MappingABC
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 from tqhw.errors import TqhwError
 from tqhw.mapper.cache import MappingCache, key_of, machine_digest, problem_digest
@@ -17,6 +20,7 @@ from tqhw.mapper.search import check_options, search
 from tqhw.spec import ERT, Hardware, Problem
 from tqhw.system import signals
 
+T = TypeVar("T")
 FEW_COMPUTES = 1 << 20  # layers below this are done before a process has started
 
 
@@ -76,13 +80,60 @@ def search_many(
         key = waiting.pop()
         take(key, _answer(tasks[groups[key][0]], objective, budget_s, cache))
         first = False
-    if waiting:
-        with _pool(min(jobs, len(waiting))) as pool:
-            with signals.held():  # submitting starts the processes
-                futures = {pool.submit(_work, tasks[groups[key][0]], objective, budget_s, path): key for key in waiting}
-            for future in as_completed(futures):
-                take(futures[future], future.result())
+    calls = {key: (tasks[groups[key][0]], objective, budget_s, path) for key in waiting}
+    lost: list[str] = []
+    with closing(in_processes(_work, calls, jobs)) as found:  # what ends this block ends the processes
+        for key, answer in found:
+            if answer is None:
+                lost.append(key)
+            else:
+                take(key, answer)
+    if lost:
+        task = tasks[groups[lost[0]][0]]
+        more = f", and {len(lost) - 1} more," if len(lost) > 1 else ""
+        raise TqhwError(
+            f"the search of {task.problem.name} on {task.hardware.name}{more} lost its process twice, the second time "
+            "with no other beside it, as happens where memory runs out",
+            place="search",
+            lever="give this machine more memory, or the layer a budget; what was found for other layers is kept",
+        )
     return [answers[i] for i in range(len(tasks))]
+
+
+def in_processes(
+    work: Callable[..., T], calls: MappingABC[str, tuple[Any, ...]], jobs: int
+) -> Generator[tuple[str, T | None], None, None]:
+    """Every key with what ``work`` makes of its arguments, as they come, up to ``jobs`` side by side.
+
+    A process that dies takes the others with it. Then what is left is tried once more, each alone: None where that
+    dies, too.
+    """
+    left = dict(calls)
+    try:
+        with closing(_side_by_side(work, dict(calls), jobs)) as found:
+            for key, value in found:
+                del left[key]
+                yield key, value
+    except BrokenProcessPool:
+        for key, arguments in left.items():
+            try:
+                ((_, value),) = _side_by_side(work, {key: arguments}, 1)
+            except BrokenProcessPool:
+                yield key, None
+            else:
+                yield key, value
+
+
+def _side_by_side(
+    work: Callable[..., T], calls: MappingABC[str, tuple[Any, ...]], jobs: int
+) -> Generator[tuple[str, T], None, None]:
+    if not calls:
+        return
+    with _pool(min(jobs, len(calls))) as pool:
+        with signals.held():  # submitting starts the processes
+            futures = {pool.submit(work, *arguments): key for key, arguments in calls.items()}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
 
 
 @contextmanager

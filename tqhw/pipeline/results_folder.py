@@ -59,6 +59,7 @@ class OutputFolder:
                 place=str(self.path),
                 lever="wait for its end, or choose another --out",
             )
+        self._sweep()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tqhw.errors import TqhwError
+from tqhw.system import locks
+
+_FRESH_S = 1.0  # what is younger may not have its lock yet
 
 
 def exists(path: str | Path) -> bool:
@@ -20,11 +27,6 @@ def exists(path: str | Path) -> bool:
 def is_file(path: str | Path) -> bool:
     """Whether a file is there, as :func:`exists`."""
     return exists(path) and Path(path).is_file()
-
-
-def is_folder(path: str | Path) -> bool:
-    """Whether a folder is there, as :func:`exists`."""
-    return exists(path) and Path(path).is_dir()
 
 
 def read_text(path: str | Path) -> str:
@@ -41,6 +43,37 @@ def read_text(path: str | Path) -> str:
         raise TqhwError(f"cannot be read: {error.strerror}", place=str(path)) from None
 
 
+def sweep(folder: Path, prefix: str) -> None:
+    """Takes away temporary files and folders of that prefix which a killed process left: nobody holds their locks."""
+    try:
+        found = [path for path in folder.iterdir() if path.name.startswith(prefix)]
+    except OSError:
+        return
+    for left in found:
+        with suppress(OSError):  # not ours, or gone
+            if time.time() - left.lstat().st_mtime < _FRESH_S or left.is_symlink():
+                continue
+            held = os.open(left, os.O_RDONLY)
+            try:
+                if locks.is_free(held):
+                    shutil.rmtree(left) if left.is_dir() else left.unlink()
+            finally:
+                os.close(held)
+
+
+@contextmanager
+def scratch(prefix: str) -> Iterator[Path]:
+    """A folder among the system's temporary ones that is gone afterwards; after a SIGKILL, with the next one."""
+    sweep(Path(tempfile.gettempdir()), prefix)
+    with tempfile.TemporaryDirectory(prefix=prefix) as name:
+        held = os.open(name, os.O_RDONLY)
+        try:
+            locks.is_free(held)
+            yield Path(name)
+        finally:
+            os.close(held)
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Writes a file whole or not at all: under a temporary name first, then renamed."""
     write_bytes(path, text.encode("utf-8"))
@@ -52,9 +85,12 @@ def write_bytes(path: str | Path, content: bytes) -> None:
     temporary: Path | None = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        prefix = f".{target.name}."
+        sweep(target.parent, prefix)
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=prefix)
         temporary = Path(name)
         with os.fdopen(handle, "wb") as stream:
+            locks.is_free(handle)
             stream.write(content)
         umask = os.umask(0)
         os.umask(umask)

@@ -10,6 +10,17 @@ if sys.platform != "win32":
     import fcntl
 
 
+def is_free(held: int) -> bool:
+    """Whether nobody else holds the lock of an open file or folder; then it is ours until its number is closed."""
+    if sys.platform == "win32":
+        return False
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
 def hold(path: Path) -> int | None:
     """Holds the lock of a file, which is made where it is missing, until the file number in the answer is closed.
 

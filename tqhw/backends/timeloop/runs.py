@@ -10,12 +10,12 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tqhw.errors import TqhwError
 from tqhw.spec.yamlio import write_text
-from tqhw.system import locks
+from tqhw.system import files, locks
 from tqhw.system.programs import StoppedError
 
 DONE, LOCK = "done.json", "lock"
@@ -126,12 +126,12 @@ def _cannot_be_made(error: OSError, place: Path) -> TqhwError:
 @contextmanager
 def scratch(name: str) -> Iterator[Path]:
     """A folder that is gone afterwards, whatever happens. Raises TqhwError where it cannot be made."""
-    try:
-        made = tempfile.TemporaryDirectory(prefix=f"tqhw-{name}-")
-    except OSError as error:
-        raise _cannot_be_made(error, Path(tempfile.gettempdir())) from None
-    with made as folder:
-        yield Path(folder)
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(files.scratch(f"tqhw-{name}-scratch-"))
+        except OSError as error:
+            raise _cannot_be_made(error, Path(tempfile.gettempdir())) from None
+        yield folder
 
 
 def write_input(folder: Path, text: str, name: str = "input.yaml") -> Path:
