@@ -162,7 +162,8 @@ def _check_fit(model: nn.Module, example: Example, place: str) -> None:
 
 def how_to_give(model: nn.Module) -> str:
     """A lever: the options that name every input that the model needs."""
-    needed, _ = expected(model)
+    needed, optional = expected(model)
+    needed = needed or optional[:1]
     options = " ".join(f"--input {name}:TYPE[SHAPE]" for name in needed)
     return f"give what the forward pass takes, batch first, as in {options or '--input 1,3,224,224'}"
 

@@ -134,7 +134,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             result = func.decompose(*args, **kwargs)
         if result is not NotImplemented:
             return result
-        result = func(*args, **kwargs)
+        result = _computed(func, args, kwargs)
         self._look_at(func, args, kwargs, result)
         random = torch.Tag.nondeterministic_seeded in func.tags
         self.sources.derive((args, kwargs), result, str(func.overloadpacket), random or self._first_state(args))
@@ -181,6 +181,15 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         arrays = [tensor for tensor in tensors if tensor.dim() >= 2]
         packed = any(isinstance(value, torch.ScriptObject) for value in _leaves(given))
         return packed or len(arrays) >= 2 or not all(map(self._varies, arrays))
+
+
+def _computed(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What the operator gives. Grouped products take any type of number everywhere but on the meta device."""
+    given = [tensor for tensor in tensors_in(args) if tensor.is_floating_point()]
+    if str(func.overloadpacket) != "aten._grouped_mm" or not any(tensor.is_meta for tensor in given):
+        return func(*args, **kwargs)
+    half = (a.bfloat16() if isinstance(a, Tensor) and a.is_floating_point() else a for a in args)
+    return func(*half, **kwargs).to(given[0].dtype)
 
 
 def _leaves(value: object) -> Iterator[object]:
