@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -353,3 +354,43 @@ def test_a_weight_that_a_norm_is_folded_into_counts_the_norm_once() -> None:
 
     workload = extract(Call(forward, layer=nn.Linear(4, 3), norm=nn.BatchNorm1d(4)), (2, 4))
     assert (workload.weights, workload.norm_parameters, workload.other_parameters) == (12, 8, 3)
+
+
+class Packed(torch.Tensor):
+    """A weight of int8 codes and a scale that PyTorch takes for a float tensor, as quantization libraries have them."""
+
+    @staticmethod
+    def __new__(cls, codes: Tensor, scale: Tensor) -> Packed:
+        return torch.Tensor._make_wrapper_subclass(cls, codes.shape, dtype=scale.dtype)
+
+    def __init__(self, codes: Tensor, scale: Tensor) -> None:
+        self.codes, self.scale = codes, scale
+
+    def __tensor_flatten__(self) -> tuple[list[str], None]:
+        return ["codes", "scale"], None
+
+    @classmethod
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in (torch.ops.aten.t.default, torch.ops.aten.detach.default):
+            return Packed(func(args[0].codes), args[0].scale)
+        if func in (torch.ops.aten.mm.default, torch.ops.aten.addmm.default):
+            return func(*[a.codes * a.scale if isinstance(a, Packed) else a for a in args])
+        raise NotImplementedError(f"{func} of a packed tensor")
+
+
+def test_weights_of_a_tensor_subclass() -> None:
+    model = nn.Sequential(nn.Linear(6, 4), nn.Linear(4, 3))
+    codes = torch.ones(4, 6, dtype=torch.int8)
+    model[0].weight = nn.Parameter(Packed(codes, torch.tensor(0.5)), requires_grad=False)
+    workload = extract(model, (2, 6))
+    assert {layer.names: (layer.macs, layer.stored_weights) for layer in workload.layers} == {
+        ("0",): (48, 24),
+        ("1",): (24, 12),
+    }
+    assert (workload.parameters, workload.other_parameters) == (24 + 4 + 12 + 3, 7)
+
+
+def test_nested_tensors_have_no_shape() -> None:
+    parts = torch.nested.nested_tensor([torch.ones(2, 6), torch.ones(3, 6)], layout=torch.jagged)
+    with pytest.raises(TqhwError, match=r"input: a nested tensor has no shape to count with \(pad it"):
+        extract(nn.Linear(6, 4), parts)

@@ -69,6 +69,7 @@ def test_constants_are_folded_and_said_so() -> None:
     model = Call(lambda m, x: F.linear(x, m.a @ m.b), a=parameter(7, 2), b=parameter(2, 5))
     workload = extract(model, (3, 5))
     assert workload.folded == ("Call",)
+    assert workload.notes[0].endswith("40 % of the multiply-accumulates; it is made of parameters and buffers alone")
     assert [layer.names for layer in workload.layers] == [("Call:matmul",)]
     assert (workload.macs, workload.weights, workload.other_parameters) == (105, 35, 0)
 

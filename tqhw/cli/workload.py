@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tqhw.cli.common import console, guarded
+
+if TYPE_CHECKING:
+    from tqhw.workload.generation import Phase
 
 
 @guarded
@@ -15,7 +18,7 @@ def workload(
     model: Annotated[
         str, typer.Argument(help="resnet20, resnet18, resnet50, mobilenet_v2, or package.module:factory.")
     ],
-    out: Annotated[Path, typer.Option(help="Folder for the problems and summary.json.")],
+    out: Annotated[Path, typer.Option(help="Folder for the problems and summary.json, with --phases two of them.")],
     inputs: Annotated[
         list[str] | None,
         typer.Option(
@@ -32,16 +35,22 @@ def workload(
         str | None,
         typer.Option(help="Shares of the rows that stacked experts get, as in 3,1,0,0; without it alike."),
     ] = None,
+    phases: Annotated[
+        bool,
+        typer.Option(help="Of a model that writes text, two workloads: OUT/prefill, and OUT/decode with the KV cache."),
+    ] = False,
 ) -> None:
     """Writes a Timeloop problem for every distinct layer of a model."""
     from tqhw.workload import generate, parse_routing
 
     shares = None if routing is None else parse_routing(routing)
-    found = generate(model, out, inputs, skip=skip or (), routing=shares)
-    console().print(
-        f"{model} on an input of {found.input_text}: {len(found.layers)} distinct layers, "
-        f"{found.macs:,} multiply-accumulates, {found.parameters:,} parameters, in {out}",
-        highlight=False,
-    )
-    for note in found.notes:
-        console().print(f"note: {note}", highlight=False)
+    parts: dict[Phase | None, Path] = {"prefill": out / "prefill", "decode": out / "decode"} if phases else {None: out}
+    for phase, folder in parts.items():
+        found = generate(model, folder, inputs, skip=skip or (), routing=shares, phase=phase)
+        console().print(
+            f"{model} on an input of {found.input_text}: {len(found.layers)} distinct layers, "
+            f"{found.macs:,} multiply-accumulates, {found.parameters:,} parameters, in {folder}",
+            highlight=False,
+        )
+        for note in found.notes:
+            console().print(f"note: {note}", highlight=False)

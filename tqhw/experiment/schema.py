@@ -44,6 +44,8 @@ class Model(Section):
     """Patterns of layers, modules or operators that are left out of the hardware side, and named as such."""
     routing: tuple[Annotated[int, Field(strict=True, ge=0)], ...] | None = None
     """Shares of the rows that stacked experts get; null for alike."""
+    phase: Literal["prefill", "decode"] | None = None
+    """Of a model that writes text: reading the input, or one more token after it with the KV cache."""
 
 
 @section

@@ -58,7 +58,9 @@ def run(
         model = accuracy.network(experiment, trust)
         chosen = experiment.model
         given = accuracy.model_input(experiment)
-        workload = layers.extract(model, given, name=chosen.name, skip=chosen.skip, routing=chosen.routing)
+        workload = layers.extract(
+            model, given, name=chosen.name, skip=chosen.skip, routing=chosen.routing, phase=chosen.phase
+        )
         for note in workload.notes:
             logging.getLogger("tqhw").warning(note)
         with accuracy.measuring(experiment, folder.kept if folder else None, jobs) as pending:

@@ -20,9 +20,9 @@ def storage_of(tensor: torch.Tensor) -> Hashable:
     """Equal for tensors that lie in one piece of memory."""
     try:
         kept = tensor.untyped_storage()
+        return kept.data_ptr() or ("storage", kept._cdata)
     except (NotImplementedError, RuntimeError):  # sparse tensors and wrappers hold others
         return "object", id(tensor)
-    return kept.data_ptr() or ("storage", kept._cdata)
 
 
 def _layout(tensor: torch.Tensor) -> tuple[Hashable, ...]:

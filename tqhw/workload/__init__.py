@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from tqhw.workload.examples import Input
+    from tqhw.workload.generation import Phase
 
 __all__ = [
     "InputSpec",
@@ -43,11 +44,12 @@ def extract(
     name: str | None = None,
     skip: Sequence[str] = (),
     routing: Sequence[int] | None = None,
+    phase: Phase | None = None,
 ) -> Workload:
     """What ``model`` computes on this input; see :func:`tqhw.workload.extraction.extract`."""
     from tqhw.workload import extraction
 
-    return extraction.extract(model, input, name=name, skip=skip, routing=routing)
+    return extraction.extract(model, input, name=name, skip=skip, routing=routing, phase=phase)
 
 
 def check_mappable(model: nn.Module, input: Input, *, name: str, skip: Sequence[str] = ()) -> None:
@@ -71,17 +73,18 @@ def generate(
     *,
     skip: Sequence[str] = (),
     routing: Sequence[int] | None = None,
+    phase: Phase | None = None,
 ) -> Workload:
     """``tqhw workload``: the problem files and the summary of a model by name, in ``folder``.
 
     ``model`` is what :func:`tqhw.models.build` takes; ``input`` is written ``1,3,224,224`` or ``ids:int64[1,128]``, one
-    text per input, and without it the shape that the packaged model was published with is taken. ``skip`` and
-    ``routing`` are those of :func:`extract`. Raises :class:`TqhwError` for all that can go wrong on the way.
+    text per input, and without it the shape that the packaged model was published with is taken. ``skip``,
+    ``routing`` and ``phase`` are those of :func:`extract`. Raises :class:`TqhwError` for all that can go wrong.
     """
     from tqhw import models
 
     texts = [input] if isinstance(input, str) else list(input or ())
     given = [parse_input(text) for text in texts] or [InputSpec(models.default_input(model))]
-    workload = extract(models.build(model), given, name=model, skip=skip, routing=routing)
+    workload = extract(models.build(model), given, name=model, skip=skip, routing=routing, phase=phase)
     write(workload, folder)
     return workload

@@ -92,6 +92,12 @@ def _ready(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Example:
 
 
 def _described(tensor: Tensor, name: str | None) -> InputSpec:
+    if tensor.is_nested:
+        raise TqhwError(
+            "a nested tensor has no shape to count with",
+            place="input" if name is None else f"input {name}",
+            lever="pad it (to_padded_tensor), or give its parts as inputs of their own",
+        )
     return InputSpec(tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."), name)
 
 

@@ -20,7 +20,8 @@ from tqhw.quant.layers import plain
 from tqhw.quant.tensor import all_finite
 from tqhw.workload.examples import Example, Input, examples, first_line, how_to_give
 from tqhw.workload.experts import check_routing
-from tqhw.workload.layers import Layer, Workload
+from tqhw.workload.generation import Phase, cache_of, decode_call, prefill_call, words
+from tqhw.workload.layers import Cache, Layer, Workload
 from tqhw.workload.tracing import Operation, StoppedError, Trace, Weight, trace
 
 _SUPPORTED = "supported are convolutions, Linear, recurrent layers, matrix products and attention"
@@ -33,6 +34,7 @@ class _Run:
     place: str
     example: Example
     trace: Trace
+    cache: Cache | None
 
 
 def extract(
@@ -42,6 +44,7 @@ def extract(
     name: str | None = None,
     skip: Sequence[str] = (),
     routing: Sequence[int] | None = None,
+    phase: Phase | None = None,
 ) -> Workload:
     """What ``model`` computes on this input.
 
@@ -52,13 +55,15 @@ def extract(
 
     Operations of equal size and precision become one :class:`Layer` with all their names. ``name`` is how the model is
     called in the result and in messages; its class otherwise. ``skip``: patterns of layers, modules or operators
-    (``aten.mm``) to leave out. ``routing``: shares of the rows that stacked experts get; alike without it.
+    (``aten.mm``) to leave out. ``routing``: shares of the rows that stacked experts get; alike without it. ``phase``:
+    ``prefill`` reads the input and fills the model's KV cache, ``decode`` one token more, after it.
 
     Raises :class:`TqhwError` for an input that is none or does not fit, whatever the forward pass raises, weights that
     are not finite, operations that no problem can be made of (all of them, with their places), a pattern that matches
     nothing, and a model without a weight to quantize.
     """
-    found = _run(model, input, name, tuple(skip), None if routing is None else check_routing(routing))
+    shares = None if routing is None else check_routing(routing)
+    found = _run(model, input, name, tuple(skip), shares, phase)
     _check_finite(found.model, found.place)
     _refuse_unsupported(found.trace, found.place)
     if not any(operation.weight for operation in found.trace.operations):
@@ -90,7 +95,12 @@ def module_inside(model: object) -> nn.Module:
 
 
 def _run(
-    model: nn.Module, input: Input, name: str | None, skip: tuple[str, ...], routing: tuple[int, ...] | None
+    model: nn.Module,
+    input: Input,
+    name: str | None,
+    skip: tuple[str, ...],
+    routing: tuple[int, ...] | None,
+    phase: Phase | None = None,
 ) -> _Run:
     model = module_inside(model)
     place = f"model {name or type(model).__name__}"
@@ -98,16 +108,38 @@ def _run(
     stopped: list[tuple[Example, StoppedError]] = []
     for example in examples(model, input, place):
         try:
-            found, unused = trace(model, example.args, example.kwargs, skip=skip, routing=routing)
+            called, found, unused, cache = _phase(model, example, skip, routing, phase, place)
         except StoppedError as error:
             stopped.append((example, error))
             continue
-        if example.note:
-            found.notes.insert(0, example.note)
+        found.notes[:0] = dict.fromkeys(note for note in (example.note, called.note) if note)
         if unused:
             raise _no_match(unused[0], found, place)
-        return _Run(model, place, example, found)
+        return _Run(model, place, called, found, cache)
     raise _stopped(model, place, *stopped[0])
+
+
+def _phase(
+    model: nn.Module,
+    example: Example,
+    skip: tuple[str, ...],
+    routing: tuple[int, ...] | None,
+    phase: Phase | None,
+    place: str,
+) -> tuple[Example, Trace, tuple[str, ...], Cache | None]:
+    """The traced call, what it did, the patterns that met nothing, and what became of the KV cache."""
+    if phase is None:
+        return example, *trace(model, example.args, example.kwargs, skip=skip, routing=routing)[:2], None
+    call = prefill_call(model, example, place)
+    found, unused, output = trace(model, call.args, call.kwargs, skip=skip, routing=routing)
+    cache = cache_of(output, place)
+    filled = words(cache)
+    if phase == "prefill":
+        return call, found, unused, Cache(read=0, written=filled, stored=filled)
+    call = decode_call(model, example, cache, place)
+    found, unused, output = trace(model, (), call.kwargs, skip=skip, routing=routing, cache=cache)
+    stored = words(cache_of(output, place))
+    return call, found, unused, Cache(read=stored, written=stored - filled, stored=stored)
 
 
 def _stopped(model: nn.Module, place: str, example: Example, stopped: StoppedError) -> TqhwError:
@@ -148,6 +180,8 @@ def _nothing_found(found: _Run) -> TqhwError:
 
 
 def _why_folded(traced: Trace) -> str:
+    if not traced.made:
+        return "it is made of parameters and buffers alone"
     if traced.read_out:
         return f"the input's values leave PyTorch in {_some(traced.read_out)} (int(), item(), tolist())"
     return "the input does not reach it (made inside, or turned to NumPy); give it as an input of the model"
@@ -166,13 +200,19 @@ def _check_initialized(model: nn.Module, place: str) -> None:
 
 
 def _check_finite(model: nn.Module, place: str) -> None:
-    bad = [name for name, p in model.named_parameters() if not p.is_meta and not all_finite(p)]
+    bad = [name for name, p in model.named_parameters() if _holds_numbers(p) and not all_finite(p)]
     # Infinity is what attention masks are made of, which are buffers.
     bad += [name for name, b in model.named_buffers() if not b.is_meta and bool(torch.isnan(b).any())]
     if bad:
         raise TqhwError(
             f"NaN or infinite numbers in {_some(bad)}", place=place, lever="load weights that training left finite"
         )
+
+
+def _holds_numbers(tensor: torch.Tensor) -> bool:
+    """Whether it is a tensor of PyTorch's own with numbers in it: those of other libraries do as they please."""
+    own = type(tensor).__torch_dispatch__ is torch.Tensor.__torch_dispatch__
+    return own and not tensor.is_meta
 
 
 def _workload(found: _Run, name: str) -> Workload:
@@ -197,7 +237,8 @@ def _workload(found: _Run, name: str) -> Workload:
         folded_macs=tuple(traced.folded.values()),
         skipped=tuple(traced.skipped.items()),
         inputs=() if bare else tuple(spec.text for spec in specs),
-        notes=_notes(traced),
+        notes=(*_notes(traced), *_of_cache(found.cache)),
+        cache=found.cache,
     )
 
 
@@ -217,6 +258,12 @@ def _notes(traced: Trace) -> tuple[str, ...]:
         told = [f"{place} ({f'{macs:,}' if macs else 'not counted'})" for place, macs in traced.skipped.items()]
         notes.append(f"left out by --skip, with its multiply-accumulates: {_some(told)}")
     return tuple(notes)
+
+
+def _of_cache(cache: Cache | None) -> tuple[str, ...]:
+    if cache is None:
+        return ()
+    return (f"KV cache: {cache.read:,} words read, {cache.written:,} written, {cache.stored:,} stored afterwards",)
 
 
 def _weights_of(traced: Trace) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 
 from tqhw.errors import TqhwError
@@ -124,6 +125,8 @@ def _told(workload: Workload) -> dict[str, object]:
         found["skipped"] = [{"name": name, "macs": macs or None} for name, macs in workload.skipped]
     if workload.notes:
         found["notes"] = list(workload.notes)
+    if workload.cache is not None:
+        found["kv_cache_words"] = asdict(workload.cache)
     return found
 
 

@@ -43,6 +43,15 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Cache:
+    """Words of the KV cache that one call reads from earlier ones and its own, writes, and leaves stored."""
+
+    read: int
+    written: int
+    stored: int
+
+
+@dataclass(frozen=True)
 class Workload:
     """A model on one input shape: layers in the order they first run, and its parameters by kind.
 
@@ -53,7 +62,8 @@ class Workload:
     the places of products of constants alone; they can be computed once ahead of time and are not among the layers.
     ``folded_macs``: their multiply-accumulates. ``skipped``: what was left out on request, with its
     multiply-accumulates, 0 where they are not known. ``inputs``: texts of the inputs, empty where there is one of the
-    weights' type. ``notes``: what was assumed or left out, in sentences.
+    weights' type. ``notes``: what was assumed or left out, in sentences. ``cache``: the KV cache's
+    traffic, where the workload is a phase of a model that has one.
     """
 
     model: str
@@ -68,6 +78,7 @@ class Workload:
     skipped: tuple[tuple[str, int], ...] = ()
     inputs: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    cache: Cache | None = None
 
     @property
     def input_text(self) -> str:

@@ -226,7 +226,7 @@ RULES: dict[str, Rule] = {
     "onednn.qlinear_pointwise": _linear("qx", "qw", 8),
     "mkldnn._linear_pointwise": _linear("X", "W"),
     "mkl._mkl_linear": _linear("X", "ORI_W"),
-    "quanto.qbytes_mm": _linear("activations", "weights", 8),
+    "quanto.qbytes_mm": _linear("A", "B", 8),
 }
 """Operator, without its overload, to what it computes."""
 

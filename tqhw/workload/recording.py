@@ -51,14 +51,15 @@ class Operation:
 class Trace:
     """What a run did. ``norms``: channels of every batch norm that ran, by name.
 
-    ``folded``: multiply-accumulates of constants alone, by place; ``read_out``: the places where values of activations
-    left PyTorch; ``idle``: products of no rows; ``skipped``: what the patterns left out, with its multiply-accumulates
-    where they are known; ``notes``: assumptions.
+    ``folded``: multiply-accumulates of constants alone, by place; ``made``: the places among them whose constants are
+    made during the run; ``read_out``: those where values of activations left PyTorch; ``idle``: products of no rows;
+    ``skipped``: what the patterns left out, with its multiply-accumulates where they are known; ``notes``: assumptions.
     """
 
     operations: list[Operation] = field(default_factory=list)
     unsupported: list[str] = field(default_factory=list)
     folded: dict[str, int] = field(default_factory=dict)
+    made: list[str] = field(default_factory=list)
     read_out: list[str] = field(default_factory=list)
     idle: list[str] = field(default_factory=list)
     skipped: dict[str, int] = field(default_factory=dict)
@@ -150,7 +151,7 @@ class Recorder:
         if 0 in (*found.window, *found.picture):
             self._idle(kind, weight, words)
         elif self._constant(found.inputs, weight):
-            self._fold(make("folded").computes, operator)
+            self._fold(make("folded").computes, operator, found.inputs)
         else:
             self._write(kind, operator, weight, words, make, bits=found.bits)
 
@@ -172,7 +173,7 @@ class Recorder:
         if 0 in (batch, rows, inner, columns):
             self._idle("matmul", weight, words)
         elif self._constant(found.right if turned else found.left, weight):
-            self._fold(batch * rows * inner * columns, operator)
+            self._fold(batch * rows * inner * columns, operator, found.right if turned else found.left)
         elif experts is not None:
             self._routed(operator, weight, rows, inner, columns, experts)
         else:
@@ -182,7 +183,13 @@ class Recorder:
             def make(name: str) -> Problem:
                 return problems.product(name, batch=batch, rows=rows, inner=inner, columns=columns)
 
-            self._write("matmul", operator, weight, words, make, bits=found.bits)
+            kind = "kv_cache" if weight is None and self._reads_cache(found) else "matmul"
+            self._write(kind, operator, weight, words, make, bits=found.bits)
+
+    def _reads_cache(self, found: MatrixProduct) -> bool:
+        return any(
+            isinstance(factor, Tensor) and self._sources.is_cached(factor) for factor in (found.left, found.right)
+        )
 
     def _routed(self, operator: str, weight: Any, rows: int, inner: int, columns: int, experts: int) -> None:
         """One problem for all experts that get equally many rows; the weights of those that get none are stored."""
@@ -315,9 +322,12 @@ class Recorder:
         name = self._named(weight, words)[0] if weight is not None else None
         _once(self.trace.idle, name or f"{self.place}:{kind}")
 
-    def _fold(self, macs: int, operator: str) -> None:
-        if not self._skipped(self.place, operator):
-            self.trace.folded[self.place] = self.trace.folded.get(self.place, 0) + macs
+    def _fold(self, macs: int, operator: str, other: Tensor) -> None:
+        if self._skipped(self.place, operator):
+            return
+        self.trace.folded[self.place] = self.trace.folded.get(self.place, 0) + macs
+        if not self._sources.of(other):
+            _once(self.trace.made, self.place)
 
     def fold_unknown(self) -> None:
         """An operator without a count rule, on constants alone."""

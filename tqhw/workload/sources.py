@@ -20,6 +20,16 @@ RANDOM = "<random>"  # likewise, of what was drawn during the run
 _FROM_INPUT = frozenset({INPUT})
 # Operators that pick parts of their first tensor by the values of another.
 _PICKS = frozenset({"aten.index", "aten.index_select", "aten.gather", "aten.take"})
+# Operators that give the numbers of their tensors on: seen otherwise, cut, joined, of another type.
+_MOVES = frozenset(
+    f"aten.{name}"
+    for name in (
+        *("cat", "stack", "view", "_unsafe_view", "reshape", "expand", "repeat", "transpose", "t", "permute", "alias"),
+        *("slice", "select", "unsqueeze", "squeeze", "index", "index_select", "clone", "copy", "copy_", "_to_copy"),
+        *("detach", "index_copy", "index_copy_", "index_put", "index_put_", "slice_scatter", "split", "contiguous"),
+        *("unbind", "chunk", "mul"),  # torch's attention scales keys before the product
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -38,6 +48,7 @@ class Sources:
     def __init__(self, model: torch.nn.Module) -> None:
         self._computed = WeakTensorKeyDictionary()
         self._picked = WeakTensorKeyDictionary()
+        self._cached = WeakTensorKeyDictionary()
         # By memory rather than by object: `weight.data` and views of a weight are other objects. One storage may
         # hold many parameters (flattened ones, parts of a fused matrix).
         self._stored: dict[Hashable, list[Span]] = {}
@@ -79,6 +90,14 @@ class Sources:
         found: frozenset[str] = self._picked.get(tensor, frozenset())  # type: ignore[no-untyped-call]
         return found
 
+    def is_cached(self, tensor: torch.Tensor) -> bool:
+        """Whether ``tensor`` is the KV cache, whole or in part, or was joined from it."""
+        return tensor in self._cached
+
+    def mark_cached(self, tensor: torch.Tensor) -> None:
+        self.mark_input(tensor)
+        self._cached[tensor] = True
+
     def mark_input(self, tensor: torch.Tensor) -> None:
         self._computed[tensor] = _FROM_INPUT
 
@@ -92,10 +111,13 @@ class Sources:
         for tensor in given:
             sources |= self.of(tensor)
         sources = _FROM_INPUT if INPUT in sources else sources
+        cached = operator in _MOVES and any(map(self.is_cached, given))
         picked = self._picks(operator, given) if INPUT in sources else frozenset()
         objects = {id(tensor) for tensor in given}
         for tensor in tensors_in(results):
             self._computed[tensor] = sources
+            if cached:
+                self._cached[tensor] = True
             if picked:
                 self._picked[tensor] = picked
             if id(tensor) in objects and tensor._base is not None:  # written in place, through a view

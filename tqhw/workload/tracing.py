@@ -21,6 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from tqhw.quant.activation import InputQuantizer
 from tqhw.quant.weight import QuantizedWeight
 from tqhw.workload import operators
+from tqhw.workload.generation import cached_tensors
 from tqhw.workload.products import products
 from tqhw.workload.recording import Operation, Recorder, Trace, Weight
 from tqhw.workload.sources import Sources, tensors_in
@@ -46,22 +47,26 @@ def trace(
     *,
     skip: tuple[str, ...] = (),
     routing: tuple[int, ...] | None = None,
-) -> tuple[Trace, tuple[str, ...]]:
+    cache: object = None,
+) -> tuple[Trace, tuple[str, ...], Any]:
     """Runs ``model(*args, **kwargs)`` once, in evaluation mode and without gradients, and says what it computed.
 
     ``skip``: patterns of names, places or operators to leave out, of which those that met nothing are given back;
-    ``routing``: shares of the rows that stacked experts get. What the model raises comes as :class:`StoppedError`. The
+    ``routing``: shares of the rows that stacked experts get; ``cache``: the KV cache among the arguments. The
+    third that is given back is what the model returns. What the model raises comes as :class:`StoppedError`. The
     training flags of the modules and the state of the random number generator are left as they were.
     """
     watch = _Watch(model, skip, routing)
     for tensor in tensors_in([list(args), dict(kwargs or {})]):
         watch.sources.mark_input(tensor)
+    for tensor in cached_tensors(cache):
+        watch.sources.mark_cached(tensor)
     with _watching(model, watch):
         try:
-            model(*args, **(kwargs or {}))
+            output = model(*args, **(kwargs or {}))
         except Exception as error:
             raise StoppedError(error, watch.last) from error
-    return watch.recorder.trace, tuple(watch.recorder.unused)
+    return watch.recorder.trace, tuple(watch.recorder.unused), output
 
 
 @contextmanager
