@@ -330,7 +330,7 @@ def test_what_another_library_quantized_is_not_quantized_again(module, library):
     assert names(convert(model, QuantConfig(layers={"1": "full"}))) == ["2"]
     beside = nn.Sequential(nn.Linear(4, 4), foreign(nn.Identity, module))
     with pytest.raises(TqhwError, match=r"1: a Identity of .* .convert the plain network that it was made from.$"):
-        convert(beside, QuantConfig(first=None))
+        convert(beside, EVERY_LAYER)
     with pytest.raises(TqhwError, match="the model is quantized already"):
         convert(nn.Sequential(foreign(nn.Identity, "brevitas.nn")), QuantConfig())
 
