@@ -14,6 +14,7 @@ from tqhw.quant import (  # noqa: E402
     Normalization,
     QuantConfig,
     convert,
+    coverage,
     integer_codes,
     load,
     quantized_layers,
@@ -184,6 +185,10 @@ def test_a_clip_is_searched_for_the_weights_that_are_loaded_and_kept_with_them()
     assert not torch.equal(other.fc.parametrizations.weight[0].share, one.fc.parametrizations.weight[0].share)
     other.load_state_dict(one.state_dict())
     assert torch.equal(other(images()), one(images()))
+
+
+def test_clips_are_no_weights():
+    assert [coverage(model_of(way, 4)).share for way in WAYS[:3]] == [1, 1, 1]
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan")])

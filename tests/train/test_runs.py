@@ -142,3 +142,14 @@ def test_the_weights_that_a_run_started_from_are_not_needed_afterwards(tmp_path)
     assert torch.equal(
         model.state_dict()["fc.bias"], load_file(tmp_path / "second/checkpoint.safetensors")["model/fc.bias"]
     )
+
+
+def test_a_learned_clip_is_part_of_the_checkpoint(tmp_path):
+    how = {"last": None, "granularity": "channel", "normalization": {"kind": "linear", "clip": "learned"}}
+    learned = read_recipe({**recipe(epochs=2).json, "quantization": how})
+    train_run(learned, tmp_path)
+    model, found = load_run(tmp_path, model=TINY)
+    assert found == learned and found.quantization.normalization.clip == "learned"
+    share = model.fc.parametrizations.weight[0].share
+    assert share.requires_grad and share.unique().numel() > 5, "learned away from the shares that are searched"
+    assert all(row.verified for row in evaluate_run(model, found, (2, 4, 8)) if row.weights == "shifted")

@@ -86,8 +86,10 @@ def coverage(model: nn.Module) -> Coverage:
     tied: dict[object, int] = {}
     quantizable = {part.parameter for part in parts_of(model)}
     for prefix, module in model.named_modules():
-        if isinstance(module, parametrize.ParametrizationList) and isinstance(module[0], QuantizedWeight):
-            continue
+        if isinstance(module, QuantizedWeight) or (
+            isinstance(module, parametrize.ParametrizationList) and isinstance(module[0], QuantizedWeight)
+        ):
+            continue  # the weight itself, which is counted, and where it is clipped
         for name, tensor in module._parameters.items():
             if tensor is None or _axes(tensor) < 2:
                 continue
