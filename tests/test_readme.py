@@ -24,7 +24,7 @@ def test_every_file_it_names_exists() -> None:
 
 def test_the_commands_are_all_there() -> None:
     known = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
-    assert set(re.findall(r"(?:^|`)tqhw ([a-z]+)", README, flags=re.MULTILINE)) == known
+    assert set(re.findall(r"(?:^|`)tqhw ([a-z-]+)", README, flags=re.MULTILINE)) == known
 
 
 def test_the_make_targets_exist() -> None:

@@ -40,7 +40,8 @@ ROOMS = {
     " report experiment pipeline",
     "run": "pipeline cli",
     "__main__": "cli",
-    "": "version",
+    "api": "errors system frontend spec quant architecture workload backends results report experiment pipeline",
+    "": "version errors api",
 }
 FLOORS_OF_THE_MAPPER = ("space", "bound", "branch")
 

@@ -6,13 +6,14 @@ Every list is tidy (one observation per row). Nothing here depends on the clock 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-from tqhw.errors import TqhwError, shown
+from tqhw.errors import TqhwError, shown, unknown
 from tqhw.results.upgrade import upgraded
+from tqhw.system import html
 from tqhw.system.json_files import checked
 
 SCHEMA_VERSION = 2
@@ -218,6 +219,53 @@ class Results:
         """A method of the run; of one that it does not know, a row with the bare name."""
         return next((row for row in self.methods if row.name == name), MethodRow(name, name, _GREY, {"marker": "v"}))
 
+    def rows(self, name: str, **where: Any) -> list[dict[str, Any]]:
+        """The rows of a list as dictionaries; ``where``: only those with these values, or one of several.
+
+        >>> from tqhw.results import EnergyRow, Results
+        >>> parts = {"DRAM": 0.5, "GLB": 0.2}
+        >>> found = Results({}, energy=tuple(EnergyRow("fixed", 8, "steady", *part) for part in parts.items()))
+        >>> [row["energy_mj"] for row in found.rows("energy", component=("GLB", "MAC & spad"))]
+        [0.2]
+        """
+        if name not in _ROWS:
+            raise unknown("list of results", name, _ROWS)
+        known = [field.name for field in fields(_ROWS[name])]
+        for key in where:
+            if key not in known:
+                raise unknown("field", key, known, name)
+        wanted = {key: value if isinstance(value, tuple | list | set) else (value,) for key, value in where.items()}
+        return [
+            {field: getattr(row, field) for field in known}
+            for row in getattr(self, name)
+            if all(getattr(row, key) in values for key, values in wanted.items())
+        ]
+
+    def to_frame(self, name: str = "energy", **where: Any) -> Any:
+        """The rows of a list as a pandas frame, whose columns are the rows' fields. Raises TqhwError without pandas."""
+        found = self.rows(name, **where)
+        try:
+            import pandas
+        except ImportError:
+            raise TqhwError("pandas is not installed", place="to_frame", lever="install it, or use rows()") from None
+        return pandas.DataFrame(found, columns=[field.name for field in fields(_ROWS[name])])
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the headline ratios."""
+        shown = [
+            (
+                r.quantity.replace("_", " "),
+                f"{self.method(r.numerator).label} / {self.method(r.denominator).label}",
+                r.state and r.state.replace("_", " "),
+                r.bits,
+                r.spad_model,
+                r.value,
+            )
+            for r in self.summary
+        ]
+        heads = ("How many times more", "Methods", "State", "Bits", "Scratchpads", "Ratio")
+        return html.table(heads, shown, str(self.experiment.get("name", "results")))
+
     def as_json(self) -> dict[str, Any]:
         """The document of results.json."""
         document: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
@@ -254,6 +302,19 @@ class _Document(BaseModel):
 
 
 _LEVER = "run the experiment again"
+
+
+_ROWS: dict[str, Any] = {
+    "methods": MethodRow,
+    "accuracy": AccuracyRow,
+    "energy": EnergyRow,
+    "traffic": TrafficRow,
+    "storage": StorageRow,
+    "amortised": AmortisedRow,
+    "schedule": ScheduleRow,
+    "layers": LayerRow,
+    "summary": Ratio,
+}
 
 
 def from_json(document: Any, place: str = "results.json") -> Results:

@@ -15,6 +15,7 @@ from tqhw.errors import TqhwError
 from tqhw.spec.architecture import Architecture, Component, Container, Hierarchical, Node, Nothing, Parallel
 from tqhw.spec.constraints import Constraints
 from tqhw.spec.fields import LARGEST, is_number, is_whole
+from tqhw.system import html
 
 _REFUSED = {  # attributes that would change Timeloop's counts and that the engine does not model
     "allow_overbooking": (False,),
@@ -155,6 +156,16 @@ class Hardware:
     @property
     def level_names(self) -> tuple[str, ...]:
         return tuple(level.name for level in self.levels)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the levels, outermost first."""
+        rows = [
+            (level.name, level.kind, level.instances, level.size, level.word_bits, f"{level.fanoutX}x{level.fanoutY}")
+            for level in reversed(self.levels)
+        ]
+        compute = (self.compute.name, "compute", self.compute.instances, None, None, None)
+        heads = ("Level", "Kind", "Instances", "Words", "Bits of a word", "Fan-out")
+        return html.table(heads, [*rows, compute], self.name)
 
     def instances(self, name: str) -> int:
         """How many instances of a level or of the compute unit exist."""

@@ -17,6 +17,7 @@ from tqhw.spec import yamlio
 from tqhw.spec.constraints import imperfect, parse_factors, parse_permutation
 from tqhw.spec.fields import as_name, as_names, is_whole
 from tqhw.spec.yamlio import Map, as_map
+from tqhw.system import html
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,24 @@ class Mapping:
 
     levels: tuple[LevelMapping, ...]
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: loops by level, each level's innermost loop first."""
+        rows = [
+            (part.target, _told(part.temporal), _told(part.spatial), ", ".join(part.bypass)) for part in self.levels
+        ]
+        return html.table(("Level", "Loops", "In parallel", "Bypassed by"), rows)
+
     def level(self, target: str) -> LevelMapping:
         """The part of a level; a level that the mapping does not name keeps everything and has no loops."""
         return next((level for level in self.levels if level.target == target), LevelMapping(target))
+
+
+def _told(loops: Loops | None) -> str:
+    """``C2 M16``: the loops that turn more than once, the innermost first."""
+    if loops is None:
+        return ""
+    order = [*loops.permutation, *(name for name in loops.factors if name not in loops.permutation)]
+    return " ".join(f"{name}{loops.factors[name]}" for name in order if loops.factors.get(name, 1) != 1)
 
 
 def filled(mapping: Mapping, bounds: MappingABC[str, int]) -> Mapping:

@@ -1,0 +1,215 @@
+"""What a user of Python needs, one function each; ``import tqhw`` offers it. Heavy rooms are imported when called.
+
+Every function raises :class:`tqhw.errors.TqhwError` with value, rule, place and lever for what is wrong with its input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from tqhw.backends import Backend, Found, Target
+    from tqhw.experiment import Experiment
+    from tqhw.quant import QuantConfig, QuantizedTensor
+    from tqhw.results import Results
+    from tqhw.spec import Invalid, Problem, Stats
+    from tqhw.spec import Mapping as LoopMapping
+    from tqhw.system.progress import Watcher
+    from tqhw.workload import Workload
+    from tqhw.workload.examples import Input
+
+Files = str | Path | Sequence[str | Path]
+
+
+def load_experiment(
+    source: str | Path | Mapping[str, Any] | None = None, settings: Sequence[str] = (), **keys: Any
+) -> Experiment:
+    """An experiment from a YAML file or a dictionary, with ``key.sub=value`` settings and top-level ``keys`` on top.
+
+    >>> import tqhw
+    >>> tqhw.load_experiment({"model": {"name": "resnet20"}}, ["scenario.layout=packed"], bits=[2, 8]).bits
+    (2, 8)
+    """
+    from tqhw.experiment import parse
+    from tqhw.spec import yamlio
+
+    document = yamlio.load(source) if isinstance(source, str | Path) else yamlio.Map(source or {})
+    return parse(_over(document, keys), str(source) if isinstance(source, str | Path) else "experiment", settings)
+
+
+def _over(document: Any, keys: Mapping[str, Any]) -> Any:
+    if isinstance(document, dict):
+        document.update(keys)
+    return document
+
+
+def run_experiment(
+    experiment: Experiment | str | Path | Mapping[str, Any],
+    out: str | Path | None = None,
+    *,
+    watch: Watcher | None = None,
+    jobs: int = 1,
+    cache: bool = True,
+) -> Results:
+    """Runs an experiment, which ``tqhw run`` does; with ``out``, the results folder is written too.
+
+    ``jobs`` above 1: so many processes search and train, and a script needs ``if __name__ == "__main__"``. ``cache``:
+    answers of earlier searches may be used and kept. Neither changes a number.
+    """
+    from tqhw.experiment import Experiment
+    from tqhw.pipeline.run import run
+
+    chosen = experiment if isinstance(experiment, Experiment) else load_experiment(experiment)
+    return run(chosen, out, watch=watch, jobs=jobs, cache=cache)
+
+
+def read_results(folder: str | Path) -> Results:
+    """The results of a finished run, from its folder."""
+    from tqhw import report
+
+    return report.load(folder)
+
+
+def target(
+    architecture: Files,
+    *,
+    params: Mapping[str, Any] | None = None,
+    ert: str | Path | None = None,
+    problem: Problem | None = None,
+    backend: Backend | str = "embedded",
+) -> Target:
+    """An accelerator with its energies: a template of arch/ with ``params``, or the field's own files.
+
+    ``ert``: a table of energies in pJ in place of the packaged ones. ``problem``: where constraints depend on sizes.
+
+    >>> import tqhw
+    >>> tqhw.target("eyeriss_like", params={"weight_bits": 2}).design.hardware.level_names[-1]
+    'DRAM_weights'
+    """
+    from tqhw import architecture as rooms
+    from tqhw.backends import Design, Target
+    from tqhw.spec import ART, load_ert
+
+    found = rooms.load(architecture, params, problem=problem)
+    design = Design(found.name, found.architecture, found.hardware, found.text, found.components_text)
+    return _engine(backend).target(design) if ert is None else Target(design, load_ert(ert), ART({}))
+
+
+def evaluate(
+    architecture: Files | Target,
+    problem: Files | Problem,
+    mapping: Files | LoopMapping,
+    *,
+    params: Mapping[str, Any] | None = None,
+    ert: str | Path | None = None,
+    backend: Backend | str = "embedded",
+) -> Stats | Invalid:
+    """Counts, cycles and energy (pJ) of one mapping, or why it is none; arguments as files or as objects."""
+    from tqhw import frontend
+    from tqhw.spec import Mapping as LoopMapping
+
+    layer, machine = _problem_on(architecture, problem, params, ert, backend)
+    if not isinstance(mapping, LoopMapping):
+        mapping = frontend.load_mapping(frontend.sources(mapping), layer, machine.design.hardware)
+    return _engine(backend).evaluate(layer, machine, mapping)
+
+
+def search(
+    architecture: Files | Target,
+    problem: Files | Problem,
+    *,
+    params: Mapping[str, Any] | None = None,
+    ert: str | Path | None = None,
+    objective: str = "energy",
+    budget_s: float | None = None,
+    cache: bool = True,
+    backend: Backend | str = "embedded",
+) -> Found | Invalid:
+    """The best mapping of a problem by ``objective`` (energy, edp or latency), or why there is none.
+
+    ``budget_s``: wall-clock seconds after which the best so far is the answer; ``proved_optimal`` says whether it is
+    the best there is.
+    """
+    from tqhw.backends import OBJECTIVES, Job, Search
+    from tqhw.errors import unknown
+
+    wanted = next((name for name in OBJECTIVES if name == objective), None)
+    if wanted is None:
+        raise unknown("objective", objective, OBJECTIVES, "objective")
+    layer, machine = _problem_on(architecture, problem, params, ert, backend)
+    (found,) = _engine(backend).search([Job(layer, machine)], Search(wanted, budget_s, cache=cache))
+    return found
+
+
+def extract(model: nn.Module, input: Input, *, name: str | None = None) -> Workload:
+    """The layers of a PyTorch model, as Timeloop problems, and how often each occurs.
+
+    ``input``: a shape such as ``(1, 3, 224, 224)``, or what else the model is called with.
+    """
+    from tqhw import workload
+
+    return workload.extract(model, input, name=name)
+
+
+def convert(model: nn.Module, config: QuantConfig | None = None, **options: Any) -> nn.Module:
+    """Quantizes a model in place, and returns it: by a configuration, or by its ``options`` (``precisions=(2, 8)``)."""
+    from tqhw import quant
+
+    return quant.convert(model, config or quant.QuantConfig(**options))
+
+
+def quantize(weight: torch.Tensor, bits: int = 8, scheme: str = "truncquant") -> QuantizedTensor:
+    """The integer codes (uint8, shape of ``weight``) of a tensor, which a right shift truncates to fewer bits.
+
+    >>> import torch, tqhw
+    >>> whole = tqhw.quantize(torch.tensor([-1.0, -0.1, 0.1, 1.0]))
+    >>> whole.codes.tolist(), whole.truncate(2).codes.tolist()
+    ([0, 111, 144, 255], [0, 1, 2, 3])
+    """
+    from tqhw import quant
+
+    return quant.quantize(weight, bits=bits, scheme=scheme)
+
+
+def export(model: nn.Module, path: str | Path, *, stored: int = 8, input: Sequence[int] | None = None) -> int:
+    """Writes a quantized model for deployment, its codes stored once at ``stored`` bits; returns the size in bytes.
+
+    A ``path`` that ends in ``.onnx`` needs the shape of one ``input``, without the batch.
+    """
+    from tqhw import quant
+    from tqhw.errors import TqhwError
+
+    place = Path(path)
+    if place.suffix != ".onnx":
+        return quant.save(model, place, stored=stored)
+    if input is None:
+        raise TqhwError("an ONNX file needs the shape of an input", place=str(path), lever="such as input=(3, 32, 32)")
+    return quant.save_onnx(model, place, tuple(input), stored=stored)
+
+
+def _engine(backend: Backend | str) -> Backend:
+    from tqhw import backends
+
+    return backends.backend(backend) if isinstance(backend, str) else backend
+
+
+def _problem_on(
+    architecture: Files | Target,
+    problem: Files | Problem,
+    params: Mapping[str, Any] | None,
+    ert: str | Path | None,
+    backend: Backend | str,
+) -> tuple[Problem, Target]:
+    from tqhw import frontend
+    from tqhw.backends import Target
+    from tqhw.spec import Problem
+
+    layer = problem if isinstance(problem, Problem) else frontend.load_problem(frontend.sources(problem))
+    if isinstance(architecture, Target):
+        return layer, architecture
+    return layer, target(architecture, params=params, ert=ert, problem=layer, backend=backend)
