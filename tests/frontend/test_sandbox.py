@@ -26,6 +26,13 @@ DOUBLING = "{% set n = namespace(x='ab') %}{% for i in range(60) %}{% set n.x = 
         (DOUBLING, "make more than 10000000 characters"),
         (DOUBLING.replace("n.x ~ n.x", "n.x + n.x"), "make more than 10000000 characters"),
         (DOUBLING.replace("n.x ~ n.x", "[n.x, n.x] | join"), "make more than 10000000 characters"),
+        (
+            "{% set n = namespace(x=3) %}{% for i in range(60) %}{% set n.x = n.x * n.x %}{% endfor %}",
+            "more than 1024 bits",
+        ),
+        ("{{ 5 | round(-10**9) }}", "make more than 10000000 characters"),
+        ("{{ lipsum(n=10**6) }}", "'lipsum' is undefined"),
+        ("{% include 'twice1.yaml' %}", "loop more than 200000 times"),
         ("{{ 'x' * 10**9 }}", "make more than 10000000 characters"),
         ("{{ 'x' | center(10**9) }}", "make more than 10000000 characters"),
         ("{{ 'x'.ljust(10**9) }}", "make more than 10000000 characters"),
@@ -51,14 +58,19 @@ DOUBLING = "{% set n = namespace(x='ab') %}{% for i in range(60) %}{% set n.x = 
         ("{{ include_text('loop.yaml') }}", "a file includes itself: top.yaml -> loop.yaml -> top.yaml"),
         ("{% include 'top.yaml' %}", "calls itself without end"),
         ("{{ include('many1.yaml') }}", "more than 1000 files are included"),
+        ("{{ include('down1.yaml') }}", "includes are nested deeper than 12"),
     ],
 )
 def test_refused(template: str, message: str, tmp_path: Path) -> None:
     write(tmp_path, out__secret="s: 1\n", here__loop="{{ include_text('top.yaml') }}")
     (tmp_path / "here/link.yaml").symlink_to(tmp_path / "out/secret.yaml")
-    for n in range(1, 12):
+    for n in range(1, 20):
+        write(tmp_path, **{f"here__down{n}": f"{{{{ include('down{n + 1}.yaml') }}}}\n"})
+    for n in range(1, 8):
         write(tmp_path, **{f"here__many{n}": f"{{{{ include_text('many{n + 1}.yaml') }}}}\n" * 3})
-    write(tmp_path, here__many12="m: 1\n")
+    write(tmp_path, here__many8="m: 1\n", here__twice30="# end\n")
+    for n in range(1, 30):
+        write(tmp_path, **{f"here__twice{n}": f"{{% include 'twice{n + 1}.yaml' %}}\n" * 2})
     with pytest.raises(TqhwError) as refusal:
         processed(tmp_path, "here/top.yaml", here__top=f"# first\n{template}\n" + ARCHITECTURE + PROBLEM)
     assert message in str(refusal.value)

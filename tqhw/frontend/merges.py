@@ -18,13 +18,31 @@ def merge_all(tree: Any, source: str) -> Any:
     A key that stands behind ``<<<`` is put back as it was: a list there replaces the merged one, a mapping, which
     was merged in place, stays merged.
     """
-    return _Merger(source).resolve(tree)
+    try:
+        merged = _Merger(source).resolve(tree)
+        size = _expanded(merged, {})
+    except RecursionError:
+        raise TqhwError("values are nested too deeply", place=source, lever="flatten them") from None
+    if size > MAX_NODES:
+        raise TqhwError(f"aliases and includes make more than {MAX_NODES} values", place=source, lever="write fewer")
+    return merged
+
+
+def _expanded(tree: Any, known: dict[int, int]) -> int:
+    """How many values ``tree`` holds once aliases are written out, each counted once; ``known``: those so far."""
+    if not isinstance(tree, dict | list):
+        return 1
+    if id(tree) not in known:
+        items = tree.values() if isinstance(tree, dict) else tree
+        known[id(tree)] = 1 + sum(_expanded(item, known) for item in items)
+    return known[id(tree)]
 
 
 class _Merger:
     def __init__(self, source: str) -> None:
         self.source = source
         self.budget = MAX_NODES
+        self.seen: dict[int, Any] = {}  # what was resolved, by identity: an alias leads to the same object
 
     def spend(self, amount: int, place: str) -> None:
         self.budget -= amount
@@ -32,6 +50,10 @@ class _Merger:
             raise TqhwError(f"merges make more than {MAX_NODES} values", place=place, lever="merge less")
 
     def resolve(self, tree: Any) -> Any:
+        if id(tree) in self.seen:
+            return tree
+        if isinstance(tree, list | dict):
+            self.seen[id(tree)] = tree
         if isinstance(tree, list):
             for index, item in enumerate(tree):
                 tree[index] = self.resolve(item)

@@ -20,6 +20,7 @@ from tqhw.errors import TqhwError
 MAX_STEPS = 200_000
 MAX_TEXT = 10_000_000
 _TICK, _JOIN = "_tick", "_join"
+_GROWING = ("join", "replace", "format", "center", "indent", "batch", "slice", "wordwrap", "xmlattr", "round")
 
 
 class Budget:
@@ -56,12 +57,14 @@ class Sandbox(ImmutableSandboxedEnvironment):
         )
         self.budget = budget
         self.globals.update({_TICK: budget.tick, _JOIN: budget.join})
-        for name in ("join", "replace", "format", "center", "indent", "batch", "slice", "wordwrap", "xmlattr"):
+        for name in ("lipsum", "cycler", "joiner"):
+            del self.globals[name]
+        for name in _GROWING:
             self.filters[name] = self._bounded(self.filters[name])
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         template = super()._parse(source, name, filename)
-        for body in template.find_all((nodes.For, nodes.Macro, nodes.CallBlock)):
+        for body in [template, *template.find_all((nodes.For, nodes.Macro, nodes.CallBlock))]:
             call = nodes.Call(nodes.Name(_TICK, "load"), [], [], None, None)
             tick = nodes.Output([call])
             tick.set_lineno(body.lineno, override=True)
@@ -87,6 +90,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
             for one, other in ((left, right), (right, left)):
                 if isinstance(one, str | list | tuple) and isinstance(other, int):
                     self.budget.spend(len(one) * max(other, 0))
+                elif isinstance(one, int) and isinstance(other, int) and one.bit_length() + other.bit_length() > 1024:
+                    raise TqhwError("a product of more than 1024 bits")
         elif operator == "+" and isinstance(left, str | list | tuple) and isinstance(right, str | list | tuple):
             self.budget.spend(len(left) + len(right))
         return super().call_binop(context, operator, left, right)
@@ -129,7 +134,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             elif isinstance(value, list | tuple | dict):
                 worst *= max(sum(len(str(item)) for item in value), 1)
             elif isinstance(value, int):
-                worst *= max(value, 1)
+                worst *= max(abs(value), 1)
         if worst > MAX_TEXT:
             self.budget.spend(worst)
 

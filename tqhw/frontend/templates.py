@@ -18,6 +18,8 @@ from tqhw.frontend.merges import merge_all
 from tqhw.frontend.sandbox import Budget, Sandbox
 
 MAX_FILES = 1000
+MAX_DEPTH = 12
+"""Of files that include each other; each may nest its values a hundred deep."""
 MAX_BYTES = 10_000_000
 
 _COMPUTATION = (
@@ -63,6 +65,8 @@ class Reader:
             raise TqhwError(f"more than {MAX_FILES} files are included", place=place, lever="include fewer")
         if path.stat().st_size > MAX_BYTES:
             raise TqhwError(f"the file has more than {MAX_BYTES} bytes", place=str(path))
+        if len(self.open_files) >= MAX_DEPTH:
+            raise TqhwError(f"includes are nested deeper than {MAX_DEPTH}", place=place, lever="include less deeply")
         before, self.open_files = self.open_files, (*self.open_files, path)
         try:
             return action()
