@@ -63,6 +63,19 @@ def test_compiled_code_is_kept_until_any_source_of_the_folder_changes(tmp_path: 
     assert run(tmp_path, NUMBA_CACHE_DIR=cache) == "23 0 FunctionCache"
 
 
+@pytest.mark.parametrize("content", [b"", b"no pickle", "moved"])
+def test_a_list_of_compiled_code_that_cannot_be_read_is_out_of_date(content: bytes | str, tmp_path: Path) -> None:
+    write(tmp_path, 10)
+    cache = str(tmp_path / "cache")
+    assert run(tmp_path, NUMBA_CACHE_DIR=cache) == "13 0 FunctionCache"
+    (index,) = Path(cache).rglob("*.nbi")
+    if isinstance(content, str):  # a class that was there when it was written
+        content = index.read_bytes().replace(b"numba.core.types.scalars", b"numba.core.types.nowhere")
+    index.write_bytes(content)
+    assert run(tmp_path, NUMBA_CACHE_DIR=cache) == "13 0 FunctionCache"
+    assert run(tmp_path, NUMBA_CACHE_DIR=cache) == "13 1 FunctionCache"
+
+
 def test_a_change_in_another_folder_of_the_same_room_is_seen(tmp_path: Path) -> None:
     """Kernels of one room call each other across its subfolders."""
     package = tmp_path / "package"

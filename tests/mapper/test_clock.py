@@ -124,7 +124,7 @@ def test_parts_keep_what_the_constraints_ask_for():
 
 def test_no_mapping_within_the_budget_is_told(monkeypatch):
     monkeypatch.setattr(incumbent, "time", Stopwatch())
-    monkeypatch.setattr(solving, "GLANCES", 0)
+    monkeypatch.setattr(solving, "WARM_BYPASSES", 0)
     with pytest.raises(TqhwError, match=r"no mapping of conv found within the budget of 1.0 s.*give more seconds") as e:
         search(HUGE, *machine("eyeriss_like"), budget_s=1.0)
     assert not isinstance(e.value, NoMappingError)

@@ -20,7 +20,7 @@ from tests.mapper.test_clock import Stopwatch
 from tests.mapper.test_solve import check
 from tqhw.engine import Model, build_model
 from tqhw.mapper.branch import incumbent
-from tqhw.mapper.branch.bypass_search import MaskSearch
+from tqhw.mapper.branch.bypass_search import BypassSearch
 from tqhw.mapper.branch.solve import solve
 from tqhw.mapper.space.arrays import compulsory, tile_words
 from tqhw.mapper.space.factors import divisors
@@ -147,9 +147,9 @@ def test_equals_enumeration(seed, nested):
 @pytest.mark.parametrize("nested", [False, True])
 def test_no_mapping_costs_less_than_its_bound(nested, monkeypatch):
     """Without a limit, all mappings are priced but those in contexts that are no better: the bounds of all are held."""
-    sweep, explore = MaskSearch.sweep_below, MaskSearch._explore
-    monkeypatch.setattr(MaskSearch, "sweep_below", lambda self, limit, clock: sweep(self, math.inf, clock))
-    monkeypatch.setattr(MaskSearch, "_explore", lambda self, limit, *rest: explore(self, math.inf, *rest))
+    sweep, explore = BypassSearch.sweep_below, BypassSearch._explore
+    monkeypatch.setattr(BypassSearch, "sweep_below", lambda self, limit, clock: sweep(self, math.inf, clock))
+    monkeypatch.setattr(BypassSearch, "_explore", lambda self, limit, *rest: explore(self, math.inf, *rest))
     r = random.Random(SEED)
     for _ in range(300):
         hardware, ert, problem, objective = draw_case(r, nested)

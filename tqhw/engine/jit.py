@@ -7,6 +7,7 @@ is copied into its callers. What is said about numba's private parts here is hel
 from __future__ import annotations
 
 import hashlib
+import pickle
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -15,8 +16,10 @@ from typing import Any, TypeVar, cast
 
 import numba
 from numba.core import config, types
+from numba.core.caching import IndexDataCacheFile
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler, Flags
+from numba.core.registry import CPUDispatcher
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -40,12 +43,14 @@ def jit(function: F) -> F:
         return cast(F, numba.njit(**options)(function))
     # Numba asks whether the function's own file is newer than the compiled code. That code also holds what the
     # function calls, so we compare all sources that it can have come from.
-    dispatcher._cache._cache_file._source_stamp = _digest(_room(Path(function.__code__.co_filename).parent))
+    file = dispatcher._cache._cache_file
+    file.__class__ = _CacheFile
+    file._source_stamp = _digest(_room(Path(function.__code__.co_filename).parent))
     return cast(F, dispatcher)
 
 
 def part(function: F) -> F:
-    """Compiles a part of a kernel: kernels call it, Python cannot."""
+    """Compiles a part of a kernel, for kernels to call. Called by Python, it is the Python function."""
     return _compile_part(function)
 
 
@@ -55,8 +60,19 @@ def inline(function: F) -> F:
 
 
 def _compile_part(function: F, **options: Any) -> F:
+    if config.DISABLE_JIT:  # type: ignore[attr-defined]
+        return function
     options = {**_OPTIONS, **options, "no_cpython_wrapper": True, "pipeline_class": _PartCompiler}
-    return cast(F, numba.njit(**options)(function))
+    dispatcher: Any = numba.njit(**options)(function)
+    dispatcher.__class__ = _Part
+    return cast(F, dispatcher)
+
+
+class _Part(CPUDispatcher):
+    """Kernels call its code; Python, which has no way to, calls the function itself."""
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self.py_func(*arguments)
 
 
 class _PartLibrary(JITCodeLibrary):
@@ -151,6 +167,16 @@ def _remembered_types(context: Any) -> Iterator[None]:
 
 
 _SIGNATURES: dict[tuple[Any, Any], Any] = {}
+
+
+class _CacheFile(IndexDataCacheFile):
+    """The list of what is compiled. It names classes, which other sources may have moved; then it is out of date."""
+
+    def _load_index(self) -> Any:
+        try:
+            return super()._load_index()
+        except (AttributeError, ImportError, TypeError, ValueError, LookupError, EOFError, pickle.UnpicklingError):
+            return {}
 
 
 def _room(folder: Path) -> Path:

@@ -1,8 +1,9 @@
 """From a problem and constrained hardware to the best mapping."""
 
 from tqhw.mapper.cache import MappingCache, cache_key
+from tqhw.mapper.objectives import OBJECTIVES, Objective
 from tqhw.mapper.parallel import Task, search_many
-from tqhw.mapper.result import OBJECTIVES, Answer, NoMapping, NoMappingError, SearchResult
+from tqhw.mapper.result import Answer, NoMapping, NoMappingError, SearchResult
 from tqhw.mapper.search import search
 from tqhw.mapper.space.mapspace import Mapspace, build_mapspace
 
@@ -13,6 +14,7 @@ __all__ = [
     "Mapspace",
     "NoMapping",
     "NoMappingError",
+    "Objective",
     "SearchResult",
     "Task",
     "build_mapspace",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping as MappingABC
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from tqhw.errors import TqhwError
 from tqhw.mapper.cache import MappingCache, plain
-from tqhw.mapper.result import SearchResult, objective_value
+from tqhw.mapper.objectives import Objective
+from tqhw.mapper.result import SearchResult
 from tqhw.spec import ERT, Hardware, Mapping, Problem, Stats, directives, parse_mapping
 from tqhw.system.json_files import checked
 
@@ -24,7 +25,7 @@ class _Kept(BaseModel):
 
     mapping: Mapping
     stats: Stats
-    objective: Literal["energy", "edp", "latency"]
+    objective: str
     proved_optimal: bool
     lower_bound: NotNegative
     gap: Annotated[float, Field(ge=0, le=1)]
@@ -58,7 +59,7 @@ def recalled(
     problem: Problem,
     hardware: Hardware,
     ert: ERT,
-    objective: str,
+    objective: Objective,
     budget_s: float | None,
 ) -> SearchResult | None:
     """A kept result, if it was proved or its search had at least this budget, and the engine gives its figures.
@@ -84,12 +85,12 @@ def recalled(
     return result
 
 
-def _holds(result: SearchResult, had: float, objective: str) -> bool:
+def _holds(result: SearchResult, had: float, objective: Objective) -> bool:
     """Whether the parts of an answer agree: a search without a budget proves, and nothing lies below its bound."""
-    value = objective_value(result.stats, result.objective)
+    value = objective.value(result.stats.energy_pj, float(result.stats.cycles))
     gap = 0.0 if result.proved_optimal else 1.0 - result.lower_bound / value if value else 0.0
     return (
-        result.objective == objective
+        result.objective == objective.name
         and (result.proved_optimal or had < math.inf)
         and result.lower_bound <= value * (1.0 + 1e-9)
         and math.isclose(result.gap, gap, abs_tol=1e-9)

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from tqhw.errors import TqhwError
 from tqhw.mapper.cache import MappingCache, key_of, machine_digest, problem_digest
 from tqhw.mapper.kept import recalled
+from tqhw.mapper.objectives import Objective
 from tqhw.mapper.result import Answer, NoMappingError
 from tqhw.mapper.search import check_options, search
 from tqhw.spec import ERT, Hardware, Problem
@@ -35,7 +36,7 @@ class Task:
 
 def search_many(
     tasks: Sequence[Task],
-    objective: str = "energy",
+    objective: str | Objective = "energy",
     budget_s: float | None = None,
     jobs: int = 1,
     progress: Callable[[int, Answer], None] | None = None,
@@ -46,10 +47,10 @@ def search_many(
     ``progress`` is called in this process with a task's position and its answer. A task without a mapping is
     answered by its diagnosis. Raises what :func:`search` raises otherwise.
     """
-    check_options(objective, budget_s)
+    objective = check_options(objective, budget_s)
     if jobs < 1:
         raise TqhwError(f"{jobs} jobs cannot search", place="jobs", lever="give at least 1")
-    keys = _keys(tasks, objective)
+    keys = _keys(tasks, objective.key)
     groups: dict[str, list[int]] = {}
     for i, key in enumerate(keys):
         groups.setdefault(key, []).append(i)
@@ -168,13 +169,13 @@ def _keys(tasks: Sequence[Task], objective: str) -> list[str]:
     return keys
 
 
-def _answer(task: Task, objective: str, budget_s: float | None, cache: MappingCache | None) -> Answer:
+def _answer(task: Task, objective: Objective, budget_s: float | None, cache: MappingCache | None) -> Answer:
     try:
         return search(task.problem, task.hardware, task.ert, objective, budget_s, cache)
     except NoMappingError as error:
         return error.diagnosis
 
 
-def _work(task: Task, objective: str, budget_s: float | None, path: Path | None) -> Answer:
+def _work(task: Task, objective: Objective, budget_s: float | None, path: Path | None) -> Answer:
     """One search in another process."""
     return _answer(task, objective, budget_s, None if path is None else MappingCache(path))

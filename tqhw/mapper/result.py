@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from tqhw.errors import TqhwError
 from tqhw.spec import Mapping, Reason, Stats
 
-OBJECTIVES = ("energy", "edp", "latency")
-
 
 @dataclass(frozen=True)
 class SearchResult:
@@ -57,8 +55,3 @@ class NoMappingError(TqhwError):
 
 
 Answer = SearchResult | NoMapping
-
-
-def objective_value(stats: Stats, objective: str) -> float:
-    """pJ, pJ*cycles or cycles of a mapping."""
-    return {"energy": stats.energy_pj, "edp": stats.energy_pj * stats.cycles, "latency": float(stats.cycles)}[objective]

@@ -5,26 +5,27 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from tqhw.errors import TqhwError, unknown
+from tqhw.errors import TqhwError
 from tqhw.mapper.cache import MappingCache, cache_key
 from tqhw.mapper.kept import payload, recalled
-from tqhw.mapper.result import OBJECTIVES, NoMappingError, SearchResult
+from tqhw.mapper.objectives import Objective, objective_of
+from tqhw.mapper.result import NoMappingError, SearchResult
 from tqhw.spec import ERT, Hardware, Problem
 
 
-def check_options(objective: str, budget_s: float | None) -> None:
-    """Raises TqhwError for an unknown objective or a budget that leaves no time."""
-    if objective not in OBJECTIVES:
-        raise unknown("objective", objective, OBJECTIVES, "search")
+def check_options(objective: str | Objective, budget_s: float | None) -> Objective:
+    """The objective. Raises TqhwError for an unknown one or a budget that leaves no time."""
+    found = objective_of(objective)
     if budget_s is not None and not budget_s > 0:
         raise TqhwError(f"a budget of {budget_s} s leaves no time", place="budget", lever="give more than 0 seconds")
+    return found
 
 
 def search(
     problem: Problem,
     hardware: Hardware,
     ert: ERT,
-    objective: str = "energy",
+    objective: str | Objective = "energy",
     budget_s: float | None = None,
     cache: MappingCache | None = None,
 ) -> SearchResult:
@@ -35,10 +36,10 @@ def search(
     constraints, and outputs with so many holes that a mapping would cost less than nothing; NoMappingError, with a
     diagnosis, where no mapping fits.
     """
-    check_options(objective, budget_s)
+    objective = check_options(objective, budget_s)
     if cache is None:
         return _searched(problem, hardware, ert, objective, budget_s)
-    key = cache_key(problem, hardware, ert, objective)
+    key = cache_key(problem, hardware, ert, objective.key)
     kept = recalled(cache.get(key), cache, problem, hardware, ert, objective, budget_s)
     if kept is not None:
         return kept
@@ -49,7 +50,9 @@ def search(
     return result
 
 
-def _searched(problem: Problem, hardware: Hardware, ert: ERT, objective: str, budget_s: float | None) -> SearchResult:
+def _searched(
+    problem: Problem, hardware: Hardware, ert: ERT, objective: Objective, budget_s: float | None
+) -> SearchResult:
     from tqhw.engine import build_model, decode
     from tqhw.engine.evaluation import run_batch, statistics
     from tqhw.mapper.branch.solve import solve
@@ -78,7 +81,7 @@ def _searched(problem: Problem, hardware: Hardware, ert: ERT, objective: str, bu
     return SearchResult(
         mapping=decode(problem, hardware, found.batch, 0),
         stats=statistics(problem, hardware, model, found.batch, run_batch(model, found.batch, detail=True)),
-        objective=objective,
+        objective=objective.name,
         proved_optimal=found.proved,
         lower_bound=found.lower_bound,
         gap=0.0 if found.proved else 1.0 - found.lower_bound / found.value,

@@ -1,4 +1,4 @@
-"""What stands outside must cost at least something: with a limit on the whole, most points inside are out of it.
+"""What stands outside must cost at least something: with a limit on the whole, most partial costs inside are out of it.
 
 All traffic that is open at a tile is paid at least as often as the tile's words change, and every level that is still
 to come moves the words of one of the tiles around. docs/mapper.md, "The limit", has the argument.
@@ -11,8 +11,8 @@ import numpy as np
 from tqhw.engine.jit import jit, part
 from tqhw.engine.model import Floats, Ints
 from tqhw.mapper.bound.lower_bound import objective_of
-from tqhw.mapper.bound.partial_cost import HEAD, OPEN, SHUT, WIDTH, A, C, E, Plan, U, halo_share, rank_extent
-from tqhw.mapper.space.arrays import Costs, Space
+from tqhw.mapper.bound.partial_cost import HEAD, OPEN, SHUT, WIDTH, A, Block, C, E, U, halo_share, rank_extent
+from tqhw.mapper.space.arrays import Prices, Space
 from tqhw.mapper.space.tiles import first_below, fits_level, next_below
 
 
@@ -22,7 +22,7 @@ def least_share(space: Space, q: int, s: int, tile: Ints) -> float:
 
     Units over irrelevant dimensions divide it as loops do. Those along a halo may hand words on.
     """
-    run = 1.0
+    reuse = 1.0
     share = 1.0
     slides = 1.0
     for d in range(tile.shape[0]):
@@ -30,13 +30,13 @@ def least_share(space: Space, q: int, s: int, tile: Ints) -> float:
         if bound == 1:
             continue
         if not space.relevant[s, d]:
-            run *= bound
+            reuse *= bound
         elif space.rank[s, d] >= 0:
             slides *= bound
             extent = rank_extent(space, s, d, tile)
             # Of all bounds that the innermost loop may have, these two let least through (see halo_share).
             share = min(share, halo_share(space, s, d, bound, tile, extent), halo_share(space, s, d, 2, tile, extent))
-    return float(share / run / min(slides, space.most_units[q + 1]))
+    return float(share / reuse / min(slides, space.most_units[q + 1]))
 
 
 @part
@@ -49,47 +49,47 @@ def tile_shares(space: Space, q: int, t: int, tile: Ints, shares: Floats) -> Non
 
 
 @part
-def pair_shares(space: Space, factors: Ints, tile: Ints, plan: Plan, shares: Floats, ideal: Floats) -> None:
+def pair_shares(space: Space, factors: Ints, tile: Ints, block: Block, shares: Floats, ideal: Floats) -> None:
     """What a slot's loops and all outside, with ``shares``, leave of the traffic open inside, in the best order."""
     for s in range(shares.shape[0]):
-        share = 1.0 if plan.moves[s] else shares[s]
-        if plan.moves[s] and space.halo[s]:
+        share = 1.0 if block.moves[s] else shares[s]
+        if block.moves[s] and space.halo[s]:
             for d in range(tile.shape[0]):
                 if factors[d] > 1 and space.rank[s, d] >= 0:
                     share = min(share, halo_share(space, s, d, factors[d], tile, rank_extent(space, s, d, tile)))
-        ideal[s] = share / plan.run[s]
+        ideal[s] = share / block.reuse[s]
 
 
 @part
-def keep_floor(space: Space, costs: Costs, q: int, t: int, shares: Floats) -> float:
+def keep_floor(space: Space, prices: Prices, q: int, t: int, shares: Floats) -> float:
     """What the level of slot q costs at least by keeping tile t."""
     total = 0.0
     level = space.level[q]
     for s in range(shares.shape[0]):
-        if costs.keep[level, s]:
+        if prices.keep[level, s]:
             moved = space.computes * space.words[s, t] / space.iterations[t] * shares[s]
-            total += moved * (costs.fill_pj[level, s] + costs.parent_pj[level + 1, s])
+            total += moved * (prices.fill_pj[level, s] + prices.parent_pj[level + 1, s])
             if s == space.output:
-                first = costs.first_pj[level] * space.words[s, space.iterations.shape[0] - 1]
+                first = prices.first_pj[level] * space.words[s, space.iterations.shape[0] - 1]
                 total -= first * space.most_units[q + 1]
     return total
 
 
 @part
-def floor_of(space: Space, objective: int, q: int, ahead_pj: float, shares: Floats, point: Floats) -> float:
-    """The objective of every mapping that continues a point around slot q, at least."""
-    energy = ahead_pj + point[C] - point[E] * space.most_units[q + 1]
+def floor_of(space: Space, objective: int, q: int, lookahead_pj: float, shares: Floats, partial: Floats) -> float:
+    """The objective of every mapping that continues a partial cost around slot q, at least."""
+    energy = lookahead_pj + partial[C] - partial[E] * space.most_units[q + 1]
     for s in range(shares.shape[0]):
         at = HEAD + s * WIDTH
         shut = shares[s] if space.most_units[q + 1] > 1.0 else 1.0
-        energy += (point[at + A] + point[at + OPEN]) * shares[s] + point[at + SHUT] * shut
-    return objective_of(objective, energy, space.computes / (point[U] * space.most_units[q + 1]))
+        energy += (partial[at + A] + partial[at + OPEN]) * shares[s] + partial[at + SHUT] * shut
+    return objective_of(objective, energy, space.computes / (partial[U] * space.most_units[q + 1]))
 
 
 @jit
 def look_ahead(
     space: Space,
-    costs: Costs,
+    prices: Prices,
     ahead: Floats,
     q: int,
     begin: int,
@@ -109,11 +109,11 @@ def look_ahead(
         if least_pj == np.inf:
             continue
         if not space.spatial[q]:
-            if not fits_level(space, costs, space.level[q], t):
+            if not fits_level(space, prices, space.level[q], t):
                 ahead[q, t] = np.inf
                 continue
             tile_shares(space, q, t, tile, shares)
-            least_pj += keep_floor(space, costs, q, t, shares)
+            least_pj += keep_floor(space, prices, q, t, shares)
         inside = first_below(space, q, t, everywhere, at) if q > 0 else -1
         while inside >= 0:
             ahead[q - 1, inside] = min(ahead[q - 1, inside], least_pj)

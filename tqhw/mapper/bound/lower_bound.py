@@ -1,4 +1,4 @@
-"""Outside in: what the loops outside a tile make of the points of its front."""
+"""Outside in: what the loops outside a tile make of the partial costs of its front."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from tqhw.engine.bundle import bundle
 from tqhw.engine.jit import part
 from tqhw.engine.model import Bools, Floats, Ints
 from tqhw.mapper.bound.partial_cost import HEAD, LINK, OPEN, SHUT, WIDTH, A, C, E, U, X, halo_share, rank_extent
-from tqhw.mapper.space.arrays import Costs, Space
+from tqhw.mapper.space.arrays import Prices, Space
 
-ENERGY, EDP, LATENCY = range(3)
+ENERGY = 1  # the code of the objective that is energy alone
 
 
 @bundle
@@ -22,7 +22,7 @@ class Outside(NamedTuple):
     dim: Ints  # [Q * D] temporal loops decided so far, innermost first
     bound: Ints
     step: Ints
-    run: Floats  # [S] product of the loops before the first relevant one
+    reuse: Floats  # [S] product of the loops before the first relevant one
     full: Floats  # [S] share of the visits that fetch the whole tile,
     slide: Floats  # [S] and of those that fetch what a step of the first relevant loop brings in
     rank: Ints  # [S] halo rank of that loop; -1: every visit fetches the whole tile
@@ -41,12 +41,12 @@ def look_outside(space: Space, begin: int, end: int, out: Outside) -> None:
     The engine's walk (tqhw/engine/walk.py) over the loops that can make a tile overlap, as shares of all visits.
     """
     for s in range(space.relevant.shape[0]):
-        run = 1.0
+        reuse = 1.0
         first = begin
         while first < end and not space.relevant[s, out.dim[first]]:
-            run *= out.bound[first]
+            reuse *= out.bound[first]
             first += 1
-        out.run[s] = run
+        out.reuse[s] = reuse
         out.full[s] = 1.0
         out.slide[s] = 0.0
         out.rank[s] = -1
@@ -92,9 +92,9 @@ def look_outside(space: Space, begin: int, end: int, out: Outside) -> None:
 def share_of(out: Outside, s: int, extent: float) -> float:
     """Share of a tile that a visit fetches on average; ``extent``: its words along the rank that moves, 0: any."""
     if out.rank[s] < 0:
-        return float(1.0 / out.run[s])
+        return float(1.0 / out.reuse[s])
     part = min(1.0, out.words[s] / extent) if extent > 0.0 else 0.0
-    return float((out.full[s] + out.slide[s] * part) / out.run[s])
+    return float((out.full[s] + out.slide[s] * part) / out.reuse[s])
 
 
 @part
@@ -110,7 +110,7 @@ def links_possible(space: Space, out: Outside, s: int, reach: float) -> bool:
 
     A visit that does not move the tile leaves nothing that a neighbour could pass on; only a compute unit asks again.
     """
-    moves = out.run[s] == 1.0 or space.linked_macs
+    moves = out.reuse[s] == 1.0 or space.linked_macs
     return bool(moves and out.rank[s] >= 0 and (out.mixed[s] or out.words[s] <= reach))
 
 
@@ -139,43 +139,47 @@ def linked_share(space: Space, out: Outside, s: int, reach: float, tile: Ints) -
 def put_best_order(space: Space, factors: Ints, tile: Ints, out: Outside) -> None:
     """Puts a slot's loops around ``tile`` into a context, for every data space in the order that is best for it."""
     for s in range(space.relevant.shape[0]):
-        run = 1.0
+        reuse = 1.0
         share = 1.0
         moves = False
         for d in range(tile.shape[0]):
             if factors[d] == 1:
                 continue
             if not space.relevant[s, d]:
-                run *= factors[d]
+                reuse *= factors[d]
                 continue
             moves = True
             if space.rank[s, d] >= 0:
                 share = min(share, halo_share(space, s, d, factors[d], tile, rank_extent(space, s, d, tile)))
         if moves:
-            out.run[s] = run
+            out.reuse[s] = reuse
             out.rank[s] = 0
             out.full[s] = share
             out.slide[s] = 0.0
             out.words[s] = 0.0
         else:
-            out.run[s] *= run
+            out.reuse[s] *= reuse
 
 
 @part
 def objective_of(objective: int, energy_pj: float, cycles: float) -> float:
+    """The objective of a code: the power of energy, and that of cycles times 8."""
     if objective == ENERGY:
         return energy_pj
-    if objective == EDP:
-        return energy_pj * cycles
-    return cycles
+    value = 1.0
+    for _ in range(objective & 7):
+        value *= energy_pj
+    for _ in range(objective >> 3):
+        value *= cycles
+    return value
 
 
 @part
 def least(
     space: Space,
-    costs: Costs,
+    prices: Prices,
     objective: int,
-    points: Floats,
+    partials: Floats,
     begin: int,
     n: int,
     units_left: bool,
@@ -186,30 +190,30 @@ def least(
     out: Outside,
     strict: bool,
 ) -> float:
-    """The least objective over the points begin .. begin + n of a tile in the context ``out``.
+    """The least objective over the partial costs begin .. begin + n of a tile in the context ``out``.
 
-    ``strict``: without the points whose links cannot happen there.
+    ``strict``: without the partial costs whose links cannot happen there.
     """
     best = np.inf
     for k in range(begin, begin + n):
-        if used * points[k, U] < space.least_used:
+        if used * partials[k, U] < space.least_used:
             continue
-        energy = settled + points[k, C] - points[k, E] * first_visits
-        cycles = space.computes / (used * points[k, U])
+        energy = settled + partials[k, C] - partials[k, E] * first_visits
+        cycles = space.computes / (used * partials[k, U])
         if units_left:
             energy += leaking * cycles
         possible = True
         for s in range(space.relevant.shape[0]):
             at = HEAD + s * WIDTH
-            extent = points[k, at + X + out.rank[s]] if 0 <= out.rank[s] < 2 else 0.0
+            extent = partials[k, at + X + out.rank[s]] if 0 <= out.rank[s] < 2 else 0.0
             share = share_of(out, s, extent)
-            energy += (points[k, at + A] / out.link[s] + points[k, at + OPEN] / out.multicast[s]) * share
-            energy += points[k, at + SHUT] / out.multicast[s]
+            energy += (partials[k, at + A] / out.link[s] + partials[k, at + OPEN] / out.multicast[s]) * share
+            energy += partials[k, at + SHUT] / out.multicast[s]
             if (
                 strict
                 and space.halo[s]
-                and points[k, LINK] > 0.0
-                and not links_possible(space, out, s, points[k, LINK])
+                and partials[k, LINK] > 0.0
+                and not links_possible(space, out, s, partials[k, LINK])
             ):
                 possible = False
         if possible:

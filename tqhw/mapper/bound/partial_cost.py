@@ -1,17 +1,17 @@
-"""Cost points: what one way to map the inside of a tile costs, whatever stands outside.
+"""Partial costs: what one way to map the inside of a tile costs, whatever stands outside.
 
 ====  =======================================================================================================
 C     settled energy, pJ
 E     energy that first visits of outputs save, to be multiplied by reduction units further out
 U     compute units used
-LINK  above 0: the point counts on neighbour links; they need a loop outside whose step is at most this
+LINK  above 0: the partial cost counts on neighbour links; they need a loop outside whose step is at most this
 A     per data space: fill energy that loops outside divide while they are irrelevant (its *run* is open)
 OPEN  per data space: parent energy with an open run, to be divided by multicast units as well
 SHUT  per data space: parent energy, run closed, to be divided by multicast units
 X, Y  per data space: words along the halo ranks of the tile that moves
 ====  =======================================================================================================
 
-The steps put one slot around a point. docs/mapper.md proves that no mapping costs less than its points say.
+The steps put one slot around a partial cost. docs/mapper.md proves that no mapping costs less than these say.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ import numpy as np
 from tqhw.engine.bundle import bundle
 from tqhw.engine.jit import part
 from tqhw.engine.model import Bools, Floats, Ints
-from tqhw.mapper.space.arrays import Costs, Space
+from tqhw.mapper.space.arrays import Prices, Space
 
 C, E, U, LINK, HEAD = 0, 1, 2, 3, 4
 A, OPEN, SHUT, X, Y, WIDTH = 0, 1, 2, 3, 4, 5
 
 
 @bundle
-class Plan(NamedTuple):
+class Block(NamedTuple):
     """One slot's temporal loops, as the data spaces see them. Axis S."""
 
-    run: Floats  # product of the loops that are irrelevant
+    reuse: Floats  # product of the loops that are irrelevant
     moves: Bools  # some loop is relevant
     inner: Bools  # the innermost loop is relevant
-    share: Floats  # work: what the last point's open traffic is multiplied by
+    share: Floats  # work: what the last partial cost's open traffic is multiplied by
 
 
 @part
-def copy_point(source: Floats, target: Floats) -> None:
+def copy_partial(source: Floats, target: Floats) -> None:
     for i in range(source.shape[0]):
         target[i] = source[i]
 
@@ -80,73 +80,75 @@ def link_step(space: Space, s: int, y: int, tile: Ints) -> float:
 
 
 @part
-def plan_block(space: Space, factors: Ints, plan: Plan) -> None:
+def fill_block(space: Space, factors: Ints, block: Block) -> None:
     """What the loops of a slot do to every data space, whatever their order."""
     for s in range(space.relevant.shape[0]):
-        plan.run[s] = 1.0
-        plan.moves[s] = False
+        block.reuse[s] = 1.0
+        block.moves[s] = False
         for d in range(factors.shape[0]):
             if factors[d] > 1:
                 if space.relevant[s, d]:
-                    plan.moves[s] = True
+                    block.moves[s] = True
                 else:
-                    plan.run[s] *= factors[d]
+                    block.reuse[s] *= factors[d]
 
 
 @part
 def temporal_cost(
-    space: Space, costs: Costs, q: int, inner: int, factors: Ints, tile: Ints, plan: Plan, point: Floats
+    space: Space, prices: Prices, q: int, inner: int, factors: Ints, tile: Ints, block: Block, partial: Floats
 ) -> float:
-    """Settled energy of a point inside temporal loops with ``inner`` innermost; inf if its links cannot happen then.
+    """Settled energy of a partial cost inside temporal loops, ``inner`` innermost; inf if its links cannot happen then.
 
-    Fills plan.inner and plan.share for :func:`temporal_step`. ``inner`` is -1 for a slot without loops.
+    Fills block.inner and block.share for :func:`temporal_step`. ``inner`` is -1 for a slot without loops.
     """
-    total = float(point[C])
+    total = float(partial[C])
     level = space.level[q]
     for s in range(space.relevant.shape[0]):
         at = HEAD + s * WIDTH
-        plan.inner[s] = inner >= 0 and space.relevant[s, inner]
-        if not plan.moves[s]:
-            plan.share[s] = 1.0 / plan.run[s]
+        block.inner[s] = inner >= 0 and space.relevant[s, inner]
+        if not block.moves[s]:
+            block.share[s] = 1.0 / block.reuse[s]
             continue
-        share = 1.0 if plan.inner[s] else 1.0 / plan.run[s]
+        share = 1.0 if block.inner[s] else 1.0 / block.reuse[s]
         if space.halo[s]:
             slides = 1.0
             linked = False
             for y in range(factors.shape[0]):
-                if factors[y] > 1 and space.rank[s, y] >= 0 and (y == inner or not plan.inner[s]):
-                    extent = point[at + X + space.rank[s, y]] if space.rank[s, y] < 2 else 0.0
+                if factors[y] > 1 and space.rank[s, y] >= 0 and (y == inner or not block.inner[s]):
+                    extent = partial[at + X + space.rank[s, y]] if space.rank[s, y] < 2 else 0.0
                     # The extent of a third halo rank is not kept: its overlap may be anything.
                     least = halo_share(space, s, y, factors[y], tile, extent) if extent > 0.0 else 0.0
                     slides = min(slides, least)
-                    linked = linked or link_step(space, s, y, tile) <= point[LINK]
+                    linked = linked or link_step(space, s, y, tile) <= partial[LINK]
                     for z in range(factors.shape[0]):
                         if space.rank[s, z] >= 0 and space.rank[s, z] != space.rank[s, y]:
                             linked = linked or space.bounds[z] > tile[z]
-            if point[LINK] > 0.0 and not linked:
+            if partial[LINK] > 0.0 and not linked:
                 return np.inf
             share *= slides
-        plan.share[s] = share
-        total += point[at + A] * share
-        if costs.keep[level, s] or not costs.more_units[q + 1, s]:
-            total += point[at + OPEN] * share
+        block.share[s] = share
+        total += partial[at + A] * share
+        if prices.keep[level, s] or not prices.more_units[q + 1, s]:
+            total += partial[at + OPEN] * share
     return total
 
 
 @part
-def temporal_step(space: Space, costs: Costs, q: int, total: float, plan: Plan, point: Floats, out: Floats) -> None:
-    """The point that :func:`temporal_cost` has priced."""
-    copy_point(point, out)
+def temporal_step(
+    space: Space, prices: Prices, q: int, total: float, block: Block, partial: Floats, out: Floats
+) -> None:
+    """The partial cost that :func:`temporal_cost` has priced."""
+    copy_partial(partial, out)
     level = space.level[q]
     out[C] = total
     for s in range(space.relevant.shape[0]):
         at = HEAD + s * WIDTH
-        if not plan.moves[s]:
-            out[at + A] *= plan.share[s]
-            out[at + OPEN] *= plan.share[s]
+        if not block.moves[s]:
+            out[at + A] *= block.share[s]
+            out[at + OPEN] *= block.share[s]
             continue
-        if not (costs.keep[level, s] or not costs.more_units[q + 1, s]):
-            out[at + SHUT] += point[at + OPEN] * plan.share[s]
+        if not (prices.keep[level, s] or not prices.more_units[q + 1, s]):
+            out[at + SHUT] += partial[at + OPEN] * block.share[s]
         for r in (A, OPEN, X, Y):
             out[at + r] = 0.0
         if space.halo[s]:
@@ -174,7 +176,7 @@ def slides_in_unit(space: Space, s: int, factors: Ints) -> bool:
 
 @part
 def spatial_gains(
-    space: Space, costs: Costs, q: int, s: int, factors: Ints, tile: Ints, above: Ints
+    space: Space, prices: Prices, q: int, s: int, factors: Ints, tile: Ints, above: Ints
 ) -> tuple[float, float, float, float]:
     """(multicast, further gain if links happen, their gain for the fills right below, words they reach) of a unit.
 
@@ -196,7 +198,7 @@ def spatial_gains(
         return multicast * sliding, 1.0, 1.0, 0.0
     level = space.level[q]
     # Elements whose offsets along a rank agree share their words; links save words only right above a keeping level.
-    below_keeps = level == 0 or costs.keep[level - 1, s]
+    below_keeps = level == 0 or prices.keep[level - 1, s]
     shared = 1.0
     reach = 0.0
     for r in range(n_dims):
@@ -249,44 +251,44 @@ def neighbour_hop(space: Space, q: int, s: int, r: int, span: float, factors: In
 
 
 @part
-def links_to_macs(space: Space, s: int, point: Floats) -> None:
+def links_to_macs(space: Space, s: int, partial: Floats) -> None:
     """Right above the compute units a neighbour may still hold the word of an operation that does not move it.
 
     The units hand it on over links, so that visits without a move cost their parent nothing: a run like that of a
     tile of one word.
     """
     at = HEAD + s * WIDTH
-    point[at + OPEN] += point[at + SHUT]
-    point[at + SHUT] = 0.0
+    partial[at + OPEN] += partial[at + SHUT]
+    partial[at + SHUT] = 0.0
     for r in range(at + X, at + WIDTH):
-        point[r] = 1.0 if space.halo[s] else 0.0
+        partial[r] = 1.0 if space.halo[s] else 0.0
 
 
 @part
 def spatial_step(
     space: Space,
-    costs: Costs,
+    prices: Prices,
     q: int,
     factors: Ints,
     tile: Ints,
     above: Ints,
     linked: bool,
-    point: Floats,
+    partial: Floats,
     out: Floats,
 ) -> bool:
-    """Puts a unit around a point, counting on links or not; False if that cannot be."""
+    """Puts a unit around a partial cost, counting on links or not; False if that cannot be."""
     n_spaces, n_dims = space.relevant.shape
-    copy_point(point, out)
+    copy_partial(partial, out)
     used = 1.0
     for d in range(n_dims):
         used *= factors[d]
-    out[U] = point[U] * used
+    out[U] = partial[U] * used
     if out[U] * space.most_units[q + 1] < space.least_used:
         return False
     any_link = False
     for s in range(n_spaces):
         at = HEAD + s * WIDTH
-        multicast, gain, fill_gain, reach = spatial_gains(space, costs, q, s, factors, tile, above)
+        multicast, gain, fill_gain, reach = spatial_gains(space, prices, q, s, factors, tile, above)
         if s == space.output:
             for d in range(n_dims):
                 if space.copies[d]:
@@ -301,62 +303,62 @@ def spatial_step(
             links_to_macs(space, s, out)
         out[at + OPEN] /= multicast
         out[at + SHUT] /= multicast
-        if space.halo[s] and point[LINK] > 0.0:
+        if space.halo[s] and partial[LINK] > 0.0:
             possible = False
             for y in range(n_dims):
                 if space.rank[s, y] >= 0 and space.bounds[y] > above[y]:
-                    possible = possible or link_step(space, s, y, above) <= point[LINK]
+                    possible = possible or link_step(space, s, y, above) <= partial[LINK]
             if not possible:
                 return False
     if linked and not any_link:
         return False
-    if not costs.units_left[q + 1]:
+    if not prices.units_left[q + 1]:
         # No unit changes these any more.
         out[C] -= out[E]
         out[E] = 0.0
-        for i in range(space.level[q], costs.leak_pj.shape[0]):
-            out[C] += costs.leak_pj[i] * space.computes / out[U]
+        for i in range(space.level[q], prices.leak_pj.shape[0]):
+            out[C] += prices.leak_pj[i] * space.computes / out[U]
     return True
 
 
 @part
-def keep_step(space: Space, costs: Costs, q: int, t: int, point: Floats) -> None:
+def keep_step(space: Space, prices: Prices, q: int, t: int, partial: Floats) -> None:
     """Level ``level[q]`` with tile t: traffic from below arrives, its own begins."""
     level = space.level[q]
-    units = costs.units_left[q + 1]
+    units = prices.units_left[q + 1]
     if units:
-        point[C] += costs.leak_pj[level] * space.computes / point[U]
+        partial[C] += prices.leak_pj[level] * space.computes / partial[U]
     for s in range(space.relevant.shape[0]):
-        if not costs.keep[level, s]:
+        if not prices.keep[level, s]:
             continue
         at = HEAD + s * WIDTH
-        point[C] += point[at + SHUT]
-        point[at + SHUT] = 0.0
-        was_open = point[at + A] + point[at + OPEN]
+        partial[C] += partial[at + SHUT]
+        partial[at + SHUT] = 0.0
+        was_open = partial[at + A] + partial[at + OPEN]
         moved = space.computes * space.words[s, t] / space.iterations[t]
-        point[at + A] = was_open + moved * costs.fill_pj[level, s]
-        point[at + OPEN] = moved * costs.parent_pj[level + 1, s]
+        partial[at + A] = was_open + moved * prices.fill_pj[level, s]
+        partial[at + OPEN] = moved * prices.parent_pj[level + 1, s]
         for r in range(2):
-            inside = point[at + X + r] if was_open > 0.0 else 0.0
-            point[at + X + r] = max(inside, space.extent[s, r, t]) if space.halo[s] else 0.0
+            inside = partial[at + X + r] if was_open > 0.0 else 0.0
+            partial[at + X + r] = max(inside, space.extent[s, r, t]) if space.halo[s] else 0.0
         if s == space.output:
-            first = costs.first_pj[level] * space.words[s, space.iterations.shape[0] - 1]
+            first = prices.first_pj[level] * space.words[s, space.iterations.shape[0] - 1]
             if units:
-                point[E] += first
+                partial[E] += first
             else:
-                point[C] -= first
+                partial[C] -= first
 
 
 @part
-def first_point(space: Space, costs: Costs, point: Floats) -> None:
+def first_partial(space: Space, prices: Prices, partial: Floats) -> None:
     """The inside of a compute unit: one iteration, one word of every data space per operation."""
-    point[:] = 0.0
-    point[C] = costs.constant_pj
-    point[U] = 1.0
-    if not costs.units_left[0]:
-        for i in range(costs.leak_pj.shape[0]):
-            point[C] += costs.leak_pj[i] * space.computes
+    partial[:] = 0.0
+    partial[C] = prices.constant_pj
+    partial[U] = 1.0
+    if not prices.units_left[0]:
+        for i in range(prices.leak_pj.shape[0]):
+            partial[C] += prices.leak_pj[i] * space.computes
     for s in range(space.relevant.shape[0]):
         at = HEAD + s * WIDTH
         # No word stays in a compute unit: every operation asks for its words anew.
-        point[at + SHUT] = space.computes * costs.parent_pj[0, s]
+        partial[at + SHUT] = space.computes * prices.parent_pj[0, s]

@@ -10,63 +10,64 @@ import numpy as np
 
 from tqhw.engine import Model
 from tqhw.mapper.bound.lookahead import look_ahead
-from tqhw.mapper.bound.lower_bound import Outside
-from tqhw.mapper.bound.pareto import Fronts, Scratch, sweep
-from tqhw.mapper.bound.partial_cost import HEAD, WIDTH, Plan
-from tqhw.mapper.branch.dominance import make_seen
+from tqhw.mapper.bound.lower_bound import ENERGY, Outside
+from tqhw.mapper.bound.pareto import ParetoFronts, Relaxation, Scratch, sweep
+from tqhw.mapper.bound.partial_cost import HEAD, WIDTH, Block
+from tqhw.mapper.branch.dominance import make_contexts
+from tqhw.mapper.branch.expand import Tree
 from tqhw.mapper.branch.explore import EXHAUSTED, FULL_STACK, explore
-from tqhw.mapper.branch.incumbent import SLACK, Best, Clock
+from tqhw.mapper.branch.incumbent import SLACK, Clock, Incumbent
 from tqhw.mapper.branch.stack import grown, make_leaves, make_stack
-from tqhw.mapper.result import OBJECTIVES
-from tqhw.mapper.space.arrays import Space, build_costs, build_space
+from tqhw.mapper.objectives import Objective
+from tqhw.mapper.space.arrays import Space, build_prices, build_space
 from tqhw.mapper.space.mapspace import Mapspace
-from tqhw.mapper.space.orders import Choices
+from tqhw.mapper.space.orders import LoopOrders
 
-POINTS = 1024  # points of a tile at most; beyond it some are merged
+FRONT_SIZE = 1024  # partial costs of a tile at most; beyond it some are merged
 STEPS, TILES = 50, 128  # nodes, and tiles of a sweep, between two looks at the clock
 BATCH = 256  # mappings priced at once
 PAIRS = 50_000  # tiles inside tiles that take well below a second
 
 Lists = Sequence[Sequence[int]]
-Mask = tuple[tuple[bool, ...], ...]  # [L, S] what every level keeps
+Bypass = tuple[tuple[bool, ...], ...]  # [L, S] what every level keeps
 
 
 @dataclass(frozen=True)
-class Ground:
+class Subproblem:
     """What the searches under all keep/bypass choices share."""
 
     space: Mapspace
     model: Model
-    objective: str
-    choices: Choices
+    objective: Objective
+    orders: LoopOrders
     tables: Space
 
     @staticmethod
-    def over(space: Mapspace, model: Model, objective: str, choices: Choices, lists: Lists) -> Ground:
+    def over(space: Mapspace, model: Model, objective: Objective, orders: LoopOrders, lists: Lists) -> Subproblem:
         """The tables of the tiles that are made of the divisors ``lists``."""
-        return Ground(space, model, objective, choices, build_space(space, model, lists))
+        return Subproblem(space, model, objective, orders, build_space(space, model, lists))
 
 
-class MaskSearch:
+class BypassSearch:
     """The search under one keep/bypass choice."""
 
-    def __init__(self, ground: Ground, mask: Mask) -> None:
-        space, tables = ground.space, ground.tables
-        self.tables, self.choices, self.model = tables, ground.choices, ground.model
-        self.objective = OBJECTIVES.index(ground.objective)
-        self.costs = build_costs(space, ground.model, mask, energy=ground.objective != "latency")
+    def __init__(self, subproblem: Subproblem, mask: Bypass) -> None:
+        space, tables = subproblem.space, subproblem.tables
+        self.tables, self.orders, self.model = tables, subproblem.orders, subproblem.model
+        self.objective = subproblem.objective.code
+        self.prices = build_prices(space, subproblem.model, mask, energy=subproblem.objective.energy_power > 0)
         n_slots, n_dims, n_spaces = len(tables.level), len(tables.bounds), len(tables.relevant)
         self.work = make_scratch(n_dims, n_spaces, 1)
         self.out = make_outside(n_slots, n_dims, n_spaces)
         self.release()
         # The slot from which on no units are left outside: what is inside of it has a floor, and is swept once.
-        self.inner = min(n_slots - 2, int(np.flatnonzero(~self.costs.units_left[1:])[0]))
+        self.inner = min(n_slots - 2, int(np.flatnonzero(~self.prices.units_left[1:])[0]))
         self.inner_rows = 0
         self.lower_bound = 0.0
         self.nodes = 0
 
-    def survey(self, clock: Clock) -> None:
-        """Sweeps fronts of one point up to the last spatial slot; afterwards the lower bound is known."""
+    def bound_root(self, clock: Clock) -> None:
+        """Sweeps fronts of one partial cost up to the last spatial slot; afterwards the lower bound is known."""
         self._look_ahead(clock)
         self.fronts = make_fronts(len(self.tables.level), len(self.tables.digits), self.work.rows.shape[1])
         self.inner_rows = 1
@@ -78,44 +79,40 @@ class MaskSearch:
     def release(self) -> None:
         """Gives the tables back; they are quick to make again, and there may be thousands of choices."""
         self.fronts = make_fronts(len(self.tables.level), 0, self.work.rows.shape[1])
-        self.ahead = np.zeros((0, 0))
+        self.lookahead = np.zeros((0, 0))
 
-    def dive(self, best: Best, clock: Clock, looks: int | None = None) -> None:
-        """Looks for a better mapping, on the fronts of a survey; ``looks``: how often at most."""
+    def dive(self, incumbent: Incumbent, clock: Clock, looks: int | None = None) -> None:
+        """Looks for a better mapping, on the fronts of bound_root; ``looks``: how often at most."""
         self._sweep_from(self.inner + 1, self.inner_rows, math.inf, clock)
-        self.run(best, math.inf, clock, first=True, looks=looks)
+        self.search(incumbent, math.inf, clock, first=True, looks=looks)
 
     def sweep_below(self, limit: float, clock: Clock) -> None:
         """Sweeps the fronts of all slots but the outermost in full, as far as mappings stay below ``limit``."""
-        if len(self.work.rows) < POINTS:
-            self.work = make_scratch(len(self.tables.bounds), len(self.tables.relevant), POINTS)
-        if len(self.ahead) == 0:
+        if len(self.work.rows) < FRONT_SIZE:
+            self.work = make_scratch(len(self.tables.bounds), len(self.tables.relevant), FRONT_SIZE)
+        if len(self.lookahead) == 0:
             self._look_ahead(clock)
         self.fronts = make_fronts(len(self.tables.level), len(self.tables.digits), self.work.rows.shape[1])
         self._sweep_from(0, 1, limit, clock)
 
+    def _bound(self) -> Relaxation:
+        """The tables as they are now: fronts and stack are replaced where they grow."""
+        return Relaxation(self.tables, self.prices, self.orders, self.fronts, self.lookahead, self.objective, self.work)
+
     def _look_ahead(self, clock: Clock) -> None:
         """Makes the table of what stands outside of every tile at least."""
         n_slots, n_tiles = len(self.tables.level), len(self.tables.digits)
-        self.ahead = np.full((n_slots, n_tiles), np.inf)
-        self.ahead[-1, -1] = 0.0
+        self.lookahead = np.full((n_slots, n_tiles), np.inf)
+        self.lookahead[-1, -1] = 0.0
         everywhere = np.ones(n_tiles, np.int64)
         for q in range(n_slots - 1, -1, -1):
             begin = 0
             while begin < n_tiles:
                 clock.check()
                 end = min(begin + self._tiles_at_once(q, begin, clock), n_tiles)
+                work = self.work
                 look_ahead(
-                    self.tables,
-                    self.costs,
-                    self.ahead,
-                    q,
-                    begin,
-                    end,
-                    everywhere,
-                    self.work.at,
-                    self.work.tile,
-                    self.work.shares,
+                    self.tables, self.prices, self.lookahead, q, begin, end, everywhere, work.at, work.tile, work.shares
                 )
                 begin = end
 
@@ -124,35 +121,21 @@ class MaskSearch:
             rows = self._sweep(q, rows, limit, clock)
         n_slots, n_dims, n_spaces = len(self.tables.level), len(self.tables.bounds), len(self.tables.relevant)
         self.stack = make_stack(n_slots, n_dims, n_spaces, room=1 << 14)
-        self.seen = make_seen(self.tables, self.model)
+        self.contexts = make_contexts(self.tables, self.model)
         self.leaves = make_leaves(BATCH, len(self.model.mesh_x), n_dims)
 
     def _sweep(self, q: int, used: int, limit: float, clock: Clock) -> int:
         """Sweeps one slot; returns the rows used. Raises OutOfTimeError."""
         n_tiles = len(self.tables.digits)
-        spread = self.objective > 0 or bool(self.costs.units_left[q + 1])
+        spread = self.objective != ENERGY or bool(self.prices.units_left[q + 1])
         begin = 0
         while begin < n_tiles:
             clock.check()
             end = min(begin + self._tiles_at_once(q, begin, clock), n_tiles)
-            begin, used = sweep(
-                self.tables,
-                self.costs,
-                self.choices,
-                self.fronts,
-                self.objective,
-                q,
-                begin,
-                end,
-                used,
-                self.ahead,
-                limit,
-                spread,
-                self.work,
-            )
+            begin, used = sweep(self._bound(), q, begin, end, used, limit, spread)
             if begin < end:
-                points = self.fronts.points
-                self.fronts = self.fronts._replace(points=np.concatenate([points, np.zeros_like(points)]))
+                partials = self.fronts.partials
+                self.fronts = self.fronts._replace(partials=np.concatenate([partials, np.zeros_like(partials)]))
         return used
 
     def _tiles_at_once(self, q: int, begin: int, clock: Clock) -> int:
@@ -163,7 +146,9 @@ class MaskSearch:
         inside = self.tables.n_below[q, np.arange(digits.shape[1]), digits].prod(axis=1).cumsum()
         return max(1, int(np.searchsorted(inside, PAIRS)))
 
-    def run(self, best: Best, limit: float, clock: Clock, first: bool = False, looks: int | None = None) -> None:
+    def search(
+        self, incumbent: Incumbent, limit: float, clock: Clock, first: bool = False, looks: int | None = None
+    ) -> None:
         """Explores until nothing is left that could be better. Raises OutOfTimeError, with the bound as it is then."""
         wanted = 1
         done, better = False, False
@@ -172,34 +157,21 @@ class MaskSearch:
             while not done and not (first and better) and looks != 0:
                 clock.check()
                 looks = None if looks is None else looks - 1
-                done, found = self._explore(min(limit, best.value * (1.0 - SLACK)), wanted, steps)
-                if found and best.price(self.leaves, found, self.costs.keep):
+                done, found = self._explore(min(limit, incumbent.value * (1.0 - SLACK)), wanted, steps)
+                if found and incumbent.price(self.leaves, found, self.prices.keep):
                     clock.armed = better = True
                     wanted = 1
                 elif found:
                     wanted = min(BATCH, 2 * wanted)
         finally:
             self.nodes += int(self.stack.nodes[0])
-            self.lower_bound = max(self.lower_bound, min(self._open_bound(), limit, best.value))
+            self.lower_bound = max(self.lower_bound, min(self._open_bound(), limit, incumbent.value))
 
     def _explore(self, limit: float, wanted: int, steps: int) -> tuple[bool, int]:
         """(nothing is left, mappings found)."""
         while True:
-            state, found = explore(
-                self.tables,
-                self.costs,
-                self.choices,
-                self.fronts,
-                self.objective,
-                self.stack,
-                self.seen,
-                limit,
-                self.out,
-                self.work,
-                self.leaves,
-                wanted,
-                steps,
-            )
+            tree = Tree(self._bound(), self.stack, self.contexts, self.out, self.leaves)
+            state, found = explore(tree, limit, wanted, steps)
             if state != FULL_STACK:
                 return state == EXHAUSTED, found
             self.stack = grown(self.stack)
@@ -218,11 +190,11 @@ class MaskSearch:
         return bound
 
 
-def make_fronts(n_slots: int, n_tiles: int, width: int) -> Fronts:
-    """Empty fronts with room for some points, but for the compute unit's."""
+def make_fronts(n_slots: int, n_tiles: int, width: int) -> ParetoFronts:
+    """Empty fronts with room for some partial costs, but for the compute unit's."""
     rows = np.zeros((n_slots + 1, n_tiles), np.int64)
     rows[0, :1] = 1
-    return Fronts(
+    return ParetoFronts(
         np.zeros((n_slots + 1, n_tiles), np.int64),
         rows,
         np.zeros((n_slots + 1, n_tiles)),
@@ -239,9 +211,9 @@ def make_scratch(n_dims: int, n_spaces: int, n_points: int) -> Scratch:
         return np.ones(n_dims, np.int64)
 
     shares = np.ones(n_spaces)
-    plan = Plan(np.ones(n_spaces), np.zeros(n_spaces, np.bool_), np.zeros(n_spaces, np.bool_), np.ones(n_spaces))
-    rows, point, start = np.zeros((n_points, width)), np.zeros(width), np.zeros((1, width))
-    return Scratch(rows, point, start, plan, shares, shares.copy(), ones(), ones(), ones(), ones())
+    block = Block(np.ones(n_spaces), np.zeros(n_spaces, np.bool_), np.zeros(n_spaces, np.bool_), np.ones(n_spaces))
+    rows, partial, start = np.zeros((n_points, width)), np.zeros(width), np.zeros((1, width))
+    return Scratch(rows, partial, start, block, shares, shares.copy(), ones(), ones(), ones(), ones())
 
 
 def make_outside(n_slots: int, n_dims: int, n_spaces: int) -> Outside:
@@ -257,7 +229,7 @@ def make_outside(n_slots: int, n_dims: int, n_spaces: int) -> Outside:
         dim=loops(),
         bound=loops(),
         step=loops(),
-        run=spaces(),
+        reuse=spaces(),
         full=spaces(),
         slide=spaces(),
         rank=np.zeros(n_spaces, np.int64),

@@ -3,14 +3,14 @@
 Many ways of choosing the outer loops lead to the same tile, and most of them cost the same or more outside of it. What
 the loops outside mean to the inside is a *context*: what they cost, what they leave open for every data space, the
 instances outside, and for a data space with a halo the sequence of loops that its tiles slide along. docs/mapper.md,
-"Contexts", has the argument why a worse context can be dropped without missing the best mapping.
+"Dominance", has the argument why a worse context can be dropped without missing the best mapping.
 
 ====  =====================================================================================================
 COST  settled energy, pJ
 MARK  the words and instances behind it under other weights: equal costs with equal marks are of the same counts
 UNITS, FIRST, LEAK  instances outside, those that make partial copies, and what the levels outside leak per cycle
-then  per data space run and multicast; per data space with a halo the sequence: dimension, bound, the irrelevant loops
-      before it and step of every loop, and the irrelevant loops after the last
+then  per data space reuse and multicast; per data space with a halo the sequence: dimension, bound, the irrelevant
+      loops before it and step of every loop, and the irrelevant loops after the last
 ====  =====================================================================================================
 """
 
@@ -26,7 +26,7 @@ from tqhw.engine.jit import part
 from tqhw.engine.model import Floats, Ints
 from tqhw.mapper.bound.lower_bound import Outside
 from tqhw.mapper.branch.stack import Stack
-from tqhw.mapper.space.arrays import HALO_RANKS, Costs, Space
+from tqhw.mapper.space.arrays import HALO_RANKS, Prices, Space
 
 COST, MARK, UNITS, FIRST, LEAK, HEAD = 0, 1, 2, 3, 4, 5
 LONGEST = 6  # loops of a sequence; contexts with longer ones are not kept
@@ -35,7 +35,7 @@ SAME = 1e-12  # relative: sums of the same words in another order
 
 
 @bundle
-class Seen(NamedTuple):
+class Contexts(NamedTuple):
     """The kept contexts of every slot and tile, as linked lists."""
 
     head: Ints  # [Q, N] row of the newest, counted from 1; 0: none
@@ -44,7 +44,7 @@ class Seen(NamedTuple):
     number: Ints  # [1] rows kept
 
 
-def make_seen(space: Space, model: Model) -> Seen:
+def make_contexts(space: Space, model: Model) -> Contexts:
     """An empty table; one without room where contexts cannot be compared."""
     n_slots, n_tiles = len(space.level), len(space.digits)
     comparable = (
@@ -57,7 +57,7 @@ def make_seen(space: Space, model: Model) -> Seen:
     )
     room = ROOM if comparable else 0
     width = HEAD + 2 * len(space.relevant) + (4 * LONGEST + 1) * int(space.halo.sum())
-    return Seen(
+    return Contexts(
         np.zeros((n_slots, n_tiles), np.int64), np.zeros(room, np.int64), np.zeros((room, width)), np.zeros(1, np.int64)
     )
 
@@ -79,7 +79,7 @@ def write_context(space: Space, stack: Stack, q: int, n_loops: int, out: Outside
     n_spaces = space.relevant.shape[0]
     at = HEAD + 2 * n_spaces
     for s in range(n_spaces):
-        row[HEAD + 2 * s] = out.run[s]
+        row[HEAD + 2 * s] = out.reuse[s]
         row[HEAD + 2 * s + 1] = stack.multicast[q, s]
         if not space.halo[s]:
             continue
@@ -108,16 +108,16 @@ def write_context(space: Space, stack: Stack, q: int, n_loops: int, out: Outside
 
 
 @part
-def no_worse(space: Space, a: Floats, b: Floats, rounding_pj: float) -> bool:
+def context_dominates(space: Space, a: Floats, b: Floats, rounding_pj: float) -> bool:
     """Whether every mapping inside of context a costs at most what it costs inside of context b."""
     for i in range(HEAD + 2 * space.relevant.shape[0], a.shape[0]):
         if a[i] != b[i]:
             return False
     for s in range(space.relevant.shape[0]):
-        run, multicast = HEAD + 2 * s, HEAD + 2 * s + 1
-        if a[run] < b[run] or a[multicast] < b[multicast]:
+        reuse, multicast = HEAD + 2 * s, HEAD + 2 * s + 1
+        if a[reuse] < b[reuse] or a[multicast] < b[multicast]:
             return False
-        if space.halo[s] and a[run] != b[run]:
+        if space.halo[s] and a[reuse] != b[reuse]:
             return False  # returns that are free, and links, come less often with a longer run
     if a[UNITS] != b[UNITS] or a[FIRST] != b[FIRST] or a[LEAK] > b[LEAK] * (1.0 + SAME):
         return False
@@ -127,30 +127,32 @@ def no_worse(space: Space, a: Floats, b: Floats, rounding_pj: float) -> bool:
 
 
 @part
-def was_seen(space: Space, costs: Costs, stack: Stack, seen: Seen, q: int, n_loops: int, out: Outside) -> bool:
+def is_dominated(
+    space: Space, prices: Prices, stack: Stack, contexts: Contexts, q: int, n_loops: int, out: Outside
+) -> bool:
     """Whether node q stands in a context no better than one that is kept for its tile; keeps it if not."""
     t = stack.tile[q]
-    new = seen.number[0]
-    if new + 1 >= seen.rows.shape[0] or not stack.plain[q]:
+    new = contexts.number[0]
+    if new + 1 >= contexts.rows.shape[0] or not stack.plain[q]:
         return False
-    row = seen.rows[new]
+    row = contexts.rows[new]
     if not write_context(space, stack, q, n_loops, out, row):
         return False
-    at = seen.head[q, t]
+    at = contexts.head[q, t]
     while at > 0:
-        if no_worse(space, seen.rows[at - 1], row, costs.rounding_pj):
+        if context_dominates(space, contexts.rows[at - 1], row, prices.rounding_pj):
             return True
-        at = seen.next[at - 1]
-    seen.next[new] = seen.head[q, t]
-    seen.head[q, t] = new + 1
-    seen.number[0] = new + 1
+        at = contexts.next[at - 1]
+    contexts.next[new] = contexts.head[q, t]
+    contexts.head[q, t] = new + 1
+    contexts.number[0] = new + 1
     return False
 
 
 @part
-def forget_newest(stack: Stack, seen: Seen, q: int) -> None:
-    """Takes back what :func:`was_seen` has kept for node q just before."""
+def forget_newest(stack: Stack, contexts: Contexts, q: int) -> None:
+    """Takes back what :func:`is_dominated` has kept for node q just before."""
     t = stack.tile[q]
-    if seen.number[0] > 0 and seen.head[q, t] == seen.number[0]:
-        seen.head[q, t] = seen.next[seen.number[0] - 1]
-        seen.number[0] -= 1
+    if contexts.number[0] > 0 and contexts.head[q, t] == contexts.number[0]:
+        contexts.head[q, t] = contexts.next[contexts.number[0] - 1]
+        contexts.number[0] -= 1

@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+from tqhw.engine.bundle import bundle
 from tqhw.engine.jit import part
 from tqhw.mapper.bound.lower_bound import Outside, least, linked_share, look_outside, put_best_order, tile_share
-from tqhw.mapper.bound.pareto import Fronts, Scratch
-from tqhw.mapper.bound.partial_cost import first_point, irrelevant_units, links_to_macs, slides_in_unit, spatial_gains
-from tqhw.mapper.branch.dominance import Seen, forget_newest, was_seen
-from tqhw.mapper.branch.stack import Stack, push, sort_children
-from tqhw.mapper.space.arrays import Costs, Space
-from tqhw.mapper.space.orders import Choices
+from tqhw.mapper.bound.pareto import Relaxation, Scratch
+from tqhw.mapper.bound.partial_cost import first_partial, irrelevant_units, links_to_macs, slides_in_unit, spatial_gains
+from tqhw.mapper.branch.dominance import Contexts, forget_newest, is_dominated
+from tqhw.mapper.branch.stack import Leaves, Stack, push, sort_children
+from tqhw.mapper.space.arrays import Prices, Space
+from tqhw.mapper.space.orders import LoopOrders
 from tqhw.mapper.space.tiles import first_below, fits_unit, next_below, split_tile
 
 
+@bundle
+class Tree(NamedTuple):
+    """The search tree under one keep/bypass choice: the path to the current node, and what its bounds are made of."""
+
+    bound: Relaxation
+    stack: Stack
+    contexts: Contexts
+    out: Outside
+    leaves: Leaves
+
+
 @part
-def collect_loops(space: Space, choices: Choices, stack: Stack, q: int, n: int, out: Outside) -> int:
+def collect_loops(space: Space, orders: LoopOrders, stack: Stack, q: int, n: int, out: Outside) -> int:
     """Appends the temporal loops of slots q and outwards to the list; returns its length."""
     for slot in range(q, space.level.shape[0]):
         if space.spatial[slot]:
             continue
         row = stack.choice[slot]
         for i in range(space.bounds.shape[0]):
-            d = choices.order[row, i]
+            d = orders.order[row, i]
             if d < 0:
                 break
             out.dim[n] = d
@@ -32,57 +46,45 @@ def collect_loops(space: Space, choices: Choices, stack: Stack, q: int, n: int, 
 
 
 @part
-def arrive(space: Space, costs: Costs, choices: Choices, stack: Stack, q: int, out: Outside) -> int:
+def arrive(space: Space, prices: Prices, orders: LoopOrders, stack: Stack, q: int, out: Outside) -> int:
     """Makes the context of node q; a temporal slot's level gets its traffic. Returns the number of loops outside."""
-    n_loops = collect_loops(space, choices, stack, q + 1, 0, out)
+    n_loops = collect_loops(space, orders, stack, q + 1, 0, out)
     look_outside(space, 0, n_loops, out)
     if space.spatial[q]:
         return n_loops
     level = space.level[q]
     t = stack.tile[q]
-    stack.leaking[q] += costs.leak_pj[level] * stack.used[q]
-    stack.mark[q] += costs.mark[level, 0, 3] * stack.used[q]
+    stack.leaking[q] += prices.leak_pj[level] * stack.used[q]
+    stack.mark[q] += prices.mark[level, 0, 3] * stack.used[q]
     for s in range(space.relevant.shape[0]):
-        if costs.keep[level, s]:
+        if prices.keep[level, s]:
             moved = space.computes * space.words[s, t] / space.iterations[t] * tile_share(space, s, t, out)
-            mark = costs.mark[level, s]
+            mark = prices.mark[level, s]
             stack.mark[q] += moved * (mark[0] / stack.link[q, s] + mark[1] / stack.multicast[q, s])
             stack.settled[q] += moved * (
-                costs.fill_pj[level, s] / stack.link[q, s] + costs.parent_pj[level + 1, s] / stack.multicast[q, s]
+                prices.fill_pj[level, s] / stack.link[q, s] + prices.parent_pj[level + 1, s] / stack.multicast[q, s]
             )
             stack.multicast[q, s] = 1.0
             if s == space.output:
                 tensor = space.words[s, space.iterations.shape[0] - 1]
-                stack.settled[q] -= costs.first_pj[level] * tensor * stack.first_visits[q]
+                stack.settled[q] -= prices.first_pj[level] * tensor * stack.first_visits[q]
                 stack.mark[q] += mark[2] * tensor * stack.first_visits[q]
         stack.link[q, s] = 1.0
     return n_loops
 
 
 @part
-def push_units(
-    space: Space,
-    costs: Costs,
-    choices: Choices,
-    fronts: Fronts,
-    objective: int,
-    stack: Stack,
-    q: int,
-    inside: int,
-    mask: int,
-    limit: float,
-    top: int,
-    out: Outside,
-    work: Scratch,
-) -> int:
+def push_units(tree: Tree, q: int, inside: int, mask: int, limit: float, top: int) -> int:
     """Pushes the layouts of a unit around tile ``inside``, if its bound is below ``limit``; returns the new top."""
+    bound, stack, out = tree.bound, tree.stack, tree.out
+    space, prices, orders, fronts, work = bound.space, bound.prices, bound.orders, bound.fronts, bound.work
     used = stack.used[q]
     first_visits = stack.first_visits[q]
     if q == 0:
-        first_point(space, costs, work.start[0])
+        first_partial(space, prices, work.start[0])
     linked = False
     for s in range(space.relevant.shape[0]):
-        multicast, gain, fill_gain, reach = spatial_gains(space, costs, q, s, work.factors, work.tile, work.above)
+        multicast, gain, fill_gain, reach = spatial_gains(space, prices, q, s, work.factors, work.tile, work.above)
         share = linked_share(space, out, s, reach, work.tile) if reach > 0.0 else 0.0
         gain = 1.0 / (1.0 - share + share / gain)
         linked = linked or space.tangled[s] or share > 0.0
@@ -97,12 +99,12 @@ def push_units(
             first_visits *= work.factors[d]
     value = least(
         space,
-        costs,
-        objective,
-        work.start if q == 0 else fronts.points,
+        prices,
+        bound.objective,
+        work.start if q == 0 else fronts.partials,
         0 if q == 0 else fronts.start[q, inside],
         fronts.rows[q, inside],
-        costs.units_left[q],
+        prices.units_left[q],
         stack.settled[q],
         first_visits,
         used,
@@ -112,8 +114,8 @@ def push_units(
     )
     if value >= limit:
         return top
-    for row in range(choices.start[q, mask], choices.start[q, mask] + choices.rows[q, mask]):
-        if fits_unit(space, choices, q, work.factors, row):
+    for row in range(orders.start[q, mask], orders.start[q, mask] + orders.rows[q, mask]):
+        if fits_unit(space, orders, q, work.factors, row):
             top = push(stack, top, value, inside, row)
             if not linked:
                 break  # orders and directions only matter for links
@@ -121,88 +123,82 @@ def push_units(
 
 
 @part
-def push_orders(
-    space: Space,
-    costs: Costs,
-    choices: Choices,
-    fronts: Fronts,
-    objective: int,
-    stack: Stack,
-    q: int,
-    inside: int,
-    mask: int,
-    n_outside: int,
-    limit: float,
-    top: int,
-    out: Outside,
-    work: Scratch,
-) -> int:
-    """Pushes the orders of the loops around tile ``inside`` whose bound is below ``limit``; returns the new top."""
+def least_of_orders(tree: Tree, q: int, inside: int, strict: bool) -> float:
+    """The bound of tile ``inside`` in a temporal slot, whose loops stand in ``tree.out``. ``strict``: see least."""
+    bound, stack = tree.bound, tree.stack
+    return least(
+        bound.space,
+        bound.prices,
+        bound.objective,
+        bound.work.start if q == 0 else bound.fronts.partials,
+        0 if q == 0 else bound.fronts.start[q, inside],
+        bound.fronts.rows[q, inside],
+        bound.prices.units_left[q],
+        stack.settled[q],
+        stack.first_visits[q],
+        stack.used[q],
+        stack.leaking[q],
+        tree.out,
+        strict,
+    )
+
+
+@part
+def bound_all_orders(tree: Tree, q: int, inside: int, n_outside: int) -> float:
+    """A bound for all orders of the loops around tile ``inside`` at once: every data space in its own best order."""
+    space, out, work = tree.bound.space, tree.out, tree.bound.work
     n_dims = space.bounds.shape[0]
-    for s in range(space.relevant.shape[0]):
+    look_outside(space, n_dims, n_dims + n_outside, out)
+    put_best_order(space, work.factors, work.tile, out)
+    return least_of_orders(tree, q, inside, False)
+
+
+@part
+def bound_order(tree: Tree, q: int, inside: int, row: int, n_outside: int) -> float:
+    """The bound of one order of the loops around tile ``inside``: row ``row`` of the loop orders."""
+    space, orders, out, work = tree.bound.space, tree.bound.orders, tree.out, tree.bound.work
+    n_dims = space.bounds.shape[0]
+    n = 0
+    while n < n_dims and orders.order[row, n] >= 0:
+        n += 1
+    for i in range(n):  # the block ends where the loops outside begin
+        d = orders.order[row, i]
+        out.dim[n_dims - n + i] = d
+        out.bound[n_dims - n + i] = work.factors[d]
+        out.step[n_dims - n + i] = work.tile[d]
+    look_outside(space, n_dims - n, n_dims + n_outside, out)
+    return least_of_orders(tree, q, inside, True)
+
+
+@part
+def push_orders(tree: Tree, q: int, inside: int, mask: int, n_outside: int, limit: float, top: int) -> int:
+    """Pushes the orders of the loops around tile ``inside`` whose bound is below ``limit``; returns the new top."""
+    stack, out, orders = tree.stack, tree.out, tree.bound.orders
+    for s in range(tree.bound.space.relevant.shape[0]):
         out.multicast[s] = stack.multicast[q, s]
         out.link[s] = stack.link[q, s]
-    begin = choices.start[q, mask]
-    for row in range(begin - 1, begin + choices.rows[q, mask]):
-        if row < begin:  # most tiles are too dear even if every data space had its own best order
-            look_outside(space, n_dims, n_dims + n_outside, out)
-            put_best_order(space, work.factors, work.tile, out)
-        else:
-            n = 0
-            while n < n_dims and choices.order[row, n] >= 0:
-                n += 1
-            # The block ends where the loops outside begin.
-            for i in range(n):
-                d = choices.order[row, i]
-                out.dim[n_dims - n + i] = d
-                out.bound[n_dims - n + i] = work.factors[d]
-                out.step[n_dims - n + i] = work.tile[d]
-            look_outside(space, n_dims - n, n_dims + n_outside, out)
-        value = least(
-            space,
-            costs,
-            objective,
-            work.start if q == 0 else fronts.points,
-            0 if q == 0 else fronts.start[q, inside],
-            fronts.rows[q, inside],
-            costs.units_left[q],
-            stack.settled[q],
-            stack.first_visits[q],
-            stack.used[q],
-            stack.leaking[q],
-            out,
-            row >= begin,
-        )
-        if value >= limit:
-            if row < begin:
-                return top
-        elif row >= begin:
+    if bound_all_orders(tree, q, inside, n_outside) >= limit:
+        return top  # most tiles are too dear in any order
+    begin = orders.start[q, mask]
+    for row in range(begin, begin + orders.rows[q, mask]):
+        value = bound_order(tree, q, inside, row, n_outside)
+        if value < limit:
             top = push(stack, top, value, inside, row)
     return top
 
 
 @part
-def expand(
-    space: Space,
-    costs: Costs,
-    choices: Choices,
-    fronts: Fronts,
-    objective: int,
-    stack: Stack,
-    seen: Seen,
-    q: int,
-    limit: float,
-    out: Outside,
-    work: Scratch,
-) -> int:
+def expand(tree: Tree, q: int, limit: float) -> int:
     """Lists the children of node q whose bound is below ``limit``; -1 if the stack has no room for them."""
+    bound, stack, out, contexts = tree.bound, tree.stack, tree.out, tree.contexts
+    space, prices, orders, fronts, work = bound.space, bound.prices, bound.orders, bound.fronts, bound.work
     n_dims = space.bounds.shape[0]
     t = stack.tile[q]
     top: int = stack.begin[q]
-    n_outside = arrive(space, costs, choices, stack, q, out)
+    n_outside = arrive(space, prices, orders, stack, q, out)
     stack.next[q] = top
     stack.end[q] = top
-    if was_seen(space, costs, stack, seen, q, n_outside, out):
+    if is_dominated(space, prices, stack, contexts, q, n_outside, out):
         return top
     for d in range(n_dims):
         work.above[d] = space.divisor[d, space.digits[t, d]]
@@ -214,15 +210,13 @@ def expand(
     inside = first_below(space, q, t, fronts.rows[q], work.at)
     while inside >= 0:
         mask = split_tile(space, t, inside, work.tile, work.factors)
-        if top + choices.rows[q, mask] > stack.bound.shape[0]:
-            forget_newest(stack, seen, q)
+        if top + orders.rows[q, mask] > stack.bound.shape[0]:
+            forget_newest(stack, contexts, q)
             return -1
         if space.spatial[q]:
-            top = push_units(space, costs, choices, fronts, objective, stack, q, inside, mask, limit, top, out, work)
+            top = push_units(tree, q, inside, mask, limit, top)
         else:
-            top = push_orders(
-                space, costs, choices, fronts, objective, stack, q, inside, mask, n_outside, limit, top, out, work
-            )
+            top = push_orders(tree, q, inside, mask, n_outside, limit, top)
         inside = next_below(space, q, t, fronts.rows[q], work.at, inside)
     stack.end[q] = top
     sort_children(stack, stack.begin[q], top)
@@ -231,7 +225,7 @@ def expand(
 
 @part
 def descend_to(
-    space: Space, costs: Costs, choices: Choices, stack: Stack, q: int, at: int, out: Outside, work: Scratch
+    space: Space, prices: Prices, orders: LoopOrders, stack: Stack, q: int, at: int, out: Outside, work: Scratch
 ) -> None:
     """Decides slot q as its child ``at`` says and makes the start of node q - 1."""
     n_dims = space.bounds.shape[0]
@@ -245,7 +239,7 @@ def descend_to(
         work.tile[d] = space.divisor[d, space.digits[inside, d]]
         work.factors[d] = work.above[d] // work.tile[d]
         stack.factors[q, d] = work.factors[d]
-    n_loops = collect_loops(space, choices, stack, q if not space.spatial[q] else q + 1, 0, out)
+    n_loops = collect_loops(space, orders, stack, q if not space.spatial[q] else q + 1, 0, out)
     look_outside(space, 0, n_loops, out)
     if q == 0:
         return
@@ -254,7 +248,7 @@ def descend_to(
         stack.multicast[q - 1, s] = stack.multicast[q, s]
         stack.link[q - 1, s] = stack.link[q, s]
         if space.spatial[q]:
-            multicast, gain, fill_gain, reach = spatial_gains(space, costs, q, s, work.factors, work.tile, work.above)
+            multicast, gain, fill_gain, reach = spatial_gains(space, prices, q, s, work.factors, work.tile, work.above)
             if multicast > irrelevant_units(space, s, work.factors) or slides_in_unit(space, s, work.factors):
                 stack.plain[q - 1] = False
             share = linked_share(space, out, s, reach, work.tile) if reach > 0.0 else 0.0

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from tqhw.engine.jit import jit, part
-from tqhw.mapper.bound.lower_bound import Outside
-from tqhw.mapper.bound.pareto import Fronts, Scratch
-from tqhw.mapper.bound.partial_cost import first_point
-from tqhw.mapper.branch.dominance import Seen
-from tqhw.mapper.branch.expand import descend_to, expand
+from tqhw.mapper.bound.partial_cost import first_partial
+from tqhw.mapper.branch.expand import Tree, descend_to, expand
 from tqhw.mapper.branch.stack import Leaves, Stack
-from tqhw.mapper.space.arrays import Costs, Space
-from tqhw.mapper.space.orders import Choices
+from tqhw.mapper.space.arrays import Prices, Space
+from tqhw.mapper.space.orders import LoopOrders
 from tqhw.mapper.space.tiles import fits_level
 
 EXHAUSTED, PAUSED, FULL_STACK = range(3)
 
 
 @part
-def write_leaf(space: Space, choices: Choices, stack: Stack, bound: float, leaves: Leaves, at: int) -> None:
+def write_leaf(space: Space, orders: LoopOrders, stack: Stack, bound: float, leaves: Leaves, at: int) -> None:
     """The mapping that the stack has decided, as row ``at`` of the engine's arrays; loops of bound 1 come last."""
     n_dims = space.bounds.shape[0]
     leaves.bound[at] = bound
@@ -31,25 +28,25 @@ def write_leaf(space: Space, choices: Choices, stack: Stack, bound: float, leave
     for q in range(space.level.shape[0]):
         level = space.level[q]
         row = stack.choice[q]
-        seen = 0
+        written = 0
         n = 0
         order = leaves.spatial_order[at, level] if space.spatial[q] else leaves.temporal_order[at, level]
         factors = leaves.spatial[at, level] if space.spatial[q] else leaves.temporal[at, level]
-        while n < n_dims and choices.order[row, n] >= 0:
-            order[n] = choices.order[row, n]
-            seen |= 1 << choices.order[row, n]
+        while n < n_dims and orders.order[row, n] >= 0:
+            order[n] = orders.order[row, n]
+            written |= 1 << orders.order[row, n]
             n += 1
         for d in range(n_dims):
-            if not seen >> d & 1:
+            if not written >> d & 1:
                 order[n] = d
                 n += 1
             factors[d] = stack.factors[q, d]
         if space.spatial[q]:
-            leaves.split[at, level] = choices.along_x[row]
+            leaves.split[at, level] = orders.along_x[row]
 
 
 @part
-def open_root(space: Space, costs: Costs, stack: Stack) -> bool:
+def open_root(space: Space, prices: Prices, stack: Stack) -> bool:
     """Puts the whole problem at the outermost level; False if it does not fit there."""
     q = space.level.shape[0] - 1
     stack.tile[q] = space.digits.shape[0] - 1
@@ -63,30 +60,18 @@ def open_root(space: Space, costs: Costs, stack: Stack) -> bool:
         stack.multicast[q, s] = 1.0
         stack.link[q, s] = 1.0
     stack.begin[q] = 0
-    return bool(space.spatial[q]) or fits_level(space, costs, space.level[q], stack.tile[q])
+    return bool(space.spatial[q]) or fits_level(space, prices, space.level[q], stack.tile[q])
 
 
 @jit
-def explore(
-    space: Space,
-    costs: Costs,
-    choices: Choices,
-    fronts: Fronts,
-    objective: int,
-    stack: Stack,
-    seen: Seen,
-    limit: float,
-    out: Outside,
-    work: Scratch,
-    leaves: Leaves,
-    wanted: int,
-    steps: int,
-) -> tuple[int, int]:
+def explore(tree: Tree, limit: float, wanted: int, steps: int) -> tuple[int, int]:
     """Continues where the stack stands, until ``wanted`` mappings with a bound below ``limit`` are complete.
 
     Returns (EXHAUSTED, PAUSED after ``steps`` nodes or with all mappings, or FULL_STACK; number of mappings).
     """
-    first_point(space, costs, work.start[0])
+    bound, stack, out, leaves = tree.bound, tree.stack, tree.out, tree.leaves
+    space, prices, orders, work = bound.space, bound.prices, bound.orders, bound.work
+    first_partial(space, prices, work.start[0])
     n_slots = space.level.shape[0]
     q: int = stack.depth[0]
     found = 0
@@ -99,7 +84,7 @@ def explore(
                 stack.depth[0] = n_slots + 1
                 return EXHAUSTED, found
         if q == n_slots:
-            if not open_root(space, costs, stack):
+            if not open_root(space, prices, stack):
                 stack.depth[0] = n_slots + 1
                 return EXHAUSTED, found
         else:
@@ -110,13 +95,13 @@ def explore(
                 stack.next[q] = stack.end[q]
                 continue
             stack.nodes[0] += 1
-            descend_to(space, costs, choices, stack, q, at, out, work)
+            descend_to(space, prices, orders, stack, q, at, out, work)
             stack.next[q] += 1
             if q == 0:
-                write_leaf(space, choices, stack, stack.bound[at], leaves, found)
+                write_leaf(space, orders, stack, stack.bound[at], leaves, found)
                 found += 1
                 continue
-        if expand(space, costs, choices, fronts, objective, stack, seen, q - 1, limit, out, work) < 0:
+        if expand(tree, q - 1, limit) < 0:
             if q < n_slots:
                 stack.next[q] -= 1
             stack.depth[0] = q

@@ -11,6 +11,7 @@ from tqhw.engine import Batch, Model, run_batch
 from tqhw.engine.kernel import Work, make_work
 from tqhw.engine.model import Bools
 from tqhw.mapper.branch.stack import Leaves
+from tqhw.mapper.objectives import Objective
 from tqhw.mapper.space.mapspace import Mapspace
 
 SLACK = 1e-12  # two costs closer than this are the same: sums of floats in another order
@@ -43,10 +44,10 @@ class Clock:
             raise OutOfTimeError
 
 
-class Best:
+class Incumbent:
     """The best mapping so far, and what pricing showed."""
 
-    def __init__(self, space: Mapspace, model: Model, objective: str) -> None:
+    def __init__(self, space: Mapspace, model: Model, objective: Objective) -> None:
         self.objective, self.model, self.space = objective, model, space
         self.work: Work = make_work(model)
         self.value = math.inf
@@ -54,12 +55,17 @@ class Best:
         self.evaluated = 0
         self.tightness = math.inf  # least ratio of a cost to its bound; below 1 a bound would be wrong
 
+    @property
+    def found(self) -> bool:
+        """Whether there is a mapping to show."""
+        return self.batch is not None
+
     def price(self, leaves: Leaves, n: int, keep: Bools) -> bool:
         """Takes the best of ``n`` mappings, the first of equals; True if it is better than what was known."""
         batch = leaf_batch(leaves, 0, n, keep)
         counts = run_batch(self.model, batch, work=self.work)
         energy, cycles = counts.energy_pj, counts.cycles.astype(np.float64)
-        value = {"energy": energy, "edp": energy * cycles, "latency": cycles}[self.objective]
+        value = self.objective.value(energy, cycles)
         value = np.where((counts.rule == 0) & self.space.busy_enough(batch.spatial), value, np.inf)
         self.evaluated += n
         bound = leaves.bound[:n]

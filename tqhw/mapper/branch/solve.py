@@ -9,17 +9,18 @@ from dataclasses import dataclass
 from itertools import islice
 
 from tqhw.engine import Batch, Model
-from tqhw.mapper.branch.bypass_search import PAIRS, Ground, Mask, MaskSearch
-from tqhw.mapper.branch.incumbent import SLACK, Best, Clock, OutOfTimeError
+from tqhw.mapper.branch.bypass_search import PAIRS, Bypass, BypassSearch, Subproblem
+from tqhw.mapper.branch.incumbent import SLACK, Clock, Incumbent, OutOfTimeError
+from tqhw.mapper.objectives import Objective, objective_of
 from tqhw.mapper.space.arrays import compulsory
 from tqhw.mapper.space.mapspace import Mapspace, most_units
-from tqhw.mapper.space.orders import Choices, build_choices
+from tqhw.mapper.space.orders import LoopOrders, build_orders
 from tqhw.mapper.space.subspace import count_pairs, narrowed, whole
 
 TILES_PER_S = 1_000_000  # tables, with room to spare
 SMALLER = 4  # times the pairs of one part of the space to the next
-LOOKS = 64  # at a dive that only may improve on what there is
-MASKS, GLANCES = 64, 8  # choices looked at for a first mapping, and those of the first glance
+DIVE_LOOKS = 64  # at a dive that only may improve on what there is
+MOST_BYPASSES, WARM_BYPASSES = 64, 8  # choices looked at for a first mapping, and those of the first glance
 
 
 @dataclass(frozen=True)
@@ -35,55 +36,63 @@ class Outcome:
     tightness: float
 
 
-def solve(space: Mapspace, model: Model, objective: str, budget_s: float | None = None, first: bool = False) -> Outcome:
+def solve(
+    space: Mapspace, model: Model, objective: str | Objective, budget_s: float | None = None, first: bool = False
+) -> Outcome:
     """The best mapping of the space, and a bound below every mapping of it; with ``first``, any mapping that fits."""
-    best = Best(space, model, objective)
+    objective = objective_of(objective)
+    incumbent = Incumbent(space, model, objective)
     if math.prod(map(most_units, space.slots)) < space.least_used:
         return Outcome(None, math.inf, math.inf, True, 0, 0, math.inf)
     begin = time.perf_counter()
-    choices = build_choices(space, model)
+    orders = build_orders(space, model)
     left_s = None if budget_s is None else max(0.0, budget_s - (time.perf_counter() - begin))
-    glance = None if budget_s is None else Ground.over(space, model, objective, choices, narrowed(space, 0))
-    if glance is not None:
-        look(glance, best)  # before the clock starts: this loads the kernels
+    first_part = None if budget_s is None else Subproblem.over(space, model, objective, orders, narrowed(space, 0))
+    if first_part is not None:
+        first_mapping(first_part, incumbent)  # before the clock starts: this loads the kernels
     clock = Clock(left_s)
-    clock.armed = best.batch is not None
-    searches = Searches()
+    clock.armed = incumbent.found
+    searches = BypassSearches()
     try:
-        if budget_s is not None and not (first and best.batch is not None):
-            scout(space, model, objective, choices, best, clock, budget_s)
-        if first and best.batch is not None:
-            raise OutOfTimeError
-        ground = Ground.over(space, model, objective, choices, whole(space))
-        searches.run(ground, space.masks(), best, clock, budget_s is not None, first)
+        if budget_s is not None and not (first and incumbent.found):
+            warm_start(space, model, objective, orders, incumbent, clock, budget_s)
+        if not (first and incumbent.found):
+            subproblem = Subproblem.over(space, model, objective, orders, whole(space))
+            searches.search(subproblem, space.masks(), incumbent, clock, budget_s is not None, first)
     except OutOfTimeError:
         pass
-    bound = max(searches.bound(), min(compulsory(space, model, objective), best.value))
-    proved = bound >= best.value * (1.0 - SLACK)
+    bound = max(searches.bound(), min(compulsory(space, model, objective), incumbent.value))
+    proved = bound >= incumbent.value * (1.0 - SLACK)
     return Outcome(
-        best.batch,
-        best.value,
-        best.value if proved else bound,
+        incumbent.batch,
+        incumbent.value,
+        incumbent.value if proved else bound,
         proved,
-        best.evaluated,
+        incumbent.evaluated,
         sum(one.nodes for one in searches.begun),
-        best.tightness,
+        incumbent.tightness,
     )
 
 
-def look(ground: Ground, best: Best) -> None:
+def first_mapping(subproblem: Subproblem, incumbent: Incumbent) -> None:
     """Takes a mapping of a tiny part of the space, if one is near."""
     clock = Clock(None)
-    for mask in islice(ground.space.masks(), GLANCES):
-        one = MaskSearch(ground, mask)
-        one.survey(clock)
-        one.dive(best, clock, GLANCES)
-        if best.batch is not None:
+    for mask in islice(subproblem.space.masks(), WARM_BYPASSES):
+        one = BypassSearch(subproblem, mask)
+        one.bound_root(clock)
+        one.dive(incumbent, clock, WARM_BYPASSES)
+        if incumbent.found:
             return
 
 
-def scout(
-    space: Mapspace, model: Model, objective: str, choices: Choices, best: Best, clock: Clock, budget_s: float
+def warm_start(
+    space: Mapspace,
+    model: Model,
+    objective: Objective,
+    orders: LoopOrders,
+    incumbent: Incumbent,
+    clock: Clock,
+    budget_s: float,
 ) -> None:
     """Searches growing parts of the space, for good mappings early.
 
@@ -95,14 +104,14 @@ def scout(
     most = PAIRS
     try:
         while SMALLER * most < pairs and (lists := narrowed(space, most)) != whole(space):
-            ground = Ground.over(space, model, objective, choices, lists)
-            Searches().run(ground, islice(space.masks(), MASKS), best, part, True, False)
+            subproblem = Subproblem.over(space, model, objective, orders, lists)
+            BypassSearches().search(subproblem, islice(space.masks(), MOST_BYPASSES), incumbent, part, True, False)
             most *= SMALLER
     except OutOfTimeError:
         if part is clock:
             raise
     finally:
-        clock.armed = best.batch is not None
+        clock.armed = incumbent.found
 
 
 def limits(floor: float) -> list[float]:
@@ -110,38 +119,46 @@ def limits(floor: float) -> list[float]:
     return [floor * factor for factor in (1.15, 1.5, 2.5) if floor > 0.0] + [math.inf]
 
 
-class Searches:
+class BypassSearches:
     """The searches under all keep/bypass choices."""
 
     def __init__(self) -> None:
-        self.begun: list[MaskSearch] = []
+        self.begun: list[BypassSearch] = []
         self.complete = False  # all choices have been begun
 
     def bound(self) -> float:
         """What every mapping costs at least; 0 before all choices have been begun."""
         return min((one.lower_bound for one in self.begun), default=math.inf) if self.complete else 0.0
 
-    def run(self, ground: Ground, masks: Iterable[Mask], best: Best, clock: Clock, hurried: bool, first: bool) -> None:
+    def search(
+        self,
+        subproblem: Subproblem,
+        masks: Iterable[Bypass],
+        incumbent: Incumbent,
+        clock: Clock,
+        hurried: bool,
+        first: bool,
+    ) -> None:
         """Searches until nothing is left, or a mapping is found if any will do (``first``). Raises OutOfTimeError.
 
         ``hurried``: dives for a mapping before the fronts are swept in full.
         """
         for mask in masks:
-            one = MaskSearch(ground, mask)
-            one.survey(clock)
-            if hurried and (best.batch is None or not self.begun):
-                one.dive(best, clock, None if best.batch is None else LOOKS)
-            if first and best.batch is not None:
-                raise OutOfTimeError
+            one = BypassSearch(subproblem, mask)
+            one.bound_root(clock)
+            if hurried and (not incumbent.found or not self.begun):
+                one.dive(incumbent, clock, DIVE_LOOKS if incumbent.found else None)
+            if first and incumbent.found:
+                return
             one.release()
             self.begun.append(one)
         self.complete = True
         self.begun.sort(key=lambda one: one.lower_bound)
         for limit in limits(self.bound()):
             for one in self.begun:
-                if one.lower_bound < min(limit, best.value * (1.0 - SLACK)):
-                    one.sweep_below(min(limit, best.value), clock)
-                    one.run(best, limit, clock, first)
+                if one.lower_bound < min(limit, incumbent.value * (1.0 - SLACK)):
+                    one.sweep_below(min(limit, incumbent.value), clock)
+                    one.search(incumbent, limit, clock, first)
                     one.release()
-            if self.bound() >= best.value * (1.0 - SLACK) or (first and best.batch is not None):
+            if self.bound() >= incumbent.value * (1.0 - SLACK) or (first and incumbent.found):
                 break

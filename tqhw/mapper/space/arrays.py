@@ -15,6 +15,7 @@ import numpy as np
 from tqhw.engine import Model
 from tqhw.engine.bundle import bundle
 from tqhw.engine.model import Bools, Floats, Ints
+from tqhw.mapper.objectives import Objective, objective_of
 from tqhw.mapper.space.mapspace import Mapspace, most_units
 from tqhw.mapper.space.orders import relevances
 
@@ -53,7 +54,7 @@ class Space(NamedTuple):
 
 
 @bundle
-class Costs(NamedTuple):
+class Prices(NamedTuple):
     """Energies of one keep/bypass choice in pJ per word; a child of -1 (row 0) is the compute unit."""
 
     keep: Bools  # [L, S]
@@ -138,7 +139,7 @@ def build_space(space: Mapspace, model: Model, lists: Sequence[Sequence[int]]) -
     )
 
 
-def build_costs(space: Mapspace, model: Model, mask: tuple[tuple[bool, ...], ...], energy: bool = True) -> Costs:
+def build_prices(space: Mapspace, model: Model, mask: tuple[tuple[bool, ...], ...], energy: bool = True) -> Prices:
     """Energies under one keep/bypass choice; all 0 where the objective does not look at energy."""
     keep = np.array(mask, np.bool_)
     n_levels, n_spaces = keep.shape
@@ -167,7 +168,7 @@ def build_costs(space: Mapspace, model: Model, mask: tuple[tuple[bool, ...], ...
             ahead = np.flatnonzero(keep[at:, s])
             stop = at + int(ahead[0]) if len(ahead) else -1
             more[q, s] = any(slot.spatial and slot.level <= stop for slot in space.slots[q:])
-    return Costs(
+    return Prices(
         keep=keep,
         parent_pj=parent_pj,
         fill_pj=fill_pj,
@@ -189,13 +190,14 @@ def words_per_access(model: Model) -> Floats:
     return np.asarray(model.row_words * model.cluster_size[:, None] / model.row_count)
 
 
-def compulsory(space: Mapspace, model: Model, objective: str) -> float:
+def compulsory(space: Mapspace, model: Model, objective: str | Objective) -> float:
     """What every mapping costs at least, whatever it is: its operations, and every word once at the outermost level.
 
     A rank has at least as many words as its longest dimension is long, since boxes may have holes. Data spaces with a
     dimension in two ranks are not counted. 0 where outputs have a halo or holes, whose first visits may be credited
     with more than they cost.
     """
+    least = objective_of(objective)
     cycles = float(np.prod(model.bounds.astype(np.float64))) / math.prod(map(most_units, space.slots))
     live = (model.coefficients != 0) & (model.bounds > 1)
     output = int(np.flatnonzero(model.read_write)[0])
@@ -205,7 +207,7 @@ def compulsory(space: Mapspace, model: Model, objective: str) -> float:
         if (live[s].sum(axis=0) > 1).any():  # a dimension in two ranks: its words lie on a diagonal of the box
             continue
         if s == output and ((live[s].sum(axis=1) > 1).any() or (model.coefficients[s][live[s]] > 1).any()):
-            return cycles if objective == "latency" else 0.0
+            return least.value(0.0, cycles)
         words = float(np.where(live[s], model.bounds, 1).max(axis=1).prod())
         per_access = model.update_pj if s == output else model.read_pj
         per_word = []
@@ -215,7 +217,7 @@ def compulsory(space: Mapspace, model: Model, objective: str) -> float:
             if space.keep[i][s]:
                 break
         energy += words * min(per_word, default=0.0)
-    return {"energy": energy, "edp": energy * cycles, "latency": cycles}[objective]
+    return least.value(energy, cycles)
 
 
 def rounding_pj(model: Model, keep: Bools, weight: float, n_units: int) -> float:

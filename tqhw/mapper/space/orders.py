@@ -2,11 +2,12 @@
 
 Two orders of one level's temporal loops cost the same with any loops inside and outside of them if
 
-* every data space without a halo sees the same loops before the first one that is relevant to it (its *run*), and
+* every data space without a halo sees the same loops before the first one relevant to it (its *temporal reuse*), and
 * every data space with a halo sees the same sequence up to the first loop that moves its tile without overlap: from
   there on every further loop makes that one fall back, which is a full fetch whichever loop it is.
 
-Of the orders that agree in the second, one whose runs contain another's is never worse. docs/mapper.md has the proof.
+Of the orders that agree in the second, one that reuses over all loops that another does is never worse. docs/mapper.md
+has the proof.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from tqhw.mapper.space.slots import Slot
 
 
 @bundle
-class Choices(NamedTuple):
+class LoopOrders(NamedTuple):
     """Orders per slot and set of present dimensions (a bit mask): rows start[q, mask] .. start[q, mask] + rows."""
 
     start: Ints  # [Q, 2**D]
@@ -94,7 +95,7 @@ def distinct_orders(slot: Slot, present: frozenset[int], spaces: Sequence[Releva
     return result
 
 
-def build_choices(space: Mapspace, model: Model) -> Choices:
+def build_orders(space: Mapspace, model: Model) -> LoopOrders:
     """The tables of all slots. A slot's masks are those of dimensions that may have a loop of bound above 1 there."""
     spaces = relevances(model)
     n_dims, n_slots = len(model.bounds), len(space.slots)
@@ -123,7 +124,7 @@ def build_choices(space: Mapspace, model: Model) -> Choices:
     table = np.full((max(1, len(rows)), n_dims), -1, np.int64)
     for i, order in enumerate(rows):
         table[i, : len(order)] = order
-    return Choices(start, count, inner, table, np.array(along or [0], np.int64))
+    return LoopOrders(start, count, inner, table, np.array(along or [0], np.int64))
 
 
 def _least_product(slot: Slot, present: frozenset[int]) -> int:

@@ -6,8 +6,8 @@ import numpy as np
 
 from tqhw.engine.jit import part
 from tqhw.engine.model import Ints
-from tqhw.mapper.space.arrays import Costs, Space
-from tqhw.mapper.space.orders import Choices
+from tqhw.mapper.space.arrays import Prices, Space
+from tqhw.mapper.space.orders import LoopOrders
 
 
 @part
@@ -57,25 +57,25 @@ def split_tile(space: Space, t: int, inside: int, tile: Ints, factors: Ints) -> 
 
 
 @part
-def fits_level(space: Space, costs: Costs, level: int, t: int) -> bool:
+def fits_level(space: Space, prices: Prices, level: int, t: int) -> bool:
     """Whether the kept tiles of tile t fit a level."""
     taken = 0.0
     for s in range(space.relevant.shape[0]):
-        if costs.keep[level, s]:
+        if prices.keep[level, s]:
             # A quotient of numbers below 2^53 cannot round across a whole number.
-            taken += np.ceil(space.words[s, t] * costs.capacity_units[level, s] / costs.capacity_words[level, s])
-    return bool(taken <= costs.capacity[level])
+            taken += np.ceil(space.words[s, t] * prices.capacity_units[level, s] / prices.capacity_words[level, s])
+    return bool(taken <= prices.capacity[level])
 
 
 @part
-def fits_unit(space: Space, choices: Choices, q: int, factors: Ints, variant: int) -> bool:
+def fits_unit(space: Space, orders: LoopOrders, q: int, factors: Ints, variant: int) -> bool:
     """Whether a spatial order and split stay inside the fan-out's own columns and rows."""
     x = 1
     y = 1
-    for i in range(choices.order.shape[1]):
-        d = choices.order[variant, i]
+    for i in range(orders.order.shape[1]):
+        d = orders.order[variant, i]
         if d >= 0:
-            if i < choices.along_x[variant]:
+            if i < orders.along_x[variant]:
                 x *= factors[d]
             else:
                 y *= factors[d]

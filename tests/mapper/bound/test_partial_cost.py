@@ -1,0 +1,106 @@
+"""Kernels of this module, called as Python: figures by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.mapper.tables import small
+from tqhw.mapper.bound.partial_cost import (
+    HEAD,
+    OPEN,
+    SHUT,
+    WIDTH,
+    A,
+    Block,
+    C,
+    U,
+    fill_block,
+    first_partial,
+    halo_share,
+    irrelevant_units,
+    keep_step,
+    rank_extent,
+    spatial_gains,
+    temporal_cost,
+    temporal_step,
+)
+
+
+def dims(space, **sizes: int) -> np.ndarray:
+    return np.array([sizes.get(d, 1) for d in space.problem.shape.dimensions], np.int64)
+
+
+def test_a_compute_unit_asks_for_every_word_anew() -> None:
+    search = small("two_level", C=4, M=3).search
+    partial = search.work.partial
+    first_partial(search.tables, search.prices, partial)
+    assert partial[C] == search.prices.constant_pj + 12 * search.prices.leak_pj.sum()
+    assert partial[U] == 1.0
+    for s in range(3):
+        assert partial[HEAD + s * WIDTH + SHUT] == 12 * search.prices.parent_pj[0, s]
+        assert partial[HEAD + s * WIDTH + A] == partial[HEAD + s * WIDTH + OPEN] == 0.0
+
+
+def test_extents_and_shares_of_a_halo() -> None:
+    """A tile of 4 x 3 windows spans 6 inputs; the step of a loop over P moves it by 4 of them."""
+    space, _, search = small("two_level", P=8, R=3)
+    tables = search.tables
+    p, r = (space.problem.shape.dimensions.index(d) for d in "PR")
+    inputs = space.problem.shape.data_space_names.index("Inputs")
+    tile = dims(space, P=4, R=3)
+    assert rank_extent(tables, inputs, p, tile) == rank_extent(tables, inputs, r, tile) == 6.0
+    # All of R is inside: every return of a loop over P fetches the whole tile.
+    assert halo_share(tables, inputs, p, 2, tile, 6.0) == pytest.approx(4 / 6 + (1 - 4 / 6) / 2)
+    # A loop over R outside may cancel a move of P.
+    tile = dims(space, P=4)
+    assert halo_share(tables, inputs, p, 2, tile, 4.0) == pytest.approx(1 / 2)
+
+
+def test_loops_divide_the_traffic_that_they_do_not_move() -> None:
+    space, _, search = small("two_level", C=4, M=6)
+    tables, prices = search.tables, search.prices
+    names = space.problem.shape.data_space_names
+    q = next(q for q, slot in enumerate(space.slots) if not slot.spatial)
+    block = Block(np.ones(3), np.zeros(3, np.bool_), np.zeros(3, np.bool_), np.ones(3))
+    factors = dims(space, M=3)
+    fill_block(tables, factors, block)
+    assert dict(zip(names, block.reuse, strict=True)) == {"Weights": 1.0, "Inputs": 3.0, "Outputs": 1.0}
+    assert dict(zip(names, block.moves.tolist(), strict=True)) == {"Weights": True, "Inputs": False, "Outputs": True}
+    partial, out = np.zeros(HEAD + 3 * WIDTH), np.zeros(HEAD + 3 * WIDTH)
+    for s in range(3):
+        partial[HEAD + s * WIDTH + A] = 12.0
+    m = space.problem.shape.dimensions.index("M")
+    total = temporal_cost(tables, prices, q, m, factors, dims(space), block, partial)
+    assert total == 24.0  # Weights and Outputs are settled
+    temporal_step(tables, prices, q, total, block, partial, out)
+    assert [out[HEAD + s * WIDTH + A] for s in range(3)] == [4.0 if name == "Inputs" else 0.0 for name in names]
+
+
+def test_units_over_irrelevant_dimensions_share_an_access() -> None:
+    space, _, search = small("two_level_array", C=4, M=6)
+    q = next(q for q, slot in enumerate(space.slots) if slot.spatial)
+    factors = dims(space, C=2, M=3)
+    names = space.problem.shape.data_space_names
+    for s, units in enumerate({"Weights": 1.0, "Inputs": 3.0, "Outputs": 2.0}[name] for name in names):
+        assert irrelevant_units(search.tables, s, factors) == units
+        gains = spatial_gains(search.tables, search.prices, q, s, factors, dims(space), factors)
+        assert gains == (units, 1.0, 1.0, 0.0)  # without a halo there are no links
+
+
+def test_a_kept_tile_settles_what_arrives_and_opens_its_own_traffic() -> None:
+    space, _, search = small("two_level", C=4, M=6)
+    tables, prices = search.tables, search.prices
+    q = next(q for q, slot in enumerate(space.slots) if not slot.spatial and prices.keep[slot.level].all())
+    level, whole = space.slots[q].level, len(tables.digits) - 1
+    partial = np.zeros(HEAD + 3 * WIDTH)
+    partial[U] = 1.0
+    partial[HEAD + SHUT] = 5.0
+    keep_step(tables, prices, q, whole, partial)
+    assert partial[HEAD + SHUT] == 0.0
+    output = tables.output
+    first = prices.first_pj[level] * tables.words[output, whole]
+    assert partial[C] == pytest.approx(5.0 - (0.0 if prices.units_left[q + 1] else first))
+    for s in range(3):
+        assert partial[HEAD + s * WIDTH + OPEN] == tables.words[s, whole] * prices.parent_pj[level + 1, s]
+        assert partial[HEAD + s * WIDTH + A] == tables.words[s, whole] * prices.fill_pj[level, s]

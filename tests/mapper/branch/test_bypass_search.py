@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from tests.mapper.tables import small
+from tqhw.mapper.bound.lookahead import look_ahead
+from tqhw.mapper.bound.pareto import sweep
+from tqhw.mapper.branch import bypass_search
+from tqhw.mapper.branch.bypass_search import BypassSearch, Subproblem
+from tqhw.mapper.branch.explore import explore
+from tqhw.mapper.branch.incumbent import Clock, Incumbent
+from tqhw.mapper.branch.solve import limits, solve
+from tqhw.mapper.objectives import objective_of
+from tqhw.mapper.space.orders import build_orders
+from tqhw.mapper.space.subspace import whole
+
+CASES = [("two_level_array", "energy"), ("eyeriss_like_free", "edp"), ("simba_like", "latency")]
+
+
+@pytest.mark.parametrize(("architecture", "name"), CASES)
+def test_the_root_bounds_every_choice_and_the_best_of_all_is_the_answer(architecture: str, name: str) -> None:
+    space, model, _ = small(architecture, name, C=4, P=4)
+    objective = objective_of(name)
+    subproblem = Subproblem.over(space, model, objective, build_orders(space, model), whole(space))
+    clock, values = Clock(None), []
+    for mask in space.masks():
+        incumbent, one = Incumbent(space, model, objective), BypassSearch(subproblem, mask)
+        one.bound_root(clock)
+        root = one.lower_bound
+        one.sweep_below(math.inf, clock)
+        one.search(incumbent, math.inf, clock)
+        assert root <= incumbent.value * (1 + 1e-12)
+        assert one.lower_bound == pytest.approx(incumbent.value, rel=1e-11)
+        values.append(incumbent.value)
+    assert min(values) == pytest.approx(solve(space, model, name).value, rel=1e-11)
+
+
+def test_limits_grow_from_the_floor_to_none() -> None:
+    assert limits(100.0) == [pytest.approx(115.0), 150.0, 250.0, math.inf]
+    assert limits(0.0) == [math.inf]
+
+
+@pytest.mark.parametrize(("architecture", "objective"), CASES)
+def test_kernels_answer_the_same_as_python(architecture: str, objective: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    space, model, _ = small(architecture, objective, C=2, P=2, R=2)
+    compiled = solve(space, model, objective)
+    for name, kernel in (("look_ahead", look_ahead), ("sweep", sweep), ("explore", explore)):
+        monkeypatch.setattr(bypass_search, name, kernel.py_func)
+    python = solve(space, model, objective)
+    assert (python.value, python.evaluated, python.nodes, python.lower_bound) == (
+        compiled.value,
+        compiled.evaluated,
+        compiled.nodes,
+        compiled.lower_bound,
+    )

@@ -1,0 +1,79 @@
+"""Kernels of this module, called as Python."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.mapper.tables import small
+from tqhw.mapper.space.tiles import first_below, fits_level, fits_unit, next_below, split_tile
+
+
+def tile(tables, t: int) -> np.ndarray:
+    return tables.divisor[np.arange(len(tables.bounds)), tables.digits[t]]
+
+
+@pytest.mark.parametrize("architecture", ["eyeriss_like", "two_level_array"])
+def test_the_odometer_visits_what_the_factors_allow(architecture: str) -> None:
+    space, model, search = small(architecture, C=4, M=6, P=3)
+    tables = search.tables
+    n_dims, n_tiles = len(model.bounds), len(tables.digits)
+    rows = np.arange(n_tiles) % 3  # every third tile has no partial cost
+    at = np.zeros(n_dims, np.int64)
+    for q, slot in enumerate(space.slots):
+        for t in range(n_tiles):
+            visited = []
+            inside = first_below(tables, q, t, rows, at)
+            while inside >= 0:
+                visited.append(inside)
+                inside = next_below(tables, q, t, rows, at, inside)
+            allowed = [
+                i
+                for i in range(n_tiles)
+                if rows[i] > 0
+                and all(
+                    a % b == 0 and a // b in slot.factors[d]
+                    for d, (a, b) in enumerate(zip(tile(tables, t), tile(tables, i), strict=True))
+                )
+            ]
+            assert sorted(visited) == allowed
+            assert len(set(visited)) == len(visited)
+
+
+def test_a_tile_is_split_into_what_is_inside_and_the_factors() -> None:
+    _, model, search = small("two_level", C=4, M=6)
+    tables = search.tables
+    inside, factors = (np.zeros(len(model.bounds), np.int64) for _ in range(2))
+    whole = len(tables.digits) - 1
+    for t in range(len(tables.digits)):
+        mask = split_tile(tables, whole, t, inside, factors)
+        assert (inside == tile(tables, t)).all()
+        assert (inside * factors == model.bounds).all()
+        assert [bool(mask >> d & 1) for d in range(len(factors))] == (factors > 1).tolist()
+
+
+def test_a_level_holds_what_it_keeps_up_to_its_capacity() -> None:
+    _, _, search = small("two_level", C=4, M=6)
+    tables, prices = search.tables, search.prices
+    for level, capacity in enumerate(prices.capacity):
+        for t in range(len(tables.digits)):
+            words = sum(tables.words[s, t] for s in range(3) if prices.keep[level, s])
+            assert fits_level(tables, prices, level, t) == (words <= capacity)
+    full = prices._replace(capacity=np.full(len(prices.capacity), tables.words[prices.keep[0]].sum(axis=0)[-1]))
+    assert fits_level(tables, full, 0, len(tables.digits) - 1)
+    assert not fits_level(tables, full._replace(capacity=full.capacity - 1), 0, len(tables.digits) - 1)
+
+
+def test_a_unit_fits_its_own_columns_and_rows() -> None:
+    space, model, search = small("two_level_array", C=8, M=8)
+    orders, tables = search.orders, search.tables
+    q = next(q for q, slot in enumerate(space.slots) if slot.spatial)
+    x, y = space.slots[q].fanout
+    c, m = (space.problem.shape.dimensions.index(d) for d in "CM")
+    mask = 1 << c | 1 << m
+    factors = np.ones(len(model.bounds), np.int64)
+    for factors[c], factors[m] in ((2, 2), (4, 4), (8, 2), (8, 8)):
+        for row in range(orders.start[q, mask], orders.start[q, mask] + orders.rows[q, mask]):
+            order, along = orders.order[row], orders.along_x[row]
+            used = [int(np.prod([factors[d] for d in part if d >= 0])) for part in (order[:along], order[along:])]
+            assert fits_unit(tables, orders, q, factors, row) == (used[0] <= x and used[1] <= y)
