@@ -11,7 +11,7 @@ from tqhw.results import DRAM, SCALES, STATES
 from tqhw.scenario.methods import ways
 from tqhw.scenario.network import Cost, Network, Scales
 from tqhw.scenario.states import state_cost
-from tqhw.scenario.storage import Parameters, storage
+from tqhw.scenario.storage import ModelNumbers, storage
 from tqhw.scenario.ways import Options
 
 OWN, SHARED, FOLDED = Scales(40, own=True, folded=False), Scales(40, own=False, folded=False), Scales(40)
@@ -53,7 +53,7 @@ def test_a_network_that_does_not_switch_fetches_them_once() -> None:
 
 @pytest.mark.parametrize(("own", "sets"), [(False, 1), (True, 3)])
 def test_every_precision_stores_its_own(own: bool, sets: int) -> None:
-    parameters = Parameters(1000, 40, 0, 0, 0, own_scales=own)
+    parameters = ModelNumbers(1000, 40, 0, 0, 0, own_scales=own)
     for method in ("truncquant", "any_precision"):
         assert storage(method, (2, 4, 8), parameters, Options()).parts["scales"] == 40 * 4 * sets / 1e6
     assert storage("multi_model", (2, 4, 8), parameters, Options()).parts["scales"] == 40 * 4 * 3 / 1e6

@@ -8,11 +8,11 @@ import pytest
 
 from tqhw.errors import TqhwError
 from tqhw.scenario.methods import METHODS
-from tqhw.scenario.storage import Parameters, storage
+from tqhw.scenario.storage import ModelNumbers, storage
 from tqhw.scenario.summary import storage_ratios
 from tqhw.scenario.ways import Options
 
-SMALL = Parameters(weights=1_000_000, scales=10, fixed_bits=3200, norm_channels=500, others=100)
+SMALL = ModelNumbers(weights=1_000_000, scales=10, fixed_bits=3200, norm_channels=500, others=100)
 BITS = (2, 6, 8)
 REST = {"unquantized": 3200 / 8e6 + 100 * 4e-6}
 
@@ -55,7 +55,7 @@ def test_an_unknown_method_is_refused() -> None:
 
 def test_resnet50_comes_near_the_papers_number_without_being_tuned() -> None:
     """25,557,032 parameters: 26,560 batch-norm channels (2 each), 1,000 biases, the rest conv and fc weights."""
-    resnet50 = Parameters(25_557_032 - 2 * 26_560 - 1_000, 54, 0, 26_560, 1_000)
+    resnet50 = ModelNumbers(25_557_032 - 2 * 26_560 - 1_000, 54, 0, 26_560, 1_000)
     any_precision, copied, multi_model, folded, trained = storage_ratios(
         tuple(METHODS), BITS, resnet50, Options(), claimed=True
     )

@@ -30,7 +30,7 @@ from tqhw.scenario.ways import Options
 State = Literal["initial_loading", "precision_switching", "steady"]
 
 
-class Model(Section):
+class ModelOptions(Section):
     """The network."""
 
     name: str = "resnet20"
@@ -60,7 +60,7 @@ class Training(TrainingOptions):
     """Quantizers to train with, one network each; dorefa is ordinary quantization-aware training."""
 
 
-class Architecture(Section):
+class ArchitectureOptions(Section):
     """The accelerator."""
 
     name: str = "eyeriss_like"
@@ -85,7 +85,7 @@ class Architecture(Section):
         return {key: value for key, value in found.items() if key in ("name", "params") or value}
 
 
-class Search(Section):
+class SearchOptions(Section):
     """How mappings are searched."""
 
     objective: Literal["energy", "edp", "latency"] = "energy"
@@ -97,7 +97,7 @@ class Experiment(Section):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "experiment"
     """Names the results folder."""
-    model: Model = Model()
+    model: ModelOptions = ModelOptions()
     """The network."""
     bits: Annotated[tuple[Bits, ...], Field(min_length=1)] = (2, 4, 6, 8)
     """Weight precisions to run at."""
@@ -111,13 +111,13 @@ class Experiment(Section):
     """Which layers are quantized, and how."""
     training: Training | None = None
     """How accuracies come about; null: not measured."""
-    architecture: Architecture = Architecture()
+    architecture: ArchitectureOptions = ArchitectureOptions()
     """The accelerator."""
     spad_models: Annotated[tuple[str, ...], Field(min_length=1)] = ("smartbuffer_rf", "register_file", "sram")
     """How scratchpads are costed. The first one is reported in full, of the others the headline ratios."""
     scenario: ScenarioOptions = ScenarioOptions()
     """The choices behind the scenarios."""
-    search: Search = Search()
+    search: SearchOptions = SearchOptions()
     """How mappings are searched."""
     seed: Annotated[int, Field(strict=True, ge=0)] = 0
     """Of training and of the network's first weights."""

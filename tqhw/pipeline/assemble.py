@@ -18,7 +18,7 @@ from tqhw.scenario.methods import METHODS, precisions, ways
 from tqhw.scenario.network import Scales
 from tqhw.scenario.schedule import PJ_PER_MJ, amortised, follow
 from tqhw.scenario.states import best
-from tqhw.scenario.storage import Parameters, storage
+from tqhw.scenario.storage import ModelNumbers, storage
 from tqhw.scenario.summary import Switching, headlines, storage_ratios
 from tqhw.workload import Workload
 
@@ -102,10 +102,10 @@ def _states(experiment: Experiment, main: Evaluated) -> tuple[tuple[EnergyRow, .
     return tuple(energy), tuple(traffic), notes
 
 
-def _parameters(workload: Workload, main: Evaluated, scales: Scales, tied: int) -> Parameters:
+def _parameters(workload: Workload, main: Evaluated, scales: Scales, tied: int) -> ModelNumbers:
     following = [layer for layer in main.network.layers if layer.fixed_bits is None]
     others = [layer for layer in main.network.layers if layer.fixed_bits is not None]
-    return Parameters(
+    return ModelNumbers(
         weights=sum(layer.weights for layer in following),
         scales=scales.count,
         own_scales=scales.own,

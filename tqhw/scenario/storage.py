@@ -13,7 +13,7 @@ FOLDED, TRAINED = 2, 4
 
 
 @dataclass(frozen=True)
-class Parameters:
+class ModelNumbers:
     """The numbers of a model.
 
     ``weights``: of layers that follow the precision; ``scales``: what makes numbers of their codes at one precision,
@@ -37,7 +37,7 @@ class Parameters:
 
 
 def storage(
-    method: str, bits: tuple[int, ...], parameters: Parameters, options: Options, norm_values: int = FOLDED
+    method: str, bits: tuple[int, ...], parameters: ModelNumbers, options: Options, norm_values: int = FOLDED
 ) -> StorageRow:
     """The parts in MB. Raises TqhwError for an unknown method."""
     one = METHODS.named(method, "methods")

@@ -9,7 +9,7 @@ from tqhw.scenario.methods import METHODS, REFERENCE, precisions
 from tqhw.scenario.network import Cost, Network
 from tqhw.scenario.schedule import PJ_PER_MJ
 from tqhw.scenario.states import best
-from tqhw.scenario.storage import TRAINED, Parameters, storage
+from tqhw.scenario.storage import TRAINED, ModelNumbers, storage
 from tqhw.scenario.ways import Options
 
 PAPER_STORAGE = 3.53  # TruncQuant (arXiv 2506.11431)
@@ -110,7 +110,7 @@ def against(
 def storage_ratios(
     methods: tuple[str, ...],
     bits: tuple[int, ...],
-    parameters: Parameters,
+    parameters: ModelNumbers,
     options: Options,
     claimed: bool = False,
 ) -> tuple[Ratio, ...]:
