@@ -180,3 +180,20 @@ def test_no_problem_and_no_architecture(tmp_path: Path) -> None:
         load_problem(sources(files(tmp_path, a=ARCHITECTURE)))
     any_: dict[str, Any] = {"p": PROBLEM}
     assert "no file has 'architecture'" in message(tmp_path, **any_)
+
+
+def test_a_lone_word_that_names_nothing_is_a_text_and_is_told(tmp_path: Path) -> None:
+    """The front end refuses it without quotes, and so does `convert-spec --json`."""
+    text = """\
+architecture:
+  version: 0.4
+  nodes:
+  - !Container {name: system, attributes: {technology: "45nm", global_cycle_seconds: 1e-9}}
+  - !Component {name: DRAM, class: DRAM, attributes: {type: LPDDR4, width: 64, datawidth: 8}}
+  - !Component {name: mac, class: intmac, attributes: {width: 8}}
+"""
+    (tmp_path / "a.yaml").write_text(text)
+    found = load_machine(sources([tmp_path / "a.yaml"]))
+    assert found.architecture.component("DRAM").attributes["type"] == "LPDDR4"
+    (note,) = [line for line in found.architecture.notes if "LPDDR4" in line]
+    assert "a.yaml:5: type: 'LPDDR4' names nothing and is taken as a text; quote it for Timeloop" in note

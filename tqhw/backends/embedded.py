@@ -17,6 +17,9 @@ class Embedded:
 
     name = "embedded"
 
+    def __init__(self, adder: str = "aladdin") -> None:
+        self.adder = adder
+
     def versions(self) -> Mapping[str, str]:
         return {
             "tqhw": __version__,
@@ -27,7 +30,7 @@ class Embedded:
 
     def target(self, design: Design) -> Target:
         own = energy.own_components(design.components_text, design.name)
-        tables = energy.tables(design.architecture, own, operands=design.operands)
+        tables = energy.tables(design.architecture, own, operands=design.operands, adder=self.adder)
         notes = tuple(f"{note.component}: {note.text}" for note in tables.notes)
         return Target(design, tables.ert, tables.art, notes, tables.ert.source)
 

@@ -24,6 +24,14 @@ ProblemFile = Annotated[
 ]
 ErtFile = Annotated[Path | None, typer.Option(help="Energies; without it, from the engine's own tables.")]
 ArtFile = Annotated[Path | None, typer.Option(help="Areas; with it, the area is reported too.")]
+Adder = Annotated[str, typer.Option(help="aladdin or neurosim: who answers an intadder with n_bits (docs/energy.md).")]
+Table = Annotated[
+    Path | None,
+    typer.Option(help="Your own numbers for some components, as {COMPONENT: {read: pJ, ..., area: um^2}}; YAML."),
+]
+Source = Annotated[
+    str | None, typer.Option(help="packaged or accelergy (on PATH): where energies come from; else the engine's own.")
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Refuses attributes that nothing reads; else a warning.")]
 Words = Annotated[
     str | None,
@@ -59,6 +67,9 @@ def evaluate(
     json: Json = None,
     backend: Engine = "embedded",
     strict: Strict = False,
+    adder: Adder = "aladdin",
+    energy_source: Source = None,
+    energy_table: Table = None,
 ) -> None:
     """Evaluates one mapping: counts, cycles and energy. Exit code 1 where the mapping is invalid.
 
@@ -71,7 +82,9 @@ def evaluate(
     layer = frontend.load_problem(frontend.sources(problem, values, allow or ()))
     steps = frontend.sources(mapping, values, allow or ())
     words = _words(word_bits, packing, multiplier)
-    engine, target = _target(backend, arch, param, ert, art, strict, values, allow, layer, words)
+    engine, target = _target(
+        backend, arch, param, (energy_source, adder, energy_table, ert, art), strict, values, allow, layer, words
+    )
     loops = frontend.load_mapping(steps, layer, target.hardware)
     _tell(layer, target)
     stats = engine.evaluate(layer, target, loops)
@@ -80,7 +93,7 @@ def evaluate(
             write_json(stats.as_json(), json)
         say(f"{', '.join(mapping)}: {'; '.join(reason.message for reason in stats.reasons)}")
         raise typer.Exit(BAD_INPUT)
-    _answer(stats, json, {**_area(target, art), **_notes(layer, target)})
+    _answer(stats, json, {**_area(target), **_notes(layer, target)})
 
 
 @guarded
@@ -102,6 +115,9 @@ def search(
     json: Json = None,
     backend: Engine = "embedded",
     strict: Strict = False,
+    adder: Adder = "aladdin",
+    energy_source: Source = None,
+    energy_table: Table = None,
 ) -> None:
     """Finds the best mapping of a problem. Exit code 1 where there is none."""
     from tqhw import frontend
@@ -116,7 +132,9 @@ def search(
     values = template_data(data)
     layer = frontend.load_problem(frontend.sources(problem, values, allow or ()))
     words = _words(word_bits, packing, multiplier)
-    engine, target = _target(backend, arch, param, ert, art, strict, values, allow, layer, words)
+    engine, target = _target(
+        backend, arch, param, (energy_source, adder, energy_table, ert, art), strict, values, allow, layer, words
+    )
     _tell(layer, target)
     (found,) = engine.search([Job(layer, target)], Search(wanted, budget, cache=not no_cache))
     if isinstance(found, Invalid):
@@ -132,7 +150,7 @@ def search(
     }
     for warning in found.warnings:
         say(warning)
-    _answer(found.stats, json, {**_area(target, art), **more, **_notes(layer, target)})
+    _answer(found.stats, json, {**_area(target), **more, **_notes(layer, target)})
     text = dump_mapping(found.mapping, layer.shape.dimensions)
     if out is not None:
         write_text(out, text)
@@ -212,8 +230,7 @@ def _target(
     backend: str,
     arch: list[str],
     param: list[str] | None,
-    ert: Path | None,
-    art: Path | None,
+    energies: tuple[str | None, str, Path | None, Path | None, Path | None],
     strict: bool,
     data: dict[str, Any],
     allow: list[Path] | None,
@@ -223,11 +240,14 @@ def _target(
     from dataclasses import replace
 
     from tqhw import architecture, energy
-    from tqhw.backends import Design, Target, with_word_bits
+    from tqhw.backends import Design, with_word_bits
     from tqhw.backends import backend as backend_named
-    from tqhw.spec import ART, load_art, load_ert
+    from tqhw.backends.costing import costed, load_table
+    from tqhw.options import EnergyOptions
+    from tqhw.spec import load_art
     from tqhw.spec.word_bits import parse_word_bits
 
+    source, adder, table, ert, art = energies
     engine = backend_named(backend)
     found = architecture.load(arch, parameters(param or []), data, allow or (), problem)
     design = Design(found.name, found.architecture, found.hardware, found.text, found.components_text)
@@ -237,14 +257,19 @@ def _target(
         )
     own = energy.own_components(found.components_text, found.name)
     told = (*found.architecture.notes, *energy.unread(found.architecture, own, strict=strict))
-    areas = ART({}) if art is None else load_art(art)
-    if ert is not None:
-        told += (
-            ("energies are those of --ert: the multiplier's does not follow --word-bits",) if design.operands else ()
-        )
-        return engine, Target(design, load_ert(ert), areas, told)
-    target = engine.target(design)
-    return engine, replace(target, notes=(*told, *target.notes), art=target.art if art is None else areas)
+    if ert is not None and design.operands:
+        told += ("energies are those of --ert: the multiplier's does not follow --word-bits",)
+    options = EnergyOptions(
+        source=source if ert is None else "file",  # type: ignore[arg-type]
+        adder=adder,  # type: ignore[arg-type]
+        ert=None if ert is None else str(ert),
+        art=None if ert is None or art is None else str(art),
+        table={} if table is None else load_table(table),
+    )
+    (target,) = costed(engine, [design], options)
+    if ert is None and art is not None:
+        target = replace(target, art=load_art(art))
+    return engine, replace(target, notes=(*told, *target.notes))
 
 
 def _tell(problem: Problem, target: Target) -> None:
@@ -257,17 +282,18 @@ def _notes(problem: Problem, target: Target) -> dict[str, list[str]]:
     return {"notes": [*problem.notes, *target.notes]}
 
 
-def _area(target: Target, art: Path | None) -> dict[str, Any]:
-    """The area of all instances, where an ART was given."""
+def _area(target: Target) -> dict[str, Any]:
+    """The areas of all instances by component, and in all; nothing where none are known."""
     from tqhw.errors import unknown
 
-    if art is None:
+    if not target.art.areas:
         return {}
     names = [*(level.name for level in target.hardware.levels if level.kind == "storage"), target.hardware.compute.name]
     for name in names:
         if name not in target.art.areas:
-            raise unknown("component in the ART", name, target.art.areas, str(art))
-    return {"area_um2": sum(target.art.areas[name] * target.hardware.instances(name) for name in names)}
+            raise unknown("component in the ART", name, target.art.areas, target.art.source)
+    areas = {name: target.art.areas[name] * target.hardware.instances(name) for name in names}
+    return {"area_um2": sum(areas.values()), "areas_um2": areas}
 
 
 def _answer(
@@ -309,13 +335,18 @@ def _show(stats: Stats | Invalid, more: dict[str, Any], refusal: str) -> None:
         highlight=False,
     )
     formats = {
-        "area_um2": ",",
+        "area_um2": ",.0f",
         "proved_optimal": "",
         "evaluated": ",",
         "seconds": ".2f",
         "lower_bound": ",.1f",
         "gap": ".2%",
     }
+    if more.get("areas_um2"):
+        areas = Table("component", "um^2")
+        for name, area in more["areas_um2"].items():
+            areas.add_row(name, f"{area:,.0f}")
+        screen.print(areas)
     for key, form in formats.items():
         if more.get(key) is not None:
             screen.print(f"{key}: {more[key]:{form}}", highlight=False)

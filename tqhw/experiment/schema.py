@@ -14,6 +14,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, field_validator, mode
 from tqhw.errors import unknown
 from tqhw.options import (
     ContainerOptions,
+    EnergyOptions,
     QuantizationOptions,
     ScenarioOptions,
     Section,
@@ -115,6 +116,8 @@ class Experiment(Section):
     """The accelerator."""
     spad_models: Annotated[tuple[str, ...], Field(min_length=1)] = ("smartbuffer_rf", "register_file", "sram")
     """How scratchpads are costed. The first one is reported in full, of the others the headline ratios."""
+    energy: EnergyOptions | None = None
+    """Where energies and areas come from; null: from the engine's own estimator."""
     scenario: ScenarioOptions = ScenarioOptions()
     """The choices behind the scenarios."""
     search: SearchOptions = SearchOptions()

@@ -56,6 +56,11 @@ def evaluate(text: str, names: Mapping[str, Any], place: str) -> Any:
     return value
 
 
+def is_bare(text: str, names: Mapping[str, Any]) -> bool:
+    """Whether ``text`` is a lone word that names nothing, such as LPDDR4: the front end refuses it without quotes."""
+    return text.isidentifier() and text not in names and text not in NAMES and text.lower() not in ("true", "false")
+
+
 def _lever(text: str) -> str:
     if text.count("(") != text.count(")") or text.count("[") != text.count("]"):
         return "inside { } a comma ends a value: write the mapping over several lines"
@@ -279,7 +284,8 @@ class _Walker(Evaluator):
         if names is not self.names and name in self.names:
             lever = "loops in brackets and lambdas see no names of the file, only the first list of a loop does"
         else:
-            known = [key for key in names if key not in ("parent_node", "attributes", "name", "class", "version")]
+            hidden = ("parent_node", "attributes", "name", "class", "version")
+            known = [key for key in names if key not in hidden and key.isidentifier()]
             lever = f"{nearest(name, known)}; only names above are known; quote it if it is meant as text"
         raise TqhwError(text, place=self.place, lever=lever)
 

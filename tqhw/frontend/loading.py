@@ -13,7 +13,7 @@ from tqhw.frontend import engine, legacy
 from tqhw.frontend.arch import COMPUTE, check_names
 from tqhw.frontend.clean import as_map, clean_files
 from tqhw.frontend.macros import attach, attach_sparse, write_out
-from tqhw.frontend.nodes import Key
+from tqhw.frontend.nodes import BARE_WORDS, Key
 from tqhw.frontend.sections import Problem
 from tqhw.frontend.specification import Specification, given_files, joined_files
 from tqhw.frontend.warnings import doubtful_nodes
@@ -82,9 +82,10 @@ def load_machine(sources: Sources, problem: spec.Problem | None = None) -> Machi
         found = _Machine(top, more, place)
         if problem is not None:
             found["problem"] = _section(problem)
-        found.evaluate()
+        bare: list[str] = []
+        found.evaluate({BARE_WORDS: bare})
         architecture = found["architecture"]
-        warnings = tuple(doubtful_nodes(architecture))
+        warnings = (*bare, *doubtful_nodes(architecture))
         attach(architecture, found["constraints"]["targets"])
         attach(architecture, found["mapping"])
         attach_sparse(architecture, found["sparse_optimizations"]["targets"])
@@ -94,7 +95,13 @@ def load_machine(sources: Sources, problem: spec.Problem | None = None) -> Machi
         document = engine.document(found)
         components = yamlio.dump(Map(compound_components=as_map(found["components"])))
         components = components if found["components"]["classes"] else ""
-    parsed = spec.parse_architecture(document, place, sources.name)
+    try:
+        parsed = spec.parse_architecture(document, place, sources.name)
+    except TqhwError as error:
+        if not legacy.is_tree(top):
+            raise
+        read = "the file was read as a tree of version 0.2 or 0.3"
+        raise TqhwError(error.message, place=error.place, lever="; ".join(filter(None, (error.lever, read)))) from None
     return Machine(replace(parsed, notes=(*parsed.notes, *warnings)), document, components)
 
 

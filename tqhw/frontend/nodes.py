@@ -15,8 +15,11 @@ from functools import cache
 from typing import Any, ClassVar, TypeVar, cast
 
 from tqhw.errors import TqhwError, unknown
-from tqhw.frontend.expressions import evaluate
+from tqhw.frontend.expressions import evaluate, is_bare
 from tqhw.spec.yamlio import Map, Quoted
+
+BARE_WORDS = "bare words"
+"""In a scope, which no expression can name: a list that takes a line on every word that is read as a text."""
 
 REQUIRED: Any = type("Required", (), {"__repr__": lambda _: "REQUIRED"})()
 _N = TypeVar("_N", bound="Node")
@@ -143,6 +146,9 @@ class Node:
     def _text(self, text: str, key: Key | None, scope: Mapping[str, Any], place: str) -> Any:
         if isinstance(text, Quoted):
             return text
+        if self.evaluated and BARE_WORDS in scope and is_bare(text, scope):
+            scope[BARE_WORDS].append(f"{place}: '{text}' names nothing and is taken as a text; quote it for Timeloop")
+            return Quoted(text)
         bracketed = text.startswith("(") and text.endswith(")")
         if self.evaluated or bracketed or (key is not None and not key.takes(text)):
             return evaluate(text, scope, place)

@@ -1,5 +1,6 @@
 """What a user can choose: every option once, with its rule, its default and its meaning, and one reader for files."""
 
+from tqhw.options.energy import EnergyOptions
 from tqhw.options.programs import DEFAULT_IMAGE, ContainerOptions, TimeloopOptions
 from tqhw.options.quantization import LayerBits, Normalization, QuantizationOptions
 from tqhw.options.reader import apply_setting, documented_keys, place_of, read
@@ -11,6 +12,7 @@ __all__ = [
     "DEFAULT_IMAGE",
     "MAX_SEED",
     "ContainerOptions",
+    "EnergyOptions",
     "LayerBits",
     "Normalization",
     "QuantizationOptions",

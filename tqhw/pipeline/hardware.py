@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 
 from tqhw import architecture, energy
 from tqhw.backends import Backend, Design, Found, Job, Search, Target
+from tqhw.backends.costing import costed
 from tqhw.errors import TqhwError
 from tqhw.experiment import Experiment
+from tqhw.options import EnergyOptions
 from tqhw.scenario.extract import Machine, default_groups, layer_cost, weight_path
 from tqhw.scenario.methods import widths
 from tqhw.scenario.network import LayerCost, Network, NetworkLayer, Scales, Width
@@ -78,7 +80,7 @@ def evaluate(
                 if (model, width) not in rendered:
                     rendered[model, width] = _render(experiment, model, width)
                 plan.append((model, index, width))
-    renderings = _costed(rendered, engine, watch, strict)
+    renderings = _costed(experiment.energy, rendered, engine, watch, strict)
     # Says before the search what the scenarios cannot take.
     path = weight_path(renderings[models[0], whole].machine)
     Network((), path, 0, experiment.scenario.residency).resident(experiment.stored_bits)
@@ -138,12 +140,16 @@ def _is_template(experiment: Experiment) -> bool:
 
 
 def _costed(
-    rendered: Mapping[tuple[str | None, Width], architecture.Rendered], engine: Backend, watch: Watcher, strict: bool
+    options: EnergyOptions | None,
+    rendered: Mapping[tuple[str | None, Width], architecture.Rendered],
+    engine: Backend,
+    watch: Watcher,
+    strict: bool,
 ) -> dict[tuple[str | None, Width], Rendering]:
     """The renderings with the engine's tables of energies and areas."""
     designs = [Design(r.name, r.architecture, r.hardware, r.text, r.components_text) for r in rendered.values()]
     with watch(f"tables of {len(designs)} architectures", len(designs)) as tick:
-        targets = engine.targets(designs, lambda _: tick())
+        targets = costed(engine, designs, options, lambda _: tick())
     return {
         (model, width): Rendering(
             width,

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import re
+import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from tqhw.backends.protocol import Design, Target
+from tqhw.backends.timeloop.identity import accelergy_identity
 from tqhw.backends.timeloop.places import place_in
-from tqhw.backends.timeloop.runs import write_input
+from tqhw.backends.timeloop.programs import ACCELERGY_FILES, check_accelergy
+from tqhw.backends.timeloop.render import Renderer
+from tqhw.backends.timeloop.runs import RunFolders, run_key, write_input
 from tqhw.errors import TqhwError
 from tqhw.spec import ART, ERT, load_art, load_ert, yamlio
 from tqhw.spec.tables import short_name
 from tqhw.system.programs import Children, Ended
 
+BUDGET_S = 300.0  # seconds after which Accelergy is given up
 PREFIX = "timeloop."
 DUMMY = "dummy"  # the plug-in that answers 1 pJ for everything
 
@@ -120,3 +126,33 @@ def _said(log: str) -> str:
         # What follows the first line are the answers of every estimator that was asked, introduced by "|".
         said = [line for line in lines if re.match(r"\w", line)] or log.strip().splitlines()[-1:]
     return "; ".join(said[:3])[:1000] or "it said nothing"
+
+
+def accelergy_targets(
+    designs: Sequence[Design], kept: Path | None = None, done: Callable[[int], None] | None = None
+) -> list[Target]:
+    """The designs with the tables of the accelergy on PATH, which needs no Timeloop.
+
+    Finished ones are taken from ``kept``. Raises TqhwError
+    where there is no accelergy of the supported version, or its tables cannot be used.
+    """
+    found = shutil.which("accelergy")
+    if found is None:
+        lever = "install Accelergy and its plug-ins, or set energy.source: packaged"
+        raise TqhwError("accelergy not found on PATH", place="energy.source", lever=lever)
+    version, digest = accelergy_identity(Path(found))
+    check_accelergy(version)
+    renderer, folders, children, targets = Renderer(False), RunFolders(kept), Children(), []
+    for number, design in enumerate(designs):
+        text = renderer.accelergy(design)
+        run = run_key(text, {"accelergy": version, ACCELERGY_FILES: f"sha256 {digest}"})
+        finished = folders.finished(run)
+        if finished is not None:
+            targets.append(read_tables(design, finished[0]))
+        else:
+            with folders.open(run, "accelergy") as folder:
+                targets.append(run_accelergy(Path(found), design, text, folder, children, BUDGET_S))
+                folders.finish(folder, 0.0)
+        if done is not None:
+            done(number)
+    return targets

@@ -1,0 +1,122 @@
+"""Where energies come from, and numbers of one's own before them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tqhw import architecture
+from tqhw.backends import Design, backend
+from tqhw.backends.costing import costed, load_table
+from tqhw.errors import TqhwError
+from tqhw.options import EnergyOptions
+from tqhw.spec import dump_art, dump_ert
+
+
+@pytest.fixture(scope="module")
+def design() -> Design:
+    found = architecture.load("weight_stationary")
+    return Design(found.name, found.architecture, found.hardware, found.text, found.components_text)
+
+
+def refused(**options: object) -> str:
+    with pytest.raises(TqhwError) as caught:
+        EnergyOptions(**options)  # type: ignore[arg-type]
+    return str(caught.value)
+
+
+def test_without_options_the_engine_answers(design: Design) -> None:
+    engine = backend("embedded")
+    assert (
+        costed(engine, [design])
+        == costed(engine, [design], EnergyOptions(source="packaged"))
+        == [engine.target(design)]
+    )
+
+
+def test_numbers_of_ones_own_go_before_the_sources(design: Design) -> None:
+    engine = backend("embedded")
+    table = {"weight_buffer": {"read": 1.5, "area": 10}, "mac": {"compute": 0.25}}
+    (target,) = costed(engine, [design], EnergyOptions(table=table))
+    plain = engine.target(design)
+    assert target.ert.energy_pj("weight_buffer", "read") == 1.5
+    assert target.ert.energy_pj("weight_buffer", "write") == plain.ert.energy_pj("weight_buffer", "write")
+    assert target.ert.energy_pj("mac", "compute") == 0.25
+    assert target.art.areas == {**plain.art.areas, "weight_buffer": 10.0}
+    assert target.notes[-1] == "energy.table: numbers of your own: weight_buffer (read, area), mac (compute)"
+    assert target.table_source.endswith("with your own weight_buffer, mac")
+
+
+def test_a_whole_table_from_files(design: Design, tmp_path: Path) -> None:
+    plain = backend("embedded").target(design)
+    (tmp_path / "e.yaml").write_text(dump_ert(plain.ert))
+    (tmp_path / "a.yaml").write_text(dump_art(plain.art))
+    options = EnergyOptions(source="file", ert=str(tmp_path / "e.yaml"), art=str(tmp_path / "a.yaml"))
+    (target,) = costed(backend("embedded"), [design], options)
+    assert (target.ert, target.art) == (plain.ert, plain.art)
+    (tmp_path / "e.yaml").write_text(dump_ert(plain.ert).replace(".mac[", ".mcc["))
+    with pytest.raises(TqhwError, match=r"e.yaml: unknown component in the ERT 'mac' \(did you mean 'mcc'"):
+        costed(backend("embedded"), [design], options)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"GLB": {"read": 1}}, "energy.table: unknown component 'GLB'"),
+        (
+            {"mac": {"read": 1}},
+            r"energy.table.mac: unknown action 'read' \(did you mean .area.. known: compute, leak, area\)",
+        ),
+        ({"weight_buffer": {"reed": 1}}, "energy.table.weight_buffer: unknown action 'reed' .did you mean 'read'"),
+    ],
+)
+def test_tables_that_fit_no_design(design: Design, table: dict[str, dict[str, float]], message: str) -> None:
+    with pytest.raises(TqhwError, match=message):
+        costed(backend("embedded"), [design], EnergyOptions(table=table))
+
+
+def test_options_that_contradict_each_other() -> None:
+    assert "ert: source file needs a file (give energy.ert" in refused(source="file")
+    assert "ert: ert is read with source file only" in refused(ert="e.yaml")
+    assert "adder: adder is a choice of the packaged tables" in refused(source="accelergy", adder="neurosim")
+    assert "unknown value 'hwcomponents'" in refused(source="hwcomponents")
+    assert "must be at least 0" in refused(table={"mac": {"compute": -1}})
+
+
+def test_a_table_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "t.yaml").write_text("mac: {compute: 1}\n")
+    assert load_table(tmp_path / "t.yaml") == {"mac": {"compute": 1}}
+    (tmp_path / "t.yaml").write_text("mac: 3\n")
+    with pytest.raises(TqhwError, match=r"t.yaml:1: mac: the numbers of mac must be a mapping, found '3'"):
+        load_table(tmp_path / "t.yaml")
+
+
+def test_without_accelergy(design: Design, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(TqhwError, match=r"energy\.source: accelergy not found on PATH"):
+        costed(backend("embedded"), [design], EnergyOptions(source="accelergy"))
+
+
+def test_accelergy_on_the_path_answers_and_is_kept(
+    design: Design, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A program that gives recorded tables, once: the second time its folder answers."""
+    plain = backend("embedded").target(design)
+    (tmp_path / "ERT").write_text(dump_ert(plain.ert))
+    (tmp_path / "ART").write_text(dump_art(plain.art))
+    program = tmp_path / "accelergy"
+    program.write_text(
+        f"#!/bin/sh\n[ \"$1\" = --version ] && echo 'accelergy 0.4' && exit\ncat {tmp_path}/ERT > timeloop.ERT.yaml\n"
+        f"cat {tmp_path}/ART > timeloop.ART.yaml\n"
+        "printf 'ERT_summary:\\n  table_summary: []\\n' > timeloop.ERT_summary.yaml\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    options = EnergyOptions(source="accelergy")
+    (target,) = costed(backend("embedded"), [design], options, kept=tmp_path / "kept")
+    assert (target.ert.energies, target.art.areas) == (plain.ert.energies, plain.art.areas)
+    assert target.table_source == f"accelergy on {design.name}"
+    (tmp_path / "ERT").unlink()
+    assert costed(backend("embedded"), [design], options, kept=tmp_path / "kept")[0].ert.energies == plain.ert.energies
