@@ -189,7 +189,7 @@ def test_an_interpolated_memory_is_marked() -> None:
     assert found.interpolated == ("buffer",)
     (note,) = found.notes
     assert note.component == "buffer"
-    assert "1024 to 1152 rows" in note.text
+    assert "1072 to 1152 rows" in note.text
 
 
 @pytest.mark.parametrize(

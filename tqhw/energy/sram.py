@@ -18,9 +18,8 @@ from tqhw.energy.sram_tables import BANKS, CACTI_NODES, Macro, answers, asked, b
 from tqhw.energy.technology import LEAST_NM, MOST_NM, cacti_nm
 from tqhw.errors import TqhwError
 
-# Errors of the interpolation, measured on sizes off the grid (data/README.md).
-DENSE_ERROR = "median / 90th percentile / largest in %: read 0.4 / 6 / 16, write 0.4 / 4 / 10"
-COARSE_ERROR = "median / 90th percentile / largest in %: read 1.4 / 8 / 15, write 1.1 / 4 / 10"
+# Error of the interpolation, measured on fresh random sizes (data/README.md).
+ERROR = "median / 90th percentile / largest in %: read 0.6 / 8 / 28, write 0.5 / 4 / 22"
 
 
 def sram_macro(
@@ -149,8 +148,7 @@ def _notes(query: Query) -> tuple[Note, ...]:
     size = f"SRAM {query.whole('depth')} x {query.whole('width')} bits in {banks} bank{'s' * (banks > 1)}"
     notes = []
     if macro.interpolated:
-        error = DENSE_ERROR if banks == 1 else COARSE_ERROR
-        text = f"{size} interpolated between {macro.interpolated}; its error, {error}"
+        text = f"{size} interpolated between {macro.interpolated}; its error, {ERROR}"
         notes.append(Note("interpolated", text))
     for name in _NOT_READ:
         if query.attributes.get(name, 1) not in (0, 1):
