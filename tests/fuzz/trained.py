@@ -90,7 +90,7 @@ def _experiment(folder: Path) -> None:
     found.scenario.steps()
     recipe = accuracy.recipe(found, "truncquant")
     json.dumps(recipe.json)
-    accuracy.input_shape(found)
+    accuracy.model_input(found)
     check_declared(found.model.name)
 
 

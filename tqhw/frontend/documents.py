@@ -144,7 +144,7 @@ def _included(reader: _Reader, node: yaml.Node) -> Any:
 
 def _int(reader: _Reader, node: yaml.ScalarNode) -> int:
     text = str(node.value).replace("_", "").lower()
-    return int(text, 0) if text.lstrip("+-")[:2] in ("0x", "0o", "0b") else int(text)
+    return yamlio.whole(text, 0 if text.lstrip("+-")[:2] in ("0x", "0o", "0b") else 10)
 
 
 # numerals with _, and octal and binary ones, which YAML 1.2 does not have and ruamel.yaml reads
@@ -153,7 +153,8 @@ for _name, _pattern in (
     ("float", r"^[-+]?(?:\.[0-9][0-9_]*|[0-9][0-9_]*\.[0-9_]*)(?:[eE][-+]?[0-9]+)?$"),
 ):
     _Reader.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(_pattern), [*"-+.0123456789"])
-_Reader.add_constructor("tag:yaml.org,2002:int", _int)
+_WHOLE = yamlio.checked_scalar("a whole number that a double holds", _int)
+_Reader.add_constructor("tag:yaml.org,2002:int", _WHOLE)
 _Reader.add_constructor("tag:yaml.org,2002:map", _map)
 _Reader.add_constructor("!nomerge", _kept)
 _Reader.add_constructor("!include_loaded", _loaded)

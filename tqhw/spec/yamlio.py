@@ -91,11 +91,14 @@ Loader.yaml_constructors = {
 
 def _int(loader: Loader, node: yaml.ScalarNode) -> int:
     text = str(loader.construct_scalar(node))
-    if len(text) > 400:
-        raise ValueError
-    value = int(text, 16) if "x" in text.lower() else int(text)
+    return whole(text, 16 if "x" in text.lower() else 10)
+
+
+def whole(text: str, base: int) -> int:
+    """The whole number in ``text``. Raises ValueError for one that no double holds."""
+    value = int(text, base)
     if not abs(value) <= sys.float_info.max:
-        raise ValueError
+        raise ValueError("no double holds it")
     return value
 
 
@@ -132,7 +135,7 @@ def _text(loader: Loader, node: yaml.ScalarNode) -> str:
     return _STYLES.get(node.style, str)(text)
 
 
-def _checked(kind: str, construct: Callable[[Loader, Any], Any]) -> Callable[[Loader, yaml.Node], Any]:
+def checked_scalar(kind: str, construct: Callable[[Any, Any], Any]) -> Callable[[Loader, yaml.Node], Any]:
     """``construct``, whose refusal of a scalar's text becomes a TqhwError with the line."""
 
     def constructor(loader: Loader, node: yaml.Node) -> Any:
@@ -146,10 +149,10 @@ def _checked(kind: str, construct: Callable[[Loader, Any], Any]) -> Callable[[Lo
 
 
 Loader.add_constructor("tag:yaml.org,2002:map", _map)
-Loader.add_constructor("tag:yaml.org,2002:str", _checked("a text", _text))
-Loader.add_constructor("tag:yaml.org,2002:int", _checked("a whole number that a double holds", _int))
-Loader.add_constructor("tag:yaml.org,2002:float", _checked("a number", yaml.SafeLoader.construct_yaml_float))
-Loader.add_constructor("tag:yaml.org,2002:bool", _checked("true or false", yaml.SafeLoader.construct_yaml_bool))
+Loader.add_constructor("tag:yaml.org,2002:str", checked_scalar("a text", _text))
+Loader.add_constructor("tag:yaml.org,2002:int", checked_scalar("a whole number that a double holds", _int))
+Loader.add_constructor("tag:yaml.org,2002:float", checked_scalar("a number", yaml.SafeLoader.construct_yaml_float))
+Loader.add_constructor("tag:yaml.org,2002:bool", checked_scalar("true or false", yaml.SafeLoader.construct_yaml_bool))
 for _name in TAGS:
     Loader.add_constructor(_name, _map)
 
