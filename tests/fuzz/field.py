@@ -58,7 +58,7 @@ architecture:
       constraints: {dataspace: {keep: [Inputs, Outputs]}}
   - !Container
     name: PE
-    spatial: {meshX: 4, meshY: rows // 32}
+    spatial: {meshX: 4, meshY: 2}
     constraints: {spatial: {permutation: [M, C], split: 1, factors_only: [M<=4, C<=2]}}
   - !Component
     name: spad
