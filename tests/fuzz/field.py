@@ -66,7 +66,7 @@ architecture:
     subclass: register_file
     energy_scale: 1.5
     attributes: {row_bits: 16, rows: 12, entries: 12, datawidth: 16}
-    constraints: {dataspace: {keep_only: [Weights]}, temporal: {factors: "C=2"}, utilization: {min: 0.1}}
+    constraints: {dataspace: {keep_only: [Weights]}, temporal: {factors: "C=2"}}
   - !Component {name: mac, class: mac, subclass: int_mac, attributes: {a_bits: 8, b_bits: 8, acc_bits: 16}}
 """
 COMPONENTS = """\
