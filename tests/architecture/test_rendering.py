@@ -8,6 +8,7 @@ import pytest
 
 from tests.architecture import folder
 from tests.architecture.regenerate import DATA, GOLDEN
+from tqhw import energy
 from tqhw.architecture import load, render
 from tqhw.errors import TqhwError
 
@@ -112,23 +113,8 @@ WHOLE = (DATA / "weight_stationary_w8.yaml").read_text()
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_the_classes_in_an_architecture_file_come_along_on_their_lines(tmp_path: Path, first: bool) -> None:
+def test_the_classes_in_an_architecture_file_come_along(tmp_path: Path, first: bool) -> None:
     (tmp_path / "a.yaml").write_text(CLASSES + WHOLE if first else WHOLE + CLASSES)
-    found = load(tmp_path / "a.yaml")
-    assert found.components_text.strip().startswith(CLASSES.strip())
-    assert "architecture:" not in found.components_text
-    at = 0 if first else len(WHOLE.splitlines())
-    assert found.components_text.splitlines()[at] == "components:"
+    own = energy.own_components(load(tmp_path / "a.yaml").components_text, "a")
+    assert own is not None and list(own) == ["sram_buffer"]
     assert load(DATA / "weight_stationary_w8.yaml").components_text == ""
-
-
-def test_classes_that_lean_on_the_rest_of_the_file_come_along_too(tmp_path: Path) -> None:
-    leaning = CLASSES.replace("- name", "- &c\n    name") + "compound_components: {classes: [*c]}\n"
-    (tmp_path / "a.yaml").write_text(leaning + WHOLE)
-    with pytest.raises(TqhwError, match="both components and compound_components are given"):
-        load(tmp_path / "a.yaml")
-    anchored = "x_ignored: &c {technology: 45nm}\n" + CLASSES.replace(
-        '{technology: "must_specify", rows: "must_specify"}', "*c"
-    )
-    (tmp_path / "a.yaml").write_text(anchored + WHOLE)
-    assert "technology: 45nm" in load(tmp_path / "a.yaml").components_text
