@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 pytest.importorskip("torch")
 
-from tqhw.backends import backend
 from tqhw.backends.reference.verify import read_run
 from tqhw.errors import TqhwError
 from tqhw.experiment import Experiment
-from tqhw.pipeline.hardware import ONE_WIDTH
+from tqhw.experiment.schema import ArchitectureOptions
+from tqhw.results import Results
 from tqhw.run import run
+from tqhw.spec import load_architecture, load_ert
 
 TOP = """\
 variables: {version: 0.4, technology: "45nm", global_cycle_seconds: 1e-9, WORD: 8}
@@ -26,7 +28,9 @@ architecture:
     name: system
   - !Parallel
     nodes:
-    {% for name, keep in [('weights', '[Weights]'), ('activations', '[Inputs, Outputs]')] %}
+    {% set one = [('all', '[Weights, Inputs, Outputs]')] %}
+    {% set two = [('weights', '[Weights]'), ('activations', '[Inputs, Outputs]')] %}
+    {% for name, keep in (one if shared is defined else two) %}
     - !Component
       name: DRAM_{{ name }}
       class: DRAM
@@ -74,19 +78,86 @@ def experiment(folder: Path, **more: Any) -> Experiment:
     )
 
 
+def energy(results: Results, method: str, bits: int) -> float:
+    rows = [row for row in results.energy if (row.method, row.bits, row.state) == (method, bits, "steady")]
+    return sum(row.energy_mj for row in rows)
+
+
 def test_a_run(tmp_path: Path) -> None:
     results = run(experiment(tmp_path), tmp_path / "out")
     written = json.loads((tmp_path / "out/results.json").read_text())
     assert written["experiment"]["architecture"]["data"] == {"banks": 4}
-    assert ONE_WIDTH in (tmp_path / "out/results.json").read_text()
     assert {row.method for row in results.energy} == {"truncquant", "fixed"}
-    run_again = read_run(tmp_path / "out")  # what verify derives again: the files are written clean
-    buffer = run_again.architectures[0].target.design.architecture.component("buffer")
+    architecture = load_architecture(next((tmp_path / "out/hardware").rglob("architecture.yaml")))  # written clean
+    buffer = architecture.component("buffer")
     assert (buffer.attributes["depth"], buffer.attributes["n_banks"]) == (4096, 4)
     assert buffer.constraints.keep == ("Weights",)
-    for one in run_again.architectures:
-        for name, problem, mapping in one.evaluations:
-            assert backend("embedded").evaluate(problem, one.target, mapping).valid, name
+
+
+def test_files_of_one_width_run_at_every_precision(tmp_path: Path) -> None:
+    results = run(experiment(tmp_path), tmp_path / "out")
+    assert energy(results, "truncquant", 2) < energy(results, "truncquant", 8)
+    assert energy(results, "fixed", 8) == energy(results, "truncquant", 8)
+    words = yaml.safe_load((tmp_path / "out/hardware/default/fetch2_weights2/words.yaml").read_text())
+    drams = {"Weights@DRAM_weights": 2, "Weights@DRAM_activations": 2}
+    assert words == {"word_bits": {"Weights": 2, **drams}, "packing": "pack"}
+    with pytest.raises(TqhwError, match=r"words.yaml: words of several widths share memories"):
+        read_run(tmp_path / "out")
+
+
+def test_a_dram_for_all_data_spaces(tmp_path: Path) -> None:
+    """Weights move at their own bits out of a memory that they share."""
+    results = run(experiment(tmp_path, data={"shared": True}))
+    weights = {
+        row.bits: row.dram_bits
+        for row in results.traffic
+        if (row.method, row.state, row.dataspace) == ("truncquant", "steady", "Weights")
+    }
+    assert weights[2] < weights[8]
+    assert energy(results, "truncquant", 2) < energy(results, "truncquant", 8)
+
+
+def test_word_bits_reach_the_hardware(tmp_path: Path) -> None:
+    plain = experiment(tmp_path)
+    narrow = plain.model_copy(update={"word_bits": {"Inputs": 4, "Outputs@buffer": 16}})
+    first, second = run(plain), run(narrow)
+    assert energy(second, "truncquant", 8) != energy(first, "truncquant", 8)
+    assert narrow.model_dump(mode="json")["word_bits"] == {"Inputs": 4, "Outputs@buffer": 16}
+
+
+@pytest.mark.parametrize("multiplier", ["match", "fixed"])
+def test_the_multiplier(tmp_path: Path, multiplier: str) -> None:
+    results = run(experiment(tmp_path, multiplier=multiplier), tmp_path / "out")
+    by_bits = {
+        bits: load_ert(tmp_path / f"out/hardware/default/fetch{bits}_weights{bits}/ERT.yaml").energy_pj(
+            "mac", "compute"
+        )
+        for bits in (8, 2)
+    }
+    assert (by_bits[2] < by_bits[8]) == (multiplier == "match")
+    assert results.energy
+
+
+@pytest.mark.parametrize(
+    "name, change, message",
+    [
+        ("own", {"word_bits": {"Weights": 2}}, "the words of Weights are as wide as the precision"),
+        ("own", {"word_bits": {"Wieghts": 2}}, "unknown data space 'Wieghts'"),
+        (
+            "own",
+            {"word_bits": {"Inputs": 99}},
+            "a word of 99 bits of Inputs is wider than the 16 bits of a row",
+        ),
+        ("eyeriss_like", {"word_bits": {"Inputs": 4}}, "the words of eyeriss_like have the widths of its parameters"),
+    ],
+)
+def test_widths_that_cannot_be(tmp_path: Path, name: str, change: dict[str, Any], message: str) -> None:
+    given = experiment(tmp_path)
+    if name != "own":
+        given = given.model_copy(update={"architecture": ArchitectureOptions(name=name)})
+    with pytest.raises(TqhwError) as error:
+        run(given.model_copy(update=change))
+    assert message in str(error.value)
 
 
 def test_the_key_is_not_written_where_it_says_nothing() -> None:

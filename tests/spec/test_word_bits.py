@@ -60,6 +60,13 @@ def test_a_level_that_never_keeps_a_data_space_does_not_mind_its_words() -> None
     assert rows(level("Outputs=16", "Reg"))["Outputs"] == (16, 1, 2)
 
 
+def test_words_of_some_data_spaces_may_take_several_rows() -> None:
+    hardware = flatten(parse_architecture(yamlio.parse(MACHINE), "test"))
+    packed = apply_word_bits(hardware, parse_word_bits("Weights=20"), NAMES, wide=["Weights"])
+    reg = next(level for level in packed.levels if level.name == "Reg")
+    assert rows(reg)["Weights"] == (20, 1, 3)
+
+
 @pytest.mark.parametrize(
     "text, message",
     [

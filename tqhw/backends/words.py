@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Literal
 
@@ -15,7 +16,12 @@ MULTIPLIERS: tuple[Multiplier, ...] = ("match", "fixed")
 
 
 def with_word_bits(
-    design: Design, word_bits: WordBits, shape: Shape, multiplier: str = "match", place: str = PLACE
+    design: Design,
+    word_bits: WordBits,
+    shape: Shape,
+    multiplier: str = "match",
+    place: str = PLACE,
+    wide: Iterable[str] = (),
 ) -> Design:
     """The design for problems of ``shape``.
 
@@ -24,7 +30,7 @@ def with_word_bits(
     """
     if multiplier not in MULTIPLIERS:
         raise unknown("multiplier", multiplier, MULTIPLIERS, "multiplier")
-    hardware = apply_word_bits(design.hardware, word_bits, shape.data_space_names, place)
+    hardware = apply_word_bits(design.hardware, word_bits, shape.data_space_names, place, wide)
     given = dict(word_bits.bits)
     factors = [given.get(space.name) for space in shape.data_spaces if not space.read_write]
     narrows = multiplier == "match" and len(factors) == 2 and factors != [None, None]

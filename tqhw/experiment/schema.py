@@ -74,6 +74,10 @@ class ArchitectureOptions(Section):
     """What the templates of those files use."""
     allow: tuple[str, ...] = ()
     """Folders that those files may include from, beside their own."""
+    packing: Literal["pack", "ideal"] | None = None
+    """How words fill the rows of those files' memories: whole words, the default, or to the last bit."""
+    multiplier: Literal["match", "fixed"] | None = None
+    """Operands of those files' multiplier: as wide as the words, the default, or as the files say."""
 
     @property
     def given(self) -> tuple[str, ...]:
@@ -114,6 +118,9 @@ class Experiment(Section):
     """How accuracies come about; null: not measured."""
     architecture: ArchitectureOptions = ArchitectureOptions()
     """The accelerator."""
+    word_bits: dict[str, int] = Field(default_factory=dict)
+    """Bits of words on an architecture given by files: {Inputs: 8, Outputs: 16, Outputs@DRAM: 8}. Weights have those
+    of the precision; data spaces that are not named keep the files' width."""
     spad_models: Annotated[tuple[str, ...], Field(min_length=1)] = ("smartbuffer_rf", "register_file", "sram")
     """How scratchpads are costed. The first one is reported in full, of the others the headline ratios."""
     energy: EnergyOptions | None = None
@@ -130,6 +137,11 @@ class Experiment(Section):
     """How the real Timeloop searches, with backend timeloop or container."""
     container: ContainerOptions | None = None
     """The container, with backend container."""
+
+    @model_serializer(mode="wrap")
+    def _without_words_that_are_not_said(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        found: dict[str, Any] = serialize(self)
+        return {key: value for key, value in found.items() if key != "word_bits" or value}
 
     @field_validator("methods")
     @classmethod

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from tqhw import energy
 from tqhw.pipeline.hardware import Evaluated
-from tqhw.spec import dump_art, dump_ert, dump_mapping
+from tqhw.spec import dump_art, dump_ert, dump_mapping, yamlio
+from tqhw.spec.word_bits import WORDS
 from tqhw.spec.yamlio import write_text
 from tqhw.workload import Workload
 from tqhw.workload import write as write_problems
@@ -18,6 +19,7 @@ What went into results.json, in Timeloop's v0.4 format.
 problems/                            one problem per distinct layer; summary.json says what they stand for
 hardware/<spad model>/fetchF_weightsB/
     architecture.yaml                weights leave the DRAM with F bits and are B bits wide on the chip
+    words.yaml                       bits of words by data space, where the architecture alone does not say them
     components.yaml                  the compound classes it names
     ERT.yaml, ART.yaml               energies and areas of an action, an instance
     mappings/                        the mapping of every layer on it, by the name of its problem
@@ -34,6 +36,8 @@ def write(folder: Path, workload: Workload, evaluated: tuple[Evaluated, ...]) ->
         for rendering in one.renderings.values():
             place, target = folder / rendering.folder, rendering.target
             write_text(place / "architecture.yaml", target.design.text)
+            if rendering.words is not None:
+                write_text(place / WORDS, yamlio.dump(rendering.words.as_json()))
             write_text(place / "components.yaml", energy.packaged_components_text())
             if target.design.components_text:
                 write_text(place / "components_own.yaml", target.design.components_text)

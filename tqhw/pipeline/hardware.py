@@ -3,45 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from tqhw import architecture, energy
-from tqhw.backends import Backend, Design, Found, Job, Search, Target
-from tqhw.backends.costing import costed
+from tqhw.backends import Backend, Found, Job, Search
 from tqhw.errors import TqhwError
 from tqhw.experiment import Experiment
-from tqhw.options import EnergyOptions
-from tqhw.scenario.extract import Machine, default_groups, layer_cost, weight_path
+from tqhw.pipeline.renderings import Rendering, price, render, spad_models
+from tqhw.scenario.extract import layer_cost, weight_path
 from tqhw.scenario.methods import widths
 from tqhw.scenario.network import LayerCost, Network, NetworkLayer, Scales, Width
 from tqhw.spec import Invalid
 from tqhw.system.progress import Watcher
 from tqhw.workload import Layer, Workload
 
-ONE_WIDTH = "the architecture's files say how wide words are: weights of every precision move and compute at that width"
 FOLDED = Scales()
-_ACTIVATION_BITS = 8  # where the architecture has no parameter for it
-
-
-@dataclass(frozen=True)
-class Rendering:
-    """The architecture at one width, with its tables.
-
-    ``notes`` say what is padded and what is estimated, ``warnings`` what in its file nothing reads.
-    """
-
-    width: Width
-    spad_model: str | None
-    target: Target
-    machine: Machine
-    activation_bits: int
-    notes: tuple[str, ...]
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def folder(self) -> str:
-        """Where its files stand among the results."""
-        return f"hardware/{self.spad_model or 'default'}/fetch{self.width.fetch_bits}_weights{self.width.weight_bits}"
 
 
 @dataclass(frozen=True)
@@ -69,18 +44,19 @@ def evaluate(
     Another scratchpad model makes other mappings the best, so the layers are searched again rather than costed
     again. Raises TqhwError that lists the layers without a valid mapping.
     """
-    models = _spad_models(experiment)
+    models = spad_models(experiment)
     whole = Width(experiment.stored_bits, experiment.stored_bits)
-    first = _render(experiment, models[0], whole)
+    shape = workload.layers[0].problem.shape
+    first = render(experiment, models[0], whole, shape)
     rendered = {(models[0], whole): first}
     plan: list[tuple[str | None, int, Width]] = []
     for model in models:
         for index, layer in enumerate(workload.layers):
-            for width in _needed(experiment, layer, _activation_bits(first)):
+            for width in _needed(experiment, layer, first.activation_bits):
                 if (model, width) not in rendered:
-                    rendered[model, width] = _render(experiment, model, width)
+                    rendered[model, width] = render(experiment, model, width, shape)
                 plan.append((model, index, width))
-    renderings = _costed(experiment.energy, rendered, engine, watch, strict)
+    renderings = price(experiment.energy, rendered, engine, watch, strict)
     # Says before the search what the scenarios cannot take.
     path = weight_path(renderings[models[0], whole].machine)
     Network((), path, 0, experiment.scenario.residency).resident(experiment.stored_bits)
@@ -92,7 +68,7 @@ def evaluate(
     for model in models:
         found = {(i, w): answer for (m, i, w), answer in zip(plan, answers, strict=True) if m == model}
         own = {width: rendering for (m, width), rendering in renderings.items() if m == model}
-        result.append(_evaluated(experiment, workload, model, own, found, _activation_bits(first), scales))
+        result.append(_evaluated(experiment, workload, model, own, found, first.activation_bits, scales))
     return tuple(result)
 
 
@@ -106,14 +82,6 @@ def own_bits(layer: Layer, activation_bits: int) -> int | None:
     return layer.weight_bits if layer.fixed_bits else None
 
 
-def _spad_models(experiment: Experiment) -> tuple[str | None, ...]:
-    if not _is_template(experiment):
-        return (None,)
-    parameters = architecture.parameters_of(experiment.architecture.name).parameters
-    known = any(parameter.name == "spad_model" for parameter in parameters)
-    return experiment.spad_models if known else (None,)
-
-
 def _needed(experiment: Experiment, layer: Layer, activation_bits: int) -> tuple[Width, ...]:
     own = own_bits(layer, activation_bits)
     if own is not None:
@@ -121,57 +89,6 @@ def _needed(experiment: Experiment, layer: Layer, activation_bits: int) -> tuple
     scheduled = [step.bits for step in experiment.scenario.steps()]
     bits = tuple(sorted({*experiment.bits, *scheduled}))
     return widths(experiment.methods, bits, experiment.options())
-
-
-def _render(experiment: Experiment, spad_model: str | None, width: Width) -> architecture.Rendered:
-    chosen = experiment.architecture
-    if not _is_template(experiment):
-        found = architecture.load(chosen.given, chosen.params, chosen.data, chosen.allow)
-        return replace(found, notes=(*found.notes, ONE_WIDTH))
-    params = {**chosen.params, "weight_bits": width.weight_bits, "fetch_bits": width.fetch_bits}
-    if spad_model is not None:
-        params["spad_model"] = spad_model
-    return architecture.render(chosen.name, params)
-
-
-def _is_template(experiment: Experiment) -> bool:
-    given = experiment.architecture.given
-    return len(given) == 1 and architecture.is_template(given[0])
-
-
-def _costed(
-    options: EnergyOptions | None,
-    rendered: Mapping[tuple[str | None, Width], architecture.Rendered],
-    engine: Backend,
-    watch: Watcher,
-    strict: bool,
-) -> dict[tuple[str | None, Width], Rendering]:
-    """The renderings with the engine's tables of energies and areas."""
-    designs = [Design(r.name, r.architecture, r.hardware, r.text, r.components_text) for r in rendered.values()]
-    with watch(f"tables of {len(designs)} architectures", len(designs)) as tick:
-        targets = costed(engine, designs, options, lambda _: tick())
-    return {
-        (model, width): Rendering(
-            width,
-            model,
-            target,
-            Machine(found.hardware, target.ert, found.groups or default_groups(found.hardware), found.ideal_packing),
-            _activation_bits(found),
-            (*found.notes, *target.notes),
-            _unread(found, strict),
-        )
-        for ((model, width), found), target in zip(rendered.items(), targets, strict=True)
-    }
-
-
-def _unread(found: architecture.Rendered, strict: bool) -> tuple[str, ...]:
-    own = energy.own_components(found.components_text, found.name)
-    return (*found.architecture.notes, *energy.unread(found.architecture, own, strict=strict))
-
-
-def _activation_bits(found: architecture.Rendered) -> int:
-    bits = found.params.get("activation_bits")
-    return bits if isinstance(bits, int) else _ACTIVATION_BITS
 
 
 def _check_mapped(

@@ -18,6 +18,7 @@ from tqhw.spec.fields import is_whole
 from tqhw.spec.hardware import Hardware, Level, PackedRows, PackedSpace
 
 PLACE = "word_bits"
+WORDS = "words.yaml"  # beside an architecture, in the folder of a run
 MAX_BITS = 512
 PackingStyle = Literal["pack", "ideal"]
 PACKINGS: tuple[PackingStyle, ...] = ("pack", "ideal")
@@ -35,6 +36,11 @@ class WordBits:
     bits: tuple[tuple[str, int], ...]
     at: tuple[tuple[str, str, int], ...] = ()  # data space, level, bits
     packing: PackingStyle = "pack"
+
+    def as_json(self) -> dict[str, Any]:
+        """As a document: what :func:`parse_word_bits` reads, and the packing."""
+        levels = {f"{space}@{level}": bits for space, level, bits in self.at}
+        return {"word_bits": {**dict(self.bits), **levels}, "packing": self.packing}
 
     def of(self, space: str, level: str, otherwise: int) -> int:
         """Bits of a word of ``space`` in ``level``."""
@@ -83,10 +89,13 @@ def _items(given: str | Mapping[str, Any], place: str) -> Iterable[tuple[str, An
     return items
 
 
-def apply_word_bits(hardware: Hardware, word_bits: WordBits, spaces: Iterable[str], place: str = PLACE) -> Hardware:
+def apply_word_bits(
+    hardware: Hardware, word_bits: WordBits, spaces: Iterable[str], place: str = PLACE, wide: Iterable[str] = ()
+) -> Hardware:
     """The hardware with its memories packed for the data spaces of a problem.
 
-    Raises TqhwError for a data space or a level that is not there, and for words wider than a row.
+    ``wide``: data spaces whose words may take several rows. Raises TqhwError for a data space or a level that is not
+    there, and for other words wider than a row.
     """
     names = tuple(spaces)
     levels = [level.name for level in hardware.levels if level.kind == "storage"]
@@ -96,25 +105,26 @@ def apply_word_bits(hardware: Hardware, word_bits: WordBits, spaces: Iterable[st
     for _, level, _ in word_bits.at:
         if level not in levels:
             raise unknown("level", level, levels, place)
-    packed = (_packed(v, word_bits, names, place) if v.kind == "storage" else v for v in hardware.levels)
+    packed = (_packed(v, word_bits, names, place, tuple(wide)) if v.kind == "storage" else v for v in hardware.levels)
     return replace(hardware, levels=tuple(packed))
 
 
-def _packed(level: Level, word_bits: WordBits, names: tuple[str, ...], place: str) -> Level:
+def _packed(level: Level, word_bits: WordBits, names: tuple[str, ...], place: str, wide: tuple[str, ...]) -> Level:
     row_bits = level.block_size * level.word_bits
     kept = level.constraints.kept(names, level.constraints.place or f"constraints of {level.node}")
     spaces = []
     for name in names:
         bits = word_bits.of(name, level.name, level.word_bits)
-        if kept[name] is not False and bits > row_bits:
+        if bits > row_bits and kept[name] is not False and name not in wide:
             raise TqhwError(
                 f"a word of {bits} bits of {name} is wider than the {row_bits} bits of a row of {level.name}",
                 place=place,
                 lever=f"give {name}@{level.name}=BITS up to {row_bits}, or the memory a larger `width`",
             )
         common = math.gcd(bits, row_bits)
-        exact = word_bits.packing == "ideal" or bits > row_bits
-        words, rows = (row_bits // common, bits // common) if exact else (row_bits // bits, 1)
+        words, rows = max(1, row_bits // bits), -(-bits // row_bits)  # whole words, or a word in whole rows
+        if word_bits.packing == "ideal":
+            words, rows = row_bits // common, bits // common
         spaces.append(PackedSpace(name, bits, words, rows))
     depth = None
     if level.size is not None:

@@ -25,6 +25,7 @@ from tqhw.spec import (
     load_mapping,
     load_problem,
 )
+from tqhw.spec.word_bits import WORDS
 from tqhw.system.files import exists, read_text
 from tqhw.system.json_files import checked, read_json
 
@@ -100,6 +101,12 @@ def read_run(results: Path) -> Run:
 
 
 def _written(results: Path, place: Path) -> Written:
+    if exists(place / WORDS):
+        raise TqhwError(
+            "words of several widths share memories here, which no single run of Timeloop shows",
+            place=str(place / WORDS),
+            lever="verify a run on a template of arch/, which gives every operand memories of its own",
+        )
     architecture = load_architecture(place / "architecture.yaml", place.name)
     own = place / "components_own.yaml"
     design = Design(

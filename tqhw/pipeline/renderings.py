@@ -1,0 +1,165 @@
+"""The architecture at one width of the weights: by a template's parameters, or by words of that width on any files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from tqhw import architecture, energy
+from tqhw.backends import Backend, Design, Target, with_word_bits
+from tqhw.backends.costing import costed
+from tqhw.errors import TqhwError
+from tqhw.experiment import Experiment
+from tqhw.options import EnergyOptions
+from tqhw.results import DRAM
+from tqhw.scenario.extract import WEIGHTS, Machine, default_groups
+from tqhw.scenario.network import Width
+from tqhw.spec import Hardware, Level, Shape
+from tqhw.spec.word_bits import PLACE, WordBits, parse_word_bits
+from tqhw.system.progress import Watcher
+
+_ACTIVATION_BITS = 8  # where a template has no parameter for it
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """The architecture at one width, with its tables.
+
+    ``notes`` say what is padded and what is estimated, ``warnings`` what in its file nothing reads, ``words`` how wide
+    words are where its text does not.
+    """
+
+    width: Width
+    spad_model: str | None
+    target: Target
+    machine: Machine
+    activation_bits: int
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+    words: WordBits | None = None
+
+    @property
+    def folder(self) -> str:
+        """Where its files stand among the results."""
+        return f"hardware/{self.spad_model or 'default'}/fetch{self.width.fetch_bits}_weights{self.width.weight_bits}"
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """An architecture at one width before it has energies; ``words`` where a template's text does not say it."""
+
+    found: architecture.Rendered
+    design: Design
+    activation_bits: int
+    words: WordBits | None = None
+
+    @property
+    def ideal(self) -> bool:
+        return self.found.ideal_packing if self.words is None else self.words.packing == "ideal"
+
+
+def spad_models(experiment: Experiment) -> tuple[str | None, ...]:
+    return experiment.spad_models if "spad_model" in _parameters(experiment) else (None,)
+
+
+def _parameters(experiment: Experiment) -> tuple[str, ...]:
+    """The parameters of the experiment's template; none where it names files."""
+    given = experiment.architecture.given
+    if len(given) > 1 or not architecture.is_template(given[0]):
+        return ()
+    return tuple(parameter.name for parameter in architecture.parameters_of(given[0]).parameters)
+
+
+def render(experiment: Experiment, spad_model: str | None, width: Width, shape: Shape) -> Rendered:
+    """The architecture at one width: by the parameters of its template, or by words of that width on what files say."""
+    chosen = experiment.architecture
+    known = _parameters(experiment)
+    if "weight_bits" not in known:
+        found = architecture.load(chosen.given, chosen.params, chosen.data, chosen.allow)
+        return _with_words(experiment, found, width, shape)
+    if experiment.word_bits or chosen.packing or chosen.multiplier:
+        raise TqhwError(
+            f"the words of {chosen.name} have the widths of its parameters",
+            place="word_bits, architecture.packing, architecture.multiplier",
+            lever="set architecture.params, such as activation_bits, packing and multiplier",
+        )
+    params = {**chosen.params, "weight_bits": width.weight_bits, "fetch_bits": width.fetch_bits}
+    if spad_model is not None:
+        params["spad_model"] = spad_model
+    rendered = architecture.render(chosen.name, params)
+    bits = rendered.params.get("activation_bits")
+    return Rendered(rendered, _design(rendered), bits if isinstance(bits, int) else _ACTIVATION_BITS)
+
+
+def _design(found: architecture.Rendered) -> Design:
+    return Design(found.name, found.architecture, found.hardware, found.text, found.components_text)
+
+
+def _with_words(experiment: Experiment, found: architecture.Rendered, width: Width, shape: Shape) -> Rendered:
+    """Words of the experiment's widths; weights of ``width``, as they leave the DRAM and as they are on the chip."""
+    if WEIGHTS in experiment.word_bits:
+        message = f"the words of {WEIGHTS} are as wide as the precision"
+        raise TqhwError(message, place=PLACE, lever="`bits` says which; name other data spaces here")
+    levels = [level for level in found.hardware.levels if level.kind == "storage"]
+    groups = found.groups or default_groups(found.hardware)
+    drams = [level.name for level in levels if groups[level.name] == DRAM]
+    given = {**experiment.word_bits, WEIGHTS: width.weight_bits, **{f"{WEIGHTS}@{d}": width.fetch_bits for d in drams}}
+    words = parse_word_bits(given, experiment.architecture.packing or "pack")
+    multiplier = experiment.architecture.multiplier or "match"
+    # Weights that stay in floating point may be wider than a row.
+    design = with_word_bits(_design(found), words, shape, multiplier, wide=[WEIGHTS])
+    source = next((level for level in reversed(levels) if _keeps(level, shape, "Inputs")), levels[-1])
+    return Rendered(found, design, words.of("Inputs", source.name, source.word_bits), words)
+
+
+def _keeps(level: Level, shape: Shape, space: str) -> bool:
+    return level.constraints.kept(shape.data_space_names, level.constraints.place)[space] is not False
+
+
+def price(
+    options: EnergyOptions | None,
+    rendered: Mapping[tuple[str | None, Width], Rendered],
+    engine: Backend,
+    watch: Watcher,
+    strict: bool,
+) -> dict[tuple[str | None, Width], Rendering]:
+    """The renderings with the engine's tables of energies and areas."""
+    designs = [r.design for r in rendered.values()]
+    with watch(f"tables of {len(designs)} architectures", len(designs)) as tick:
+        targets = costed(engine, designs, options, lambda _: tick())
+    return {
+        (model, width): Rendering(
+            width,
+            model,
+            target,
+            Machine(target.hardware, target.ert, found.found.groups or default_groups(target.hardware), found.ideal),
+            found.activation_bits,
+            (*found.found.notes, *_padding(target.hardware), *target.notes),
+            _unread(found.found, strict),
+            found.words,
+        )
+        for ((model, width), found), target in zip(rendered.items(), targets, strict=True)
+    }
+
+
+def _padding(hardware: Hardware) -> Iterator[str]:
+    """What rows of packed memories leave over."""
+    for level in reversed(hardware.levels):
+        if level.packing is None:
+            continue
+        kept = level.constraints.kept([space.name for space in level.packing.spaces], level.constraints.place)
+        for space in level.packing.spaces:
+            left = space.rows * level.packing.row_bits - space.words * space.bits
+            if kept[space.name] is False or not (left or space.rows > space.words):
+                continue
+            if space.rows > 1:
+                text = f"{level.name}: {space.words} of {space.bits} bits of {space.name} in {space.rows} rows"
+                yield f"{text} of {level.packing.row_bits} bits"
+            else:
+                row = f"a row of {level.packing.row_bits} bits, {left} bits of padding"
+                yield f"{level.name}: {space.words} words of {space.bits} bits of {space.name} in {row}"
+
+
+def _unread(found: architecture.Rendered, strict: bool) -> tuple[str, ...]:
+    own = energy.own_components(found.components_text, found.name)
+    return (*found.architecture.notes, *energy.unread(found.architecture, own, strict=strict))
