@@ -34,8 +34,8 @@ ROOMS = {
     "scenario": "errors registry spec results options energy",
     "report": "version errors registry system results",
     "experiment": "errors spec results options scenario",
-    "pipeline": "version errors system spec results datasets models quant energy architecture workload train backends"
-    " scenario report experiment",
+    "pipeline": "version errors system spec options results datasets models quant energy architecture workload train"
+    " backends scenario report experiment",
     "cli": "errors system frontend energy spec options datasets quant architecture engine workload train backends"
     " report experiment pipeline",
     "run": "pipeline cli",
