@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from tqhw.architecture import available, parameters_of, render
+from tqhw.cli import app
 
-TEXT = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text()
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs" / "architecture.md").read_text()
+README = (ROOT / "README.md").read_text()
 
 
 @pytest.mark.parametrize("name", available())
@@ -27,3 +32,15 @@ def test_the_walked_through_accelerator_renders(tmp_path: Path) -> None:
     rendered = render(tmp_path, {"weight_bits": "3"})
     assert rendered.hardware.level_names == ("inter_lane_spatial", "buffer", "DRAM_activations", "DRAM_weights")
     assert rendered.hardware.levels[-1].block_size == 21
+
+
+def test_the_readme_says_what_narrow_weights_cost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    arch, layer = re.findall(r"^arch=(\S+); layer=(\S+)$", README, re.MULTILINE)[0]
+    told = re.findall(r"^tqhw map .*--word-bits (\S+) +#.* ([\d.]+) uJ$", README, re.MULTILINE)
+    assert [words for words, _ in told] == ["Weights@DRAM=32", "Weights=8", "Weights=2"]
+    for words, energy in told:
+        arguments = ["map", "--arch", ROOT / arch, "--problem", ROOT / layer, "--word-bits", words, "--json", "-"]
+        found = json.loads(CliRunner().invoke(app, [str(argument) for argument in arguments]).stdout)
+        assert f"{found['energy_pj'] / 1e6:.1f}" == energy
+        assert found["proved_optimal"]
