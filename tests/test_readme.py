@@ -15,7 +15,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_every_file_it_names_exists() -> None:
-    linked = [path for path in re.findall(r"\]\(([^)]*)\)", README) if "://" not in path]
+    linked = [path for path in re.findall(r"\]\(([^)#]*)[^)]*\)", README) if "://" not in path]
     assert linked
     named = re.findall(r"`?((?:arch|docs|experiments|tests)/[\w./-]*\w)", README)
     for path in {*linked, *named}:
