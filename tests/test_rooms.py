@@ -127,3 +127,12 @@ def test_the_mappers_floors_import_downwards() -> None:
 def _floor(module: str) -> int | None:
     _, room, *inner = f"{module}.".split(".")
     return FLOORS_OF_THE_MAPPER.index(inner[0]) if room == "mapper" and inner[0] in FLOORS_OF_THE_MAPPER else None
+
+
+def test_a_class_name_stands_for_one_thing() -> None:
+    places: dict[str, list[str]] = {}
+    for module, path in _modules().items():
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(module)
+    assert {name: modules for name, modules in places.items() if len(modules) > 1} == {}

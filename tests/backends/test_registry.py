@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tqhw.backends import BACKENDS, Settings, backend
-from tqhw.backends.container import Container
+from tqhw.backends.container import ContainerBackend
 from tqhw.errors import TqhwError
 from tqhw.options import ContainerOptions, TimeloopOptions
 
@@ -39,7 +39,7 @@ def test_options_that_would_be_ignored_are_refused(name: str, settings: Settings
 def test_options_reach_the_backend(tmp_path: Path) -> None:
     settings = Settings(TimeloopOptions(victory_condition=7), ContainerOptions(image="mine", memory_mb=100), tmp_path)
     found = backend("container", settings)
-    assert isinstance(found, Container)
+    assert isinstance(found, ContainerBackend)
     assert (found.options.image, found.options.memory_mb) == ("mine", 100)
     assert (found.timeloop.victory_condition, found.folder) == (7, tmp_path)
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from tqhw.energy import QUANTIZER_ESTIMATES, TRUNCATION_ESTIMATES
 from tqhw.experiment import Experiment
-from tqhw.options import Step
+from tqhw.options import ScheduleStep
 from tqhw.results import STATES
 from tqhw.scenario.methods import METHODS
 from tqhw.scenario.ways import Options
@@ -42,7 +42,7 @@ def test_every_estimate_of_the_energy_room_can_be_named(name: str, known: Mappin
 
 def test_a_schedule_is_bits_or_bits_with_inferences() -> None:
     found = Experiment.model_validate({"scenario": {"schedule": [8, {"bits": 2, "inferences": 100}, {"bits": 4}]}})
-    assert found.scenario.steps() == (Step(8), Step(2, 100), Step(4))
+    assert found.scenario.steps() == (ScheduleStep(8), ScheduleStep(2, 100), ScheduleStep(4))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tqhw.frontend.arch import COMPUTE, STORAGE
-from tqhw.frontend.sections import Globals, Mapper, Mapspace
+from tqhw.frontend.sections import Globals, Mapper, MapspaceNode
 
 CASES: dict[str, dict[str, Any]] = {
     case["name"]: case
@@ -32,7 +32,7 @@ _STORAGE = {
 _DUMMY = {"width": 1, "depth": 1, "datawidth": 1, "technology": -1}
 _SECTIONS: dict[str, dict[str, Any]] = {
     "mapper": {name: key.default for name, key in Mapper.fields.items()},
-    "mapspace": {name: key.default for name, key in Mapspace.fields.items()},
+    "mapspace": {name: key.default for name, key in MapspaceNode.fields.items()},
     "globals": {**{name: key.default for name, key in Globals.fields.items()}, "environment_variables": {}},
 }
 

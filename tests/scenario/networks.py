@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tqhw.results import ARRAY, DRAM, GLB
-from tqhw.scenario.memory import Flow, Port, WeightPath
+from tqhw.scenario.memory import Port, Traffic, WeightPath
 from tqhw.scenario.network import Cost, LayerCost, Network, NetworkLayer, Width
 
 ROW = Port(row_bits=64, read_pj=512.0, write_pj=600.0)
@@ -16,7 +16,7 @@ def layer(weights: int, *, count: int = 1, fixed_bits: int | None = None, refetc
     for width in (*WIDTHS, Width(32, 32)):
         fetched = ROW.read(weights * refetch // count, width.fetch_bits)
         energy = {ARRAY: 1000.0, GLB: 150.0, DRAM: fetched.energy_pj + 512.0}
-        traffic = {"Weights": fetched, "Inputs": Flow(64, 0, 512.0)}
+        traffic = {"Weights": fetched, "Inputs": Traffic(64, 0, 512.0)}
         costs[width] = LayerCost(Cost(energy, traffic), weights * refetch // count, buffer_fill_pj=100.0)
     return NetworkLayer("conv", count, weights, fixed_bits, costs)
 

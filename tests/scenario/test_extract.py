@@ -6,8 +6,8 @@ import pytest
 
 from tqhw.errors import TqhwError
 from tqhw.results import ARRAY, DRAM, GLB
-from tqhw.scenario.extract import Machine, default_groups, layer_cost, row_bits, weight_path
-from tqhw.scenario.memory import Flow, Port
+from tqhw.scenario.extract import PricedHardware, default_groups, layer_cost, row_bits, weight_path
+from tqhw.scenario.memory import Port, Traffic
 from tqhw.spec import ERT, DataSpaceStats, Hardware, LevelStats, Stats, flatten, parse_architecture, yamlio
 
 TEXT = """
@@ -50,9 +50,9 @@ def hardware(text: str = TEXT) -> Hardware:
     return flatten(parse_architecture(yamlio.parse(text, "a.yaml"), "a.yaml", "a"))
 
 
-def machine(ideal: bool = False) -> Machine:
+def machine(ideal: bool = False) -> PricedHardware:
     found = hardware()
-    return Machine(found, ERT(ENERGIES), default_groups(found), ideal)
+    return PricedHardware(found, ERT(ENERGIES), default_groups(found), ideal)
 
 
 def space(energy_pj: float, reads: int = 0, fills: int = 0, updates: int = 0, used: int = 1) -> DataSpaceStats:
@@ -95,9 +95,9 @@ def test_energy_by_group_with_leakage_and_traffic_with_padding() -> None:
     found = layer_cost(STATS, machine())
     assert found.cost.energy_pj == {DRAM: 14 * 512.0, GLB: 607.0, ARRAY: 55.0}
     assert found.cost.traffic == {
-        "Weights": Flow(640, 640 - 95 * 6, 10 * 512.0),
-        "Inputs": Flow(64, 0, 512.0),
-        "Outputs": Flow(192, 0, 3 * 512.0),
+        "Weights": Traffic(640, 640 - 95 * 6, 10 * 512.0),
+        "Inputs": Traffic(64, 0, 512.0),
+        "Outputs": Traffic(192, 0, 3 * 512.0),
     }
     assert found.weight_words == 95
     assert found.buffer_fill_pj == 10 * 30.0
@@ -105,7 +105,7 @@ def test_energy_by_group_with_leakage_and_traffic_with_padding() -> None:
 
 def test_ideal_packing_costs_the_share_of_a_row_that_words_use() -> None:
     found = layer_cost(STATS, machine(ideal=True))
-    assert found.cost.traffic["Weights"] == Flow(95 * 6, 0, 10 * 512.0 * 60 / 64)
+    assert found.cost.traffic["Weights"] == Traffic(95 * 6, 0, 10 * 512.0 * 60 / 64)
     assert found.cost.energy_pj[DRAM] == 10 * 512.0 * 60 / 64 + 4 * 512.0
     assert found.cost.energy_pj[GLB] == 500.0 * 60 / 64 + 7.0 + 100.0
     assert found.buffer_fill_pj == 10 * 30.0 * 60 / 64
@@ -132,7 +132,7 @@ def test_weights_that_share_their_dram_are_refused() -> None:
     with pytest.raises(
         TqhwError, match=r"one DRAM that holds weights alone; weights are in: DRAM_weights, weights_glb"
     ):
-        weight_path(Machine(shared, ERT(ENERGIES), groups))
+        weight_path(PricedHardware(shared, ERT(ENERGIES), groups))
 
 
 def test_a_row_is_what_the_attributes_say() -> None:

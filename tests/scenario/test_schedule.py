@@ -4,7 +4,7 @@ import pytest
 
 from tests.scenario.networks import layer, network
 from tqhw.errors import TqhwError
-from tqhw.scenario.schedule import Step, amortised, follow, merged
+from tqhw.scenario.schedule import ScheduleStep, amortised, follow, merged
 from tqhw.scenario.states import best, best_run
 from tqhw.scenario.ways import Options
 
@@ -12,13 +12,17 @@ NET, OPTIONS = network(layer(1000)), Options()
 
 
 def test_equal_precisions_in_a_row_are_no_switch() -> None:
-    assert merged([Step(8), Step(8, 3), Step(2), Step(8)]) == (Step(8, 4), Step(2), Step(8))
+    assert merged([ScheduleStep(8), ScheduleStep(8, 3), ScheduleStep(2), ScheduleStep(8)]) == (
+        ScheduleStep(8, 4),
+        ScheduleStep(2),
+        ScheduleStep(8),
+    )
     assert merged([]) == ()
 
 
 def test_a_step_without_inferences_is_refused() -> None:
     with pytest.raises(TqhwError, match="0 inferences are no step"):
-        Step(8, 0)
+        ScheduleStep(8, 0)
 
 
 def test_the_amortised_cost_falls_from_the_switch_to_the_steady_state() -> None:
@@ -33,7 +37,7 @@ def test_the_amortised_cost_falls_from_the_switch_to_the_steady_state() -> None:
 
 
 def test_a_schedule_loads_first_then_switches_and_adds_up() -> None:
-    rows = follow("truncquant", (Step(8, 10), Step(2, 5)), NET, OPTIONS)
+    rows = follow("truncquant", (ScheduleStep(8, 10), ScheduleStep(2, 5)), NET, OPTIONS)
     assert [row.state for row in rows] == ["initial_loading", "precision_switching"]
     parts = [
         best_run("truncquant", 8, "initial_loading", 10, NET, OPTIONS).cost.total_pj,
@@ -44,4 +48,7 @@ def test_a_schedule_loads_first_then_switches_and_adds_up() -> None:
 
 
 def test_fixed_never_switches() -> None:
-    assert [row.state for row in follow("fixed", (Step(8), Step(2)), NET, OPTIONS)] == ["initial_loading", "steady"]
+    assert [row.state for row in follow("fixed", (ScheduleStep(8), ScheduleStep(2)), NET, OPTIONS)] == [
+        "initial_loading",
+        "steady",
+    ]

@@ -48,7 +48,7 @@ def test_an_expression_stays_one_when_it_is_dumped() -> None:
     assert "  e: max(A, 16)\n" in dumped
     assert '  f: |-\n    "x" if A else "y"\n' in dumped
     assert [type(v).__name__ for v in (*parse(dumped)["a"].values(), *parse(dumped)["d"].values())] == [
-        *("int", "Quoted", "str", "Block")
+        *("int", "Quoted", "str", "BlockText")
     ]
     assert yamlio.dump({"p": "C,M,", "k": [1, "max(2, 3)"]}) == "p: C,M,\nk:\n- 1\n- max(2, 3)\n"
 

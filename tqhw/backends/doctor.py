@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tqhw.backends.container.backend import Container
+from tqhw.backends.container.backend import ContainerBackend
 from tqhw.backends.container.engines import ENGINES, Engine, find_engine
 from tqhw.backends.timeloop import front_end
 from tqhw.backends.timeloop.backend import Timeloop
@@ -103,7 +103,7 @@ def _container(engine: Engine) -> dict[str, Any]:
     """By a container that is started: an engine may answer and yet run none."""
     try:
         options = ContainerOptions(engine=engine.name, time_limit_s=_CONTAINER_S)  # type: ignore[arg-type]
-        versions = Container(options).versions()
+        versions = ContainerBackend(options).versions()
     except TqhwError as error:
         return _row("backend container", "cannot run", False, str(error))
     inside = versions.get("timeloop-model (in the image)")

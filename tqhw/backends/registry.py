@@ -25,9 +25,9 @@ def _timeloop(settings: Settings) -> Backend:
 
 
 def _container(settings: Settings) -> Backend:
-    from tqhw.backends.container import Container
+    from tqhw.backends.container import ContainerBackend
 
-    return Container(settings.container, timeloop=settings.timeloop, folder=settings.folder)
+    return ContainerBackend(settings.container, timeloop=settings.timeloop, folder=settings.folder)
 
 
 def _refuse(settings: Settings, backend: str, *keys: str) -> None:

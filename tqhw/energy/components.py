@@ -28,7 +28,7 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Step:
+class ActionStep:
     """What an action does with one subcomponent, or with a range of them: ``cells[1..row_bits]``."""
 
     subcomponent: str
@@ -42,7 +42,7 @@ class Action:
 
     name: str
     arguments: Mapping[str, Any]
-    steps: tuple[Step, ...]
+    steps: tuple[ActionStep, ...]
     place: str
 
 
@@ -156,9 +156,9 @@ def _action(item: Map) -> Action:
     return Action(_name(item), _mapping(item, "arguments"), steps, item.place())
 
 
-def _step(item: Map) -> Step:
+def _step(item: Map) -> ActionStep:
     _only(item, ("name", "actions"))
-    return Step(_name(item), tuple(_call(call) for call in _list(item, "actions")), item.place())
+    return ActionStep(_name(item), tuple(_call(call) for call in _list(item, "actions")), item.place())
 
 
 def _call(item: Map) -> Call:

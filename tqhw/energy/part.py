@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tqhw.energy.components import Action, CompoundClass, Step
+from tqhw.energy.components import Action, ActionStep, CompoundClass
 from tqhw.energy.query import Note, Primitive, Query
 from tqhw.energy.resolve import bounds, name_and_range, number, resolve
 from tqhw.errors import TqhwError, unknown
@@ -89,7 +89,7 @@ class Part:
             raise TqhwError(f"the arguments have more than {MAX_ARGUMENTS} combinations", place=action.place)
         return [dict(zip(action.arguments, values, strict=True)) for values in itertools.product(*ranges)]
 
-    def _select(self, step: Step, names: Mapping[str, Any]) -> tuple[Part, int]:
+    def _select(self, step: ActionStep, names: Mapping[str, Any]) -> tuple[Part, int]:
         """The subcomponent that a step names, and how many of its instances act."""
         name, span = name_and_range(step.subcomponent, names, step.place)
         if name not in self.parts:

@@ -35,7 +35,7 @@ TRUNCATION_ESTIMATES: Mapping[str, str] = {
 
 
 @dataclass(frozen=True)
-class Step:
+class QuantizerStep:
     """One unit's work on one weight."""
 
     name: str
@@ -52,7 +52,7 @@ def quantizer_energy_pj(bits: int, estimate: str) -> float:
     return sum(step.energy_pj for step in quantizer_steps(bits, estimate))
 
 
-def quantizer_steps(bits: int, estimate: str) -> tuple[Step, ...]:
+def quantizer_steps(bits: int, estimate: str) -> tuple[QuantizerStep, ...]:
     """The steps of :func:`quantizer_energy_pj`, each with its source."""
     _whole_bits(bits)
     if estimate not in QUANTIZER_ESTIMATES:
@@ -64,16 +64,16 @@ def quantizer_steps(bits: int, estimate: str) -> tuple[Step, ...]:
     else:
         origin = "horowitz" if estimate == "affine_low" else "accelergy"
         source = "Horowitz, ISSCC 2014" if origin == "horowitz" else _PLUGIN
-        scale = Step("scale multiply", "FP32 multiplier", fp32_energy_pj("multiply", origin), source)
+        scale = QuantizerStep("scale multiply", "FP32 multiplier", fp32_energy_pj("multiply", origin), source)
     compare, select = _dynamic_pj("comparator"), _dynamic_pj("bitwise")
     return (
         scale,
         _adder("exponent difference", 8),
-        Step("mantissa alignment", "32-bit shifter", _dynamic_pj("shifter"), _SHIFTER),
+        QuantizerStep("mantissa alignment", "32-bit shifter", _dynamic_pj("shifter"), _SHIFTER),
         _adder("rounding", 24),
         _adder("sign", bits),
-        Step("clamp, compare", "two 32-bit comparators", 2 * compare, _PLUGIN),
-        Step("clamp, select", f"{bits}-bit select", bits * select, _PLUGIN),
+        QuantizerStep("clamp, compare", "two 32-bit comparators", 2 * compare, _PLUGIN),
+        QuantizerStep("clamp, select", f"{bits}-bit select", bits * select, _PLUGIN),
     )
 
 
@@ -112,11 +112,11 @@ def _dynamic_pj(table: str) -> float:
     return float(table_row(table, 1e-9)["dynamic_pj"])
 
 
-def _adder(name: str, bits: int) -> Step:
-    return Step(name, f"{bits}-bit adder", _dynamic_pj("adder") * bits / 32, _PLUGIN)
+def _adder(name: str, bits: int) -> QuantizerStep:
+    return QuantizerStep(name, f"{bits}-bit adder", _dynamic_pj("adder") * bits / 32, _PLUGIN)
 
 
-def _scaled(step: Step) -> Step:
+def _scaled(step: QuantizerStep) -> QuantizerStep:
     scale = energy_scale(45)
     return replace(step, energy_pj=step.energy_pj * scale, source=f"{step.source}, x {scale:.3f}")
 

@@ -13,7 +13,7 @@ from tqhw.engine.batch import BadMappingError, encode
 from tqhw.engine.evaluation import invalid, run_batch
 from tqhw.engine.model import build_model
 from tqhw.engine.nest import VALID
-from tqhw.engine.recorded import Difference, compare
+from tqhw.engine.recorded import Deviation, compare
 from tqhw.errors import TqhwError, unknown
 from tqhw.spec import (
     ERT,
@@ -36,7 +36,7 @@ class Conformance:
 
     valid: dict[str, int]
     invalid: dict[str, int]
-    differences: tuple[Difference, ...]
+    differences: tuple[Deviation, ...]
 
     @property
     def cases(self) -> int:
@@ -56,7 +56,7 @@ _Numbers = bool | int | float | list[bool | int | float]
 _LEVER = "see the reference's case schema"
 
 
-class _Level(BaseModel):
+class _CaseLevel(BaseModel):
     """What is recorded of a level: numbers, or one per data space. What is missing is told where it is needed."""
 
     model_config = ConfigDict(extra="allow")
@@ -65,7 +65,7 @@ class _Level(BaseModel):
     name: str
 
 
-class _ComputeLevel(_Level):
+class _ComputeLevel(_CaseLevel):
     """The compute level, likewise."""
 
 
@@ -77,7 +77,7 @@ class _Expected(BaseModel):
     utilization: int | float = 0
     energy: int | float = 0
     compute_level: _ComputeLevel | None = None
-    levels: list[_Level]
+    levels: list[_CaseLevel]
 
 
 def check_folder(folder: str | Path, progress: Callable[[str, int], None] | None = None) -> Conformance:
@@ -98,7 +98,7 @@ def check_folder(folder: str | Path, progress: Callable[[str, int], None] | None
         for name, value in as_map(as_map(load(place), place, "the document").get("shapes"), place, "shapes").items()
     }
     counts: tuple[dict[str, int], dict[str, int]] = ({}, {})
-    differences: list[Difference] = []
+    differences: list[Deviation] = []
     for file in files:
         hardware = flatten(load_architecture(root / f"arch/{file.stem}.yaml"))
         ert = load_ert(root / f"ert/{file.stem}.ERT.yaml")
@@ -154,7 +154,7 @@ def _checked(case: Any, place: str) -> dict[str, Any]:
     return case
 
 
-def check_case(case: dict[str, Any], hardware: Hardware, ert: ERT, shapes: dict[str, Shape]) -> list[Difference]:
+def check_case(case: dict[str, Any], hardware: Hardware, ert: ERT, shapes: dict[str, Shape]) -> list[Deviation]:
     """Differences between the engine and one recorded case (none: it conforms)."""
     name = case["id"]
     entry = case["problem"]
@@ -171,11 +171,11 @@ def check_case(case: dict[str, Any], hardware: Hardware, ert: ERT, shapes: dict[
     if counts.rule[0] != VALID:
         return _refused(case, {reason.rule for reason in invalid(problem, hardware, batch, counts).reasons})
     if not case["valid"]:
-        return [Difference(name, "valid", True, f"False ({case['kind']})")]
+        return [Deviation(name, "valid", True, f"False ({case['kind']})")]
     return list(compare(case, problem, hardware, model, batch, counts))
 
 
-def _refused(case: dict[str, Any], rules: set[str]) -> list[Difference]:
+def _refused(case: dict[str, Any], rules: set[str]) -> list[Deviation]:
     if case["valid"]:
-        return [Difference(case["id"], "valid", f"False ({', '.join(sorted(rules))})", True)]
-    return [] if case["kind"] in rules else [Difference(case["id"], "kind", sorted(rules), case["kind"])]
+        return [Deviation(case["id"], "valid", f"False ({', '.join(sorted(rules))})", True)]
+    return [] if case["kind"] in rules else [Deviation(case["id"], "kind", sorted(rules), case["kind"])]

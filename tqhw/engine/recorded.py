@@ -29,7 +29,7 @@ REQUIRED = (
 
 
 @dataclass(frozen=True)
-class Difference:
+class Deviation:
     """One value that is not what Timeloop recorded."""
 
     case: str
@@ -40,7 +40,7 @@ class Difference:
 
 def compare(
     case: dict[str, Any], problem: Problem, hardware: Hardware, model: Model, batch: Batch, counts: Counts
-) -> Iterator[Difference]:
+) -> Iterator[Deviation]:
     """Every value of a valid case that the first mapping of ``counts`` does not have.
 
     KeyError where the case lacks one of the values that everything else follows from.
@@ -65,7 +65,7 @@ def compare(
     storage = [level.name for level in hardware.levels if level.kind == "storage"]
     named = [level["name"] for level in expected["levels"]]
     if named != storage:
-        yield Difference(name, "levels", storage, named)
+        yield Deviation(name, "levels", storage, named)
         return
     for level in expected["levels"]:
         fields = level_fields(model, batch, counts, hardware.level_names.index(level["name"]))
@@ -119,7 +119,7 @@ def level_fields(model: Model, batch: Batch, counts: Counts, i: int) -> dict[str
     }
 
 
-def _differ(case: str, field: str, ours: Any, theirs: Any) -> Iterator[Difference]:
+def _differ(case: str, field: str, ours: Any, theirs: Any) -> Iterator[Deviation]:
     """Integers must be equal, floating-point numbers equal to ENERGY_TOLERANCE."""
     mine, recorded = (v if isinstance(v, list) else [v] for v in (ours, theirs))
     same = len(mine) == len(recorded) and all(
@@ -127,4 +127,4 @@ def _differ(case: str, field: str, ours: Any, theirs: Any) -> Iterator[Differenc
         for a, b in zip(mine, recorded, strict=True)
     )
     if not same:
-        yield Difference(case, field, ours, theirs)
+        yield Deviation(case, field, ours, theirs)

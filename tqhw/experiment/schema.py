@@ -14,10 +14,10 @@ from pydantic import Field, SerializerFunctionWrapHandler, field_validator, mode
 from tqhw.errors import unknown
 from tqhw.options import (
     ContainerOptions,
+    DocumentSection,
     EnergyOptions,
     QuantizationOptions,
     ScenarioOptions,
-    Section,
     TimeloopOptions,
     TrainingOptions,
     refused,
@@ -31,7 +31,7 @@ from tqhw.scenario.ways import Options
 State = Literal["initial_loading", "precision_switching", "steady"]
 
 
-class ModelOptions(Section):
+class ModelOptions(DocumentSection):
     """The network."""
 
     name: str = "resnet20"
@@ -61,7 +61,7 @@ class Training(TrainingOptions):
     """Quantizers to train with, one network each; dorefa is ordinary quantization-aware training."""
 
 
-class ArchitectureOptions(Section):
+class ArchitectureOptions(DocumentSection):
     """The accelerator."""
 
     name: str = "eyeriss_like"
@@ -90,14 +90,14 @@ class ArchitectureOptions(Section):
         return {key: value for key, value in found.items() if key in ("name", "params") or value}
 
 
-class SearchOptions(Section):
+class SearchOptions(DocumentSection):
     """How mappings are searched."""
 
     objective: Literal["energy", "edp", "latency"] = "energy"
     """What a mapping should have little of."""
 
 
-class Experiment(Section):
+class Experiment(DocumentSection):
     """One run."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "experiment"

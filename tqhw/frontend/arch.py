@@ -106,7 +106,7 @@ class Leaf(Section):
         return {**super().public(), "get_fanout": lambda: self.fanout}
 
 
-class Component(Leaf):
+class ComponentNode(Leaf):
     kind = ""
     fields: ClassVar = {
         "class": Key((str,)),
@@ -118,45 +118,45 @@ class Component(Leaf):
     }
 
 
-class Storage(Component):
+class StorageNode(ComponentNode):
     kind = "storage"
     fields: ClassVar = {"attributes": Key((StorageAttributes,), {})}
 
 
-class Compute(Component):
+class ComputeNode(ComponentNode):
     kind = "compute"
 
 
-class Network(Component):
+class NetworkNode(ComponentNode):
     kind = "network"
 
 
 class Networks(Items):
-    fields: ClassVar = {"": Key((Network,))}
+    fields: ClassVar = {"": Key((NetworkNode,))}
 
 
-class Nothing(Component):
+class NothingNode(ComponentNode):
     kind = "nothing"
 
     def __init__(self, given: Any = None, place: str = "", **own: Any) -> None:
         super().__init__(given, place, **{"name": "nothing", "class": "nothing", **own})
 
 
-class Container(Leaf):
+class ContainerNode(Leaf):
     fields: ClassVar = {"networks": Key((Networks,), [])}
 
 
 _FAMILIES = (
-    (STORAGE, Storage),
-    (COMPUTE, Compute),
-    (NETWORK, Network),
-    (("nothing",), Nothing),
+    (STORAGE, StorageNode),
+    (COMPUTE, ComputeNode),
+    (NETWORK, NetworkNode),
+    (("nothing",), NothingNode),
 )
 
 
-def component(value: Any, place: str) -> Component:
+def component(value: Any, place: str) -> ComponentNode:
     """A component of the kind that its class says: words are looked for inside it."""
-    if isinstance(value, Component):
+    if isinstance(value, ComponentNode):
         return value
     if not isinstance(value, dict):
         raise TqhwError(f"a component is a mapping, found {value!r:.60}", place=place)
@@ -190,7 +190,7 @@ class Nodes(Items):
 
     def after(self, index: Any, scope: dict[str, Any]) -> None:
         node = self[index]
-        if isinstance(node, Container):
+        if isinstance(node, ContainerNode):
             scope.update(node["attributes"])
 
     def public(self) -> Mapping[str, Any]:
@@ -210,11 +210,11 @@ class Branch(Section):
         return {**super().public(), **_reachable(self)}
 
 
-class Hierarchical(Branch):
+class HierarchicalNode(Branch):
     pass
 
 
-class Parallel(Branch):
+class ParallelNode(Branch):
     pass
 
 
@@ -223,16 +223,16 @@ class Pipelined(Branch):
 
 
 Nodes.fields = {
-    "!Component": Key((Storage, Network, Compute, Nothing, Component), convert=component),
-    "!Container": Key((Container,)),
-    "!Hierarchical": Key((Hierarchical,)),
-    "!Parallel": Key((Parallel,)),
+    "!Component": Key((StorageNode, NetworkNode, ComputeNode, NothingNode, ComponentNode), convert=component),
+    "!Container": Key((ContainerNode,)),
+    "!Hierarchical": Key((HierarchicalNode,)),
+    "!Parallel": Key((ParallelNode,)),
     "!Pipelined": Key((Pipelined,)),
-    "!Nothing": Key((Nothing,)),
+    "!Nothing": Key((NothingNode,)),
 }
 
 
-class Architecture(Hierarchical):
+class ArchitectureNode(HierarchicalNode):
     fields: ClassVar = VERSIONED
 
     def combine(self, other: Section, place: str) -> Section:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tqhw.frontend.arch import Nothing
+from tqhw.frontend.arch import NothingNode
 from tqhw.frontend.constraints import Constraint, Factor
 from tqhw.frontend.expressions import Word
 from tqhw.frontend.nodes import Items, Node, Section
@@ -73,7 +73,7 @@ def plain(value: Any) -> Any:
 
 def _said(section: Section, name: str, value: Any) -> bool:
     """Whether a key says more than its absence would."""
-    if value is None or (isinstance(section, Nothing) and name in ("name", "class")):
+    if value is None or (isinstance(section, NothingNode) and name in ("name", "class")):
         return False
     if name in section.lines:
         return True

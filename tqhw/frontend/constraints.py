@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from tqhw.errors import TqhwError, unknown
 from tqhw.frontend.nodes import GrowingItems, Items, Key, Section, is_empty
-from tqhw.frontend.sections import VERSIONED, Problem
+from tqhw.frontend.sections import VERSIONED, ProblemNode
 
 
 class Factor(str):
@@ -267,7 +267,7 @@ class ConstraintList(GrowingItems):
     fields: ClassVar = {"": Key(tuple(KINDS.values()), convert=_constraint)}
 
 
-class Constraints(Section):
+class ConstraintsNode(Section):
     fields: ClassVar = {**VERSIONED, "targets": Key((ConstraintList,), [])}
 
 
@@ -282,7 +282,7 @@ class ConstraintGroup(Section):
     }
 
 
-def keeps_nothing(problem: Problem, place: str) -> ConstraintGroup:
+def keeps_nothing(problem: ProblemNode, place: str) -> ConstraintGroup:
     """What a level without a memory is constrained to: no loops over time, nothing kept."""
     dimensions = problem.shape.dimensions
     group = ConstraintGroup({}, place)

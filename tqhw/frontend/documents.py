@@ -34,7 +34,7 @@ Fetch = Callable[[str, bool, str], Any]
 """(name, whether it is a folder, place) -> the tree of what ``!include`` or ``!includedir`` names."""
 
 
-class _Reader(yamlio.Loader):
+class _FormReader(yamlio.Loader):
     loaded: Mapping[str, Any] = {}
     fetch: Fetch
 
@@ -48,23 +48,23 @@ class _Reader(yamlio.Loader):
 def read(text: str, source: str, loaded: Mapping[str, Any], fetch: Fetch) -> Any:
     """The tree of a rendered ``text``; ``loaded`` are the trees that its template included, by their names."""
 
-    def reader(text: str) -> _Reader:
-        made = _Reader(text)
+    def reader(text: str) -> _FormReader:
+        made = _FormReader(text)
         made.loaded, made.fetch = loaded, fetch
         return made
 
     return yamlio.parse(text, source, reader)
 
 
-def _place(reader: _Reader, node: yaml.Node) -> str:
+def _place(reader: _FormReader, node: yaml.Node) -> str:
     return f"{reader.source}:{node.start_mark.line + 1}"
 
 
-def _map(reader: _Reader, node: yaml.Node) -> Map:
+def _map(reader: _FormReader, node: yaml.Node) -> Map:
     return _filled(reader, node, Map())
 
 
-def _filled(reader: _Reader, node: yaml.Node, result: Map) -> Map:
+def _filled(reader: _FormReader, node: yaml.Node, result: Map) -> Map:
     result.line, result.source = node.start_mark.line + 1, reader.source
     result.tag = node.tag if node.tag.startswith("!") and node.tag != "!nomerge" else None
     if isinstance(node, yaml.ScalarNode) and node.value == "":
@@ -92,7 +92,7 @@ def _filled(reader: _Reader, node: yaml.Node, result: Map) -> Map:
     return result
 
 
-def _merged(reader: _Reader, node: yaml.Node) -> list[Map]:
+def _merged(reader: _FormReader, node: yaml.Node) -> list[Map]:
     nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
     for one in nodes:
         if not isinstance(one, yaml.MappingNode):
@@ -104,7 +104,7 @@ def _merged(reader: _Reader, node: yaml.Node) -> list[Map]:
     return [reader.construct_object(one, deep=True) for one in nodes]
 
 
-def _kept(reader: _Reader, node: yaml.Node) -> Any:
+def _kept(reader: _FormReader, node: yaml.Node) -> Any:
     if isinstance(node, yaml.SequenceNode):
         return KeptList(reader.construct_sequence(node, deep=True))
     if isinstance(node, yaml.MappingNode):
@@ -112,7 +112,7 @@ def _kept(reader: _Reader, node: yaml.Node) -> Any:
     raise TqhwError("!nomerge keeps a list or a mapping", place=_place(reader, node), lever="remove it here")
 
 
-def _loaded(reader: _Reader, node: yaml.Node) -> Any:
+def _loaded(reader: _FormReader, node: yaml.Node) -> Any:
     name, *index = str(node.value).split(".")
     place = _place(reader, node)
     if name not in reader.loaded:
@@ -138,11 +138,11 @@ def _part(tree: Any, key: str, place: str) -> Any:
     raise TqhwError(f"an include asks for '{key}', which is not there{where}", place=place, lever=known)
 
 
-def _included(reader: _Reader, node: yaml.Node) -> Any:
+def _included(reader: _FormReader, node: yaml.Node) -> Any:
     return reader.fetch(str(node.value).removesuffix(","), node.tag == "!includedir", _place(reader, node))
 
 
-def _int(reader: _Reader, node: yaml.ScalarNode) -> int:
+def _int(reader: _FormReader, node: yaml.ScalarNode) -> int:
     text = str(node.value).replace("_", "").lower()
     return yamlio.whole(text, 0 if text.lstrip("+-")[:2] in ("0x", "0o", "0b") else 10)
 
@@ -152,14 +152,14 @@ for _name, _pattern in (
     ("int", r"^[-+]?(?:[0-9][0-9_]*|0x[0-9a-fA-F_]+|0o[0-7_]+|0b[01_]+)$"),
     ("float", r"^[-+]?(?:\.[0-9][0-9_]*|[0-9][0-9_]*\.[0-9_]*)(?:[eE][-+]?[0-9]+)?$"),
 ):
-    _Reader.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(_pattern), [*"-+.0123456789"])
+    _FormReader.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(_pattern), [*"-+.0123456789"])
 _WHOLE = yamlio.checked_scalar("a whole number that a double holds", _int)
-_Reader.add_constructor("tag:yaml.org,2002:int", _WHOLE)
-_Reader.add_constructor("tag:yaml.org,2002:map", _map)
-_Reader.add_constructor("!nomerge", _kept)
-_Reader.add_constructor("!include_loaded", _loaded)
-_Reader.add_constructor("!include", _included)
-_Reader.add_constructor("!includedir", _included)
+_FormReader.add_constructor("tag:yaml.org,2002:int", _WHOLE)
+_FormReader.add_constructor("tag:yaml.org,2002:map", _map)
+_FormReader.add_constructor("!nomerge", _kept)
+_FormReader.add_constructor("!include_loaded", _loaded)
+_FormReader.add_constructor("!include", _included)
+_FormReader.add_constructor("!includedir", _included)
 for _tag in yamlio.TAGS:
-    _Reader.add_constructor(_tag, _map)
-_Reader.add_multi_constructor("!", lambda reader, _, node: _map(reader, node))
+    _FormReader.add_constructor(_tag, _map)
+_FormReader.add_multi_constructor("!", lambda reader, _, node: _map(reader, node))

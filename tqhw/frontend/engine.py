@@ -11,13 +11,13 @@ from typing import Any
 from tqhw.errors import TqhwError
 from tqhw.frontend.arch import (
     Branch,
-    Component,
-    Compute,
-    Container,
+    ComponentNode,
+    ComputeNode,
+    ContainerNode,
     Leaf,
-    Network,
-    Nothing,
-    Parallel,
+    NetworkNode,
+    NothingNode,
+    ParallelNode,
 )
 from tqhw.frontend.clean import as_map
 from tqhw.frontend.nodes import Section
@@ -55,7 +55,7 @@ def _refuse(specification: Section) -> None:
     for leaf in specification["architecture"].below(Leaf):
         if set(as_map(leaf["sparse_optimizations"])) - {"target", "name"}:
             raise _not_modelled(f"sparse_optimizations of '{leaf.name}'", leaf.place_of("sparse_optimizations"))
-        if isinstance(leaf, Network) or (isinstance(leaf, Container) and leaf["networks"]):
+        if isinstance(leaf, NetworkNode) or (isinstance(leaf, ContainerNode) and leaf["networks"]):
             raise _not_modelled(f"the network of '{leaf.name}'", leaf.place)
 
 
@@ -66,22 +66,22 @@ def _not_modelled(what: str, place: str) -> TqhwError:
 def _sequence(branch: Branch) -> Iterable[Map]:
     """The nodes one behind the other; a branch inside is written inline, as it is flattened: its scope does not end."""
     for node in branch.nodes:
-        if isinstance(node, Parallel):
+        if isinstance(node, ParallelNode):
             yield _parallel(node)
         elif isinstance(node, Branch):
             yield from _sequence(node)
-        elif not isinstance(node, Nothing) and node.get("enabled", True):
+        elif not isinstance(node, NothingNode) and node.get("enabled", True):
             yield _leaf(node)
 
 
-def _parallel(node: Parallel) -> Map:
+def _parallel(node: ParallelNode) -> Map:
     branches: list[Any] = []
     for one in node.nodes:
-        if isinstance(one, Parallel):
+        if isinstance(one, ParallelNode):
             branches.append(_parallel(one))
         elif isinstance(one, Branch):
             branches.append(tagged("!Hierarchical", nodes=list(_sequence(one))))
-        elif isinstance(one, Nothing):
+        elif isinstance(one, NothingNode):
             branches.append(tagged("!Nothing", constraints=as_map(one["constraints"])))
         elif one.get("enabled", True):
             branches.append(_leaf(one))
@@ -96,11 +96,11 @@ def _leaf(node: Leaf) -> Map:
         result.pop(name, None)
     if "attributes" in result:
         result["attributes"] = _attributes(node["attributes"], result["attributes"])
-    if isinstance(node, Component):
+    if isinstance(node, ComponentNode):
         result.tag = "!Component"
-        class_, known = str(node["class"]), COMPUTE_CLASSES if isinstance(node, Compute) else STORAGE_CLASSES
+        class_, known = str(node["class"]), COMPUTE_CLASSES if isinstance(node, ComputeNode) else STORAGE_CLASSES
         if class_.partition("_")[0] not in known:
-            result["class"] = "compute" if isinstance(node, Compute) else "storage"
+            result["class"] = "compute" if isinstance(node, ComputeNode) else "storage"
             result.setdefault("subclass", class_)
     return result
 

@@ -10,16 +10,26 @@ from typing import Any
 
 from tqhw.errors import TqhwError
 from tqhw.frontend import arch
-from tqhw.frontend.arch import Branch, Component, Compute, Container, Leaf, Network, Nothing, Parallel, Storage
+from tqhw.frontend.arch import (
+    Branch,
+    ComponentNode,
+    ComputeNode,
+    ContainerNode,
+    Leaf,
+    NetworkNode,
+    NothingNode,
+    ParallelNode,
+    StorageNode,
+)
 from tqhw.frontend.constraints import ConstraintGroup, Permutation, keeps_nothing
 from tqhw.frontend.nodes import Section
-from tqhw.frontend.sections import Problem, Variables
+from tqhw.frontend.sections import ProblemNode, Variables
 
 
 class Flat:
     """``levels``: outermost first; ``constraints``: of all of them, in the front end's order."""
 
-    def __init__(self, architecture: Branch, variables: Variables, problem: Problem) -> None:
+    def __init__(self, architecture: Branch, variables: Variables, problem: ProblemNode) -> None:
         self.problem = problem
         self.top: dict[str, Any] = {"name": "top_level", "attributes": dict(variables)}
         self.levels: list[dict[str, Any]] = []
@@ -33,9 +43,9 @@ class Flat:
         last: Any = None
         for node, parallel in _walk(architecture, False):
             last = node
-            if node.get("enabled", True) and not isinstance(node, Nothing):
+            if node.get("enabled", True) and not isinstance(node, NothingNode):
                 last = self._place(node, parallel)
-        if not isinstance(last, Compute):
+        if not isinstance(last, ComputeNode):
             name = f"'{last.name}'" if isinstance(last, Leaf) else "nothing"
             raise TqhwError(
                 f"the last node of an architecture must compute, found {name}",
@@ -45,7 +55,7 @@ class Flat:
 
     def _place(self, node: Leaf, parallel: bool) -> Leaf:
         """Adds the levels of one leaf; returns the node that was placed last."""
-        container = isinstance(node, Container)
+        container = isinstance(node, ContainerNode)
         if container:
             self._inherited.update(node["attributes"])
             if self._first:
@@ -64,16 +74,16 @@ class Flat:
             placed = self._spread(node)
             self._add(placed, gated)
         self._mesh = mesh
-        if isinstance(node, Component):
+        if isinstance(node, ComponentNode):
             if spreads:
                 node["constraints"]["spatial"] = None
             self._add(node, gated)
             placed = node
         return placed
 
-    def _spread(self, node: Leaf) -> Storage:
+    def _spread(self, node: Leaf) -> StorageNode:
         """The level that stands for a fan-out: it keeps nothing and has the node's loops over space."""
-        dummy = Storage(
+        dummy = StorageNode(
             {
                 "name": f"inter_{node.name}_spatial",
                 "class": "dummy_storage",
@@ -98,7 +108,7 @@ class Flat:
         attributes: dict[str, Any] = dict(node.get("attributes", {}))
         attributes["meshX"], attributes["meshY"] = self._mesh
         attributes.update({key: value for key, value in self._inherited.items() if key not in attributes})
-        if not isinstance(node, Network):
+        if not isinstance(node, NetworkNode):
             level["name"] = f"{node.name}[1..{self._mesh[0] * self._mesh[1]}]"
             if self._gate_next:
                 self._gate = node.name.split("[")[0]
@@ -126,7 +136,7 @@ def _walk(branch: Branch, parallel: bool) -> list[tuple[Any, bool]]:
     found: list[tuple[Any, bool]] = []
     for node in branch.nodes:
         if isinstance(node, Branch):
-            found += _walk(node, isinstance(node, Parallel)) or [(node, False)]
+            found += _walk(node, isinstance(node, ParallelNode)) or [(node, False)]
         else:
             found.append((node, parallel))
     return found

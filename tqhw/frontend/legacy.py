@@ -60,7 +60,7 @@ data_spaces:
 
 
 @dataclass
-class _Level:
+class _LegacyLevel:
     """One entry of a ``local``: instances and mesh in all, attributes with those of the subtrees above."""
 
     name: str
@@ -115,7 +115,7 @@ def document(top: Map, more: Iterable[tuple[str, Any, str]]) -> Map:
     for name in _SPARSE:
         if sections.get(name):
             raise TqhwError(f"not modelled: {name}", place=top.place(name), lever="remove it")
-    levels: list[_Level] = []
+    levels: list[_LegacyLevel] = []
     for subtree in body["subtree"] or []:
         _walk(as_checked(subtree, "a subtree"), Map(), (1, 1, 1), "", levels)
     if not levels:
@@ -179,7 +179,7 @@ def _named(entry: Map) -> tuple[str, int]:
     return match[1], 1 if bounds[2] is None else int(bounds[2]) - int(bounds[1]) + 1
 
 
-def _walk(subtree: Map, inherited: Map, above: tuple[int, int, int], array: str, levels: list[_Level]) -> None:
+def _walk(subtree: Map, inherited: Map, above: tuple[int, int, int], array: str, levels: list[_LegacyLevel]) -> None:
     name, count = _named(subtree)
     instances = above[0] * count
     array = name if count > 1 else array
@@ -196,7 +196,7 @@ def _walk(subtree: Map, inherited: Map, above: tuple[int, int, int], array: str,
         _walk(as_checked(item, "a subtree"), scope, (instances, 1, 1), array, levels)
 
 
-def _level(entry: Map, scope: Map, instances: int, array: str) -> _Level | None:
+def _level(entry: Map, scope: Map, instances: int, array: str) -> _LegacyLevel | None:
     name, count = _named(entry)
     class_ = entry.get("class")
     if not isinstance(class_, str):
@@ -235,7 +235,7 @@ def _level(entry: Map, scope: Map, instances: int, array: str) -> _Level | None:
         attributes.setdefault("read_bandwidth", width)
         attributes.setdefault("write_bandwidth", width)
     subclass = entry.get("subclass")
-    return _Level(name, class_, subclass, attributes, (columns, rows), entry, array)
+    return _LegacyLevel(name, class_, subclass, attributes, (columns, rows), entry, array)
 
 
 def _drop_second_size(attributes: Map) -> None:
@@ -270,7 +270,7 @@ def _targets(sections: Mapping[str, Any], more: Iterable[tuple[str, Any, str]]) 
     return found
 
 
-def _nodes(levels: list[_Level], targets: dict[str, list[Map]]) -> list[Map]:
+def _nodes(levels: list[_LegacyLevel], targets: dict[str, list[Map]]) -> list[Map]:
     """One node per level, and a container where the mesh grows; takes what it uses out of ``targets``."""
     nodes: list[Map] = []
     names = {level.name for level in levels}
@@ -303,24 +303,24 @@ def _nodes(levels: list[_Level], targets: dict[str, list[Map]]) -> list[Map]:
     return nodes
 
 
-def _array(name: str, fan: Map, level: _Level) -> Map:
+def _array(name: str, fan: Map, level: _LegacyLevel) -> Map:
     node = tagged("!Container", name=name, **fan)
     node.line, node.source = level.entry.line, level.entry.source
     return node
 
 
-def _is_spread(level: _Level) -> bool:
+def _is_spread(level: _LegacyLevel) -> bool:
     return level.class_ == "dummy_storage" and level.name.startswith("inter_")
 
 
-def _array_name(level: _Level, names: set[str]) -> str:
+def _array_name(level: _LegacyLevel, names: set[str]) -> str:
     wanted = level.array or f"{level.name}_array"
     while wanted in names:
         wanted += "_array"
     return wanted
 
 
-def _node(level: _Level, constraints: Map, fan: Map) -> Map:
+def _node(level: _LegacyLevel, constraints: Map, fan: Map) -> Map:
     known = COMPUTE_CLASSES if level.computes else STORAGE_CLASSES
     node = tagged("!Component", name=level.name, **fan)
     node["class"] = level.class_

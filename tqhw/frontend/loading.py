@@ -14,7 +14,7 @@ from tqhw.frontend.arch import COMPUTE, check_names
 from tqhw.frontend.clean import as_map, clean_files
 from tqhw.frontend.macros import attach, attach_sparse, write_out
 from tqhw.frontend.nodes import BARE_WORDS, Key
-from tqhw.frontend.sections import Problem
+from tqhw.frontend.sections import ProblemNode
 from tqhw.frontend.specification import Specification, given_files, joined_files
 from tqhw.frontend.warnings import doubtful_nodes
 from tqhw.spec import yamlio
@@ -24,10 +24,10 @@ from tqhw.spec.yamlio import Map
 class _Machine(Specification):
     """A specification that needs no problem."""
 
-    fields = {"problem": Key((Problem,), None)}  # noqa: RUF012
+    fields = {"problem": Key((ProblemNode,), None)}  # noqa: RUF012
 
 
-class _Layer(Specification):
+class _LayerSpecification(Specification):
     """A specification that needs no architecture."""
 
     fields = {"architecture": Key(default=None)}  # noqa: RUF012
@@ -167,8 +167,8 @@ def _check_compute(architecture: Any, place: str) -> None:
         )
 
 
-def _section(problem: spec.Problem) -> Problem:
-    section = Problem(yamlio.parse(spec.dump_problem(problem))["problem"])
+def _section(problem: spec.Problem) -> ProblemNode:
+    section = ProblemNode(yamlio.parse(spec.dump_problem(problem))["problem"])
     section.evaluate({})
     return section
 
@@ -184,7 +184,7 @@ def load_problem(sources: Sources) -> spec.Problem:
     only = Map({name: top[name] for name in ("variables", "problem") if name in top})
     only.lines, only.source = top.lines, top.source
     later = [entry for entry in more if entry[0] in only]
-    found = _Layer(only, later, place)
+    found = _LayerSpecification(only, later, place)
     found.evaluate()
     section = found["problem"]
     _refuse_densities(section)
@@ -192,7 +192,7 @@ def load_problem(sources: Sources) -> spec.Problem:
     return spec.parse_problem(Map(problem=document), place, sources.name)
 
 
-def _refuse_densities(problem: Problem) -> None:
+def _refuse_densities(problem: ProblemNode) -> None:
     for name, density in problem["instance"]["densities"].items():
         if density["density"] != 1:
             place = problem["instance"].place_of("densities")

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from tqhw.errors import TqhwError, unknown
-from tqhw.frontend.arch import Branch, Compute, Leaf, Parallel, Storage
+from tqhw.frontend.arch import Branch, ComputeNode, Leaf, ParallelNode, StorageNode
 from tqhw.frontend.constraints import (
     DataspaceConstraint,
     Factors,
@@ -19,10 +19,13 @@ from tqhw.frontend.constraints import (
     Permutation,
     Spaces,
 )
-from tqhw.frontend.sections import Problem, Shape
+from tqhw.frontend.sections import ProblemNode, ShapeNode
 
 MAX_TRIES = 200_000
-_ACTIONS: dict[type[Leaf], tuple[str, ...]] = {Storage: ("leak", "read", "write", "update"), Compute: ("compute",)}
+_ACTIONS: dict[type[Leaf], tuple[str, ...]] = {
+    StorageNode: ("leak", "read", "write", "update"),
+    ComputeNode: ("compute",),
+}
 
 
 def attach(architecture: Branch, targets: Iterable[Any]) -> None:
@@ -44,7 +47,7 @@ def _target(architecture: Branch, name: str, place: str) -> Leaf:
     raise unknown("target", name, [leaf.name for leaf in architecture.below(Leaf)], place)
 
 
-def write_out(architecture: Branch, problem: Problem) -> None:
+def write_out(architecture: Branch, problem: ProblemNode) -> None:
     """All macros, in the front end's order."""
     shape = problem.shape
     for given in shape["dimensions"]:
@@ -66,7 +69,7 @@ def write_out(architecture: Branch, problem: Problem) -> None:
             leaf["required_actions"] = sorted({*wanted, *map(str, leaf["required_actions"])})
 
 
-def _named(shape: Shape, names: Iterable[str], place: str) -> list[str]:
+def _named(shape: ShapeNode, names: Iterable[str], place: str) -> list[str]:
     """The names in the projections of some data spaces, in their order."""
     spaces = {space["name"]: space for space in shape["data_spaces"]}
     found: list[str] = []
@@ -77,7 +80,7 @@ def _named(shape: Shape, names: Iterable[str], place: str) -> list[str]:
     return found
 
 
-def _factors(constraint: Iteration, shape: Shape) -> None:
+def _factors(constraint: Iteration, shape: ShapeNode) -> None:
     place = constraint.place
     only = constraint.pop("factors_only", None)
     if only is not None:
@@ -106,7 +109,7 @@ def _ones(constraint: Iteration, dimensions: list[str], macro: str) -> None:
     constraint.factors.combine(Factors([f"{d}=1" for d in dimensions], constraint.place), constraint.place)
 
 
-def _keep_or_bypass(constraint: DataspaceConstraint, shape: Shape) -> None:
+def _keep_or_bypass(constraint: DataspaceConstraint, shape: ShapeNode) -> None:
     for name, other in (("keep", "bypass"), ("bypass", "keep")):
         spaces = constraint.pop(f"{name}_only", None)
         if spaces is not None:
@@ -115,7 +118,7 @@ def _keep_or_bypass(constraint: DataspaceConstraint, shape: Shape) -> None:
             constraint.combine(DataspaceConstraint({name: list(spaces), other: rest}, place), place)
 
 
-def _maximize(architecture: Branch, problem: Problem) -> None:
+def _maximize(architecture: Branch, problem: ProblemNode) -> None:
     left = _left_over(architecture, problem)
     leaves = list(architecture.below(Leaf))[::-1]
     for kind in ("spatial", "temporal"):
@@ -142,7 +145,7 @@ def _groups(wanted: list[Any], place: str) -> list[list[str]]:
     return groups
 
 
-def _left_over(architecture: Branch, problem: Problem) -> dict[str, int]:
+def _left_over(architecture: Branch, problem: ProblemNode) -> dict[str, int]:
     """What exact factors leave of every dimension, rounded up."""
     left = {name: size for name, size in problem["instance"].items() if name != "densities"}
     for factors in architecture.below(Factors):
@@ -161,7 +164,7 @@ def _left_of(left: dict[str, int], dimension: str, place: str) -> int:
 
 
 def _maximize_one(
-    constraint: Iteration, groups: list[list[str]], capacity: int, left: dict[str, int], problem: Problem
+    constraint: Iteration, groups: list[list[str]], capacity: int, left: dict[str, int], problem: ProblemNode
 ) -> None:
     factors, room = constraint.factors, capacity
     for group in groups:
@@ -228,7 +231,7 @@ def _kept(branch: Any) -> set[str]:
 def _branches(branch: Branch, names: list[str]) -> None:
     """Every peer of a ``!Parallel`` bypasses what it does not keep; a data space has exactly one of them."""
     nodes = branch.nodes
-    if isinstance(branch, Parallel):
+    if isinstance(branch, ParallelNode):
         keeps = [_kept(node) for node in nodes]
         for name in names:
             if sum(name in kept for kept in keeps) > 1:
@@ -246,15 +249,15 @@ def _branches(branch: Branch, names: list[str]) -> None:
                 constraint.combine(DataspaceConstraint({"bypass": bypass}, constraint.place), constraint.place)
     for node in nodes:
         if isinstance(node, Branch):
-            inner = sorted(_kept(node)) if isinstance(branch, Parallel) else names
+            inner = sorted(_kept(node)) if isinstance(branch, ParallelNode) else names
             _branches(node, [name for name in names if name in inner])
 
 
-def _order_ones(architecture: Branch, problem: Problem) -> None:
+def _order_ones(architecture: Branch, problem: ProblemNode) -> None:
     """Dimensions of factor or size 1 go to the front of the order: permuting them would change nothing."""
     constraints: list[Iteration] = []
     for leaf in architecture.below(Leaf):
-        if isinstance(leaf, Storage):
+        if isinstance(leaf, StorageNode):
             constraints.append(leaf["constraints"]["temporal"])
         if leaf.fanout > 1:
             constraints.append(leaf["constraints"]["spatial"])

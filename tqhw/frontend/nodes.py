@@ -95,8 +95,8 @@ class Node:
 
     @classmethod
     def title(cls) -> str:
-        """``StorageAttributes`` -> ``storage attributes``."""
-        return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", cls.__name__).lower()
+        """``StorageAttributes`` -> ``storage attributes``, ``ParallelNode`` -> ``parallel``."""
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", cls.__name__.removesuffix("Node")).lower()
 
     def pairs(self) -> list[tuple[Any, Any]]:
         raise NotImplementedError

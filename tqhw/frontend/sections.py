@@ -39,7 +39,7 @@ class Variables(Section):
     open = True
 
 
-class DataSpace(Section):
+class DataSpaceNode(Section):
     fields: ClassVar = {
         "name": Key((str,)),
         "projection": Key((list,)),
@@ -61,10 +61,10 @@ class DataSpace(Section):
 
 
 class DataSpaces(Items):
-    fields: ClassVar = {"": Key((DataSpace,))}
+    fields: ClassVar = {"": Key((DataSpaceNode,))}
 
 
-class Shape(Section):
+class ShapeNode(Section):
     fields: ClassVar = {
         "name": Key((str,), ""),
         "dimensions": Key((Items,)),
@@ -99,13 +99,13 @@ class Instance(Section):
     fields: ClassVar = {"densities": Key((Densities,), {}), "": Key((int,), part=True, keep_name=True)}
 
 
-class Problem(Section):
-    fields: ClassVar = {**VERSIONED, "instance": Key((Instance,)), "shape": Key((Shape,))}
+class ProblemNode(Section):
+    fields: ClassVar = {**VERSIONED, "instance": Key((Instance,)), "shape": Key((ShapeNode,))}
 
     @property
-    def shape(self) -> Shape:
+    def shape(self) -> ShapeNode:
         shape = self["shape"]
-        assert isinstance(shape, Shape)
+        assert isinstance(shape, ShapeNode)
         return shape
 
     def size(self, dimension: str, place: str) -> int:
@@ -156,7 +156,7 @@ class Mapper(Section):
     }
 
 
-class Mapspace(Section):
+class MapspaceNode(Section):
     fields: ClassVar = {**VERSIONED, "template": Key((str,), "uber")}
 
 
@@ -203,19 +203,19 @@ class Components(Section):
         return dict(names)  # Accelergy reads the classes' expressions
 
 
-class Action(Section):
+class ActionNode(Section):
     fields: ClassVar = {"name": Key((str,)), "arguments": Key((Section,)), "energy": Key((float,))}
 
 
 class Actions(Items):
-    fields: ClassVar = {"": Key((Action,))}
+    fields: ClassVar = {"": Key((ActionNode,))}
 
 
 class EnergyTable(Section):
     fields: ClassVar = {"name": Key((str,)), "actions": Key((Actions,))}
 
 
-class EnergyTables(Items):
+class EnergyTablesNode(Items):
     fields: ClassVar = {"": Key((EnergyTable,))}
 
 
@@ -228,7 +228,7 @@ class AreaTables(Items):
 
 
 class Ert(Section):
-    fields: ClassVar = {"version": Key(default=VERSION), "tables": Key((EnergyTables,))}
+    fields: ClassVar = {"version": Key(default=VERSION), "tables": Key((EnergyTablesNode,))}
 
 
 class Art(Section):
@@ -264,12 +264,12 @@ class Option(Section):
     fields: ClassVar = {"target": Key((str,)), "condition_on": Key((list,))}
 
 
-class Options(Items):
+class OptionsNode(Items):
     fields: ClassVar = {"": Key((Option,))}
 
 
 class ActionOptimization(Section):
-    fields: ClassVar = {"type": Key(("gating", "skipping", "spatial_skipping")), "options": Key((Options,))}
+    fields: ClassVar = {"type": Key(("gating", "skipping", "spatial_skipping")), "options": Key((OptionsNode,))}
 
 
 class ActionOptimizations(Items):

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from tqhw.errors import TqhwError
-from tqhw.frontend.arch import Architecture
-from tqhw.frontend.constraints import ConstraintList, Constraints
+from tqhw.frontend.arch import ArchitectureNode
+from tqhw.frontend.constraints import ConstraintList, ConstraintsNode
 from tqhw.frontend.expressions import Word
 from tqhw.frontend.flattening import Flat
 from tqhw.frontend.folders import Folders
@@ -23,8 +23,8 @@ from tqhw.frontend.sections import (
     Ert,
     Globals,
     Mapper,
-    Mapspace,
-    Problem,
+    MapspaceNode,
+    ProblemNode,
     Sparse,
     Variables,
 )
@@ -37,15 +37,15 @@ class Specification(Section):
     """All sections, by their own names."""
 
     fields: ClassVar = {
-        "architecture": Key((Architecture,)),
+        "architecture": Key((ArchitectureNode,)),
         "components": Key((Components,), {}, part=True),
-        "constraints": Key((Constraints,), {}, part=True),
+        "constraints": Key((ConstraintsNode,), {}, part=True),
         "mapping": Key((ConstraintList,), [], part=True),
         "mapper": Key((Mapper,), {}),
-        "problem": Key((Problem,)),
+        "problem": Key((ProblemNode,)),
         "sparse_optimizations": Key((Sparse,), {}),
         "variables": Key((Variables,), {}),
-        "mapspace": Key((Mapspace,), {}),
+        "mapspace": Key((MapspaceNode,), {}),
         "globals": Key((Globals,), {}, part=True),
         "ERT": Key((Ert,), {"tables": []}),
         "ART": Key((Art,), {"tables": []}),

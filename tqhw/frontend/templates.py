@@ -47,11 +47,11 @@ class Reader:
 
     def tree(self, path: Path, data: Mapping[str, Any], search: tuple[Path, ...], place: str) -> Any:
         """The tree of a file: rendered, parsed, with its merges carried out."""
-        return self.opened(path, place, lambda: _File(self, path, data, search).tree())
+        return self.opened(path, place, lambda: _TemplateFile(self, path, data, search).tree())
 
     def text(self, path: Path, data: Mapping[str, Any], search: tuple[Path, ...], place: str) -> str:
         """The rendered text of a file."""
-        return str(self.opened(path, place, lambda: _File(self, path, data, search).text()))
+        return str(self.opened(path, place, lambda: _TemplateFile(self, path, data, search).text()))
 
     def opened(self, path: Path, place: str, action: Callable[[], Any]) -> Any:
         """``action`` while ``path`` counts as open. Raises TqhwError for a file that includes itself, or too many."""
@@ -74,7 +74,7 @@ class Reader:
             self.open_files = before
 
 
-class _File:
+class _TemplateFile:
     """One file while it is rendered: the folders it has added, the trees that it has included."""
 
     def __init__(self, reader: Reader, path: Path, data: Mapping[str, Any], search: tuple[Path, ...]) -> None:

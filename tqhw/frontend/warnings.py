@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tqhw.errors import nearest
-from tqhw.frontend.arch import COMPUTE, STORAGE, Component, Leaf, Nothing
+from tqhw.frontend.arch import COMPUTE, STORAGE, ComponentNode, Leaf, NothingNode
 from tqhw.frontend.constraints import DataspaceConstraint, Iteration, Spaces
 from tqhw.frontend.nodes import Section
 
@@ -36,7 +36,7 @@ def doubtful_nodes(architecture: Section) -> Iterator[str]:
 
 
 def _leaf(leaf: Leaf) -> Iterator[str]:
-    if isinstance(leaf, Component) and not isinstance(leaf, Nothing):
+    if isinstance(leaf, ComponentNode) and not isinstance(leaf, NothingNode):
         class_ = str(leaf["class"])
         family = leaf.kind or "component"
         words = {"storage": STORAGE, "compute": COMPUTE}.get(leaf.kind, ())

@@ -16,7 +16,7 @@ TruncationEstimate = Literal["wires", "mask", "shifter_stages", "shifter_linear"
 
 
 @dataclass(frozen=True)
-class Step:
+class ScheduleStep:
     """``inferences`` in a row at ``bits``."""
 
     bits: int
@@ -59,6 +59,6 @@ class ScenarioOptions:
                     raise ValueError(f"{key} of step {number} is {found!r}, but must be a whole number from 1 up")
         return tuple(dict(item) if isinstance(item, Mapping) else item for item in value)
 
-    def steps(self) -> tuple[Step, ...]:
+    def steps(self) -> tuple[ScheduleStep, ...]:
         """The schedule as steps."""
-        return tuple(Step(item) if isinstance(item, int) else Step(**item) for item in self.schedule)
+        return tuple(ScheduleStep(item) if isinstance(item, int) else ScheduleStep(**item) for item in self.schedule)

@@ -50,7 +50,7 @@ _BOUNDS = {
 _REFUSED = "refused"
 
 
-class Section(BaseModel):
+class DocumentSection(BaseModel):
     """A section of a document that Python does not make by hand."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
@@ -172,7 +172,9 @@ def _parts(annotation: Any) -> Iterator[Any]:
 
 
 def _is_section(annotation: Any) -> bool:
-    return isinstance(annotation, type) and (issubclass(annotation, Section) or is_pydantic_dataclass(annotation))
+    return isinstance(annotation, type) and (
+        issubclass(annotation, DocumentSection) or is_pydantic_dataclass(annotation)
+    )
 
 
 def _choices(found: FieldInfo | None) -> list[Any]:

@@ -12,7 +12,7 @@ from tqhw.errors import TqhwError
 from tqhw.experiment import Experiment
 from tqhw.options import EnergyOptions
 from tqhw.results import DRAM
-from tqhw.scenario.extract import WEIGHTS, Machine, default_groups
+from tqhw.scenario.extract import WEIGHTS, PricedHardware, default_groups
 from tqhw.scenario.network import Width
 from tqhw.spec import Hardware, Level, Shape
 from tqhw.spec.word_bits import PLACE, WordBits, parse_word_bits
@@ -32,7 +32,7 @@ class Rendering:
     width: Width
     spad_model: str | None
     target: Target
-    machine: Machine
+    machine: PricedHardware
     activation_bits: int
     notes: tuple[str, ...]
     warnings: tuple[str, ...] = ()
@@ -132,7 +132,9 @@ def price(
             width,
             model,
             target,
-            Machine(target.hardware, target.ert, found.found.groups or default_groups(target.hardware), found.ideal),
+            PricedHardware(
+                target.hardware, target.ert, found.found.groups or default_groups(target.hardware), found.ideal
+            ),
             found.activation_bits,
             (*found.found.notes, *_padding(target.hardware), *target.notes),
             _unread(found.found, strict),

@@ -7,7 +7,7 @@ from tqhw.quant.codes import integer_codes, refuse_held, running_on_codes, shift
 from tqhw.quant.coding import quantize
 from tqhw.quant.config import QuantConfig
 from tqhw.quant.convert import convert, revert
-from tqhw.quant.coverage import Coverage, Kept, coverage
+from tqhw.quant.coverage import Coverage, Unswitched, coverage
 from tqhw.quant.layers import QuantizedLayer, holds_codes, is_quantized, quantization_of, quantized_layers
 from tqhw.quant.magnitude import losing_magnitude, magnitude_warning
 from tqhw.quant.norm import SwitchableBatchNorm
@@ -28,7 +28,6 @@ __all__ = [
     "Coverage",
     "Deployed",
     "InputQuantizer",
-    "Kept",
     "LayerBits",
     "Normalization",
     "Normalized",
@@ -40,6 +39,7 @@ __all__ = [
     "Slices",
     "Storage",
     "SwitchableBatchNorm",
+    "Unswitched",
     "add_precision",
     "check_bits",
     "check_precisions",

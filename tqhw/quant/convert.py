@@ -22,7 +22,7 @@ from tqhw.quant.layers import holds_codes, is_quantized, plain, quantization_of,
 from tqhw.quant.magnitude import magnitude_warning
 from tqhw.quant.norm import check_norms, make_single, make_switchable
 from tqhw.quant.normalization import Normalizer
-from tqhw.quant.parts import QUANTIZABLE, Part, parts_of
+from tqhw.quant.parts import QUANTIZABLE, ModelPart, parts_of
 from tqhw.quant.schemes import gradient_named, scheme_named
 from tqhw.quant.weight import QuantizedWeight
 
@@ -170,7 +170,7 @@ def _class_name(module: nn.Module) -> str:
     return kind.__name__ if ours else f"{kind.__module__}.{kind.__qualname__}"
 
 
-def _weight_quantizer(part: Part, config: QuantConfig, bits: LayerBits) -> QuantizedWeight:
+def _weight_quantizer(part: ModelPart, config: QuantConfig, bits: LayerBits) -> QuantizedWeight:
     normalizer = Normalizer(config.normalization)
     scheme = normalizer.scheme(scheme_named(config.scheme))
     weight = getattr(part.module, part.tensor)
@@ -223,7 +223,7 @@ def _own_class(module: nn.Module) -> None:
     module.__class__ = type(shared.__name__, shared.__bases__, own)
 
 
-def _attach(part: Part, quantizer: QuantizedWeight) -> None:
+def _attach(part: ModelPart, quantizer: QuantizedWeight) -> None:
     hooked = parametrize.is_parametrized(part.module)
     # Not checked by torch, which would quantize every weight to see that its shape and type stay.
     parametrize.register_parametrization(part.module, part.tensor, quantizer, unsafe=True)

@@ -23,7 +23,7 @@ _NAMED: Final = 3
 
 
 @dataclass(frozen=True)
-class Kept:
+class Unswitched:
     """Weights that do not switch: ``numbers`` of them at ``place``, and why."""
 
     place: str
@@ -41,7 +41,7 @@ class Coverage:
 
     switch: int
     total: int
-    kept: tuple[Kept, ...]
+    kept: tuple[Unswitched, ...]
     tied: int = 0
 
     @property
@@ -60,7 +60,7 @@ class Coverage:
     def text(self) -> str:
         """One line: the share, and what stays by reason, the largest first."""
         said = f"{100 * self.share:.1f} % of the weights switch their bits ({self.switch:,} of {self.total:,})"
-        by_reason: dict[str, list[Kept]] = {}
+        by_reason: dict[str, list[Unswitched]] = {}
         for kept in sorted(self.kept, key=lambda kept: -kept.numbers):
             by_reason.setdefault(kept.why, []).append(kept)
         parts = []
@@ -79,7 +79,7 @@ def coverage(model: nn.Module) -> Coverage:
     switching = {key: layer for key, layer in quantized.items() if not layer.quantizer.fixed}
     found: dict[object, int] = {key: layer.real_weight.numel() for key, layer in quantized.items()}
     kept = [
-        Kept(layer.weight_name, layer.real_weight.numel(), f"always at {layer.quantizer.bits} bits")
+        Unswitched(layer.weight_name, layer.real_weight.numel(), f"always at {layer.quantizer.bits} bits")
         for key, layer in quantized.items()
         if layer.quantizer.fixed
     ]
@@ -100,7 +100,7 @@ def coverage(model: nn.Module) -> Coverage:
             if key in switching:
                 tied[key] = tensor.numel()
             if not known:
-                kept.append(Kept(place, tensor.numel(), _why(module, place in quantizable)))
+                kept.append(Unswitched(place, tensor.numel(), _why(module, place in quantizable)))
     switch = sum(layer.real_weight.numel() for layer in switching.values())
     return Coverage(switch, sum(found.values()), tuple(kept), sum(tied.values()))
 

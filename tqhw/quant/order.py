@@ -26,7 +26,7 @@ def execution_order(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, 
     names: dict[int, list[str]] = {}
     for part in parts_of(model):
         names.setdefault(id(part.module._parameters.get(part.tensor)), []).append(part.name)
-    watch = _Watch(names)
+    watch = _OrderWatch(names)
     with ExitStack() as stack:
         for module in model.modules():
             stack.callback(setattr, module, "training", module.training)
@@ -40,7 +40,7 @@ def execution_order(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, 
     return tuple(watch.order)
 
 
-class _Watch(TorchFunctionMode):
+class _OrderWatch(TorchFunctionMode):
     """Sees every function of PyTorch that gets one of the weights."""
 
     def __init__(self, names: Mapping[int, list[str]]) -> None:

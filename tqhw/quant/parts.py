@@ -24,7 +24,7 @@ QUANTIZABLE: Final = (
 
 
 @dataclass(frozen=True)
-class Part:
+class ModelPart:
     """One tensor to quantize: ``tensor`` of ``module``, which the model registers as ``layer``."""
 
     layer: str
@@ -74,9 +74,9 @@ class Part:
             )
 
 
-def parts_of(model: nn.Module) -> list[Part]:
+def parts_of(model: nn.Module) -> list[ModelPart]:
     """What can be quantized, in the order the model registers it."""
-    return [Part(name, module, tensor) for name, module in model.named_modules() for tensor in tensors_of(module)]
+    return [ModelPart(name, module, tensor) for name, module in model.named_modules() for tensor in tensors_of(module)]
 
 
 def tensors_of(module: nn.Module) -> tuple[str, ...]:

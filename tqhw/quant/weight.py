@@ -58,7 +58,7 @@ class _StraightThrough(torch.autograd.Function):
         return (grad * slope).mul_(ctx.factor).to(grad.dtype), moved, None, None, None
 
 
-class Reader(Protocol):
+class InputReader(Protocol):
     """The quantizer of a layer's input: ``reading`` calls of the layer are under way, and have the weight."""
 
     reading: int
@@ -114,11 +114,11 @@ class QuantizedWeight(nn.Module):
         self.read_by(None)
 
     @property
-    def reader(self) -> Reader | None:
+    def reader(self) -> InputReader | None:
         """What quantizes the input of the layer; None where it reads real numbers."""
-        return cast("Reader | None", self.__dict__["_reader"])
+        return cast("InputReader | None", self.__dict__["_reader"])
 
-    def read_by(self, reader: Reader | None) -> None:
+    def read_by(self, reader: InputReader | None) -> None:
         """Sets :attr:`reader`."""
         self.__dict__["_reader"] = reader  # torch would make it a module of this one, but it is the layer's
 

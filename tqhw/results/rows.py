@@ -281,7 +281,7 @@ class _Asked(BaseModel):
     scenario: dict[str, Any] = {}
 
 
-class _Document(BaseModel):
+class _ResultsDocument(BaseModel):
     """results.json."""
 
     model_config = ConfigDict(extra="forbid")
@@ -329,7 +329,7 @@ def from_json(document: Any, place: str = "results.json") -> Results:
         raise TqhwError(
             f"schema_version is {shown(found)}, this tqhw reads {SCHEMA_VERSION}", place=place, lever=_LEVER
         )
-    read = checked(_Document, document, place, _LEVER, "a results file of tqhw")
+    read = checked(_ResultsDocument, document, place, _LEVER, "a results file of tqhw")
     checked(_Asked, read.experiment, f"{place}: experiment", _LEVER, "the experiment of a results file")
     return Results(**{name: getattr(read, name) for name in Results.__dataclass_fields__})
 

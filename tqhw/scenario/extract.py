@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from tqhw.errors import TqhwError
 from tqhw.results import ARRAY, DRAM, GLB
-from tqhw.scenario.memory import Flow, Port, WeightPath
+from tqhw.scenario.memory import Port, Traffic, WeightPath
 from tqhw.scenario.network import Cost, LayerCost
 from tqhw.spec import ERT, Hardware, Level, Stats
 
@@ -20,7 +20,7 @@ WEIGHTS, DATA_SPACES = "Weights", ("Weights", "Inputs", "Outputs")
 
 
 @dataclass(frozen=True)
-class Machine:
+class PricedHardware:
     """Hardware with its energies. ``groups``: component name -> component group of the reports.
 
     ``ideal``: after the fact, accesses cost the bits they use instead of whole rows (``packing: ideal``).
@@ -60,7 +60,7 @@ def default_groups(hardware: Hardware) -> dict[str, str]:
     return groups
 
 
-def weight_path(machine: Machine) -> WeightPath:
+def weight_path(machine: PricedHardware) -> WeightPath:
     """The weights' DRAM and their own buffer.
 
     Raises TqhwError where weights have several DRAMs, or share one that has a single word size.
@@ -81,7 +81,7 @@ def weight_path(machine: Machine) -> WeightPath:
     return WeightPath(dram, machine.port(buffer), rows or 0)
 
 
-def _weight_buffer(machine: Machine) -> Level | None:
+def _weight_buffer(machine: PricedHardware) -> Level | None:
     return next((level for level in machine.levels(GLB) if _only_weights(level)), None)
 
 
@@ -94,13 +94,13 @@ def _only_weights(level: Level) -> bool:
     return keeps[WEIGHTS] is True and keeps["Inputs"] is False and keeps["Outputs"] is False
 
 
-def layer_cost(stats: Stats, machine: Machine, has_weights: bool = True) -> LayerCost:
+def layer_cost(stats: Stats, machine: PricedHardware, has_weights: bool = True) -> LayerCost:
     """One inference of a layer with this mapping.
 
     ``has_weights``: False for a product of two activations, whose Weights data space counts as Inputs.
     """
     energy: dict[str, float] = {}
-    traffic: dict[str, Flow] = {}
+    traffic: dict[str, Traffic] = {}
     delivered, buffer_fill = 0, 0.0
     buffer = _weight_buffer(machine)
     storage = {level.name: level for level in machine.hardware.levels if level.kind == "storage"}
@@ -116,8 +116,8 @@ def layer_cost(stats: Stats, machine: Machine, has_weights: bool = True) -> Laye
                 words = (counts.reads, counts.fills, counts.updates)
                 flow = _flow(storage[name], data_space, words, used, machine.ideal)
                 label = data_space if has_weights or data_space != WEIGHTS else "Inputs"
-                flow = Flow(flow.bits, flow.padding_bits, counts.energy_pj * share)
-                traffic[label] = traffic.get(label, Flow()) + flow
+                flow = Traffic(flow.bits, flow.padding_bits, counts.energy_pj * share)
+                traffic[label] = traffic.get(label, Traffic()) + flow
                 if label == WEIGHTS:
                     delivered += counts.reads * used
             elif buffer is not None and name == buffer.name and data_space == WEIGHTS and has_weights:
@@ -134,10 +134,10 @@ def _share(level: Level) -> float:
     return level.block_size * level.cluster_size * level.word_bits / row_bits(level)
 
 
-def _flow(level: Level, data_space: str, words: tuple[int, ...], instances: int, ideal: bool) -> Flow:
+def _flow(level: Level, data_space: str, words: tuple[int, ...], instances: int, ideal: bool) -> Traffic:
     row = level.row(data_space)
     payload = sum(words) * row.bits * instances
     if ideal:
-        return Flow(payload)
+        return Traffic(payload)
     moved = sum(math.ceil(count * row.rows / row.words) for count in words) * row_bits(level) * instances
-    return Flow(moved, moved - payload)
+    return Traffic(moved, moved - payload)

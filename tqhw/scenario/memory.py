@@ -7,18 +7,18 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Flow:
+class Traffic:
     """Bits that cross an interface (``padding_bits`` of them carry nothing) and what that costs."""
 
     bits: int = 0
     padding_bits: int = 0
     energy_pj: float = 0.0
 
-    def __add__(self, other: Flow) -> Flow:
-        return Flow(self.bits + other.bits, self.padding_bits + other.padding_bits, self.energy_pj + other.energy_pj)
+    def __add__(self, other: Traffic) -> Traffic:
+        return Traffic(self.bits + other.bits, self.padding_bits + other.padding_bits, self.energy_pj + other.energy_pj)
 
-    def times(self, count: int) -> Flow:
-        return Flow(self.bits * count, self.padding_bits * count, self.energy_pj * count)
+    def times(self, count: int) -> Traffic:
+        return Traffic(self.bits * count, self.padding_bits * count, self.energy_pj * count)
 
 
 @dataclass(frozen=True)
@@ -43,20 +43,20 @@ class Port:
         per_row = self.words_per_row(bits)
         return math.ceil(words / per_row) if per_row else words * math.ceil(bits / self.row_bits)
 
-    def read(self, words: int, bits: int) -> Flow:
+    def read(self, words: int, bits: int) -> Traffic:
         """Reads ``words`` of ``bits`` in a row, one after the other."""
         return self._move(words, bits, self.read_pj)
 
-    def write(self, words: int, bits: int) -> Flow:
+    def write(self, words: int, bits: int) -> Traffic:
         """Writes ``words`` of ``bits`` in a row, one after the other."""
         return self._move(words, bits, self.write_pj)
 
-    def _move(self, words: int, bits: int, row_pj: float) -> Flow:
+    def _move(self, words: int, bits: int, row_pj: float) -> Traffic:
         payload = words * bits
         if self.ideal:
-            return Flow(payload, 0, payload / self.row_bits * row_pj)
+            return Traffic(payload, 0, payload / self.row_bits * row_pj)
         rows = self.rows(words, bits)
-        return Flow(rows * self.row_bits, rows * self.row_bits - payload, rows * row_pj)
+        return Traffic(rows * self.row_bits, rows * self.row_bits - payload, rows * row_pj)
 
 
 @dataclass(frozen=True)

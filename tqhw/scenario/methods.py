@@ -60,7 +60,7 @@ class ScenarioMethod(ABC):
         return MethodRow(self.name, self.label, self.colour, dict(self.style), self.switches, self.choice)
 
 
-class TruncQuant(ScenarioMethod):
+class TruncQuantMethod(ScenarioMethod):
     """B bits stored once; the b upper ones are fetched, or all, and shifted on the chip."""
 
     name, label, colour = "truncquant", "TruncQuant", "#0072B2"
@@ -145,7 +145,9 @@ REFERENCE = "truncquant"
 """What the others are held against."""
 
 METHODS: Registry[ScenarioMethod] = Registry(
-    "method", "tqhw.methods", {method.name: method for method in (TruncQuant(), AnyPrecision(), MultiModel(), Fixed())}
+    "method",
+    "tqhw.methods",
+    {method.name: method for method in (TruncQuantMethod(), AnyPrecision(), MultiModel(), Fixed())},
 )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from tqhw.errors import TqhwError
 from tqhw.results import COMPONENTS, DRAM, GLB
-from tqhw.scenario.memory import Flow, WeightPath
+from tqhw.scenario.memory import Traffic, WeightPath
 
 
 @dataclass(frozen=True, order=True)
@@ -23,7 +23,7 @@ class Cost:
     """Energy in pJ by component group, and what crosses the DRAM's interface by data space."""
 
     energy_pj: Mapping[str, float] = field(default_factory=dict)
-    traffic: Mapping[str, Flow] = field(default_factory=dict)
+    traffic: Mapping[str, Traffic] = field(default_factory=dict)
 
     @property
     def total_pj(self) -> float:
@@ -39,7 +39,7 @@ class Cost:
             energy[component] = energy.get(component, 0.0) + value
         traffic = dict(self.traffic)
         for data_space, flow in other.traffic.items():
-            traffic[data_space] = traffic.get(data_space, Flow()) + flow
+            traffic[data_space] = traffic.get(data_space, Traffic()) + flow
         return Cost(energy, traffic)
 
     def times(self, count: int) -> Cost:
@@ -49,7 +49,7 @@ class Cost:
         )
 
 
-def dram(data_space: str, flow: Flow) -> Cost:
+def dram(data_space: str, flow: Traffic) -> Cost:
     """The cost of a transfer that is no part of an inference."""
     return Cost({DRAM: flow.energy_pj}, {data_space: flow})
 
@@ -87,7 +87,7 @@ class NetworkLayer:
         found = self.costs[width]
         cost = found.cost
         if resident and self.weights:
-            fetch = cost.traffic.get("Weights", Flow())
+            fetch = cost.traffic.get("Weights", Traffic())
             saved = {DRAM: -fetch.energy_pj, GLB: -found.buffer_fill_pj}
             cost = Cost(cost.energy_pj, {d: f for d, f in cost.traffic.items() if d != "Weights"}) + Cost(saved)
         return cost.times(self.count)

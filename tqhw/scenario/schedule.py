@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tqhw.options import Step
+from tqhw.options import ScheduleStep
 from tqhw.results import AmortisedRow, ScheduleRow
 from tqhw.scenario.methods import METHODS
 from tqhw.scenario.network import Network
@@ -14,12 +14,12 @@ from tqhw.scenario.ways import Options
 PJ_PER_MJ = 1e9
 
 
-def merged(steps: Iterable[Step]) -> tuple[Step, ...]:
+def merged(steps: Iterable[ScheduleStep]) -> tuple[ScheduleStep, ...]:
     """Steps at the same precision in a row as one step: there is no switch between them."""
-    result: list[Step] = []
+    result: list[ScheduleStep] = []
     for step in steps:
         if result and result[-1].bits == step.bits:
-            result[-1] = Step(step.bits, result[-1].inferences + step.inferences)
+            result[-1] = ScheduleStep(step.bits, result[-1].inferences + step.inferences)
         else:
             result.append(step)
     return tuple(result)
@@ -43,7 +43,7 @@ def amortised(
     return tuple(rows)
 
 
-def follow(method: str, steps: tuple[Step, ...], network: Network, options: Options) -> tuple[ScheduleRow, ...]:
+def follow(method: str, steps: tuple[ScheduleStep, ...], network: Network, options: Options) -> tuple[ScheduleRow, ...]:
     """The schedule step by step: it begins with an initial loading, and every change of bits is a switch.
 
     A method may choose another way in every step, as it suits the inferences that follow.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tqhw.errors import unknown
 from tqhw.results import GLB, NORMALIZATION, QUANTIZER, SCALES, STATES
-from tqhw.scenario.memory import Flow
+from tqhw.scenario.memory import Traffic
 from tqhw.scenario.methods import ways
 from tqhw.scenario.network import Cost, Network, NetworkLayer, Width, dram
 from tqhw.scenario.ways import FLOAT_BITS, Options, Way
@@ -80,7 +80,7 @@ def _loading(way: Way, state: str, layer: NetworkLayer, network: Network) -> Cos
 
 def _load(layer: NetworkLayer, fetch_bits: int, chip_bits: int, pj: float, network: Network) -> Cost:
     buffer = network.path.buffer
-    filled = Flow() if buffer is None else buffer.write(layer.weights, chip_bits)
+    filled = Traffic() if buffer is None else buffer.write(layer.weights, chip_bits)
     fetched = dram("Weights", network.path.dram.read(layer.weights, fetch_bits))
     return fetched + Cost({GLB: filled.energy_pj}) + _per_weight(pj, layer.weights)
 

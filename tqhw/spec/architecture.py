@@ -128,7 +128,7 @@ def leaves(nodes: tuple[Node, ...]) -> Iterator[Node]:
             yield node
 
 
-class _Reader:
+class _ArchitectureReader:
     """Builds the tree; ``names`` are the variables, and attributes flow from a container to what follows it."""
 
     def __init__(self, variables: Mapping[str, Any]) -> None:
@@ -296,7 +296,7 @@ def parse_architecture(document: Any, source: str, name: str | None = None) -> A
     raw = top.get("variables")
     raw = Map() if raw is None else as_map(raw, top.place("variables"), "variables")
     variables: dict[str, Any] = {}
-    reader = _Reader(variables)
+    reader = _ArchitectureReader(variables)
     for key, value in raw.items():
         if key != "version":
             variables[key] = reader.resolve(value, variables, raw.place(key))

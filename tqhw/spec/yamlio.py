@@ -55,11 +55,11 @@ class Quoted(str):
     """A text that stood in quotes: Accelergy takes it as it is and evaluates every other one."""
 
 
-class Block(str):
+class BlockText(str):
     """A text that stood behind ``|`` or ``>``, which is evaluated like one without quotes."""
 
 
-_STYLES: dict[str | None, type[str]] = {"'": Quoted, '"': Quoted, "|": Block, ">": Block}
+_STYLES: dict[str | None, type[str]] = {"'": Quoted, '"': Quoted, "|": BlockText, ">": BlockText}
 
 
 class Loader(yaml.SafeLoader):
@@ -285,7 +285,7 @@ _Dumper.add_representer(Map, _represent_map)
 _Dumper.add_representer(dict, _represent_map)
 _Dumper.add_representer(list, _represent_list)
 _Dumper.add_representer(str, _represent_str)
-_Dumper.add_representer(Block, lambda d, v: d.represent_scalar("tag:yaml.org,2002:str", str(v), style="|"))
+_Dumper.add_representer(BlockText, lambda d, v: d.represent_scalar("tag:yaml.org,2002:str", str(v), style="|"))
 _Dumper.add_representer(Quoted, lambda d, v: d.represent_scalar("tag:yaml.org,2002:str", str(v), style='"'))
 _Dumper.add_representer(tuple, _represent_list)
 

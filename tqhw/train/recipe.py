@@ -16,7 +16,7 @@ from torch import nn
 from tqhw import models
 from tqhw.datasets import DATASETS, Data, FolderData, open_dataset
 from tqhw.errors import TqhwError, unknown
-from tqhw.options import QuantizationOptions, Section, TrainConfig, place_of, read, refused, section
+from tqhw.options import DocumentSection, QuantizationOptions, TrainConfig, place_of, read, refused, section
 from tqhw.options.section import Positive
 from tqhw.quant import QuantConfig, check_precisions, convert, execution_order
 from tqhw.train.checkpoint import load_weights
@@ -143,7 +143,7 @@ class Recipe:
         return plain if self.way.training == "none" else self.quantize(plain, precisions)
 
 
-class _Document(Section):
+class _RecipeDocument(DocumentSection):
     """A recipe as it is written down."""
 
     method: str = "truncquant"
@@ -179,7 +179,7 @@ def read_recipe(document: Mapping[str, Any], place: str = "recipe", settings: Se
     for derived, lever in (("scheme", "use method"), ("precisions", "use bits")):
         if isinstance(given, Mapping) and derived in given:
             raise TqhwError("is set by the recipe itself", place=where("quantization", derived), lever=lever)
-    written = read(_Document, document, place, settings)
+    written = read(_RecipeDocument, document, place, settings)
     try:
         method = method_named(written.method)
         precisions = check_precisions(written.bits, place="bits")

@@ -22,7 +22,7 @@ from tqhw.workload.examples import Example, Input, examples, first_line, how_to_
 from tqhw.workload.experts import check_routing
 from tqhw.workload.generation import Phase, cache_of, decode_call, prefill_call, words
 from tqhw.workload.layers import Cache, Layer, Workload
-from tqhw.workload.tracing import Operation, StoppedError, Trace, Weight, trace
+from tqhw.workload.tracing import ForwardError, Operation, Trace, Weight, trace
 
 _SUPPORTED = "supported are convolutions, Linear, recurrent layers, matrix products and attention"
 _SKIP = "or leave it out, visibly, with --skip PATTERN"
@@ -105,11 +105,11 @@ def _run(
     model = module_inside(model)
     place = f"model {name or type(model).__name__}"
     _check_initialized(model, place)
-    stopped: list[tuple[Example, StoppedError]] = []
+    stopped: list[tuple[Example, ForwardError]] = []
     for example in examples(model, input, place):
         try:
             called, found, unused, cache = _phase(model, example, skip, routing, phase, place)
-        except StoppedError as error:
+        except ForwardError as error:
             stopped.append((example, error))
             continue
         found.notes[:0] = dict.fromkeys(note for note in (example.note, called.note) if note)
@@ -142,7 +142,7 @@ def _phase(
     return call, found, unused, Cache(read=stored, written=stored - filled, stored=stored)
 
 
-def _stopped(model: nn.Module, place: str, example: Example, stopped: StoppedError) -> TqhwError:
+def _stopped(model: nn.Module, place: str, example: Example, stopped: ForwardError) -> TqhwError:
     if isinstance(stopped.cause, TqhwError):
         return stopped.cause
     if any(p.is_meta for p in model.parameters()) and "meta" in str(stopped.cause).lower():

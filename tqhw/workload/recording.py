@@ -17,7 +17,7 @@ from tqhw.spec import Problem
 from tqhw.workload import problems
 from tqhw.workload.experts import rows_per_expert
 from tqhw.workload.products import PACKED, Convolution, MatrixProduct
-from tqhw.workload.sources import INPUT, RANDOM, Sources, part_of_storage
+from tqhw.workload.sources import INPUT, RANDOM, Origins, part_of_storage
 
 _PARAMETRIZED = re.compile(r"(^|\.)parametrizations\.(\w+)\.original\d*$")
 _WEIGHT_SUFFIX = re.compile(r"(^|\.)weight$")
@@ -70,7 +70,7 @@ class Trace:
 class Recorder:
     """Knows where in the model the run is, and writes down what is computed there."""
 
-    def __init__(self, model: nn.Module, sources: Sources, skip: tuple[str, ...], routing: tuple[int, ...] | None):
+    def __init__(self, model: nn.Module, sources: Origins, skip: tuple[str, ...], routing: tuple[int, ...] | None):
         self.trace = Trace()
         self.unused = dict.fromkeys(skip)
         self._skip, self._routing, self._sources = skip, routing, sources

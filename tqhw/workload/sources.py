@@ -42,7 +42,7 @@ class Span:
     layout: Hashable
 
 
-class Sources:
+class Origins:
     """The names of the parameters and buffers that each tensor of a running model was computed from."""
 
     def __init__(self, model: torch.nn.Module) -> None:

@@ -24,15 +24,15 @@ from tqhw.workload import operators
 from tqhw.workload.generation import cached_tensors
 from tqhw.workload.products import products
 from tqhw.workload.recording import Operation, Recorder, Trace, Weight
-from tqhw.workload.sources import Sources, tensors_in
+from tqhw.workload.sources import Origins, tensors_in
 
-__all__ = ["Operation", "StoppedError", "Trace", "Weight", "trace"]
+__all__ = ["ForwardError", "Operation", "Trace", "Weight", "trace"]
 
 _RECURRENT = (nn.RNNBase, nn.RNNCellBase)
 _SPARSE = (torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc)
 
 
-class StoppedError(Exception):
+class ForwardError(Exception):
     """The model raised ``cause``, ``at`` a place where its innermost module stands with its class."""
 
     def __init__(self, cause: Exception, at: str) -> None:
@@ -53,10 +53,10 @@ def trace(
 
     ``skip``: patterns of names, places or operators to leave out, of which those that met nothing are given back;
     ``routing``: shares of the rows that stacked experts get; ``cache``: the KV cache among the arguments. The
-    third that is given back is what the model returns. What the model raises comes as :class:`StoppedError`. The
+    third that is given back is what the model returns. What the model raises comes as :class:`ForwardError`. The
     training flags of the modules and the state of the random number generator are left as they were.
     """
-    watch = _Watch(model, skip, routing)
+    watch = _RunWatch(model, skip, routing)
     for tensor in tensors_in([list(args), dict(kwargs or {})]):
         watch.sources.mark_input(tensor)
     for tensor in cached_tensors(cache):
@@ -65,12 +65,12 @@ def trace(
         try:
             output = model(*args, **(kwargs or {}))
         except Exception as error:
-            raise StoppedError(error, watch.last) from error
+            raise ForwardError(error, watch.last) from error
     return watch.recorder.trace, tuple(watch.recorder.unused), output
 
 
 @contextmanager
-def _watching(model: nn.Module, watch: _Watch) -> Iterator[None]:
+def _watching(model: nn.Module, watch: _RunWatch) -> Iterator[None]:
     training = [(module, module.training) for module in model.modules()]
     fast = torch.backends.mha.get_fastpath_enabled()
     with ExitStack() as stack:
@@ -103,7 +103,7 @@ def _restore(training: list[tuple[nn.Module, bool]]) -> None:
         module.training = was
 
 
-class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _RunWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Sees every operator below autograd, composite ones taken apart."""
 
     @classmethod
@@ -113,7 +113,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __init__(self, model: nn.Module, skip: tuple[str, ...], routing: tuple[int, ...] | None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.sources = Sources(model)
+        self.sources = Origins(model)
         self.recorder = Recorder(model, self.sources, skip, routing)
         self.last = self.recorder.described()
 

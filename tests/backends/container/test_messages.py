@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.backends.cases import MAPPER_PREFIX, layer, recorded_target, rendered_design
-from tqhw.backends.container import Container
+from tqhw.backends.container import ContainerBackend
 from tqhw.backends.container.backend import _no_answer
 from tqhw.backends.container.engines import Engine, find_engine
 from tqhw.backends.container.image import build_command, build_image, source_tree
@@ -98,7 +98,7 @@ def test_an_engine_that_was_named_is_not_replaced(tmp_path: Path, monkeypatch: p
     engine(tmp_path, monkeypatch, NO_DAEMON, "docker")
     engine(tmp_path, monkeypatch, "echo 4.3.1", "podman")
     with pytest.raises(TqhwError, match="the docker daemon is not running"):
-        Container(ContainerOptions(engine="docker")).versions()
+        ContainerBackend(ContainerOptions(engine="docker")).versions()
 
 
 def test_no_engine_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,7 +166,7 @@ def test_a_container_without_an_answer(code: int, timed_out: bool, log: str, mes
 
 def test_the_log_is_kept_when_a_run_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine(tmp_path, monkeypatch, 'if [ "$1" = run ]; then echo boom; exit 1; fi; echo 1.0')
-    found = Container(ContainerOptions(engine="docker"), folder=tmp_path / "runs")
+    found = ContainerBackend(ContainerOptions(engine="docker"), folder=tmp_path / "runs")
     with pytest.raises(TqhwError, match=r"exit code 1 and no answer: boom"):
         found.target(rendered_design())
     assert (tmp_path / "runs" / "container" / "container.log").read_text() == "boom\n"
@@ -183,7 +183,7 @@ if [ "$1" = run ]; then
 fi
 """
     engine(tmp_path, monkeypatch, body, "podman")
-    found = Container(ContainerOptions(engine="podman"), folder=tmp_path / "runs")
+    found = ContainerBackend(ContainerOptions(engine="podman"), folder=tmp_path / "runs")
     with pytest.raises(TqhwError, match="exit code 1 and no answer: started"):
         found.target(rendered_design())
     assert (tmp_path / "calls").read_text().split() == ["run", "kill", "rm", "run"]
@@ -191,14 +191,14 @@ fi
 
 def test_a_run_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    found = Container(ContainerOptions(engine="docker"), folder=tmp_path / "file")
+    found = ContainerBackend(ContainerOptions(engine="docker"), folder=tmp_path / "file")
     with pytest.raises(TqhwError, match=r"the run folder cannot be made: Not a directory \(choose another folder"):
         found.target(rendered_design())
 
 
 def test_two_runs_in_one_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine(tmp_path, monkeypatch, "exit 0")
-    found = Container(ContainerOptions(engine="docker"), folder=tmp_path / "runs")
+    found = ContainerBackend(ContainerOptions(engine="docker"), folder=tmp_path / "runs")
     with (
         found._folder(),
         pytest.raises(TqhwError, match=r"runs/container: another run is at work in this folder \(wait for its end"),
@@ -213,7 +213,7 @@ if [ "$1" = run ]; then echo $$ > '{tmp_path}/pid'; exec sleep 60; fi
 if [ "$1" = kill ]; then kill -9 $(cat '{tmp_path}/pid'); fi
 """
     engine(tmp_path, monkeypatch, body)
-    found = Container(ContainerOptions(engine="docker", time_limit_s=0.5))
+    found = ContainerBackend(ContainerOptions(engine="docker", time_limit_s=0.5))
     with pytest.raises(TqhwError, match=r"stopped after its time limit of 0.5 s"):
         found.target(rendered_design())
     calls = (tmp_path / "calls").read_text().splitlines()
@@ -229,7 +229,7 @@ if [ "$1" = run ]; then exec '{sys.executable}' -m tqhw.backends.container.worke
 echo 4.3.1
 """
     engine(tmp_path, monkeypatch, body, "podman")
-    backend = Container(inner="embedded")
+    backend = ContainerBackend(inner="embedded")
     designs = [rendered_design(weight_bits=bits) for bits in (2, 3, 2)]
     told: list[int] = []
     found = backend.targets(designs, told.append)
@@ -281,10 +281,10 @@ def test_names_and_constraints_are_checked_before_a_container_starts(
     target = recorded_target("mapper_eyeriss_like", MAPPER_PREFIX, "eyeriss_like")
     document = [{"target": "DRAM", "type": "temporal", "factors": "Z4", "permutation": "CM"}]
     with pytest.raises(TqhwError, match=r"m.yaml: directive 1: level DRAM: unknown dimension 'Z'"):
-        Container().evaluate(layer(), target, parse_mapping(document, "m.yaml"))
+        ContainerBackend().evaluate(layer(), target, parse_mapping(document, "m.yaml"))
     hardware = target.hardware
     wrong = replace(hardware.levels[-1], constraints=Constraints(keep=("Weight",), place="a.yaml:3"))
     design = replace(target.design, hardware=replace(hardware, levels=(*hardware.levels[:-1], wrong)))
     with pytest.raises(TqhwError, match=r"a.yaml:3: constraints of DRAM: unknown data space 'Weight'"):
-        Container().search([Job(layer(), replace(target, design=design))], Search())
+        ContainerBackend().search([Job(layer(), replace(target, design=design))], Search())
     assert not (tmp_path / "asked").exists()

@@ -17,7 +17,7 @@ import pytest
 
 from tests.backends.cases import layer, rendered_design
 from tqhw import engine
-from tqhw.backends.container import Container, build_image
+from tqhw.backends.container import ContainerBackend, build_image
 from tqhw.backends.container.engines import Engine, find_engine
 from tqhw.backends.container.run import container_name, run_arguments
 from tqhw.backends.embedded import Embedded
@@ -47,9 +47,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("runs")
 
 
-def container(found: Engine, folder: Path | None = None, **options: object) -> Container:
+def container(found: Engine, folder: Path | None = None, **options: object) -> ContainerBackend:
     chosen = ContainerOptions(IMAGE, found.name, **options)  # type: ignore[arg-type]
-    return Container(chosen, folder=folder, inner="embedded")
+    return ContainerBackend(chosen, folder=folder, inner="embedded")
 
 
 def names(found: Engine) -> list[str]:
@@ -159,4 +159,4 @@ def test_a_container_that_a_killed_run_left_is_ended_first(container_engine: Eng
 
 def test_an_image_that_is_not_there(container_engine: Engine) -> None:
     with pytest.raises(TqhwError, match=r"there is no image 'tqhw-no-such-image' \(tqhw docker build"):
-        Container(ContainerOptions("tqhw-no-such-image", container_engine.name)).versions()
+        ContainerBackend(ContainerOptions("tqhw-no-such-image", container_engine.name)).versions()

@@ -38,7 +38,7 @@ _OUT_OF_MEMORY = re.compile(r"MemoryError|bad_alloc|(?:memory allocation|cannot 
 _NAME_TAKEN = re.compile(r"name \S+ is already in use", re.IGNORECASE)
 
 
-class Container:
+class ContainerBackend:
     """Timeloop and Accelergy of an image; only a run folder is mounted, and the network is off.
 
     ``timeloop``: options of the runs inside. ``folder``: the run folder, kept and resumed where it is given. ``inner``:

@@ -115,7 +115,7 @@ class _Job(BaseModel):
     target: Annotated[int, Field(ge=0)]
 
 
-class _Evaluation(_Job):
+class _EvaluationJob(_Job):
     mapping: list[dict[str, Any]]
 
 
@@ -128,7 +128,7 @@ class _Request(BaseModel):
     memory_bytes: Annotated[int, Field(ge=0, lt=2**63)]
     designs: list[_Design]
     targets: list[_Tables]
-    evaluations: list[_Evaluation]
+    evaluations: list[_EvaluationJob]
     jobs: list[_Job]
     search: Search
 

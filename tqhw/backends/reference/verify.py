@@ -123,7 +123,7 @@ def _written(results: Path, place: Path) -> Written:
     return Written(design.name, Target(design, load_ert(place / "ERT.yaml"), load_art(place / "ART.yaml")), evaluations)
 
 
-class _Evaluation(BaseModel):
+class _RecordedEvaluation(BaseModel):
     """What is no number is a difference."""
 
     files: str
@@ -132,8 +132,8 @@ class _Evaluation(BaseModel):
     utilization: Any
 
 
-class _Layer(BaseModel):
-    evaluations: list[_Evaluation]
+class _RecordedLayer(BaseModel):
+    evaluations: list[_RecordedEvaluation]
 
 
 class _Architecture(BaseModel):
@@ -148,17 +148,17 @@ class _Results(BaseModel):
     """Of results.json, what is verified."""
 
     experiment: _Experiment
-    layers: list[_Layer]
+    layers: list[_RecordedLayer]
 
 
-class _File(BaseModel):
+class _ProblemFile(BaseModel):
     file: str
 
 
 class _Problems(BaseModel):
     """problems/summary.json: a file for every layer, in the order of results.json."""
 
-    layers: list[_File]
+    layers: list[_ProblemFile]
 
 
 def _check_complete(results: Path) -> None:

@@ -87,7 +87,7 @@ def read_archive(path: Path, data_spaces: int) -> Raw:
     except ET.ParseError as error:
         lever = "was the disk full, or the program killed? run again"
         raise TqhwError(f"the statistics are truncated or damaged: {error}", place=str(path), lever=lever) from None
-    reader = _Reader(str(path), data_spaces)
+    reader = _XmlReader(str(path), data_spaces)
     levels = root.find("engine/topology_/levels_")
     if levels is None:
         raise TqhwError("no statistics of levels in it", place=str(path), lever="is it of another Timeloop version?")
@@ -103,7 +103,7 @@ def read_archive(path: Path, data_spaces: int) -> Raw:
     return Raw(compute, tuple(storage))
 
 
-class _Reader:
+class _XmlReader:
     def __init__(self, place: str, data_spaces: int) -> None:
         self.place = place
         self.data_spaces = data_spaces
