@@ -45,7 +45,7 @@ class Rendering:
 
 
 @dataclass(frozen=True)
-class Rendered:
+class Unpriced:
     """An architecture at one width before it has energies; ``words`` where a template's text does not say it."""
 
     found: architecture.Rendered
@@ -70,7 +70,7 @@ def _parameters(experiment: Experiment) -> tuple[str, ...]:
     return tuple(parameter.name for parameter in architecture.parameters_of(given[0]).parameters)
 
 
-def render(experiment: Experiment, spad_model: str | None, width: Width, shape: Shape) -> Rendered:
+def render(experiment: Experiment, spad_model: str | None, width: Width, shape: Shape) -> Unpriced:
     """The architecture at one width: by the parameters of its template, or by words of that width on what files say."""
     chosen = experiment.architecture
     known = _parameters(experiment)
@@ -88,14 +88,14 @@ def render(experiment: Experiment, spad_model: str | None, width: Width, shape: 
         params["spad_model"] = spad_model
     rendered = architecture.render(chosen.name, params)
     bits = rendered.params.get("activation_bits")
-    return Rendered(rendered, _design(rendered), bits if isinstance(bits, int) else _ACTIVATION_BITS)
+    return Unpriced(rendered, _design(rendered), bits if isinstance(bits, int) else _ACTIVATION_BITS)
 
 
 def _design(found: architecture.Rendered) -> Design:
     return Design(found.name, found.architecture, found.hardware, found.text, found.components_text)
 
 
-def _with_words(experiment: Experiment, found: architecture.Rendered, width: Width, shape: Shape) -> Rendered:
+def _with_words(experiment: Experiment, found: architecture.Rendered, width: Width, shape: Shape) -> Unpriced:
     """Words of the experiment's widths; weights of ``width``, as they leave the DRAM and as they are on the chip."""
     if WEIGHTS in experiment.word_bits:
         message = f"the words of {WEIGHTS} are as wide as the precision"
@@ -109,7 +109,7 @@ def _with_words(experiment: Experiment, found: architecture.Rendered, width: Wid
     # Weights that stay in floating point may be wider than a row.
     design = with_word_bits(_design(found), words, shape, multiplier, wide=[WEIGHTS])
     source = next((level for level in reversed(levels) if _keeps(level, shape, "Inputs")), levels[-1])
-    return Rendered(found, design, words.of("Inputs", source.name, source.word_bits), words)
+    return Unpriced(found, design, words.of("Inputs", source.name, source.word_bits), words)
 
 
 def _keeps(level: Level, shape: Shape, space: str) -> bool:
@@ -118,7 +118,7 @@ def _keeps(level: Level, shape: Shape, space: str) -> bool:
 
 def price(
     options: EnergyOptions | None,
-    rendered: Mapping[tuple[str | None, Width], Rendered],
+    rendered: Mapping[tuple[str | None, Width], Unpriced],
     engine: Backend,
     watch: Watcher,
     strict: bool,
