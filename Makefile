@@ -25,7 +25,7 @@ test: $(VENV)/.installed-dev
 	.ci/torch-free
 
 docs: $(VENV)/.installed-dev
-	$(VENV)/bin/python -m mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --strict
 
 release: $(VENV)/.installed-dev
 	.ci/release

@@ -57,6 +57,22 @@ def test_a_mapping_is_evaluated_from_files_and_from_objects(tmp_path: Path) -> N
         tqhw.search(machine, problem, objective="enrgy")
 
 
+def test_words_of_a_width_per_data_space(tmp_path: Path) -> None:
+    problem, mapping = write_case(tmp_path)
+    machine = tqhw.target(ARCH)
+    whole = tqhw.evaluate(machine, problem, mapping)
+    narrow = tqhw.evaluate(ARCH, problem, mapping, word_bits={"Weights": 2})
+    assert isinstance(whole, Stats) and isinstance(narrow, Stats)
+    assert narrow.energy_pj < whole.energy_pj and narrow.computes == whole.computes
+    assert tqhw.evaluate(ARCH, problem, mapping, word_bits="Weights=2") == narrow
+    best = tqhw.search(ARCH, problem, word_bits={"Weights": 2}, cache=False)
+    assert not isinstance(best, Invalid) and best.stats.energy_pj <= narrow.energy_pj
+    with pytest.raises(TqhwError, match=r"word_bits: no problem names the data spaces \(give problem=, too"):
+        tqhw.target(ARCH, word_bits={"Weights": 2})
+    with pytest.raises(TqhwError, match=r"word_bits: the target has its own \(give it to tqhw.target\(\)"):
+        tqhw.search(machine, problem, word_bits={"Weights": 2})
+
+
 def test_an_experiment_is_a_file_or_a_dictionary_with_keys_on_top(tmp_path: Path) -> None:
     (tmp_path / "e.yaml").write_text("name: mine\nbits: [2]\n")
     found = tqhw.load_experiment(tmp_path / "e.yaml", ["scenario.layout=packed"], bits=[4, 8])

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tqhw.workload.examples import Input
 
 Files = str | Path | Sequence[str | Path]
+WordBits = str | Mapping[str, int]
 
 
 def load_experiment(
@@ -81,22 +82,31 @@ def target(
     params: Mapping[str, Any] | None = None,
     ert: str | Path | None = None,
     problem: Problem | None = None,
+    word_bits: WordBits | None = None,
     backend: Backend | str = "embedded",
 ) -> Target:
     """An accelerator with its energies: a template of arch/ with ``params``, or the field's own files.
 
     ``ert``: a table of energies in pJ in place of the packaged ones. ``problem``: where constraints depend on sizes.
+    ``word_bits``: bits of a word by data space (``{"Weights": 2, "Outputs@DRAM": 8}``) on memories of one width; whole
+    words fill a row and the multiplier narrows with them. It needs the ``problem`` that has these data spaces.
 
     >>> import tqhw
     >>> tqhw.target("eyeriss_like", params={"weight_bits": 2}).design.hardware.level_names[-1]
     'DRAM_weights'
     """
     from tqhw import architecture as rooms
-    from tqhw.backends import Design, Target
+    from tqhw.backends import Design, Target, with_word_bits
+    from tqhw.errors import TqhwError
     from tqhw.spec import ART, load_ert
+    from tqhw.spec.word_bits import parse_word_bits
 
     found = rooms.load(architecture, params, problem=problem)
     design = Design(found.name, found.architecture, found.hardware, found.text, found.components_text)
+    if word_bits is not None:
+        if problem is None:
+            raise TqhwError("no problem names the data spaces", place="word_bits", lever="give problem=, too")
+        design = with_word_bits(design, parse_word_bits(word_bits), problem.shape)
     return _engine(backend).target(design) if ert is None else Target(design, load_ert(ert), ART({}))
 
 
@@ -107,13 +117,17 @@ def evaluate(
     *,
     params: Mapping[str, Any] | None = None,
     ert: str | Path | None = None,
+    word_bits: WordBits | None = None,
     backend: Backend | str = "embedded",
 ) -> Stats | Invalid:
-    """Counts, cycles and energy (pJ) of one mapping, or why it is none; arguments as files or as objects."""
+    """Counts, cycles and energy (pJ) of one mapping, or why it is none; arguments as files or as objects.
+
+    ``params``, ``ert`` and ``word_bits`` are those of :func:`target`, for an architecture that is given as files.
+    """
     from tqhw import frontend
     from tqhw.spec import Mapping as LoopMapping
 
-    layer, machine = _problem_on(architecture, problem, params, ert, backend)
+    layer, machine = _problem_on(architecture, problem, params, ert, word_bits, backend)
     if not isinstance(mapping, LoopMapping):
         mapping = frontend.load_mapping(frontend.sources(mapping), layer, machine.design.hardware)
     return _engine(backend).evaluate(layer, machine, mapping)
@@ -125,6 +139,7 @@ def search(
     *,
     params: Mapping[str, Any] | None = None,
     ert: str | Path | None = None,
+    word_bits: WordBits | None = None,
     objective: str = "energy",
     budget_s: float | None = None,
     cache: bool = True,
@@ -133,7 +148,7 @@ def search(
     """The best mapping of a problem by ``objective`` (energy, edp or latency), or why there is none.
 
     ``budget_s``: wall-clock seconds after which the best so far is the answer; ``proved_optimal`` says whether it is
-    the best there is.
+    the best there is. ``params``, ``ert`` and ``word_bits`` are those of :func:`target`.
     """
     from tqhw.backends import OBJECTIVES, Job, Search
     from tqhw.errors import unknown
@@ -141,7 +156,7 @@ def search(
     wanted = next((name for name in OBJECTIVES if name == objective), None)
     if wanted is None:
         raise unknown("objective", objective, OBJECTIVES, "objective")
-    layer, machine = _problem_on(architecture, problem, params, ert, backend)
+    layer, machine = _problem_on(architecture, problem, params, ert, word_bits, backend)
     (found,) = _engine(backend).search([Job(layer, machine)], Search(wanted, budget_s, cache=cache))
     return found
 
@@ -203,13 +218,19 @@ def _problem_on(
     problem: Files | Problem,
     params: Mapping[str, Any] | None,
     ert: str | Path | None,
+    word_bits: WordBits | None,
     backend: Backend | str,
 ) -> tuple[Problem, Target]:
     from tqhw import frontend
     from tqhw.backends import Target
+    from tqhw.errors import TqhwError
     from tqhw.spec import Problem
 
     layer = problem if isinstance(problem, Problem) else frontend.load_problem(frontend.sources(problem))
     if isinstance(architecture, Target):
+        given = {"params": params, "ert": ert, "word_bits": word_bits}
+        for name in (name for name, value in given.items() if value is not None):
+            raise TqhwError("the target has its own", place=name, lever="give it to tqhw.target()")
         return layer, architecture
-    return layer, target(architecture, params=params, ert=ert, problem=layer, backend=backend)
+    made = target(architecture, params=params, ert=ert, problem=layer, word_bits=word_bits, backend=backend)
+    return layer, made
