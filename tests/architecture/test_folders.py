@@ -16,16 +16,6 @@ def test_the_packaged_architectures_are_known_by_name() -> None:
     assert folders.find("eyeriss_like").path == folders.library() / "eyeriss_like"
 
 
-def test_an_installed_package_looks_into_its_own_data(tmp_path: Path) -> None:
-    package = tmp_path / "site-packages" / "tqhw"
-    (package / "data" / "arch").mkdir(parents=True)
-    assert folders.library(package) == package / "data" / "arch"
-
-
-def test_a_checkout_looks_beside_the_package(tmp_path: Path) -> None:
-    assert folders.library(tmp_path / "checkout" / "tqhw") == tmp_path / "checkout" / "arch"
-
-
 def test_a_folder_is_found_by_its_path(tmp_path: Path) -> None:
     found = folders.find(folder.make(tmp_path))
     assert (found.name, found.components) == ("tiny", None)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tqhw.errors import TqhwError, unknown
+from tqhw.system.packaged import packaged
 
 TEMPLATE = "arch.yaml.j2"
 PARAMETERS = "params.yaml"
 COMPONENTS = "components.yaml"
-_PACKAGE = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,9 @@ class Folder:
         return path if path.is_file() else None
 
 
-def library(package: Path = _PACKAGE) -> Path:
-    """The folder of the templates that come with tqhw: inside the installed package, or beside it in a checkout."""
-    installed = package / "data" / "arch"
-    return installed if installed.is_dir() else package.parent / "arch"
+def library() -> Path:
+    """The folder of the templates that come with tqhw."""
+    return packaged("arch")
 
 
 def available() -> tuple[str, ...]:

@@ -6,7 +6,6 @@ import contextlib
 import functools
 import json
 import logging
-import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
@@ -115,8 +114,3 @@ def parameters(given: Sequence[str]) -> dict[str, str]:
             raise TqhwError(f"'{item}' is not name=value", place="--param", lever="for example --param weight_bits=2")
         result[name.strip()] = value.strip()
     return result
-
-
-def processors() -> int:
-    """The processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from tqhw.cli.common import console, guarded, write_json
+from tqhw.system.processors import processors
 
 _PACKAGES = ("numpy", "numba", "torch", "pydantic", "jinja2", "matplotlib", "safetensors", "scikit-learn")
 _OPTIONAL = ("onnx", "onnxruntime")
@@ -54,13 +55,11 @@ def doctor(
 
 
 def _interpreter() -> list[dict[str, Any]]:
-    import os
     import platform
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return [
         {"what": "python", "version": platform.python_version(), "found": True, "needed": True, "lever": ""},
-        {"what": "cores", "version": str(cores), "found": True, "needed": True, "lever": ""},
+        {"what": "cores", "version": str(processors()), "found": True, "needed": True, "lever": ""},
     ]
 
 

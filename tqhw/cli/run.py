@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from tqhw.cli.common import Trust, console, guarded, processors, say
+from tqhw.cli.common import Trust, console, guarded, say
+from tqhw.system.processors import processors
 
 
 @guarded

@@ -19,11 +19,11 @@ from tqhw.spec.architecture import Node
 
 # What Timeloop's front end adds to a component before Accelergy sees it (timeloopfe v4, commit 5603893). Its
 # n_banks of 2 counts wherever a class reads an attribute of that name that the architecture does not set.
-_STORAGE_DEFAULTS: Mapping[str, Any] = {
+STORAGE_DEFAULTS: Mapping[str, Any] = {
     "n_banks": 2,
     "cluster_size": 1,
-    "multiple_buffering": 1,
     "reduction_supported": True,
+    "multiple_buffering": 1,
     "min_utilization": 0,
     "allow_overbooking": False,
 }
@@ -130,7 +130,7 @@ def _level_costs(
     given = (
         variables,
         component.attributes,
-        {} if component.is_compute else _STORAGE_DEFAULTS,  # they hide what a container sets
+        {} if component.is_compute else STORAGE_DEFAULTS,  # they hide what a container sets
         component.own,
         {"meshX": level.meshX, "meshY": level.meshY},
     )

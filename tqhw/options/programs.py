@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
 from tqhw.options.section import AboveZero, Positive, refused, section
+from tqhw.system.processors import processors
 
 Algorithm = Literal["random_pruned", "linear_pruned", "hybrid", "random", "exhaustive"]
 
@@ -51,8 +51,7 @@ class TimeloopOptions:
         """How many evaluations run at a time."""
         if self.jobs is not None:
             return self.jobs
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return max(1, cores // self.num_threads)
+        return max(1, processors() // self.num_threads)
 
 
 @section

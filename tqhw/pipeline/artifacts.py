@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from tqhw import energy
@@ -10,7 +9,7 @@ from tqhw.pipeline.hardware import Evaluated
 from tqhw.spec import dump_art, dump_ert, dump_mapping, yamlio
 from tqhw.spec.word_bits import WORDS
 from tqhw.spec.yamlio import write_text
-from tqhw.workload import Workload
+from tqhw.workload import Workload, file_names
 from tqhw.workload import write as write_problems
 
 _README = """\
@@ -30,8 +29,7 @@ def write(folder: Path, workload: Workload, evaluated: tuple[Evaluated, ...]) ->
     """Writes the problems, and per rendering the architecture, its tables and the mappings, below ``folder``."""
     write_text(folder / "README.txt", _README)
     write_problems(workload, folder / "problems")
-    summary = json.loads((folder / "problems" / "summary.json").read_text(encoding="utf-8"))
-    files = [layer["file"] for layer in summary["layers"]]
+    files = file_names(workload.layers)
     for one in evaluated:
         for rendering in one.renderings.values():
             place, target = folder / rendering.folder, rendering.target

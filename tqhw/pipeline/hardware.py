@@ -11,7 +11,7 @@ from tqhw.experiment import Experiment
 from tqhw.pipeline.renderings import Rendering, price, render, spad_models
 from tqhw.scenario.extract import layer_cost, weight_path
 from tqhw.scenario.methods import widths
-from tqhw.scenario.network import LayerCost, Network, NetworkLayer, Scales, Width
+from tqhw.scenario.network import LayerCost, Network, NetworkLayer, Scales, Width, check_residency
 from tqhw.spec import Invalid
 from tqhw.system.progress import Watcher
 from tqhw.workload import Layer, Workload
@@ -57,9 +57,7 @@ def evaluate(
                     rendered[model, width] = render(experiment, model, width, shape)
                 plan.append((model, index, width))
     renderings = price(experiment.energy, rendered, engine, watch, strict)
-    # Says before the search what the scenarios cannot take.
-    path = weight_path(renderings[models[0], whole].machine)
-    Network((), path, 0, experiment.scenario.residency).resident(experiment.stored_bits)
+    check_residency(experiment.scenario.residency, weight_path(renderings[models[0], whole].machine))
     jobs = [Job(workload.layers[index].problem, renderings[model, width].target) for model, index, width in plan]
     with watch(f"mapping {len(workload.layers)} layers", len(jobs)) as tick:
         answers = engine.search(jobs, search, lambda _: tick())

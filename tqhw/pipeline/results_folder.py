@@ -7,7 +7,6 @@ the results of an earlier run stay as they were. While it is at work no other ru
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -50,24 +49,16 @@ class OutputFolder:
 
     def __enter__(self) -> OutputFolder:
         try:
-            self._held = locks.hold(self.path / _LOCK)
+            self._held = locks.claim(self.path / _LOCK, self.path, "run", "--out")
         except OSError as error:
             raise _cannot_be_written(error, self.path) from None
-        if self._held is None:
-            raise TqhwError(
-                "another run is at work in this folder",
-                place=str(self.path),
-                lever="wait for its end, or choose another --out",
-            )
         self._sweep()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """A run that fails before anything is kept leaves no empty folders of its own behind."""
         if self._held is not None:
-            with suppress(OSError):
-                (self.path / _LOCK).unlink()
-            os.close(self._held)
+            locks.release(self.path / _LOCK, self._held)
         if kind is not None:
             for folder in self._new:
                 with suppress(OSError):

@@ -12,6 +12,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tqhw.system.packaged import packaged
+
 if TYPE_CHECKING:
     from tqhw.backends import Backend, Settings
     from tqhw.experiment import Experiment
@@ -138,6 +140,4 @@ def _warnings(evaluated: tuple[Evaluated, ...]) -> list[str]:
 
 def default_experiment() -> Path:
     """experiments/quickstart.yaml: of the repository, or the copy inside the wheel."""
-    package = Path(__file__).resolve().parents[1]
-    installed = package / "data" / "experiments"
-    return (installed if installed.is_dir() else package.parent / "experiments") / "quickstart.yaml"
+    return packaged("experiments") / "quickstart.yaml"

@@ -11,6 +11,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from tqhw.quant.layers import plain
+from tqhw.quant.modes import evaluating
 from tqhw.quant.parts import parts_of
 
 _LOOKUPS = (nn.functional.embedding, nn.functional.embedding_bag)
@@ -28,9 +29,7 @@ def execution_order(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, 
         names.setdefault(id(part.module._parameters.get(part.tensor)), []).append(part.name)
     watch = _OrderWatch(names)
     with ExitStack() as stack:
-        for module in model.modules():
-            stack.callback(setattr, module, "training", module.training)
-        model.eval()
+        stack.enter_context(evaluating(model))
         stack.enter_context(torch.random.fork_rng(devices=[]))
         stack.enter_context(torch.no_grad())
         if any(parameter.is_meta for parameter in model.parameters()):  # what the model makes goes with it

@@ -110,6 +110,16 @@ class Scales:
     folded: bool = True
 
 
+def check_residency(residency: str, path: WeightPath) -> None:
+    """Raises TqhwError where weights are to stay ``always`` and there is nothing that they could stay in."""
+    if residency == "always" and path.buffer is None:
+        raise TqhwError(
+            "the architecture has no buffer of the weights' own to keep them in",
+            place="scenario.residency: always",
+            lever="send weights through the global buffer (architecture parameter), or use auto",
+        )
+
+
 @dataclass(frozen=True)
 class Network:
     """Layers, the way of their weights, the batch-norm channels of one precision, and the scales of the codes."""
@@ -122,15 +132,8 @@ class Network:
 
     def resident(self, bits: int) -> bool:
         """Whether the weights stay in their buffer at ``bits`` (layers with bits of their own: at those)."""
-        if self.residency == "never":
-            return False
-        if self.path.buffer is None:
-            if self.residency == "always":
-                raise TqhwError(
-                    "the architecture has no buffer of the weights' own to keep them in",
-                    place="scenario.residency: always",
-                    lever="send weights through the global buffer (architecture parameter), or use auto",
-                )
+        check_residency(self.residency, self.path)
+        if self.residency == "never" or self.path.buffer is None:
             return False
         if self.residency == "always":
             return True

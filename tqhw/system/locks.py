@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
+
+from tqhw.errors import TqhwError
 
 if sys.platform != "win32":
     import fcntl
@@ -40,3 +43,22 @@ def hold(path: Path) -> int | None:
         if os.fstat(held).st_nlink:
             return held
         os.close(held)  # the one before has removed it since we opened it
+
+
+def claim(path: Path, place: Path, who: str, option: str) -> int:
+    """:func:`hold`, for work that needs the folder ``place`` for itself, until :func:`release`.
+
+    Raises TqhwError where another ``who`` is at work in it; ``option`` names what to choose instead.
+    """
+    held = hold(path)
+    if held is None:
+        lever = f"wait for its end, or choose another {option}"
+        raise TqhwError(f"another {who} is at work in this folder", place=str(place), lever=lever)
+    return held
+
+
+def release(path: Path, held: int) -> None:
+    """Gives up what :func:`claim` gave, and removes the file."""
+    with suppress(OSError):
+        path.unlink()
+    os.close(held)

@@ -10,8 +10,8 @@ from torch import nn
 from tqhw.datasets.base import Data
 from tqhw.errors import TqhwError
 from tqhw.quant import SwitchableBatchNorm, input_quantizers, quantization_of, set_bits
+from tqhw.quant.modes import evaluating
 from tqhw.quant.norm import norms_of
-from tqhw.train.modes import evaluating
 from tqhw.train.reproducible import reproducible
 
 

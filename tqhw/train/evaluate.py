@@ -21,7 +21,7 @@ from tqhw.quant import (
     set_bits,
     shift_is_exact,
 )
-from tqhw.train.modes import evaluating
+from tqhw.quant.modes import evaluating
 from tqhw.train.reproducible import reproducible
 
 _NOTHING_TO_QUANTIZE: Final = ("there are no real weights to quantize anew", "use evaluate_shifted")

@@ -11,7 +11,7 @@ from tqhw.datasets.base import Data
 from tqhw.errors import TqhwError
 from tqhw.models.registry import told
 from tqhw.quant import real_inputs
-from tqhw.train.modes import evaluating
+from tqhw.quant.modes import evaluating
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tqhw.workload.experts import parse_routing
-from tqhw.workload.files import write
+from tqhw.workload.files import file_names, write
 from tqhw.workload.inputs import InputSpec, check_shape, parse_input, parse_shape, shape_text
 from tqhw.workload.layers import Layer, Workload
 
@@ -28,6 +28,7 @@ __all__ = [
     "check_shape",
     "execution_order",
     "extract",
+    "file_names",
     "generate",
     "parse_input",
     "parse_routing",

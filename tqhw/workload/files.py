@@ -36,7 +36,7 @@ def write(workload: Workload, folder: str | Path) -> Path:
         raise TqhwError(f"cannot be written: {error.strerror}", place=str(target), lever=_ELSEWHERE) from None
     if occupied:
         raise TqhwError("is not a folder", place=str(target), lever=_ELSEWHERE)
-    files = _file_names(workload.layers)
+    files = file_names(workload.layers)
     for layer, file in zip(workload.layers, files, strict=True):
         write_text(target / file, _problem_text(workload, layer))
     write_text(target / SUMMARY, json.dumps(_summary(workload, files), indent=2) + "\n")
@@ -44,7 +44,8 @@ def write(workload: Workload, folder: str | Path) -> Path:
     return target
 
 
-def _file_names(layers: tuple[Layer, ...]) -> list[str]:
+def file_names(layers: tuple[Layer, ...]) -> list[str]:
+    """The names of the layers' problem files, in order."""
     digits = max(2, len(str(len(layers))))
     return [
         f"{index:0{digits}d}_{re.sub('[^A-Za-z0-9._-]', '_', layer.names[0])[:80]}.yaml"

@@ -19,6 +19,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tqhw.quant.activation import InputQuantizer
+from tqhw.quant.modes import modes_kept
 from tqhw.quant.weight import QuantizedWeight
 from tqhw.workload import operators
 from tqhw.workload.generation import cached_tensors
@@ -71,7 +72,6 @@ def trace(
 
 @contextmanager
 def _watching(model: nn.Module, watch: _RunWatch) -> Iterator[None]:
-    training = [(module, module.training) for module in model.modules()]
     fast = torch.backends.mha.get_fastpath_enabled()
     with ExitStack() as stack:
         for module in model.modules():
@@ -80,7 +80,7 @@ def _watching(model: nn.Module, watch: _RunWatch) -> Iterator[None]:
                 stack.callback(module.register_forward_hook(watch.leave, always_call=True).remove)
         stack.callback(torch.backends.mha.set_fastpath_enabled, fast)
         torch.backends.mha.set_fastpath_enabled(False)
-        stack.callback(_restore, training)
+        stack.enter_context(modes_kept(model))
         for module in model.modules():
             if isinstance(module, QuantizedWeight | InputQuantizer):
                 stack.callback(setattr, module, "off", module.off)
@@ -96,11 +96,6 @@ def _watching(model: nn.Module, watch: _RunWatch) -> Iterator[None]:
         stack.enter_context(sdpa_kernel(SDPBackend.MATH))
         stack.enter_context(watch)
         yield
-
-
-def _restore(training: list[tuple[nn.Module, bool]]) -> None:
-    for module, was in training:
-        module.training = was
 
 
 class _RunWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]

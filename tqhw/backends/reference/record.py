@@ -95,17 +95,12 @@ def destination(folder: Path) -> Iterator[None]:
     runs = folder / UNFINISHED
     new = [path for path in (runs, *runs.parents) if not path.exists()]
     runs.mkdir(parents=True, exist_ok=True)
-    held = locks.hold(runs / _LOCK)
-    if held is None:
-        lever = "wait for its end, or choose another folder"
-        raise TqhwError("another recording is at work in this folder", place=str(folder), lever=lever)
+    held = locks.claim(runs / _LOCK, folder, "recording", "folder")
     try:
         check_destination(folder)  # the other may have come to its end
         yield
     finally:
-        with suppress(OSError):
-            (runs / _LOCK).unlink()
-        os.close(held)
+        locks.release(runs / _LOCK, held)
         for path in new:
             with suppress(OSError):
                 path.rmdir()  # refuses where something is inside

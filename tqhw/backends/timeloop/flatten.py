@@ -11,20 +11,11 @@ from typing import Any
 
 from tqhw import energy
 from tqhw.backends.protocol import Design
-from tqhw.energy.tables import COMPUTE_ACTIONS, STORAGE_ACTIONS
+from tqhw.energy.tables import COMPUTE_ACTIONS, STORAGE_ACTIONS, STORAGE_DEFAULTS
 from tqhw.spec import Component, Compute, Container, Hierarchical, Level, Parallel, Problem, yamlio
 from tqhw.spec.architecture import Node
 
 VERSION = yamlio.Quoted("0.4")
-# What the front end adds to every storage, where the file does not say otherwise.
-_STORAGE_DEFAULTS: Mapping[str, Any] = {
-    "n_banks": 2,
-    "cluster_size": 1,
-    "reduction_supported": True,
-    "multiple_buffering": 1,
-    "min_utilization": 0,
-    "allow_overbooking": False,
-}
 _UNGATED: Mapping[str, Any] = {"has_power_gating": False}
 # The pseudo level of a fan-out; technology -1 asks Accelergy for a placeholder, which no action of it uses.
 _PSEUDO: Mapping[str, Any] = {"width": 1, "depth": 1, "datawidth": 1, "technology": -1}
@@ -58,7 +49,7 @@ def _component(level: Level | Compute) -> dict[str, Any]:
     mesh = {"meshX": level.meshX, "meshY": level.meshY}
     if component is None:
         entry["class"] = "dummy_storage"
-        attributes = {**_PSEUDO, **_UNGATED, **_STORAGE_DEFAULTS, **mesh}
+        attributes = {**_PSEUDO, **_UNGATED, **STORAGE_DEFAULTS, **mesh}
         return {**entry, "attributes": {**attributes, "power_gated_at": None}, "enabled": True}
     entry["class"] = component.class_
     if component.subclass is not None:
@@ -66,7 +57,7 @@ def _component(level: Level | Compute) -> dict[str, Any]:
     for key in ("energy_scale", "area_scale"):
         if getattr(component, key) != 1.0:
             entry[key] = getattr(component, key)
-    defaults = _UNGATED if component.is_compute else {**_UNGATED, **_STORAGE_DEFAULTS}
+    defaults = _UNGATED if component.is_compute else {**_UNGATED, **STORAGE_DEFAULTS}
     attributes = {**component.attributes, **defaults, **component.own, **mesh}
     entry["attributes"] = {**attributes, "power_gated_at": None}
     entry["required_actions"] = list(COMPUTE_ACTIONS if component.is_compute else STORAGE_ACTIONS)
