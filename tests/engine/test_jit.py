@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from numba.core.errors import NumbaError
 
-from tqhw.engine.jit import _QuickFlags, jit, part
+from tqhw.engine.compiler import _QuickFlags
+from tqhw.engine.jit import jit, part
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -25,7 +26,7 @@ def add(a, b):
     return offset(a) + b
 
 
-print(add(1, 2), sum(add.stats.cache_hits.values()), type(add._cache).__name__)
+print(add(1, 2), sum(add.compiled.stats.cache_hits.values()), type(add.compiled._cache).__name__)
 """
 HELPER = """
 from tqhw.engine.jit import part
@@ -135,8 +136,8 @@ def quarter(a: float) -> float:
 def test_parts_are_compiled_in_their_kernels_only() -> None:
     """Numba would optimize and compile each by itself, and again in all its callers."""
     assert quarter(3.0) == 0.75
-    (of_part,) = half.overloads.values()
-    (of_kernel,) = quarter.overloads.values()
+    (of_part,) = half.compiled.overloads.values()
+    (of_kernel,) = quarter.compiled.overloads.values()
     assert of_part.library.get_pointer_to_function(of_part.fndesc.llvm_func_name) == 0
     assert of_kernel.library.get_pointer_to_function(of_kernel.fndesc.llvm_func_name) != 0
 
@@ -144,7 +145,7 @@ def test_parts_are_compiled_in_their_kernels_only() -> None:
 def test_the_compiler_of_others_is_left_alone() -> None:
     """What operators make of types is remembered while a kernel of tqhw compiles, and no longer."""
     assert quarter(1.0) == 0.25
-    assert "resolve_function_type" not in vars(half.typingctx)
+    assert "resolve_function_type" not in vars(half.compiled.typingctx)
     flags = _QuickFlags()
     flags.nrt = True
     assert flags != _QuickFlags()

@@ -14,7 +14,7 @@ from tqhw.mapper.space.mapspace import build_mapspace
 
 
 def main() -> None:
-    assert bool(numba.config.DISABLE_JIT) != hasattr(evaluate_batch, "signatures")
+    assert bool(numba.config.DISABLE_JIT) != hasattr(evaluate_batch.compiled, "signatures")
     for architecture, objective, sizes in (
         ("two_level_array", "edp", {"R": 2, "P": 4, "C": 2}),
         ("eyeriss_like", "energy", {"S": 3, "Q": 4, "M": 2}),

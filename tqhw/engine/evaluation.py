@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from tqhw.engine.batch import BadMappingError, Batch, check_batch, encode
+from tqhw.engine.interpreted import interpreted, pays
+from tqhw.engine.jit import python
 from tqhw.engine.kernel import Counts, Work, evaluate_batch, make_counts, make_work
 from tqhw.engine.model import Model, build_model
 from tqhw.engine.nest import FANOUT, OVERFLOW, RULES, VALID
@@ -29,17 +33,21 @@ def run_batch(model: Model, batch: Batch, detail: bool = False, work: Work | Non
     n_levels, n_spaces, n_dims = len(model.mesh_x), len(model.ranks), len(model.bounds)
     check_batch(batch, n_levels, n_dims, n_spaces)
     out = make_counts(len(batch), n_levels, n_spaces, detail)
-    evaluate_batch(
-        batch.temporal,
-        batch.temporal_order,
-        batch.spatial,
-        batch.spatial_order,
-        batch.split,
-        batch.keep,
-        make_work(model) if work is None else work,
-        detail,
-        out,
-    )
+    alone = work is None and pays(model, batch)
+    kernel = python(evaluate_batch) if alone else evaluate_batch
+    work = make_work(model) if work is None else work
+    with np.errstate(all="ignore"):  # compiled code does not warn
+        kernel(
+            batch.temporal,
+            batch.temporal_order,
+            batch.spatial,
+            batch.spatial_order,
+            batch.split,
+            batch.keep,
+            interpreted(work) if alone else work,
+            detail,
+            out,
+        )
     if (out.rule == OVERFLOW).any():
         raise TqhwError(
             f"a fan-out of a mapping delivers in more than {MAX_ROWS} different ways, which the engine cannot hold",
