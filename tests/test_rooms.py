@@ -19,6 +19,7 @@ ROOMS = {
     "system": "errors",
     "spec": "errors system",
     "results": "errors system",
+    "objectives": "errors registry",
     "options": "errors system spec",
     "datasets": "errors registry",
     "models": "errors",
@@ -29,18 +30,19 @@ ROOMS = {
     "engine": "errors system spec",
     "workload": "errors spec quant models",
     "train": "errors system options datasets models quant",
-    "mapper": "errors system spec engine",
-    "backends": "version errors registry system spec options energy engine mapper",
+    "mapper": "errors objectives system spec engine",
+    "backends": "version errors registry objectives system spec options energy engine mapper",
     "scenario": "errors registry spec results options energy",
     "report": "version errors registry system results",
-    "experiment": "errors spec results options scenario",
+    "experiment": "errors objectives datasets quant spec results options scenario",
     "pipeline": "version errors system spec options results datasets models quant energy architecture workload train"
     " backends scenario report experiment",
-    "cli": "errors system frontend energy spec options datasets quant architecture engine workload train backends"
-    " report experiment pipeline",
+    "cli": "errors objectives system frontend energy spec options datasets quant architecture engine workload train"
+    " backends report experiment pipeline",
     "run": "pipeline cli",
     "__main__": "cli",
-    "api": "errors system frontend spec quant architecture workload backends results report experiment pipeline",
+    "api": "errors objectives system frontend spec quant architecture workload backends results report experiment"
+    " pipeline",
     "": "version errors api",
 }
 FLOORS_OF_THE_MAPPER = ("space", "bound", "branch")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from tqhw.backends import Backend, Found, Target
     from tqhw.experiment import Experiment
+    from tqhw.objectives import Objective
     from tqhw.quant import QuantConfig, QuantizedTensor
     from tqhw.results import Results
     from tqhw.spec import Invalid, Problem, Stats
@@ -140,22 +141,20 @@ def search(
     params: Mapping[str, Any] | None = None,
     ert: str | Path | None = None,
     word_bits: WordBits | None = None,
-    objective: str = "energy",
+    objective: str | Objective = "energy",
     budget_s: float | None = None,
     cache: bool = True,
     backend: Backend | str = "embedded",
 ) -> Found | Invalid:
-    """The best mapping of a problem by ``objective`` (energy, edp or latency), or why there is none.
+    """The best mapping of a problem by ``objective`` (energy, edp, latency, or your own), or why there is none.
 
     ``budget_s``: wall-clock seconds after which the best so far is the answer; ``proved_optimal`` says whether it is
     the best there is. ``params``, ``ert`` and ``word_bits`` are those of :func:`target`.
     """
-    from tqhw.backends import OBJECTIVES, Job, Search
-    from tqhw.errors import unknown
+    from tqhw.backends import Job, Search
+    from tqhw.objectives import objective_of
 
-    wanted = next((name for name in OBJECTIVES if name == objective), None)
-    if wanted is None:
-        raise unknown("objective", objective, OBJECTIVES, "objective")
+    wanted = objective_of(objective, "objective")
     layer, machine = _problem_on(architecture, problem, params, ert, word_bits, backend)
     (found,) = _engine(backend).search([Job(layer, machine)], Search(wanted, budget_s, cache=cache))
     return found

@@ -7,10 +7,10 @@ from typing import NamedTuple
 from tests.mapper.places import conv, machine
 from tqhw.engine import Model, build_model
 from tqhw.mapper.branch.bypass_search import BypassSearch, Subproblem
-from tqhw.mapper.objectives import objective_of
 from tqhw.mapper.space.mapspace import Mapspace, build_mapspace
 from tqhw.mapper.space.orders import build_orders
 from tqhw.mapper.space.subspace import whole
+from tqhw.objectives import objective_of
 
 
 class Small(NamedTuple):

@@ -8,8 +8,8 @@ from tests.mapper.places import conv, machine
 from tqhw.engine import Batch, build_model, run_batch
 from tqhw.errors import TqhwError
 from tqhw.mapper import MappingCache, Objective, search
-from tqhw.mapper.objectives import OBJECTIVES, objective_of
 from tqhw.mapper.space.mapspace import build_mapspace
+from tqhw.objectives import OBJECTIVES, objective_of
 
 ED2P = Objective("ed2p", 1, 2)
 

@@ -1,18 +1,17 @@
 """One Protocol for all engines, chosen by name and never silently."""
 
 from tqhw.backends.protocol import (
-    OBJECTIVES,
     Backend,
     Design,
     Found,
     Job,
-    Objective,
     Search,
     Target,
 )
 from tqhw.backends.registry import BACKENDS, backend
 from tqhw.backends.settings import Settings
 from tqhw.backends.words import with_word_bits
+from tqhw.objectives import OBJECTIVES, Objective
 
 __all__ = [
     "BACKENDS",

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 from tqhw.energy.operands import Operands
+from tqhw.objectives import Objective
 from tqhw.spec import ART, ERT, Architecture, Hardware, Invalid, Problem, Stats
 from tqhw.spec import Mapping as LoopMapping
-
-Objective = Literal["energy", "edp", "latency"]
-OBJECTIVES: tuple[Objective, ...] = ("energy", "edp", "latency")
 
 
 @dataclass(frozen=True)
@@ -49,11 +47,12 @@ class Target:
 class Search:
     """How to search, the same for every engine.
 
-    ``budget_s``: wall-clock seconds for a problem, None for no limit. ``jobs``: processes; the answers
-    do not depend on their number. ``cache``: answers of earlier searches may be used and kept.
+    ``objective``: a name of ``OBJECTIVES``, or one of your own. ``budget_s``: wall-clock seconds for a problem, None
+    for no limit. ``jobs``: processes; the answers do not depend on their number. ``cache``: answers of earlier searches
+    may be used and kept.
     """
 
-    objective: Objective = "energy"
+    objective: str | Objective = "energy"
     budget_s: float | None = None
     jobs: int = 1
     cache: bool = True

@@ -108,7 +108,7 @@ def search(
     multiplier: Factors = None,
     data: Data = None,
     allow: Allow = None,
-    objective: Annotated[str, typer.Option(help="energy, edp or latency.")] = "energy",
+    objective: Annotated[str, typer.Option(help="energy, edp, latency, or one that was added.")] = "energy",
     budget: Annotated[float | None, typer.Option(help="Seconds after which the best so far is the answer.")] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Searches anew, and keeps nothing.")] = False,
     out: Annotated[Path | None, typer.Option(help="Writes the mapping, as `tqhw evaluate --mapping` reads it.")] = None,
@@ -121,14 +121,12 @@ def search(
 ) -> None:
     """Finds the best mapping of a problem. Exit code 1 where there is none."""
     from tqhw import frontend
-    from tqhw.backends import OBJECTIVES, Job, Search
-    from tqhw.errors import unknown
+    from tqhw.backends import Job, Search
+    from tqhw.objectives import objective_of
     from tqhw.spec import Invalid, directives, dump_mapping
     from tqhw.system.files import write_text
 
-    wanted = next((name for name in OBJECTIVES if name == objective), None)
-    if wanted is None:
-        raise unknown("objective", objective, OBJECTIVES, "--objective")
+    wanted = objective_of(objective, "--objective")
     values = template_data(data)
     layer = frontend.load_problem(frontend.sources(problem, values, allow or ()))
     words = _words(word_bits, packing, multiplier)

@@ -4,6 +4,17 @@ from tqhw.datasets.base import Augment, Batch, Data, TensorData
 from tqhw.datasets.cifar10 import cifar10
 from tqhw.datasets.digits import digits
 from tqhw.datasets.image_folder import FolderData
-from tqhw.datasets.registry import DATASETS, open_dataset
+from tqhw.datasets.registry import DATASETS, open_dataset, options_of
 
-__all__ = ["DATASETS", "Augment", "Batch", "Data", "FolderData", "TensorData", "cifar10", "digits", "open_dataset"]
+__all__ = [
+    "DATASETS",
+    "Augment",
+    "Batch",
+    "Data",
+    "FolderData",
+    "TensorData",
+    "cifar10",
+    "digits",
+    "open_dataset",
+    "options_of",
+]

@@ -31,10 +31,15 @@ DATASETS: Registry[Opener] = Registry(
 )
 
 
+def options_of(name: str) -> Mapping[str, inspect.Parameter]:
+    """What the data set of that name takes."""
+    return inspect.signature(DATASETS.named(name)).parameters
+
+
 def open_dataset(name: str, options: Mapping[str, Any], place: str = "data") -> Data:
     """The data set of that name. Raises TqhwError for an option that it does not have, or needs and was not given."""
     opener = DATASETS.named(name, f"{place}.name")
-    takes = inspect.signature(opener).parameters
+    takes = options_of(name)
     every = any(p.kind is p.VAR_KEYWORD for p in takes.values())
     for option in options:
         if option not in takes and not every:

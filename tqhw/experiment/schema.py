@@ -6,12 +6,14 @@ in docs/experiment.md. :mod:`tqhw.experiment.reader` reads the file.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
 from tqhw.errors import unknown
+from tqhw.objectives import OBJECTIVES
 from tqhw.options import (
     ContainerOptions,
     DocumentSection,
@@ -29,6 +31,14 @@ from tqhw.scenario.methods import METHODS
 from tqhw.scenario.ways import Options
 
 State = Literal["initial_loading", "precision_switching", "steady"]
+
+
+def known(name: str, things: Iterable[str]) -> str:
+    """``name``, refused where it is none of ``things``."""
+    if name not in things:
+        wrong = unknown("value", name, things)
+        raise refused(wrong.message, lever=wrong.lever)
+    return name
 
 
 class ModelOptions(DocumentSection):
@@ -53,12 +63,39 @@ class ModelOptions(DocumentSection):
 class Training(TrainingOptions):
     """How accuracies come about. Leave the section out for the hardware side alone."""
 
-    data: Literal["digits"] = "digits"
-    """The data set: scikit-learn's handwritten digits."""
+    data: str = "digits"
+    """The data set: digits (scikit-learn's, handwritten), cifar10, imagefolder, or one that was added."""
+    path: str | None = None
+    """Where cifar10 or imagefolder are."""
     size: Annotated[int, Field(strict=True, ge=8, le=64)] = 16
-    """Pixels along each side of its images."""
-    schemes: tuple[Literal["truncquant", "dorefa"], ...] = ("truncquant", "dorefa")
+    """Pixels along each side of its images, of a data set that leaves the choice."""
+    data_options: dict[str, Any] = Field(default_factory=dict)
+    """What a data set takes beside these."""
+    schemes: tuple[str, ...] = ("truncquant", "dorefa")
     """Quantizers to train with, one network each; dorefa is ordinary quantization-aware training."""
+
+    @field_validator("data")
+    @classmethod
+    def _known_data(cls, value: str) -> str:
+        if value == "digits":
+            return value
+        from tqhw.datasets import DATASETS  # PyTorch, only where it is needed
+
+        return known(value, DATASETS)
+
+    @field_validator("schemes")
+    @classmethod
+    def _known_schemes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if {*value} <= {"truncquant", "dorefa"}:
+            return value
+        from tqhw.quant import SCHEMES
+
+        return tuple(known(name, SCHEMES) for name in value)
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_said(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        found: dict[str, Any] = serialize(self)
+        return {key: value for key, value in found.items() if key not in ("path", "data_options") or value}
 
 
 class ArchitectureOptions(DocumentSection):
@@ -93,8 +130,13 @@ class ArchitectureOptions(DocumentSection):
 class SearchOptions(DocumentSection):
     """How mappings are searched."""
 
-    objective: Literal["energy", "edp", "latency"] = "energy"
-    """What a mapping should have little of."""
+    objective: str = "energy"
+    """What a mapping should have little of: energy, edp, latency, or an objective that was added."""
+
+    @field_validator("objective")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        return known(value, OBJECTIVES)
 
 
 class Experiment(DocumentSection):
@@ -146,11 +188,7 @@ class Experiment(DocumentSection):
     @field_validator("methods")
     @classmethod
     def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for name in value:
-            if name not in METHODS:
-                wrong = unknown("value", name, METHODS)
-                raise refused(wrong.message, lever=wrong.lever)
-        return value
+        return tuple(known(name, METHODS) for name in value)
 
     @model_validator(mode="after")
     def _consistent(self) -> Experiment:

@@ -1,11 +1,11 @@
 """From a problem and constrained hardware to the best mapping."""
 
 from tqhw.mapper.cache import MappingCache, cache_key
-from tqhw.mapper.objectives import OBJECTIVES, Objective
 from tqhw.mapper.parallel import Task, search_many
 from tqhw.mapper.result import Answer, NoMapping, NoMappingError, SearchResult
 from tqhw.mapper.search import search
 from tqhw.mapper.space.mapspace import Mapspace, build_mapspace
+from tqhw.objectives import OBJECTIVES, Objective
 
 __all__ = [
     "OBJECTIVES",

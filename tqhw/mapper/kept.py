@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tqhw.errors import TqhwError
 from tqhw.mapper.cache import MappingCache, plain
-from tqhw.mapper.objectives import Objective
 from tqhw.mapper.result import SearchResult
+from tqhw.objectives import Objective
 from tqhw.spec import ERT, Hardware, Mapping, Problem, Stats, directives, parse_mapping
 from tqhw.system.json_files import checked
 

@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 from tqhw.errors import TqhwError
 from tqhw.mapper.cache import MappingCache, key_of, machine_digest, problem_digest
 from tqhw.mapper.kept import recalled
-from tqhw.mapper.objectives import Objective
 from tqhw.mapper.result import Answer, NoMappingError
 from tqhw.mapper.search import check_options, search
+from tqhw.objectives import Objective
 from tqhw.spec import ERT, Hardware, Problem
 from tqhw.system import signals
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 from tqhw.errors import TqhwError
 from tqhw.mapper.cache import MappingCache, cache_key
 from tqhw.mapper.kept import payload, recalled
-from tqhw.mapper.objectives import Objective, objective_of
 from tqhw.mapper.result import NoMappingError, SearchResult
+from tqhw.objectives import Objective, objective_of
 from tqhw.spec import ERT, Hardware, Problem
 
 

@@ -35,7 +35,7 @@ def model_input(experiment: Experiment) -> tuple[int, ...] | dict[str, str]:
     """
     if experiment.training is None:
         return experiment.model.input or models.default_input(experiment.model.name)
-    images = (1, *datasets.digits(experiment.training.size).input_shape)
+    images = (1, *_data(experiment.training).image_shape)
     given = experiment.model.input
     if isinstance(given, dict) or (given is not None and given[1:] != images[1:]):
         told = given if isinstance(given, dict) else list(given)
@@ -45,6 +45,12 @@ def model_input(experiment: Experiment) -> tuple[int, ...] | dict[str, str]:
             lever="leave it out, or leave out the training",
         )
     return given or images
+
+
+def _data(training: Training) -> DataRecipe:
+    """The data set; its images have a size where it leaves the choice."""
+    size = training.size if "size" in datasets.options_of(training.data) else None
+    return DataRecipe(training.data, path=training.path, size=size, options=training.data_options or None)
 
 
 def recipe(experiment: Experiment, scheme: str) -> train.Recipe:
@@ -62,7 +68,7 @@ def recipe(experiment: Experiment, scheme: str) -> train.Recipe:
         method=scheme,
         bits=precisions,
         model=ModelRecipe(experiment.model.name, experiment.model.options),
-        data=DataRecipe("digits", size=None if training is None else training.size),
+        data=DataRecipe() if training is None else _data(training),
         quantization=quant.QuantConfig(scheme=scheme, precisions=precisions, **choices),
         training=train.TrainConfig(**options, seed=experiment.seed),
     )
@@ -172,7 +178,7 @@ class _Beside:
 
 
 def _steps(training: Training) -> int:
-    return training.epochs * (datasets.digits(training.size).train_size // training.batch_size)
+    return training.epochs * (_data(training).open().train_size // training.batch_size)
 
 
 def _train_and_measure(

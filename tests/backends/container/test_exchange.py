@@ -78,7 +78,7 @@ def test_another_form_has_another_number() -> None:
     """Whoever changes what is exchanged comes here: FORMAT counts up, so that an old image says what is wrong."""
     exchanged = {kind.__name__: [field.name for field in fields(kind)] for kind in (Request, Search, TimeloopOptions)}
     assert (exchange.FORMAT, exchanged) == (
-        3,
+        4,
         {
             "Request": ["inner", "verb", "options", "memory_bytes", "designs", "evaluations", "jobs", "search"],
             "Search": ["objective", "budget_s", "jobs", "cache"],
@@ -106,7 +106,7 @@ def test_a_search_answer_comes_back_as_it_was(target: Target) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 0}, r"format 0, this image reads 3.*tqhw docker build"),
+        ({"format": 0}, r"format 0, this image reads 4.*tqhw docker build"),
         ({"inner": "other"}, r"unknown engine in the container 'other'"),
         ({"verb": "dance"}, r"unknown verb 'dance'"),
     ],

@@ -6,7 +6,7 @@ import pytest
 
 from tests.mapper.tables import Small, small
 from tqhw.mapper.bound.lower_bound import look_outside, objective_of, share_of
-from tqhw.mapper.objectives import OBJECTIVES, Objective
+from tqhw.objectives import OBJECTIVES, Objective
 
 
 def outside(case: Small, *loops: tuple[str, int, int]):

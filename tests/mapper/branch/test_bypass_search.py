@@ -12,9 +12,9 @@ from tqhw.mapper.branch.bypass_search import BypassSearch, Subproblem
 from tqhw.mapper.branch.explore import explore
 from tqhw.mapper.branch.incumbent import Clock, Incumbent
 from tqhw.mapper.branch.solve import limits, solve
-from tqhw.mapper.objectives import objective_of
 from tqhw.mapper.space.orders import build_orders
 from tqhw.mapper.space.subspace import whole
+from tqhw.objectives import objective_of
 
 CASES = [("two_level_array", "energy"), ("eyeriss_like_free", "edp"), ("simba_like", "latency")]
 

@@ -9,7 +9,7 @@ from tests.mapper.tables import small
 from tqhw.mapper.branch import incumbent as module
 from tqhw.mapper.branch.incumbent import GRACE_S, Clock, Incumbent, OutOfTimeError
 from tqhw.mapper.branch.stack import make_leaves
-from tqhw.mapper.objectives import OBJECTIVES
+from tqhw.objectives import OBJECTIVES
 
 
 class Time:

@@ -8,7 +8,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -30,6 +30,7 @@ from tqhw.backends.words import check_plain
 from tqhw.engine.batch import BadMappingError, check_names
 from tqhw.errors import TqhwError
 from tqhw.mapper.space.mapspace import build_mapspace
+from tqhw.objectives import objective_of
 from tqhw.options import ContainerOptions, TimeloopOptions
 from tqhw.spec import Invalid, Problem, Stats
 from tqhw.spec import Mapping as LoopMapping
@@ -115,7 +116,8 @@ class ContainerBackend:
             if done is not None:
                 done(jobs[number])
 
-        fields = {"jobs": tuple((job.problem, job.target) for job in jobs), "search": search}
+        wanted = replace(search, objective=objective_of(search.objective))  # what was added is not known inside
+        fields = {"jobs": tuple((job.problem, job.target) for job in jobs), "search": wanted}
         return read_search(self._request("search", fields, tell), jobs)
 
     def _request(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -33,7 +33,7 @@ from tqhw.spec.stats import parse_stats
 from tqhw.system.files import write_text
 from tqhw.system.json_files import checked, read_json
 
-FORMAT = 3  # a new number for every change of what is exchanged: an image may be older than we are
+FORMAT = 4  # a new number for every change of what is exchanged: an image may be older than we are
 REQUEST, ANSWER, PROGRESS = "request.json", "answer.json", "progress"
 _DISK = "was the disk full? run it again"
 T = TypeVar("T")
@@ -92,7 +92,7 @@ def write_request(folder: Path, request: Request) -> None:
         ],
         "evaluations": evaluations,
         "jobs": jobs,
-        "search": vars(request.search),
+        "search": asdict(request.search),
     }
     write_text(folder / REQUEST, json.dumps(document))
 

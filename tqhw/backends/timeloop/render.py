@@ -5,14 +5,24 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from tqhw.backends.protocol import Design, Objective, Target
+from tqhw.backends.protocol import Design, Target
 from tqhw.backends.timeloop import front_end
 from tqhw.backends.timeloop.constraints import constraint_targets
 from tqhw.backends.timeloop.flatten import VERSION, architecture_section, components_section, problem_section
+from tqhw.errors import TqhwError
+from tqhw.objectives import OBJECTIVES, Objective, objective_of
 from tqhw.options import TimeloopOptions
 from tqhw.spec import Hardware, LevelMapping, Mapping, Problem, directives, dump_art, dump_ert, yamlio
 
-METRICS: dict[Objective, str] = {"energy": "energy", "edp": "edp", "latency": "delay"}
+METRICS = {"energy": "energy", "edp": "edp", "latency": "delay"}
+
+
+def _metric(objective: str | Objective) -> str:
+    wanted = objective_of(objective)
+    if wanted.name not in METRICS or OBJECTIVES[wanted.name] != wanted:
+        lever = f"use one of {', '.join(METRICS)}, or the embedded engine"
+        raise TqhwError(f"Timeloop cannot search by {wanted.name}", place="objective", lever=lever)
+    return METRICS[wanted.name]
 
 
 class Renderer:
@@ -40,7 +50,7 @@ class Renderer:
         self,
         problem: Problem,
         target: Target,
-        objective: Objective,
+        objective: str | Objective,
         options: TimeloopOptions,
         diagnostics: bool = False,
     ) -> str:
@@ -52,7 +62,7 @@ class Renderer:
         search: dict[str, Any] = {
             "version": VERSION,
             "algorithm": options.algorithm,
-            "optimization_metrics": [METRICS[objective]],
+            "optimization_metrics": [_metric(objective)],
             "num_threads": options.num_threads,
             "victory_condition": options.victory_condition,
             "timeout": options.timeout,

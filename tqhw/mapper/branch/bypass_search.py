@@ -18,10 +18,10 @@ from tqhw.mapper.branch.expand import Tree
 from tqhw.mapper.branch.explore import EXHAUSTED, FULL_STACK, explore
 from tqhw.mapper.branch.incumbent import SLACK, Clock, Incumbent
 from tqhw.mapper.branch.stack import grown, make_leaves, make_stack
-from tqhw.mapper.objectives import Objective
 from tqhw.mapper.space.arrays import Space, build_prices, build_space
 from tqhw.mapper.space.mapspace import Mapspace
 from tqhw.mapper.space.orders import LoopOrders
+from tqhw.objectives import Objective
 
 FRONT_SIZE = 1024  # partial costs of a tile at most; beyond it some are merged
 STEPS, TILES = 50, 128  # nodes, and tiles of a sweep, between two looks at the clock

@@ -11,8 +11,8 @@ from tqhw.engine import Batch, Model, run_batch
 from tqhw.engine.kernel import Work, make_work
 from tqhw.engine.model import Bools
 from tqhw.mapper.branch.stack import Leaves
-from tqhw.mapper.objectives import Objective
 from tqhw.mapper.space.mapspace import Mapspace
+from tqhw.objectives import Objective
 
 SLACK = 1e-12  # two costs closer than this are the same: sums of floats in another order
 

@@ -11,11 +11,11 @@ from itertools import islice
 from tqhw.engine import Batch, Model
 from tqhw.mapper.branch.bypass_search import PAIRS, Bypass, BypassSearch, Subproblem
 from tqhw.mapper.branch.incumbent import SLACK, Clock, Incumbent, OutOfTimeError
-from tqhw.mapper.objectives import Objective, objective_of
 from tqhw.mapper.space.arrays import compulsory
 from tqhw.mapper.space.mapspace import Mapspace, most_units
 from tqhw.mapper.space.orders import LoopOrders, build_orders
 from tqhw.mapper.space.subspace import count_pairs, narrowed, whole
+from tqhw.objectives import Objective, objective_of
 
 TILES_PER_S = 1_000_000  # tables, with room to spare
 SMALLER = 4  # times the pairs of one part of the space to the next

@@ -15,9 +15,9 @@ import numpy as np
 from tqhw.engine import Model
 from tqhw.engine.bundle import bundle
 from tqhw.engine.model import Bools, Floats, Ints
-from tqhw.mapper.objectives import Objective, objective_of
 from tqhw.mapper.space.mapspace import Mapspace, most_units
 from tqhw.mapper.space.orders import relevances
+from tqhw.objectives import Objective, objective_of
 
 HALO_RANKS = 2
 

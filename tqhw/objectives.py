@@ -1,7 +1,7 @@
-"""What a search minimizes: one row per objective.
+"""What a search minimizes: one row per objective, in a registry.
 
-Bounds hold for every product of powers of energy and cycles, so a new objective is one row of :data:`OBJECTIVES`, or an
-:class:`Objective` that is handed to ``search`` as it is.
+Bounds hold for every product of powers of energy and cycles, so a new objective is one :class:`Objective`: added to
+:data:`OBJECTIVES`, offered by a package (entry points ``tqhw.objectives``), or handed to ``search`` as it is.
 """
 
 from __future__ import annotations
@@ -9,13 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import reduce
 from operator import mul
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-import numpy as np
+from tqhw.errors import TqhwError
+from tqhw.registry import Registry
 
-from tqhw.errors import TqhwError, unknown
+if TYPE_CHECKING:
+    import numpy as np
 
-Number = TypeVar("Number", float, np.ndarray)
+Number = TypeVar("Number", float, "np.ndarray")
 
 
 @dataclass(frozen=True)
@@ -43,24 +45,17 @@ class Objective:
     @property
     def key(self) -> str:
         """Different for different objectives, whatever their names: a part of the mapping cache's keys."""
-        return (
-            self.name if OBJECTIVES.get(self.name) == self else f"energy^{self.energy_power} delay^{self.delay_power}"
-        )
+        return self.name if _OWN.get(self.name) == self else f"energy^{self.energy_power} delay^{self.delay_power}"
 
     def value(self, energy_pj: Number, cycles: Number) -> Number:
         """The objective of one mapping, or of an array of them."""
         return reduce(mul, [energy_pj] * self.energy_power + [cycles] * self.delay_power)
 
 
-OBJECTIVES: dict[str, Objective] = {
-    row.name: row for row in (Objective("energy", 1, 0), Objective("edp", 1, 1), Objective("latency", 0, 1))
-}
+_OWN = {row.name: row for row in (Objective("energy", 1, 0), Objective("edp", 1, 1), Objective("latency", 0, 1))}
+OBJECTIVES: Registry[Objective] = Registry("objective", "tqhw.objectives", _OWN)
 
 
-def objective_of(given: str | Objective) -> Objective:
-    """An objective by name, or as it is. Raises TqhwError for a name that has no row."""
-    if isinstance(given, Objective):
-        return given
-    if given not in OBJECTIVES:
-        raise unknown("objective", given, OBJECTIVES, "search")
-    return OBJECTIVES[given]
+def objective_of(given: str | Objective, place: str = "search") -> Objective:
+    """An objective by name, or as it is. Raises TqhwError for a name that nobody has given to one."""
+    return given if isinstance(given, Objective) else OBJECTIVES.named(given, place)
