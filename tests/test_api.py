@@ -121,3 +121,39 @@ def test_notebooks_show_tables_and_texts_stay_texts() -> None:
     mapping = parse_mapping({"mapping": [factors]})
     assert isinstance(mapping, Mapping)
     assert "<td>DRAM</td><td>P4 C2</td><td></td>" in mapping._repr_html_()
+
+
+def test_every_function_says_what_it_raises_and_has_an_example() -> None:
+    for name in tqhw.__all__:
+        text = " ".join((getattr(tqhw, name).__doc__ or "").split())
+        if name not in ("TqhwError", "__version__"):
+            assert "Raises TqhwError" in text, name
+            assert ">>>" in text or name in ("read_results", "evaluate"), name
+
+
+@pytest.mark.torch
+def test_a_small_model_goes_through_the_door(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    from tests.quant.nets import tiny
+
+    workload = tqhw.extract(tiny(), (1, 1, 8, 8), name="tiny")
+    assert [layer.names for layer in workload.layers] == [("conv1",), ("conv2",), ("fc",)]
+    model = tqhw.convert(tiny(), precisions=(2, 8))
+    assert tqhw.export(model, tmp_path / "tiny.tqhw") == (tmp_path / "tiny.tqhw").stat().st_size
+    with pytest.raises(TqhwError, match=r"an ONNX file needs the shape of an input \(such as input="):
+        tqhw.export(model, tmp_path / "tiny.onnx")
+    with pytest.raises(TqhwError, match=r"unknown scheme 'truncqaunt' \(did you mean 'truncquant'"):
+        tqhw.quantize(torch.zeros(2), scheme="truncqaunt")
+
+
+@pytest.mark.torch
+def test_an_experiment_is_run_and_read_again_through_the_door(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    document = {"model": {"name": "tests.pipeline.tiny:net", "input": [1, 1, 8, 8]}, "spad_models": ["sram"]}
+    found = tqhw.run_experiment(
+        tqhw.load_experiment(document, bits=[2], quantization={"first": None}), tmp_path / "out"
+    )
+    assert tqhw.read_results(tmp_path / "out") == found
+    assert {row["bits"] for row in found.rows("energy", method="truncquant")} == {2}
+    with pytest.raises(TqhwError, match=r"nowhere"):
+        tqhw.read_results(tmp_path / "nowhere")

@@ -33,6 +33,9 @@ def load_experiment(
 ) -> Experiment:
     """An experiment from a YAML file or a dictionary, with ``key.sub=value`` settings and top-level ``keys`` on top.
 
+    docs/experiment.md has all keys, which ``tqhw run --keys`` prints. Raises TqhwError with line, nearest key and rule
+    for whatever does not fit.
+
     >>> import tqhw
     >>> tqhw.load_experiment({"model": {"name": "resnet20"}}, ["scenario.layout=packed"], bits=[2, 8]).bits
     (2, 8)
@@ -60,8 +63,16 @@ def run_experiment(
 ) -> Results:
     """Runs an experiment, which ``tqhw run`` does; with ``out``, the results folder is written too.
 
-    ``jobs`` above 1: so many processes search and train, and a script needs ``if __name__ == "__main__"``. ``cache``:
-    answers of earlier searches may be used and kept. Neither changes a number.
+    ``watch`` is told of the stages (:mod:`tqhw.system.progress`). ``jobs`` above 1: so many processes search and train,
+    and a script needs ``if __name__ == "__main__"``. ``cache``: answers of earlier searches may be used and kept.
+    Neither changes a number. Raises TqhwError where the experiment, the network, the accelerator or the folder is not
+    fit for it; results of an earlier run then stay as they are.
+
+    >>> import tqhw
+    >>> small = {"model": {"name": "tests.pipeline.tiny:net", "input": [1, 1, 8, 8]}, "bits": [2]}
+    >>> results = tqhw.run_experiment(tqhw.load_experiment(small, spad_models=["sram"], quantization={"first": None}))
+    >>> [row["bits"] for row in results.rows("energy", method="truncquant", state="steady", component="DRAM")]
+    [2]
     """
     from tqhw.experiment import Experiment
     from tqhw.pipeline.run import run
@@ -71,7 +82,10 @@ def run_experiment(
 
 
 def read_results(folder: str | Path) -> Results:
-    """The results of a finished run, from its folder."""
+    """The results of a finished run, from its folder; energies in mJ, traffic in bits.
+
+    Their ``rows`` and ``to_frame`` give tidy lists. Raises TqhwError where no run has ended in the folder.
+    """
     from tqhw import report
 
     return report.load(folder)
@@ -90,7 +104,8 @@ def target(
 
     ``ert``: a table of energies in pJ in place of the packaged ones. ``problem``: where constraints depend on sizes.
     ``word_bits``: bits of a word by data space (``{"Weights": 2, "Outputs@DRAM": 8}``) on memories of one width; whole
-    words fill a row and the multiplier narrows with them. It needs the ``problem`` that has these data spaces.
+    words fill a row and the multiplier narrows with them. It needs the ``problem`` that has these data spaces. Raises
+    TqhwError for unknown names and parameters, and for what the engine does not model.
 
     >>> import tqhw
     >>> tqhw.target("eyeriss_like", params={"weight_bits": 2}).design.hardware.level_names[-1]
@@ -124,6 +139,8 @@ def evaluate(
     """Counts, cycles and energy (pJ) of one mapping, or why it is none; arguments as files or as objects.
 
     ``params``, ``ert`` and ``word_bits`` are those of :func:`target`, for an architecture that is given as files.
+    Raises TqhwError for files that cannot be read, and for levels and dimensions that are not there; a mapping that
+    breaks a rule is an :class:`tqhw.spec.Invalid` with its reasons. :func:`search` has an example.
     """
     from tqhw import frontend
     from tqhw.spec import Mapping as LoopMapping
@@ -149,7 +166,15 @@ def search(
     """The best mapping of a problem by ``objective`` (energy, edp, latency, or your own), or why there is none.
 
     ``budget_s``: wall-clock seconds after which the best so far is the answer; ``proved_optimal`` says whether it is
-    the best there is. ``params``, ``ert`` and ``word_bits`` are those of :func:`target`.
+    the best there is. ``params``, ``ert`` and ``word_bits`` are those of :func:`target`. Raises TqhwError for an
+    unknown objective, and for files that cannot be read.
+
+    >>> import torch, tqhw
+    >>> problem = tqhw.extract(torch.nn.Linear(8, 4), (1, 8)).layers[0].problem
+    >>> machine = tqhw.target("eyeriss_like", params={"weight_bits": 2, "fetch_bits": 2})
+    >>> found = tqhw.search(machine, problem, objective="edp")
+    >>> found.proved_optimal, tqhw.evaluate(machine, problem, found.mapping) == found.stats
+    (True, True)
     """
     from tqhw.backends import Job, Search
     from tqhw.objectives import objective_of
@@ -163,7 +188,13 @@ def search(
 def extract(model: nn.Module, input: Input, *, name: str | None = None) -> Workload:
     """The layers of a PyTorch model, as Timeloop problems, and how often each occurs.
 
-    ``input``: a shape such as ``(1, 3, 224, 224)``, or what else the model is called with.
+    ``input``: a shape such as ``(1, 3, 224, 224)``, batch first, or what else the model is called with; it runs once,
+    in evaluation mode. Raises TqhwError for operators that no problem is made of.
+
+    >>> import torch, tqhw
+    >>> found = tqhw.extract(torch.nn.Sequential(torch.nn.Linear(8, 4), torch.nn.ReLU()), (1, 8))
+    >>> [(layer.names, layer.count, layer.macs) for layer in found.layers]
+    [(('0',), 1, 32)]
     """
     from tqhw import workload
 
@@ -171,7 +202,17 @@ def extract(model: nn.Module, input: Input, *, name: str | None = None) -> Workl
 
 
 def convert(model: nn.Module, config: QuantConfig | None = None, **options: Any) -> nn.Module:
-    """Quantizes a model in place, and returns it: by a configuration, or by its ``options`` (``precisions=(2, 8)``)."""
+    """Quantizes a model in place, and returns it: by a configuration, or by its ``options`` (``precisions=(2, 8)``).
+
+    Afterwards ``tqhw.quant.set_bits(model, 2)`` switches it. Raises TqhwError for a model with nothing to quantize, for
+    one that is quantized already, and for options that do not fit.
+
+    >>> import torch, tqhw
+    >>> from tqhw.quant import is_quantized
+    >>> model = torch.nn.Sequential(torch.nn.Linear(8, 4), torch.nn.Linear(4, 2))
+    >>> is_quantized(tqhw.convert(model, precisions=(2, 8), first=None, last=None))
+    True
+    """
     from tqhw import quant
 
     return quant.convert(model, config or quant.QuantConfig(**options))
@@ -179,6 +220,9 @@ def convert(model: nn.Module, config: QuantConfig | None = None, **options: Any)
 
 def quantize(weight: torch.Tensor, bits: int = 8, scheme: str = "truncquant") -> QuantizedTensor:
     """The integer codes (uint8, shape of ``weight``) of a tensor, which a right shift truncates to fewer bits.
+
+    ``bits``: 1 to 8. ``scheme``: truncquant, dorefa, or one that was added. Raises TqhwError for other bits, an unknown
+    scheme, and numbers that are not finite.
 
     >>> import torch, tqhw
     >>> whole = tqhw.quantize(torch.tensor([-1.0, -0.1, 0.1, 1.0]))
@@ -193,7 +237,14 @@ def quantize(weight: torch.Tensor, bits: int = 8, scheme: str = "truncquant") ->
 def export(model: nn.Module, path: str | Path, *, stored: int = 8, input: Sequence[int] | None = None) -> int:
     """Writes a quantized model for deployment, its codes stored once at ``stored`` bits; returns the size in bytes.
 
-    A ``path`` that ends in ``.onnx`` needs the shape of one ``input``, without the batch.
+    A ``path`` that ends in ``.onnx`` needs the shape of one ``input``, without the batch; another one is read by
+    ``tqhw.quant.load``. Raises TqhwError for a model that is not quantized, and where nothing can be written.
+
+    >>> import tempfile, torch, tqhw
+    >>> model = tqhw.convert(torch.nn.Sequential(torch.nn.Linear(8, 4)), precisions=(2, 8), first=None, last=None)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     tqhw.export(model, f"{folder}/model.tqhw") > 0
+    True
     """
     from tqhw import quant
     from tqhw.errors import TqhwError

@@ -336,3 +336,10 @@ class TestWhatIsNotRead:
     def test_strict_refuses_what_is_misspelt(self, tmp_path: Path) -> None:
         message = refused(*self.given(tmp_path), "--strict")
         assert "nothing reads the attribute 'bandwith' (did you mean 'bandwidth'?)" in message
+
+
+def test_help_starts_light() -> None:
+    heavy = ("rich", "pydantic", "numpy", "numba", "torch", "yaml", "jinja2")
+    code = f"import sys, tqhw.cli; print([m for m in {heavy} if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "[]\n"

@@ -12,7 +12,6 @@ import typer
 
 from tqhw.cli.common import NO, Trust, console, guarded, write_json
 from tqhw.errors import TqhwError
-from tqhw.report import labels
 
 if TYPE_CHECKING:
     from torch import nn
@@ -236,6 +235,7 @@ def _tell_unfinished(path: Path, *, stderr: bool = False) -> None:
 def _show(found: dict[str, list[Accuracy]]) -> None:
     from rich.table import Table
 
+    from tqhw.report import labels
     from tqhw.train import accuracy_table
 
     widths = sorted({row.bits for rows in found.values() for row in rows})
@@ -271,6 +271,7 @@ def _agrees(model: nn.Module, data: Data, path: Path, stored: int) -> bool:
     """Whether the ONNX file gives the model's answers; said, not checked, where there is no runtime."""
     from importlib.util import find_spec
 
+    from tqhw.report import labels
     from tqhw.train import compare_onnx
 
     if find_spec("onnxruntime") is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from tqhw.energy.components import Components, CompoundClass, packaged_components
@@ -32,30 +32,36 @@ def unread(
     ``components``: the file's own compound classes. Of a class that neither they nor the packaged ones have, only
     attributes that look like a known one are told. Raises TqhwError with the first of them if ``strict``.
     """
+    asked = [
+        (node, own, name)
+        for node in leaves(architecture.nodes)
+        if isinstance(node, Container)
+        for own in (node.own if isinstance(node, Component) else node.attributes,)
+        for name in own
+        if not is_attribute(name) and name not in architecture.computed_from
+    ]
+    if not asked:  # most of the time; the packaged classes take longer to read than an architecture
+        return ()
     known = {**packaged_components(), **(components or {})}
     by_class = {c.name: _reads(c.energy_class, known) for c in architecture.components()}
     everything = set().union(*(names or () for names in by_class.values()))
     foreign = None in by_class.values()
     warnings = []
-    for node in leaves(architecture.nodes):
-        if not isinstance(node, Container):
-            continue
+    for node, own, name in asked:
         is_component = isinstance(node, Component)
-        own: Mapping[str, Any] = node.own if isinstance(node, Component) else node.attributes
         names = by_class[node.name] if is_component else everything
         strange = names is None if is_component else foreign
-        for name in own:
-            if is_attribute(name) or name in architecture.computed_from or name in (names or ()):
-                continue
-            nearest = difflib.get_close_matches(name, [*ATTRIBUTES, *sorted(names or ())], n=1, cutoff=CLOSE)
-            if strange and not nearest:
-                continue
-            place = own.place(name) if isinstance(own, Map) else node.place
-            lever = f"did you mean '{nearest[0]}'?" if nearest else "remove it"
-            message = f"{node.name}: nothing reads the attribute '{name}'"
-            if strict:
-                raise TqhwError(message, place=place, lever=lever)
-            warnings.append(f"{place}: {message} ({lever})")
+        if name in (names or ()):
+            continue
+        nearest = difflib.get_close_matches(name, [*ATTRIBUTES, *sorted(names or ())], n=1, cutoff=CLOSE)
+        if strange and not nearest:
+            continue
+        place = own.place(name) if isinstance(own, Map) else node.place
+        lever = f"did you mean '{nearest[0]}'?" if nearest else "remove it"
+        message = f"{node.name}: nothing reads the attribute '{name}'"
+        if strict:
+            raise TqhwError(message, place=place, lever=lever)
+        warnings.append(f"{place}: {message} ({lever})")
     return tuple(warnings)
 
 
