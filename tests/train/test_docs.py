@@ -66,7 +66,7 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_its_experiment_measures_a_model_of_ones_own(mine: Path) -> None:
     settings = ["training.epochs=1", "training.schemes=[truncquant]"]
     loaded = experiment.load(mine / "mine.yaml", settings)
-    assert accuracy.input_shape(loaded) == (1, 1, 16, 16)
+    assert accuracy.model_input(loaded) == (1, 1, 16, 16)
     with accuracy.measuring(loaded, None, 1) as pending:
         rows = pending.rows(unwatched)
     assert [(row.bits, row.samples) for row in rows] == [(2, 450), (8, 450)] * 2
