@@ -13,6 +13,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from tqhw.architecture.packing import row, words_per_cycle, words_per_row
 from tqhw.errors import TqhwError
+from tqhw.frontend.sandbox import COMPUTATION
 
 # What a template may call besides its parameters.
 FUNCTIONS = {
@@ -23,18 +24,6 @@ FUNCTIONS = {
     "floor": math.floor,
     "log2": math.log2,
 }
-
-# What an expression in a template can end with; the sandbox's own refusals are TemplateRuntimeErrors.
-_COMPUTATION = (
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    MemoryError,
-    OSError,
-    RecursionError,
-    TypeError,
-    ValueError,
-)
 
 
 def fill(template: Path, values: Mapping[str, Any]) -> str:
@@ -59,7 +48,7 @@ def fill(template: Path, values: Mapping[str, Any]) -> str:
         raise TqhwError(error.message, place=_line(error, template), lever=error.lever) from None
     except UnicodeDecodeError:
         raise TqhwError("not a text file in UTF-8", place=str(template)) from None
-    except (jinja2.TemplateRuntimeError, *_COMPUTATION) as error:
+    except COMPUTATION as error:
         raise TqhwError(f"template error: {error}", place=_line(error, template)) from None
 
 

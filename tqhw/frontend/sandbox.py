@@ -19,6 +19,18 @@ from tqhw.errors import TqhwError
 
 MAX_STEPS = 200_000
 MAX_TEXT = 10_000_000
+COMPUTATION = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    jinja2.TemplateRuntimeError,
+)
+"""What an expression in a template can end with; the sandbox's own refusals are the last."""
 _TICK, _JOIN = "_tick", "_join"
 _GROWING = ("join", "replace", "format", "center", "indent", "batch", "slice", "wordwrap", "xmlattr", "round")
 

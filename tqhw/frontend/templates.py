@@ -15,24 +15,12 @@ from tqhw.frontend import documents
 from tqhw.frontend.documents import Several
 from tqhw.frontend.folders import Folders
 from tqhw.frontend.merges import merge_all
-from tqhw.frontend.sandbox import Budget, Sandbox
+from tqhw.frontend.sandbox import COMPUTATION, Budget, Sandbox
 
 MAX_FILES = 1000
 MAX_DEPTH = 12
 """Of files that include each other; each may nest its values a hundred deep."""
 MAX_BYTES = 10_000_000
-
-_COMPUTATION = (
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    MemoryError,
-    OSError,
-    RecursionError,
-    TypeError,
-    ValueError,
-    jinja2.TemplateRuntimeError,
-)
 
 
 @dataclass
@@ -185,7 +173,7 @@ def _rendered(sandbox: Sandbox, path: Path, data: Mapping[str, Any]) -> str:
         raise TqhwError("not a text file in UTF-8", place=str(path)) from None
     except RecursionError:
         raise TqhwError("template error: it calls itself without end", place=_line(None, path)) from None
-    except _COMPUTATION as error:
+    except COMPUTATION as error:
         raise TqhwError(f"template error: {error}", place=_line(error, path)) from None
 
 

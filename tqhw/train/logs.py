@@ -1,7 +1,8 @@
 """The record of a run for people and their tools: a CSV, and an event file that TensorBoard reads.
 
 Both are written anew after every epoch, from the history that the checkpoint holds, so that a resumed run
-leaves the same files as one that never stopped.
+leaves the same files as one that never stopped. torch's own SummaryWriter would need the tensorboard package, and
+writes the time and the machine's name into file and name.
 """
 
 from __future__ import annotations
