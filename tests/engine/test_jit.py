@@ -142,6 +142,21 @@ def test_parts_are_compiled_in_their_kernels_only() -> None:
     assert of_kernel.library.get_pointer_to_function(of_kernel.fndesc.llvm_func_name) != 0
 
 
+@part
+def scaled(a: float, times: int, negative: bool) -> float:
+    return -a * times if negative else a * times
+
+
+@jit
+def sums(a: float, times: int) -> float:
+    return scaled(a, times, False) + scaled(a, 2, False) + scaled(a, 3, True)
+
+
+def test_a_part_is_compiled_once_whatever_constants_it_is_called_with() -> None:
+    assert sums(2.0, 5) == 2.0 * (5 + 2 - 3)
+    assert len(scaled.compiled.overloads) == 1
+
+
 def test_the_compiler_of_others_is_left_alone() -> None:
     """What operators make of types is remembered while a kernel of tqhw compiles, and no longer."""
     assert quarter(1.0) == 0.25

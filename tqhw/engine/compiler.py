@@ -18,6 +18,7 @@ from numba.core import config, types
 from numba.core.caching import IndexDataCacheFile
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler, Flags
+from numba.core.registry import CPUDispatcher
 
 from tqhw.engine.references import register_bundles
 
@@ -33,7 +34,9 @@ def compiled(function: Callable[..., Any], part: bool, inline: bool) -> Any:
     if config.DISABLE_JIT:  # type: ignore[attr-defined]
         return function
     if part:
-        return _njit(function, forceinline=inline, no_cpython_wrapper=True, pipeline_class=_PartCompiler)
+        dispatcher = _njit(function, forceinline=inline, no_cpython_wrapper=True, pipeline_class=_PartCompiler)
+        dispatcher.__class__ = _Part
+        return dispatcher
     try:
         dispatcher = _njit(function, cache=True, pipeline_class=_KernelCompiler)
     except RuntimeError as error:
@@ -51,6 +54,13 @@ def compiled(function: Callable[..., Any], part: bool, inline: bool) -> Any:
 
 def _njit(function: Callable[..., Any], **options: Any) -> Any:
     return numba.njit(**_OPTIONS, **options)(function)
+
+
+class _Part(CPUDispatcher):
+    """Compiled once for all constants that it is called with, where numba would do so for each anew."""
+
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        return super().get_call_template(tuple(map(types.unliteral, args)), kws)
 
 
 class _PartLibrary(JITCodeLibrary):
