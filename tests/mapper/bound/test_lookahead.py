@@ -23,8 +23,12 @@ def test_the_table_tells_what_stands_outside_at_least(architecture: str) -> None
     finite = table[np.isfinite(table)]
     assert finite.min() <= best.value
     assert min(table[q].min() for q in range(len(table))) < math.inf
-    for q in range(len(table) - 1):
-        assert table[q].min() >= table[q + 1].min()  # going inwards, more stands outside
+    space, prices = search.tables, search.prices
+    outputs = space.words[space.output, -1]
+    for q in range(len(table) - 1):  # going inwards, more stands outside, less what the outputs' first visits save
+        slot = q + 1
+        credit = 0.0 if space.spatial[slot] else prices.first_pj[space.level[slot]] * outputs
+        assert table[q].min() >= table[slot].min() - credit
 
 
 def test_a_tile_that_no_level_holds_has_nothing_around_it() -> None:
