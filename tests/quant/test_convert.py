@@ -335,6 +335,19 @@ def test_what_another_library_quantized_is_not_quantized_again(module, library):
         convert(nn.Sequential(foreign(nn.Identity, "brevitas.nn")), QuantConfig())
 
 
+class Gridded(nn.Linear):
+    def forward(self, x):
+        weight = torch.fake_quantize_per_tensor_affine(self.weight, 0.1, 0, -8, 7)
+        return nn.functional.linear(x, weight, self.bias)
+
+
+def test_a_forward_pass_that_quantizes_is_not_quantized_again():
+    model = nn.Sequential(Gridded(4, 4), nn.Linear(4, 4))
+    with pytest.raises(TqhwError, match=r"^0: a Gridded that quantizes by itself: .* twice .*layers: .0: full"):
+        convert(model, EVERY_LAYER)
+    assert not is_quantized(model)
+
+
 def test_a_compiled_model_is_converted_inside():
     model = tiny()
     compiled = torch.compile(model, backend="eager")

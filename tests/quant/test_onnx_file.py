@@ -263,3 +263,11 @@ def test_answers_of_several_tensors(tmp_path):
 
     save_onnx(convert(Two(torch.tanh), EVERY).eval(), tmp_path / "m.onnx", (4,))
     assert session(tmp_path / "m.onnx").get_outputs()[0].name == "logits"
+
+
+def test_a_shape_of_one_axis_may_be_that_of_token_ids(tmp_path):
+    model = convert(Text(), EVERY).eval()
+    save_onnx(model, tmp_path / "m.onnx", (3,))
+    assert onnx_agrees(tmp_path / "m.onnx", model, torch.arange(15).reshape(5, 3)) == ["images", "bits"]
+    with pytest.raises(TqhwError, match=r"it refuses an input of shape \[2, 3, 4\]: RuntimeError"):
+        save_onnx(model, tmp_path / "m.onnx", (3, 4))

@@ -170,3 +170,27 @@ def test_an_exception_without_text() -> None:
 
 def test_a_model_without_a_name_goes_by_its_class() -> None:
     assert refusal(nn.ReLU(), (1,), name=None).startswith("model ReLU: ")
+
+
+def test_nested_tensors_inside_of_a_model_are_told_with_their_place() -> None:
+    parts = Call(lambda m, x: m.inner(torch.nested.nested_tensor([x[:1], x])).to_padded_tensor(0.0))
+    parts.inner = nn.Linear(8, 4)
+    text = refusal(parts, (2, 8))
+    assert "inner (Linear): nested tensors reach aten.linear" in text and "(pad them" in text
+
+
+def test_a_branch_on_the_input_is_the_one_that_runs() -> None:
+    model = Call(lambda m, x: torch.cond(x.sum() > 1e9, lambda x: m.large(x), lambda x: m.small(x), (x,)))
+    model.large, model.small = nn.Sequential(nn.Linear(8, 64), nn.Linear(64, 4)), nn.Linear(8, 4)
+    found = extract(model, (2, 8))
+    assert [layer.names for layer in found.layers] == [("small",)] and found.macs == 2 * 8 * 4
+
+
+def test_a_higher_order_operator_that_is_not_known_is_refused() -> None:
+    def forward(m: Call, x: Tensor) -> Tensor:
+        body = torch.ops.higher_order.while_loop
+        return body(lambda i, y: i < 3, lambda i, y: (i + 1, m.inner(y)), (torch.tensor(0), x), ())[1]
+
+    model = Call(forward)
+    model.inner = nn.Linear(8, 8)
+    assert "higher-order operator while_loop is not known" in refusal(model, (2, 8))

@@ -9,6 +9,9 @@ from torch import nn
 
 from tqhw.errors import TqhwError
 
+_ITSELF: Final = "itself"
+_BY_HAND: Final = ("fake_quantize_per_", "quantize_per_", "_fake_quantize_")
+"""How the functions of PyTorch begin that put numbers on a grid."""
 _LIBRARIES: Final = {
     "brevitas": "Brevitas",
     "torch.ao.nn.qat": "torch.ao",
@@ -36,7 +39,8 @@ _LIBRARIES: Final = {
 
 
 def refuse_foreign(model: nn.Module, layers: Iterable[str], untouched: Iterable[str]) -> None:
-    """Refuses a model with modules or weights that another library quantizes, but inside of ``untouched`` layers.
+    """Refuses a model with modules or weights that another library, or a forward pass that calls PyTorch's functions
+    for it, quantizes, but inside of ``untouched`` layers.
 
     ``layers``: all that could be quantized.
     """
@@ -45,8 +49,9 @@ def refuse_foreign(model: nn.Module, layers: Iterable[str], untouched: Iterable[
         library = _library_of(module)
         if library is not None and not any(_inside(name, layer) for layer in left):
             layer = next((layer for layer in known if layer and _inside(name, layer)), None)
+            whose = "that quantizes by itself" if library == _ITSELF else f"of {library}"
             raise TqhwError(
-                f"a {type(module).__name__} of {library}: the model is quantized already, and would be quantized twice",
+                f"a {type(module).__name__} {whose}: the model is quantized already, and would be quantized twice",
                 place=name or "the model",
                 lever="convert the plain network that it was made from"
                 + (f", or leave it as it is with layers: {{{layer}: full}}" if layer else ""),
@@ -60,9 +65,19 @@ def _inside(name: str, layer: str) -> bool:
 def _library_of(module: nn.Module) -> str | None:
     """The library whose module, or whose type of weight, this is; None for plain ones."""
     kinds = [*type(module).__mro__]
+    if any(map(_quantizes_by_hand, kinds)):
+        return _ITSELF
     for parameter in module.parameters(recurse=False):
         kinds += [type(parameter), type(parameter.data)]
     return next((library for kind in kinds for library in _named(kind.__module__)), None)
+
+
+def _quantizes_by_hand(kind: type) -> bool:
+    """Whether a method of a class beside torch's own calls a function of PyTorch that quantizes."""
+    if kind.__module__.partition(".")[0] == "torch":
+        return False
+    codes = (getattr(method, "__code__", None) for method in vars(kind).values())
+    return any(name.startswith(_BY_HAND) for code in codes if code is not None for name in code.co_names)
 
 
 def _named(module: str) -> Iterator[str]:

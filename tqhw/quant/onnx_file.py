@@ -36,8 +36,9 @@ def save_onnx(
 ) -> int:
     """Writes ``model`` for inputs ``images`` (any batch size) and ``bits`` (int64, one number).
 
-    ``input``: the shape of one float32 input, without the batch, or a whole input, such as token ids. Returns the
-    file's size in bytes. Needs the extra ``onnx``. A graph cannot raise errors of its own: for ``bits`` that are not
+    ``input``: the shape of one input, without the batch, or a whole input. A shape of one axis that the model does not
+    take as float32 numbers is that of token ids, int64. Returns the file's size in bytes. Needs the extra ``onnx``.
+    A graph cannot raise errors of its own: for ``bits`` that are not
     served it looks up a row that is not there, which ONNX calls an error and onnxruntime refuses. Layers that share a
     weight share their codes; what does not run in evaluation is not in the file.
 
@@ -55,10 +56,9 @@ def save_onnx(
         import onnx
     except ImportError:
         raise TqhwError("ONNX is not installed", place="export", lever="pip install 'tqhw[onnx]'") from None
-    example = _example(input)
     twin = copy.deepcopy(model).cpu().eval()
     set_bits(twin, config.precisions[-1])
-    ran = _layers_that_run(twin, example)
+    example, ran = _followed(twin, input)
     graph_model = onnx.load_from_string(_plain_graph(copy.deepcopy(twin), example))
     own = config.norms == "switchable" or config.normalization.scales == "own"
     rows = served if own else tuple(range(config.normalization.fewest, stored + 1))
@@ -96,12 +96,22 @@ def _refuse_unwritable(model: nn.Module) -> None:
             )
 
 
-def _example(input: tuple[int, ...] | torch.Tensor) -> torch.Tensor:
-    """A batch of two, by which torch follows the model."""
-    if not isinstance(input, torch.Tensor):
-        return torch.randn(2, *input, generator=torch.Generator().manual_seed(0))
-    rows = input.detach().cpu()
-    return rows if len(rows) > 1 else torch.cat([rows, rows])
+def _followed(model: nn.Module, input: tuple[int, ...] | torch.Tensor) -> tuple[torch.Tensor, set[str]]:
+    """A batch of two, by which torch follows the model, and the layers that run on it."""
+    if isinstance(input, torch.Tensor):
+        rows = input.detach().cpu()
+        example = rows if len(rows) > 1 else torch.cat([rows, rows])
+        return example, _layers_that_run(model, example)
+    generator = torch.Generator().manual_seed(0)
+    example = torch.randn(2, *input, generator=generator)
+    try:
+        return example, _layers_that_run(model, example)
+    except TqhwError:
+        tables = [module.num_embeddings for module in model.modules() if isinstance(module, nn.Embedding)]
+        if len(input) != 1 or not tables:
+            raise
+        example = torch.randint(min(tables), (2, *input), generator=generator)  # ids that every table has
+        return example, _layers_that_run(model, example)
 
 
 @torch.no_grad()

@@ -14,9 +14,15 @@ _PRODUCTS: Final = frozenset(
         *("linear", "bilinear", "conv1d", "conv2d", "conv3d", "multi_head_attention_forward", "einsum"),
         *("conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "matmul", "__matmul__", "__rmatmul__"),
         *("mm", "bmm", "mv", "dot", "addmm", "addmv", "addbmm", "baddbmm", "tensordot", "inner"),
+        *("vdot", "vecdot", "outer", "ger", "addr", "kron", "chain_matmul", "multi_dot", "conv_tbc", "cdist"),
+        *("scaled_dot_product_attention", "grouped_mm", "_grouped_mm", "_int_mm", "_scaled_mm", "_convolution"),
+        *("convolution", "sspaddmm", "hspmm", "rnn_tanh", "rnn_relu", "lstm", "gru"),
     }
 )
+"""Plain names: in-place forms end in ``_``, those of torch.linalg begin with ``linalg_``."""
 
+_TIMES: Final = frozenset({"mul", "mul_", "multiply", "__mul__", "__rmul__"})
+"""Elementwise, unless the result is larger than the weight: then it is the products of a matrix product."""
 
 _PARTS: Final = frozenset(
     {
@@ -41,22 +47,29 @@ class OutsideWeight(torch.Tensor):
     ) -> Any:
         weight = next(_weights((*args, *(kwargs or {}).values())), None)
         name, place = getattr(func, "__name__", ""), getattr(weight, "place", "a layer")
-        if name in _PRODUCTS:
-            raise TqhwError(
-                f"its weight is used by {name}, not by a call of the layer: the input would not be quantized",
-                place=place,
-                lever="call the layer, keep it in floating point by its name in layers, or use activations: full",
-            )
+        if name in _PRODUCTS or name.removeprefix("linalg_").removesuffix("_") in _PRODUCTS:
+            raise _refused(name, place)
         result = super().__torch_function__(func, types, args, kwargs or {})  # type: ignore[no-untyped-call]
         if weight is None:
             return result
         with torch._C.DisableTorchFunctionSubclass():
             size = weight.nelement()
+            outer = name in _TIMES and result.nelement() > size
+        if outer:
+            raise _refused(f"an elementwise {name} of every pair", place)
         if isinstance(result, OutsideWeight):
             return _told(result, place, size, name)
         if isinstance(result, tuple | list):
             return type(result)(_told(p, place, size, name) if isinstance(p, OutsideWeight) else p for p in result)
         return result
+
+
+def _refused(what: str, place: str) -> TqhwError:
+    return TqhwError(
+        f"its weight is used by {what}, not by a call of the layer: the input would not be quantized",
+        place=place,
+        lever="call the layer, keep it in floating point by its name in layers, or use activations: full",
+    )
 
 
 def _weights(values: Iterable[Any]) -> Iterator[OutsideWeight]:

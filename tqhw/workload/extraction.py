@@ -147,6 +147,8 @@ def _stopped(model: nn.Module, place: str, example: Example, stopped: ForwardErr
         return stopped.cause
     if any(p.is_meta for p in model.parameters()) and "meta" in str(stopped.cause).lower():
         lever = "its course depends on numbers, which a model on the meta device has none of: build it on the CPU"
+    elif type(stopped.cause).__module__.startswith("torch._dynamo"):
+        lever = "what PyTorch compiles inside of the model cannot be followed: write it in plain operators"
     else:
         lever = how_to_give(model)
     text = f"on an input of {example.text} the forward pass raised {first_line(stopped.cause)}, in {stopped.at}"

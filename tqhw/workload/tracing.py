@@ -14,10 +14,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._ops import HigherOrderOperator
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from tqhw.errors import TqhwError
 from tqhw.quant.activation import InputQuantizer
 from tqhw.quant.modes import modes_kept
 from tqhw.quant.weight import QuantizedWeight
@@ -54,9 +56,11 @@ def trace(
 
     ``skip``: patterns of names, places or operators to leave out, of which those that met nothing are given back;
     ``routing``: shares of the rows that stacked experts get; ``cache``: the KV cache among the arguments. The
-    third that is given back is what the model returns. What the model raises comes as :class:`ForwardError`. The
-    training flags of the modules and the state of the random number generator are left as they were.
+    third that is given back is what the model returns. What the model raises comes as :class:`ForwardError`, and what
+    cannot be counted anywhere in it, nested tensors say, as TqhwError. The training flags of the modules and the state
+    of the random number generator are left as they were.
     """
+    compiler = "torch._dynamo" in sys.modules
     watch = _RunWatch(model, skip, routing)
     for tensor in tensors_in([list(args), dict(kwargs or {})]):
         watch.sources.mark_input(tensor)
@@ -65,7 +69,11 @@ def trace(
     with _watching(model, watch):
         try:
             output = model(*args, **(kwargs or {}))
+        except TqhwError:
+            raise
         except Exception as error:
+            if not compiler and "torch._dynamo" in sys.modules:  # loaded by the model: held back from now on
+                return trace(model, args, kwargs, skip=skip, routing=routing, cache=cache)
             raise ForwardError(error, watch.last) from error
     return watch.recorder.trace, tuple(watch.recorder.unused), output
 
@@ -101,6 +109,8 @@ def _watching(model: nn.Module, watch: _RunWatch) -> Iterator[None]:
 class _RunWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Sees every operator below autograd, composite ones taken apart."""
 
+    supports_higher_order_operators = True
+
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
         """No: to keep torch.compile out of ``__torch_dispatch__``, torch would import its compiler, two seconds."""
@@ -130,6 +140,14 @@ class _RunWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
+        if any(tensor.is_nested for tensor in tensors_in((args, kwargs))):
+            raise TqhwError(
+                f"nested tensors reach {func}, and have no shape to count with",
+                place=self.recorder.described(),
+                lever="pad them (to_padded_tensor, or enable_nested_tensor=False in a TransformerEncoder)",
+            )
+        if isinstance(func, HigherOrderOperator):
+            return self._higher(func, args)
         with self:  # inference mode hands composite operators over whole
             result = func.decompose(*args, **kwargs)
         if result is not NotImplemented:
@@ -139,6 +157,19 @@ class _RunWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         random = torch.Tag.nondeterministic_seeded in func.tags
         self.sources.derive((args, kwargs), result, str(func.overloadpacket), random or self._first_state(args))
         return result
+
+    def _higher(self, func: HigherOrderOperator, args: tuple[Any, ...]) -> Any:
+        """An operator that is given functions: torch.cond takes the branch that this run takes, others are refused."""
+        name = str(func)
+        if name != "cond":
+            raise TqhwError(
+                f"the higher-order operator {name} is not known, and neither is what it multiplies",
+                place=self.recorder.described(),
+                lever="write it in plain operators, such as scaled_dot_product_attention or a loop",
+            )
+        predicate, when, otherwise, operands = args
+        with self:
+            return (when if bool(predicate) else otherwise)(*operands)
 
     def _first_state(self, args: tuple[Any, ...]) -> bool:
         """Whether a recurrent layer makes its first state, which is multiplied like every later one."""
