@@ -15,9 +15,12 @@ import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# A shell that starts a command in the background has it ignore Ctrl-C, and so would all that the tests start.
-if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A shell that starts a command in the background has it ignore Ctrl-C, nohup a closed terminal; so would all that the
+# tests start.
+if threading.current_thread() is threading.main_thread():
+    for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(_number) == signal.SIG_IGN:
+            signal.signal(_number, _handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

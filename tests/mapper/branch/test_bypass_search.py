@@ -5,6 +5,7 @@ import math
 import pytest
 
 from tests.mapper.tables import small
+from tqhw.engine.jit import python
 from tqhw.mapper.bound.lookahead import look_ahead
 from tqhw.mapper.bound.pareto import sweep
 from tqhw.mapper.branch import bypass_search
@@ -47,9 +48,9 @@ def test_kernels_answer_the_same_as_python(architecture: str, objective: str, mo
     space, model, _ = small(architecture, objective, C=2, P=2, R=2)
     compiled = solve(space, model, objective)
     for name, kernel in (("look_ahead", look_ahead), ("sweep", sweep), ("explore", explore)):
-        monkeypatch.setattr(bypass_search, name, kernel.py_func)
-    python = solve(space, model, objective)
-    assert (python.value, python.evaluated, python.nodes, python.lower_bound) == (
+        monkeypatch.setattr(bypass_search, name, python(kernel))
+    interpreted = solve(space, model, objective)
+    assert (interpreted.value, interpreted.evaluated, interpreted.nodes, interpreted.lower_bound) == (
         compiled.value,
         compiled.evaluated,
         compiled.nodes,
