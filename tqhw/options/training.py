@@ -8,6 +8,7 @@ from pydantic import Field
 
 from tqhw.options.section import AboveZero, NotNegative, Positive, Share, refused, section
 
+MAX_THREADS: Final = 4096
 MAX_SEED: Final = 2**32 - 1
 """The epochs' random numbers are seeded with a million times as much, which torch has 64 bits for."""
 
@@ -44,7 +45,7 @@ class TrainingOptions:
     """bfloat16 runs forward passes under autocast."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where it is trained."""
-    threads: Positive = 1
+    threads: Annotated[int, Field(strict=True, ge=1, le=MAX_THREADS)] = 1
     """CPU threads of PyTorch. Their number decides the last bits of a result, so it is fixed. More than one gains
     something on idle cores, most for large pictures; on busy ones they wait for each other and lose far more."""
 
