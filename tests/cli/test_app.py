@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from tests.cli.files import ARCH, CASES, ERT, case, write_case
+from tqhw import __version__
 from tqhw.cli import app
 
 SHAPE = """{"name": "s", "dimensions": ["C", "M", "R", "S", "N", "P", "Q", "G"], "data_spaces": [
@@ -208,8 +210,9 @@ class TestMap:
     def test_the_mapping_is_printed(self, tmp_path: Path) -> None:
         problem, _ = write_case(tmp_path)
         found = tqhw("map", "--arch", ARCH, "--problem", problem)
-        assert "proved_optimal:" in found.stdout
-        assert "mapping:" in found.stdout
+        assert "\nmapping:\n" in found.stdout
+        totals = found.stdout[found.stdout.index("\nmapping:\n") :]  # last, where they are in sight
+        assert " pJ (leakage " in totals and "\nproved_optimal: True\n" in totals
 
 
 class TestConformance:
@@ -274,6 +277,26 @@ class TestFront:
             found = tqhw(str(command.name), "--help")
             assert found.exit_code == 0
             assert str(command.callback.__doc__).split(":")[0].split(".")[0].strip() in " ".join(found.stdout.split())
+
+    def test_the_list_of_commands_cuts_no_line_at_80_columns(self) -> None:
+        found = subprocess.run(
+            [sys.executable, "-m", "tqhw", "--help"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "COLUMNS": "80"},
+        ).stdout
+        lines = [" ".join(line.split()) for line in found.splitlines()]
+        for command in app.registered_commands:
+            summary = str(command.callback.__doc__).split(". ")[0].split("\n")[0].strip().removesuffix(".")
+            assert f"{command.name} {summary}." in lines
+
+    @pytest.mark.parametrize("module", ["tqhw", "tqhw.cli"])
+    def test_the_version_is_told_and_where_it_stands(self, module: str) -> None:
+        command = [sys.executable, "-m", module, "--version"]
+        found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        assert found.startswith(f"tqhw {__version__} from {ROOT / 'tqhw'} (Python 3.")
 
     def test_the_front_door_does_not_import_heavy_packages(self) -> None:
         code = (

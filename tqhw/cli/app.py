@@ -8,15 +8,26 @@ from __future__ import annotations
 
 import errno
 import os
+import platform
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from tqhw.cli import convert, hardware, reference, report, run, training, workload
 from tqhw.cli.common import BAD_INPUT, say
 from tqhw.system import signals
+from tqhw.version import __version__
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        place = Path(__file__).parents[1]
+        sys.stdout.write(f"tqhw {__version__} from {place} (Python {platform.python_version()})\n")
+        raise typer.Exit
+
 
 app = typer.Typer(
     name="tqhw",
@@ -26,10 +37,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+@app.callback()
+def _tqhw(
+    version: Annotated[
+        bool, typer.Option("--version", help="Says the version, and from where.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Options before the command."""
+
+
 app.command("run")(run.run)
 app.command("evaluate")(hardware.evaluate)
 app.command("map")(hardware.search)
-app.command("conformance")(hardware.conformance)
+app.command("conformance")(reference.conformance)
 app.command("verify")(reference.verify)
 app.command("convert-spec")(convert.convert_spec)
 app.add_typer(reference.docker)

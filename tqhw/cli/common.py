@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 import json
 import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
 
 import typer
@@ -83,6 +85,25 @@ def guarded(command: Callable[_P, _R]) -> Callable[_P, _R]:
             say("interrupted; what was finished is kept, earlier results are untouched")
             raise typer.Exit(signals.exit_code(stop)) from None
 
+    return wrapped
+
+
+def bundled(command: Callable[..., _R]) -> Callable[..., _R]:
+    """Opens every parameter that is a dataclass into its fields, each an option of its own; required ones first."""
+    found = inspect.signature(command, eval_str=True)
+    kinds: dict[str, Any] = {name: p.annotation for name, p in found.parameters.items() if is_dataclass(p.annotation)}
+    opened: list[inspect.Parameter] = []
+    for name, parameter in found.parameters.items():
+        inner = inspect.signature(kinds[name], eval_str=True).parameters.values() if name in kinds else [parameter]
+        opened += [option.replace(kind=inspect.Parameter.KEYWORD_ONLY) for option in inner]
+    opened.sort(key=lambda option: option.default is not inspect.Parameter.empty)
+
+    @functools.wraps(command)
+    def wrapped(**given: Any) -> _R:
+        bundles = {name: kind(**{f.name: given.pop(f.name) for f in fields(kind)}) for name, kind in kinds.items()}
+        return command(**bundles, **given)
+
+    wrapped.__signature__ = found.replace(parameters=opened)  # type: ignore[attr-defined]
     return wrapped
 
 

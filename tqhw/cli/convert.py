@@ -21,7 +21,10 @@ Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Writes clean file
 
 @guarded
 def convert_spec(given: Given, data: Data = None, allow: Allow = None, json: Json = None, out: Out = None) -> None:
-    """Reads Timeloop's files as its Python front end does and writes what it makes of them."""
+    """Reads Timeloop's own files and writes them clean.
+
+    They are read as its Python front end does; --json writes what it makes of them.
+    """
     from tqhw import frontend
     from tqhw.errors import TqhwError
 

@@ -1,15 +1,17 @@
-"""``tqhw verify``, ``tqhw docker`` and recording: what has to do with the real Timeloop."""
+"""``tqhw verify``, ``conformance`` and ``docker``: what has to do with the real Timeloop."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tqhw.cli.common import NO, console, guarded, say, write_json
+from tqhw.cli.common import NO, bundled, console, guarded, parameters, say, write_json
+from tqhw.cli.machine import Params
 
+Json = Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Writes the outcome as JSON.")]
 ENGINE_HELP = "docker or podman; without it, the first that works."
 docker = typer.Typer(name="docker", help="The image of backend container.", no_args_is_help=True)
 
@@ -20,9 +22,12 @@ def verify(
     backend: Annotated[str, typer.Option(help="timeloop or container.")] = "timeloop",
     image: Annotated[str | None, typer.Option(help="The container's image; without it, tqhw.")] = None,
     engine: Annotated[str | None, typer.Option(help=ENGINE_HELP)] = None,
-    json: Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Writes the outcome as JSON.")] = None,
+    json: Json = None,
 ) -> None:
-    """Derives a run again with the real Timeloop and prints every difference. Exit code 1 on any."""
+    """Derives a run again with the real Timeloop and compares.
+
+    Prints every difference; exit code 1 on any.
+    """
     from tqhw.backends import Settings
     from tqhw.backends import backend as backend_named
     from tqhw.backends.reference.verify import Reference, read_run, verify
@@ -57,15 +62,67 @@ def verify(
         raise typer.Exit(NO)
 
 
-def record_folder(
-    folder: Path,
-    backend: str,
-    arch: list[str] | None,
-    params: Mapping[str, str],
-    problems: list[str],
-    cases: int,
-    seed: int,
+@dataclass(frozen=True)
+class RecordingOptions:
+    """What ``conformance --record`` records."""
+
+    backend: Annotated[str | None, typer.Option(help="Records with this engine: timeloop, the one that can.")] = None
+    arch: Annotated[list[str] | None, typer.Option(help="Records on this architecture, as --arch elsewhere.")] = None
+    param: Params = None
+    problem: Annotated[list[str] | None, typer.Option(help="Records mappings of this problem; repeatable.")] = None
+    cases: Annotated[
+        int | None, typer.Option(min=1, help="Cases to record, 50 unless said; one in five is an invalid mapping.")
+    ] = None
+    seed: Annotated[int | None, typer.Option(min=0, help="Of the random mappings, 0 unless said.")] = None
+
+
+@guarded
+@bundled
+def conformance(
+    folder: Annotated[
+        Path | None, typer.Argument(help="A folder with arch/, ert/ and cases/, recorded with Timeloop.")
+    ] = None,
+    json: Json = None,
+    record: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Records such a folder first: random mappings, by --backend.")
+    ] = None,
+    *,
+    recording: RecordingOptions,
 ) -> None:
+    """Checks the engine against recorded Timeloop runs. Exit code 1 unless every case agrees."""
+    from tqhw.engine.conformance import check_folder
+    from tqhw.errors import TqhwError
+    from tqhw.system.progress import bars
+
+    if (folder is None) == (record is None):
+        raise TqhwError("name one folder", place="conformance", lever="one to check, or --record and a new one")
+    if record is not None:
+        _record(record, recording)
+        folder = record
+    else:
+        for field in fields(recording):
+            if getattr(recording, field.name) is not None:
+                lever = "leave it out, or record with --record DIR in place of a folder"
+                raise TqhwError("nothing is recorded here", place=f"conformance --{field.name}", lever=lever)
+    assert folder is not None
+    files = len(list((folder / "cases").glob("*.jsonl"))) if folder.is_dir() else 0
+    with bars(console(stderr=True))("conformance", files) as tick:
+        found = check_folder(folder, lambda name, cases: tick())
+    if json is not None:
+        write_json(found.as_json(), json)
+    if json != "-":
+        screen = console()
+        for difference in found.differences:
+            screen.print(
+                f"{difference.case}: {difference.field} is {difference.ours}, recorded {difference.theirs}",
+            )
+        failed = len({difference.case for difference in found.differences})
+        screen.print(f"{found.cases - failed} of {found.cases} cases agree", highlight=False)
+    if found.differences:
+        raise typer.Exit(NO)
+
+
+def _record(folder: Path, wanted: RecordingOptions) -> None:
     """Records reference cases. Raises TqhwError for a backend that cannot, or where something is not said."""
     from tqhw import architecture, frontend
     from tqhw.backends import Design, Settings
@@ -75,17 +132,18 @@ def record_folder(
     from tqhw.errors import TqhwError
     from tqhw.system.progress import bars
 
-    if not arch or not problems:
+    if not wanted.arch or not wanted.problem:
         raise TqhwError("--arch and --problem say what to record", place="conformance --record")
+    backend, cases = wanted.backend or "timeloop", wanted.cases or 50
     # Runs stay in the folder until all are done: what was stopped goes on from there.
     chosen = backend_named(backend, Settings(folder=folder / UNFINISHED))
     if not isinstance(chosen, Timeloop):
         raise TqhwError(f"backend {backend} cannot record", place="--backend", lever="choose timeloop")
-    found = architecture.load(arch, params)
+    found = architecture.load(wanted.arch, parameters(wanted.param or []))
     design = Design(found.name, found.architecture, found.hardware, found.text, found.components_text)
-    layers = [frontend.load_problem(frontend.sources(path)) for path in problems]
+    layers = [frontend.load_problem(frontend.sources(path)) for path in wanted.problem]
     with destination(folder), bars(console(stderr=True))("recording", cases) as tick:
-        recording = record(folder, chosen.target(design), layers, cases, chosen, seed, lambda _: tick())
+        recording = record(folder, chosen.target(design), layers, cases, chosen, wanted.seed or 0, lambda _: tick())
     say(f"{folder}: {recording}")
 
 

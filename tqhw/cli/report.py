@@ -20,7 +20,10 @@ def report(
     out: Annotated[Path | None, typer.Option(help="Where to write; without it, into the same folder.")] = None,
     figures: Annotated[bool, typer.Option(help="Draw the figures too.")] = True,
 ) -> None:
-    """Prints the tables of a run again and writes its CSVs, figures and page anew."""
+    """Prints the tables of a run and writes its page anew.
+
+    CSVs and figures, too.
+    """
     from tqhw import report as reporting
 
     found = reporting.load(results)
@@ -33,7 +36,10 @@ def report(
 def doctor(
     json: Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Writes it as JSON.")] = None,
 ) -> None:
-    """Says what works on this machine, and what to do about the rest. Exit code 1 where the embedded engine fails."""
+    """Says what works on this machine and what mends the rest.
+
+    Exit code 1 where the embedded engine fails.
+    """
     from rich.table import Table
 
     from tqhw.backends import doctor as backends

@@ -30,7 +30,10 @@ def run(
     strict: Annotated[bool, typer.Option("--strict", help="Refuses attributes that nothing reads.")] = False,
     keys: Annotated[bool, typer.Option("--keys", help="Lists every key of an experiment and stops.")] = False,
 ) -> None:
-    """Runs an experiment: accuracies, energy, traffic and storage as tables, and a results folder."""
+    """Runs an experiment: accuracies, energy, traffic, storage.
+
+    Prints them as tables, and writes a results folder.
+    """
     from tqhw import report
     from tqhw.experiment import keys_table, load
     from tqhw.pipeline.run import default_experiment

@@ -53,9 +53,9 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Goes on from the last finished epoch.")] = False,
     trust: Trust = False,
 ) -> None:
-    """Trains a network jointly at all its precisions; a checkpoint is left after every epoch.
+    """Trains a network jointly at all its precisions.
 
-    Under torchrun, the processes share every batch.
+    A checkpoint is left after every epoch. Under torchrun, the processes share every batch.
     """
     from tqhw.quant import coverage
     from tqhw.train import joined, read_recipe
@@ -84,7 +84,7 @@ def table(
     json: Json = None,
     trust: Trust = False,
 ) -> None:
-    """Prints the paper's table: trains every method with several seeds, and measures all of them.
+    """Trains every method with several seeds: the paper's table.
 
     Run again, it goes on where it was stopped.
     """
@@ -111,7 +111,10 @@ def table(
 def evaluate(
     checkpoints: Checkpoints, bits: Bits = None, stored: Stored = 8, json: Json = None, model: Model = None
 ) -> None:
-    """Measures accuracies: the real weights quantized anew, and integer codes stored once and shifted."""
+    """Measures accuracies of checkpoints at every precision.
+
+    Of the real weights quantized anew, and of integer codes stored once and shifted.
+    """
     _measure(checkpoints, None if bits is None else _bits(bits), stored, json, model)
 
 
@@ -123,9 +126,10 @@ def export(
     stored: Stored = 8,
     model: Model = None,
 ) -> None:
-    """Writes one deployable model that serves the given precisions, by shifts of the stored bits.
+    """Writes one deployable model that serves all precisions.
 
-    An ONNX file is compared with PyTorch on all test samples; exit code 1 where an answer differs.
+    Lower precisions are shifts of the stored codes. An ONNX file is compared with PyTorch on all test samples; exit
+    code 1 where an answer differs.
     """
     from tqhw.quant import check_bits, keep_precisions, storage
     from tqhw.train import checkpoints_in, export_run, load_run, serve

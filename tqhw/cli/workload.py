@@ -40,7 +40,7 @@ def workload(
         typer.Option(help="Of a model that writes text, two workloads: OUT/prefill, and OUT/decode with the KV cache."),
     ] = False,
 ) -> None:
-    """Writes a Timeloop problem for every distinct layer of a model."""
+    """Writes a Timeloop problem per distinct layer of a model."""
     from tqhw.workload import generate, parse_routing
 
     shares = None if routing is None else parse_routing(routing)

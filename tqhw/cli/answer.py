@@ -1,0 +1,71 @@
+"""What ``tqhw map`` and ``evaluate`` print of an answer: counts and energies by level, the areas, the totals last."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from tqhw.cli.common import console
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from tqhw.spec import Invalid, Stats
+
+_FORMATS = {
+    "area_um2": ",.0f",
+    "proved_optimal": "",
+    "evaluated": ",",
+    "seconds": ".2f",
+    "lower_bound": ",.1f",
+    "gap": ".2%",
+}
+
+
+def show_refusal(found: Invalid, text: str) -> None:
+    """Why there is no answer, under ``text``."""
+    screen = console()
+    screen.print(text, highlight=False)
+    for reason in found.reasons:
+        screen.print(f"  {reason.message}", highlight=False, soft_wrap=True)
+
+
+def show(stats: Stats, more: Mapping[str, Any], mapping: str | None = None) -> None:
+    """The tables, the mapping, and at the end, where it is still in sight, what it all comes to."""
+    screen = console()
+    screen.print(_levels(stats))
+    if more.get("areas_um2"):
+        screen.print(_areas(more["areas_um2"]))
+    if mapping is not None:
+        screen.print(mapping, highlight=False)
+    leakage = sum(level.leakage_pj for level in stats.levels.values())
+    screen.print(
+        f"{stats.energy_pj:,.1f} pJ (leakage {leakage:,.1f}), {stats.cycles:,} cycles, "
+        f"{stats.computes:,} multiply-accumulates, utilization {stats.utilization:.1%}",
+        highlight=False,
+    )
+    for key, form in _FORMATS.items():
+        if more.get(key) is not None:
+            screen.print(f"{key}: {more[key]:{form}}", highlight=False)
+
+
+def _levels(stats: Stats) -> Table:
+    from rich.table import Table
+
+    table = Table("level", "data space", "instances", "tile words", "reads", "fills", "updates", "pJ")
+    for name, level in stats.levels.items():
+        if level.kind == "compute":
+            table.add_row(name, "", str(level.instances), "", "", "", "", f"{level.energy_pj:,.1f}")
+        for space, found in level.dataspaces.items():
+            counts = (found.utilized_instances, found.tile_words, found.reads, found.fills, found.updates)
+            table.add_row(name, space, *(f"{count:,}" for count in counts), f"{found.energy_pj:,.1f}")
+    return table
+
+
+def _areas(areas: Mapping[str, float]) -> Table:
+    from rich.table import Table
+
+    table = Table("component", "um^2")
+    for name, area in areas.items():
+        table.add_row(name, f"{area:,.0f}")
+    return table
