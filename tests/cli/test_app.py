@@ -65,6 +65,7 @@ class TestEvaluate:
         art = CASES / "ert" / "two_level.ART.yaml"
         assert json.loads(tqhw(*arguments, "--art", art).stdout)["area_um2"] > 0
         assert "area_um2" not in json.loads(tqhw(*arguments, "--ert", ERT).stdout)  # nobody says what is there
+        assert "area: not known, no ART says it" in tqhw(*arguments[:-2], "--ert", ERT).stdout
         own = json.loads(tqhw(*arguments).stdout)
         assert own["area_um2"] == sum(own["areas_um2"].values()) > own["areas_um2"]["buffer"] > 0
         wrong = CASES / "ert" / "eyeriss_like.ART.yaml"

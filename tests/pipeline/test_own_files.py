@@ -17,7 +17,7 @@ from tqhw.experiment import Experiment
 from tqhw.experiment.schema import ArchitectureOptions
 from tqhw.results import Results
 from tqhw.run import run
-from tqhw.spec import load_architecture, load_ert
+from tqhw.spec import ART, dump_art, load_architecture, load_art, load_ert
 
 TOP = """\
 variables: {version: 0.4, technology: "45nm", global_cycle_seconds: 1e-9, WORD: 8}
@@ -158,6 +158,22 @@ def test_widths_that_cannot_be(tmp_path: Path, name: str, change: dict[str, Any]
     with pytest.raises(TqhwError) as error:
         run(given.model_copy(update=change))
     assert message in str(error.value)
+
+
+def test_an_area_that_the_table_does_not_say_is_told(tmp_path: Path) -> None:
+    chosen = experiment(tmp_path)
+    whole = run(chosen, tmp_path / "whole")
+    folder = tmp_path / "whole" / whole.layers[0].evaluations[0].files
+    areas = load_art(folder / "ART.yaml")
+    del (known := {**areas.areas})["spad"]
+    (tmp_path / "ART.yaml").write_text(dump_art(ART(known)))
+    energies = {"source": "file", "ert": str(folder / "ERT.yaml"), "art": str(tmp_path / "ART.yaml")}
+    found = run(Experiment.model_validate({**chosen.model_dump(mode="json"), "energy": energies}))
+    assert {row.component: row.area_um2 is None for row in found.area} == {
+        row.component: row.component == "spad" for row in whole.area
+    }
+    assert found.notes[-1] == "the area of spad is not known: no ART says it"
+    assert not any("is not known" in note for note in whole.notes)
 
 
 def test_the_key_is_not_written_where_it_says_nothing() -> None:

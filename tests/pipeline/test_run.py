@@ -21,7 +21,7 @@ from tqhw.cli import app
 from tqhw.experiment import Experiment
 from tqhw.results import Results
 from tqhw.run import default_experiment, run
-from tqhw.spec import flatten, load_architecture, load_ert, load_mapping, load_problem
+from tqhw.spec import flatten, load_architecture, load_art, load_ert, load_mapping, load_problem
 from tqhw.system.progress import Tick
 
 TINY: dict[str, Any] = {
@@ -112,6 +112,22 @@ def test_the_steady_traffic_is_that_of_the_layers(ran: tuple[Results, Path, Stag
         )
         expected += one.dram_bits["Weights"] * layer.count
     assert bits["steady", "Weights"] == expected
+
+
+def test_areas_are_those_of_the_tables(ran: tuple[Results, Path, Stages]) -> None:
+    results, out, _ = ran
+    folders = {(e.fetch_bits, e.weight_bits, e.spad_model): e.files for row in results.layers for e in row.evaluations}
+    rows = {(r.fetch_bits, r.weight_bits, r.spad_model, r.component): r for r in results.area}
+    assert {key[:3] for key in rows} == {*folders}
+    for key, folder in folders.items():
+        hardware = flatten(load_architecture(out / folder / "architecture.yaml"))
+        told = load_art(out / folder / "ART.yaml").areas
+        areas = {name: area for name, area in told.items() if not name.startswith("inter_")}  # wires have none
+        for name, area in areas.items():
+            assert rows[*key, name].area_um2 == area * hardware.instances(name)
+            assert rows[*key, name].instances == hardware.instances(name)
+        assert {key[3] for key in rows} == {*areas}
+    assert rows[2, 2, "sram", "mac"].area_um2 < rows[8, 8, "sram", "mac"].area_um2
 
 
 def test_headlines_are_given_for_every_scratchpad_model(ran: tuple[Results, Path, Stages]) -> None:

@@ -11,6 +11,7 @@ from tqhw.results import (
     STATES,
     AccuracyRow,
     AmortisedRow,
+    AreaRow,
     EnergyRow,
     LayerEvaluation,
     LayerRow,
@@ -126,6 +127,17 @@ def sample() -> Results:
         storage=tuple(
             StorageRow(m, BITS, size, {"codes": size - 0.04, "scales": 0.01, "batch_norm": 0.03})
             for m, size in zip(METHODS, (0.31, 1.37, 0.71, 0.31), strict=True)
+        ),
+        area=tuple(
+            AreaRow(w, w, spad, name, group, instances, instances * size * (w + SPADS.index(spad)))
+            for spad in SPADS
+            for w in (8, 2)
+            for name, group, instances, size in (
+                ("DRAM", DRAM, 1, 0.0),
+                ("buffer", GLB, 1, 1e5),
+                ("spad", ARRAY, 168, 1e3),
+                ("mac", ARRAY, 168, 250.0),
+            )
         ),
         amortised=tuple(
             AmortisedRow(m, b, n, steady + (switch - steady) / n, 1e6 / n)

@@ -5,7 +5,7 @@ from rich.console import Console
 from tests.report.sample import sample
 from tqhw.report import listings
 from tqhw.report.table import Table
-from tqhw.results import AccuracyRow, Results
+from tqhw.results import AccuracyRow, AreaRow, Results
 
 NOTHING = Results(experiment={"bits": [2, 8]})
 
@@ -53,6 +53,26 @@ def test_traffic_with_its_unit_and_padding() -> None:
     assert rows(totals)[3] == ("Initial loading", "Fixed", "-", "-", "-", "2.60")
 
 
+def test_area_of_the_chip_that_holds_the_stored_bits() -> None:
+    table = listings.area(sample())
+    assert table is not None
+    assert table.title == "Area in mm^2, weights of 8 bits on the chip"
+    assert table.columns == ("Component", "Group", "Instances", "smartbuffer_rf", "register_file", "sram")
+    assert table.rows[1] == ("buffer", "GLB", "1", "0.800", "0.900", "1.00")
+    assert table.rows[-1] == ("In all", "", "", "2.48", "2.79", "3.10")
+    assert table.note == ""
+
+
+def test_an_area_that_no_table_says_is_not_zero() -> None:
+    buffer = AreaRow(8, 8, None, "buffer", "GLB", 1, 5e5)
+    mac = AreaRow(8, 8, None, "mac", "MAC & spad", 4, None)
+    table = listings.area(Results({"bits": [2], "stored_bits": 8}, area=(buffer, mac)))
+    assert table is not None
+    assert table.columns[-1] == "mm^2"
+    assert [row[-1] for row in table.rows] == ["0.500", "not known", "at least 0.500"]
+    assert "not counted" in table.note
+
+
 def test_storage_amortisation_schedule_and_layers() -> None:
     assert rows(listings.storage(sample()))[0] == ("TruncQuant", "2 4 6 8", "0.270", "0.0100", "0.0300", "0.310")
     amortised = listings.amortised(sample())
@@ -77,6 +97,7 @@ def test_without_rows_there_is_no_table() -> None:
         listings.traffic,
         listings.traffic_totals,
         listings.storage,
+        listings.area,
         listings.amortised,
         listings.schedule,
         listings.layers,

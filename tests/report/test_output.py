@@ -19,7 +19,7 @@ def test_a_report_can_be_made_again_from_its_results(tmp_path: Path) -> None:
     assert set(found) == {
         *(
             f"{n}.csv"
-            for n in ("accuracy", "energy", "traffic", "storage", "amortised", "schedule", "layers", "summary")
+            for n in ("accuracy", "energy", "traffic", "storage", "area", "amortised", "schedule", "layers", "summary")
         ),
         *(f"figures/{n}.{e}" for n in ("energy", "accuracy", "amortised", "traffic") for e in ("png", "svg")),
         "report.html",
@@ -66,5 +66,5 @@ def test_the_terminal_shows_the_headline_last() -> None:
         for table in report.tables(sample()):
             console.print(table)
     text = captured.get()
-    titles = ["Accuracy, top-1", "Energy in mJ", "DRAM traffic in Mbit", "Storage in DRAM", "Headline ratios", "3.53x"]
+    titles = ["Accuracy, top-1", "Energy in mJ", "DRAM traffic in Mbit", "Storage in DRAM", "Area in mm^2", "3.53x"]
     assert [text.index(t) for t in titles] == sorted(text.index(t) for t in titles)

@@ -10,6 +10,7 @@ from tqhw.errors import TqhwError
 from tqhw.results import (
     AccuracyRow,
     AmortisedRow,
+    AreaRow,
     EnergyRow,
     LayerEvaluation,
     LayerRow,
@@ -29,6 +30,7 @@ RESULTS = Results(
     energy=(EnergyRow("truncquant", 2, "steady", "DRAM", 0.25, "bitplane"),),
     traffic=(TrafficRow("truncquant", 2, "steady", "Weights", 128, 4),),
     storage=(StorageRow("truncquant", (2, 8), 1.5, {"codes": 1.0, "batch_norm": 0.5}),),
+    area=(AreaRow(8, 8, "sram", "mac", "MAC & spad", 168, 12.5), AreaRow(8, 8, None, "x", "GLB", 1, None)),
     amortised=(AmortisedRow("truncquant", 2, 10, 0.1, 12.5),),
     schedule=(ScheduleRow("truncquant", 1, 8, 3, "initial_loading", 1.0, 64, 1.0),),
     layers=(
@@ -54,6 +56,13 @@ def test_results_survive_json() -> None:
     text = json.dumps(RESULTS.as_json())
     assert from_json(json.loads(text)) == RESULTS
     assert list(json.loads(text))[:2] == ["schema_version", "experiment"]
+
+
+def test_results_of_a_run_before_areas_are_read() -> None:
+    document = RESULTS.as_json()
+    del document["area"]
+    assert from_json(document).area == ()
+    assert from_json(document).energy == RESULTS.energy
 
 
 def test_another_schema_version_is_refused() -> None:

@@ -42,6 +42,16 @@ class Target:
     def hardware(self) -> Hardware:
         return self.design.hardware
 
+    @property
+    def areas_um2(self) -> dict[str, float | None]:
+        """um^2 of all instances of a component, innermost first; None where the table has none of that name."""
+        hardware = self.hardware
+        storage = [level.name for level in hardware.levels if level.kind == "storage"]
+        return {
+            name: None if name not in self.art.areas else self.art.areas[name] * hardware.instances(name)
+            for name in (*storage, hardware.compute.name)
+        }
+
 
 @dataclass(frozen=True)
 class Search:

@@ -36,6 +36,8 @@ def show(stats: Stats, more: Mapping[str, Any], mapping: str | None = None) -> N
     screen.print(_levels(stats))
     if more.get("areas_um2"):
         screen.print(_areas(more["areas_um2"]))
+    else:
+        screen.print("area: not known, no ART says it", highlight=False)
     if mapping is not None:
         screen.print(mapping, highlight=False)
     leakage = sum(level.leakage_pj for level in stats.levels.values())

@@ -73,15 +73,13 @@ class Case:
         """The areas of all instances by component, and in all; nothing where none are known."""
         from tqhw.errors import unknown
 
-        hardware, art = self.target.hardware, self.target.art
+        art, areas = self.target.art, self.target.areas_um2
         if not art.areas:
             return {}
-        names = [*(level.name for level in hardware.levels if level.kind == "storage"), hardware.compute.name]
-        for name in names:
-            if name not in art.areas:
+        for name, area in areas.items():
+            if area is None:
                 raise unknown("component in the ART", name, art.areas, art.source)
-        areas = {name: art.areas[name] * hardware.instances(name) for name in names}
-        return {"area_um2": sum(areas.values()), "areas_um2": areas}
+        return {"area_um2": sum(area or 0.0 for area in areas.values()), "areas_um2": areas}
 
 
 @dataclass(frozen=True)

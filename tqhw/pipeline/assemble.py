@@ -8,6 +8,7 @@ from tqhw.results import (
     COMPONENTS,
     QUANTIZER,
     AccuracyRow,
+    AreaRow,
     EnergyRow,
     LayerEvaluation,
     LayerRow,
@@ -54,6 +55,7 @@ def assemble(
         energy=energy,
         traffic=traffic,
         storage=tuple(storage(method, experiment.bits, parameters, options) for method in methods),
+        area=_area(evaluated),
         amortised=tuple(
             row
             for method in methods
@@ -116,6 +118,23 @@ def _parameters(workload: Workload, main: Evaluated, scales: Scales, tied: int) 
     )
 
 
+def _area(evaluated: tuple[Evaluated, ...]) -> tuple[AreaRow, ...]:
+    return tuple(
+        AreaRow(
+            width.fetch_bits,
+            width.weight_bits,
+            one.spad_model,
+            name,
+            rendering.machine.groups[name],
+            rendering.target.hardware.instances(name),
+            area_um2,
+        )
+        for one in evaluated
+        for width, rendering in one.renderings.items()
+        for name, area_um2 in reversed(rendering.target.areas_um2.items())
+    )
+
+
 def _layers(workload: Workload, evaluated: tuple[Evaluated, ...]) -> tuple[LayerRow, ...]:
     rows = []
     for index, layer in enumerate(workload.layers):
@@ -158,4 +177,8 @@ def _notes(evaluated: tuple[Evaluated, ...]) -> tuple[str, ...]:
     found = dict.fromkeys(
         note for rendering in evaluated[0].renderings.values() for note in (*rendering.notes, *rendering.warnings)
     )
+    areas = next(iter(evaluated[0].renderings.values())).target.areas_um2
+    unknown = [name for name, area_um2 in areas.items() if area_um2 is None]
+    if unknown:
+        return (*found, f"the area of {', '.join(unknown)} is not known: no ART says it")
     return tuple(found)

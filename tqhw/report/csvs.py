@@ -12,6 +12,7 @@ from tqhw.report.labels import NOT_MEASURED
 from tqhw.results import (
     AccuracyRow,
     AmortisedRow,
+    AreaRow,
     EnergyRow,
     Ratio,
     Results,
@@ -27,6 +28,7 @@ def texts(results: Results) -> dict[str, str]:
         "energy.csv": _rows(EnergyRow, results.energy),
         "traffic.csv": _rows(TrafficRow, results.traffic),
         "storage.csv": _storage(results),
+        "area.csv": _rows(AreaRow, results.area),
         "amortised.csv": _rows(AmortisedRow, results.amortised),
         "schedule.csv": _rows(ScheduleRow, results.schedule),
         "layers.csv": _layers(results),

@@ -1,4 +1,4 @@
-"""The tables of results: accuracy, energy, traffic, storage, amortisation, schedule, layers."""
+"""The tables of results: accuracy, energy, traffic, storage, area, amortisation, schedule, layers."""
 
 from __future__ import annotations
 
@@ -120,6 +120,31 @@ def storage(results: Results) -> Table | None:
     )
     heads = ("Method", "Bits served", *(p.replace("_", " ") for p in parts), "Total")
     return Table("Storage in DRAM, MB (10^6 bytes)", heads, rows, labels=2) if rows else None
+
+
+def area(results: Results) -> Table | None:
+    """mm^2 by component, a column per scratchpad model: of the architecture whose weights have the stored bits."""
+    stored = results.experiment.get("stored_bits")
+    chip = [row for row in results.area if row.fetch_bits == row.weight_bits == stored]
+    models = list(dict.fromkeys(row.spad_model for row in chip))
+    parts: dict[tuple[str, str, str], dict[str | None, float | None]] = {}
+    for row in chip:
+        parts.setdefault((row.component, row.group, f"{row.instances:,}"), {})[row.spad_model] = row.area_um2
+    unknown = any(value is None for found in parts.values() for value in found.values())
+    totals = [sum(found.get(model) or 0.0 for found in parts.values()) for model in models]
+    sums = (f"at least {_mm2(total)}" if unknown else _mm2(total) for total in totals)
+    rows = (
+        *((*key, *(_mm2(found.get(model)) for model in models)) for key, found in parts.items()),
+        ("In all", "", "", *sums),
+    )
+    heads = ("Component", "Group", "Instances", *(model or "mm^2" for model in models))
+    title = f"Area in mm^2, weights of {stored} bits on the chip"
+    note = "not known: no table says it, and it is not counted" if unknown else ""
+    return Table(title, heads, rows, 2, note, frozenset({len(parts)})) if parts else None
+
+
+def _mm2(area_um2: float | None) -> str:
+    return "not known" if area_um2 is None else labels.number(area_um2 / 1e6)
 
 
 def amortised(results: Results) -> Table | None:

@@ -51,6 +51,7 @@ def terminal(results: Results) -> tuple[rich.table.Table, ...]:
         listings.energy(results),
         listings.traffic_totals(results),
         listings.storage(results),
+        listings.area(results),
         *headline.ratios(results),
         headline.storage_ratios(results),
     )

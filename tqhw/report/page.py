@@ -44,7 +44,11 @@ def html(results: Results, pictures: tuple[Picture, ...]) -> str:
         figures=[_Inline(_inline(p), p.caption) for p in pictures],
         ratios=_there(*headline.ratios(results), headline.storage_ratios(results)),
         tables=_there(
-            listings.accuracy(results), listings.energy(results), listings.traffic(results), listings.storage(results)
+            listings.accuracy(results),
+            listings.energy(results),
+            listings.traffic(results),
+            listings.storage(results),
+            listings.area(results),
         ),
         folded=_there(listings.amortised(results), listings.schedule(results), listings.layers(results)),
         notes=results.notes,

@@ -109,6 +109,19 @@ class StorageRow(_Row):
 
 
 @dataclass(frozen=True)
+class AreaRow(_Row):
+    """um^2 of all instances of a component on one rendering of the architecture; None where no table says it."""
+
+    fetch_bits: int
+    weight_bits: int
+    spad_model: str | None
+    component: str
+    group: str
+    instances: int
+    area_um2: float | None
+
+
+@dataclass(frozen=True)
 class LayerEvaluation(_Row):
     """One layer (once, not times its count) on one rendering of the architecture, best mapping."""
 
@@ -208,6 +221,7 @@ class Results:
     energy: tuple[EnergyRow, ...] = ()
     traffic: tuple[TrafficRow, ...] = ()
     storage: tuple[StorageRow, ...] = ()
+    area: tuple[AreaRow, ...] = ()
     amortised: tuple[AmortisedRow, ...] = ()
     schedule: tuple[ScheduleRow, ...] = ()
     layers: tuple[LayerRow, ...] = ()
@@ -293,6 +307,7 @@ class _ResultsDocument(BaseModel):
     energy: tuple[EnergyRow, ...]
     traffic: tuple[TrafficRow, ...]
     storage: tuple[StorageRow, ...]
+    area: tuple[AreaRow, ...] = ()  # not in files of earlier runs
     amortised: tuple[AmortisedRow, ...]
     schedule: tuple[ScheduleRow, ...]
     layers: tuple[LayerRow, ...]
@@ -310,6 +325,7 @@ _ROWS: dict[str, Any] = {
     "energy": EnergyRow,
     "traffic": TrafficRow,
     "storage": StorageRow,
+    "area": AreaRow,
     "amortised": AmortisedRow,
     "schedule": ScheduleRow,
     "layers": LayerRow,
