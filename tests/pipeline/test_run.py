@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from tqhw.results import Results
 from tqhw.run import default_experiment, run
 from tqhw.spec import flatten, load_architecture, load_art, load_ert, load_mapping, load_problem
 from tqhw.system.progress import Tick
+from tqhw.train import extent_of
 
 TINY: dict[str, Any] = {
     "name": "tiny",
@@ -173,10 +175,16 @@ def test_tables_of_energies_are_watched(ran: tuple[Results, Path, Stages]) -> No
     assert told == made
 
 
-def test_a_second_run_finds_the_same_and_trains_nothing(ran: tuple[Results, Path, Stages]) -> None:
+def test_a_second_run_finds_the_same_and_trains_nothing(
+    ran: tuple[Results, Path, Stages], caplog: pytest.LogCaptureFixture
+) -> None:
     _, out, first = ran
     before, stages = document(out), Stages()
-    run(Experiment.model_validate(TINY), out, watch=stages)
+    with caplog.at_level(logging.INFO, "tqhw.pipeline"):
+        run(Experiment.model_validate(TINY), out, watch=stages)
+    told = [text for text in caplog.messages if text.startswith("kept training")]
+    assert sorted(told) == [f"kept training taken from {folder}" for folder in sorted(out.glob("kept/*"))]
+    assert len(told) == 2
     after = document(out)
     assert {**before, "provenance": None} == {**after, "provenance": None}
     assert (first.seen["training, truncquant"], stages.seen["training, truncquant"]) == (10, 0)
@@ -211,11 +219,15 @@ def test_the_command_prints_the_tables_and_says_where_the_rest_is(tmp_path: Path
     path.write_text(json.dumps({**TINY, "training": None, "bits": [2]}))
     found = CliRunner().invoke(app, ["run", str(path), "--out", str(out), "--jobs", "1"])
     assert found.exit_code == 0, found.output
+    assert "replaces" not in found.stderr
     for table in ("Energy in mJ", "DRAM traffic", "Storage", "Headline ratios"):
         assert table in found.stdout
     assert "not measured" in found.stdout
     assert "% of the weights switch their bits (" in " ".join(found.stdout.split())
     assert f"Everything is in {out}" in " ".join(found.stdout.split())
+    anew = CliRunner().invoke(app, ["run", str(path), "--out", str(out), "--jobs", "1"])
+    assert f"tqhw: {out} holds results of 2" in anew.stderr
+    assert "which this run replaces when it is done; another --out keeps them" in anew.stderr
     again = CliRunner().invoke(app, ["report", str(out), "--no-figures", "--out", str(tmp_path / "again")])
     assert again.exit_code == 0
     assert document(tmp_path / "again") == document(out)
@@ -242,3 +254,14 @@ def test_own_scales_of_a_linear_normalisation_reach_traffic_and_storage() -> Non
     assert {bits for bits, _ in rows} == {2, 8} and all(bits % 64 == 0 for bits in rows.values())
     assert rows[2, "precision_switching"] == numbers * 32
     assert found.storage[0].parts["scales"] == 2 * numbers * 4 / 1e6
+
+
+def test_trainings_beside_the_mapping_are_waited_for(tmp_path: Path) -> None:
+    two = {**TINY, "methods": ["truncquant"], "spad_models": ["sram"], "scenario": {}, "bits": [8]}
+    training = {**TINY["training"], "schemes": ["truncquant", "dorefa"], "epochs": 2}
+    chosen, stages = Experiment.model_validate({**two, "training": training}), Stages()
+    run(chosen, tmp_path, watch=stages, jobs=2)
+    assert stages.seen["waiting for the training, truncquant and dorefa"] > 0
+    assert not [stage for stage in stages.seen if stage.startswith("training")]
+    (kept, _) = tmp_path.glob("kept/*/checkpoint.safetensors")
+    assert extent_of(kept).finished

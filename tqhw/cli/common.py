@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 NO, BAD_INPUT = 1, 2
-LOGGER = logging.getLogger("tqhw")
+LOGGER, PIPELINE = logging.getLogger("tqhw"), logging.getLogger("tqhw.pipeline")
 Trust = Annotated[
     bool,
     typer.Option("--trust", help="Calls the file's model factory even if it does not declare to return an nn.Module."),
@@ -42,23 +42,25 @@ class _Teller(logging.Handler):
     """Says what the library logs, each text once."""
 
     def __init__(self) -> None:
-        super().__init__(logging.WARNING)
+        super().__init__(logging.INFO)
         self.told: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
         text = record.getMessage()
         if text not in self.told:
             self.told.add(text)
-            say(f"warning: {text}")
+            say(f"warning: {text}" if record.levelno >= logging.WARNING else text)
 
 
 @contextlib.contextmanager
 def _telling() -> Iterator[None]:
-    teller = _Teller()
+    teller, level = _Teller(), PIPELINE.level
     LOGGER.addHandler(teller)
+    PIPELINE.setLevel(logging.INFO)
     try:
         yield
     finally:
+        PIPELINE.setLevel(level)
         LOGGER.removeHandler(teller)
 
 

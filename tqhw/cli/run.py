@@ -36,6 +36,7 @@ def run(
     """
     from tqhw import report
     from tqhw.experiment import keys_table, load
+    from tqhw.pipeline.results_folder import written
     from tqhw.pipeline.run import default_experiment
     from tqhw.pipeline.run import run as run_experiment
     from tqhw.system.progress import bars
@@ -46,6 +47,10 @@ def run(
     changes = [*(settings or []), *([f"backend={backend}"] if backend is not None else [])]
     chosen = load(experiment or default_experiment(), changes)
     folder = out or Path("results") / chosen.name
+    earlier = written(folder)
+    if earlier is not None:
+        told = f"{folder} holds results of {earlier:%Y-%m-%d %H:%M}, which this run replaces when it is done"
+        say(f"{told}; another --out keeps them")
     watch = bars(console(stderr=True))
     results = run_experiment(
         chosen,

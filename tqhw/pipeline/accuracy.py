@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
@@ -128,7 +129,7 @@ def measuring(experiment: Experiment, kept: Callable[[str], Path] | None, jobs: 
 
     With more than one job the trainings run beside whatever the block does, a process each; the weights are the same.
     Every epoch leaves a checkpoint in ``kept(name)``. The next run of the same configuration, whatever else the
-    experiment changes, goes on from there, or has nothing left to train.
+    experiment changes, goes on from there, or has nothing left to train; a logger is told.
     """
     training = experiment.training
     if training is None:
@@ -138,6 +139,7 @@ def measuring(experiment: Experiment, kept: Callable[[str], Path] | None, jobs: 
     for scheme in training.schemes:
         found = recipe(experiment, scheme)
         calls.append((experiment, scheme, None if kept is None else kept(f"{scheme}-{_digest(found)}")))
+    _tell_kept([folder for *_, folder in calls if folder is not None])
     if jobs == 1 or len(calls) == 1:
         yield _Later(calls, training)
         return
@@ -173,8 +175,17 @@ class _Beside:
 
     def rows(self, watch: Watcher) -> tuple[AccuracyRow, ...]:
         schemes = self.training.schemes
-        with watch(f"training, {' and '.join(schemes)}", len(schemes) * _steps(self.training)) as tick:
+        with watch(f"waiting for the training, {' and '.join(schemes)}", len(schemes) * _steps(self.training)) as tick:
             return tuple(row for found in self.others.results(tick) for row in found)
+
+
+def _tell_kept(folders: Sequence[Path]) -> None:
+    for folder in folders:
+        checkpoint = train.Checkpoints(folder, {}).path
+        if checkpoint.exists():
+            extent = train.extent_of(checkpoint)
+            goes_on = "" if extent.finished else f" goes on after {extent}"
+            logging.getLogger(__name__).info(f"kept training taken from {folder}{goes_on}")
 
 
 def _steps(training: Training) -> int:

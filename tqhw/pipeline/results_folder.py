@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 
 from tqhw.errors import TqhwError
@@ -114,6 +115,14 @@ class OutputFolder:
         while folder != self.path and folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
             folder = folder.parent
+
+
+def written(path: str | Path) -> datetime | None:
+    """When the results that stand in a folder were written; None where there are none."""
+    try:
+        return datetime.fromtimestamp((Path(path) / RESULTS).stat().st_mtime)
+    except OSError:
+        return None
 
 
 def _cannot_be_written(error: OSError, place: str | Path) -> TqhwError:
