@@ -116,8 +116,11 @@ def test_a_file_gives_the_models_logits_bit_for_bit(tmp_path, kind, options):
 
 
 def entries(path):
+    """The shapes of what stands in the file, blocks and their tables' tensors, and its header."""
     with safe_open(path, framework="pt") as file:
-        return {name: file.get_slice(name).get_shape() for name in file.keys()}, json.loads(file.metadata()["tqhw"])  # noqa: SIM118
+        header = json.loads(file.metadata()["tqhw"])
+        shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+    return shapes | {name: shape for name, shape, *_ in [*header["common"], *header["each"]]}, header
 
 
 def test_what_is_tied_is_stored_once_and_counted_once(tmp_path):

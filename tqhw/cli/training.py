@@ -125,6 +125,9 @@ def export(
     bits: ExportBits = None,
     stored: Stored = 8,
     model: Model = None,
+    fold: Annotated[
+        bool, typer.Option("--fold", help="Of batch norms, two numbers per channel in the place of four.")
+    ] = False,
 ) -> None:
     """Writes one deployable model that serves all precisions.
 
@@ -144,10 +147,10 @@ def export(
         keep_precisions(network, wanted)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        size = export_run(network, recipe, out, stored=stored, data=data)
+        size = export_run(network, recipe, out, stored=stored, data=data, fold=fold)
     for warning in dict.fromkeys(str(warning.message) for warning in told):
         console(stderr=True).print(warning, highlight=False, soft_wrap=True)
-    _show_parts(out, size, storage(network, stored))
+    _show_parts(out, size, storage(network, stored, fold=fold))
     for path in checkpoints_in(checkpoint):
         _tell_unfinished(path)
     if out.suffix == ".onnx" and not _agrees(network, data, out, stored):

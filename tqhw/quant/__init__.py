@@ -8,12 +8,13 @@ from tqhw.quant.coding import quantize
 from tqhw.quant.config import QuantConfig
 from tqhw.quant.convert import convert, revert
 from tqhw.quant.coverage import Coverage, Unswitched, coverage
+from tqhw.quant.deployed import Deployed, load
 from tqhw.quant.layers import QuantizedLayer, holds_codes, is_quantized, quantization_of, quantized_layers
 from tqhw.quant.magnitude import losing_magnitude, magnitude_warning
 from tqhw.quant.norm import SwitchableBatchNorm
 from tqhw.quant.onnx_file import save_onnx
 from tqhw.quant.order import execution_order
-from tqhw.quant.package import Deployed, load, save
+from tqhw.quant.package import save
 from tqhw.quant.precision import add_precision, keep_precisions, set_bits, shared_normalization
 from tqhw.quant.schemes import SCHEMES, Scheme, scheme_named
 from tqhw.quant.slices import Slices

@@ -69,7 +69,20 @@ class RangeFile:
         self._file.close()
 
     def tensor(self, name: str, checksums: Mapping[str, str]) -> torch.Tensor:
-        """Reads one tensor and compares it with its checksum."""
+        """Reads one tensor and compares it with its checksum, that of :func:`digest`."""
+        tensor, checksum, _ = self._read_tensor(name, checksums)
+        if digest(tensor) != checksum:
+            raise self.damaged(f"tensor '{name}' does not have its checksum")
+        return tensor
+
+    def block(self, name: str, checksums: Mapping[str, str]) -> torch.Tensor:
+        """Reads one tensor, which is bytes, and compares it with its checksum, that of the bytes alone."""
+        tensor, checksum, content = self._read_tensor(name, checksums)
+        if hashlib.sha256(content).hexdigest() != checksum or tensor.dtype != torch.uint8 or tensor.ndim != 1:
+            raise self.damaged(f"tensor '{name}' does not have its checksum")
+        return tensor
+
+    def _read_tensor(self, name: str, checksums: Mapping[str, str]) -> tuple[torch.Tensor, str, bytes]:
         try:
             entry = self._entries[name]
             start, end = entry["data_offsets"]
@@ -83,10 +96,7 @@ class RangeFile:
             raise self.damaged(f"tensor '{name}' is missing or does not fill its place") from None
         content = self._read(self._data_start + start, end - start)
         tensor = torch.frombuffer(bytearray(content), dtype=dtype) if content else torch.empty(0, dtype=dtype)
-        tensor = tensor.reshape(shape)
-        if digest(tensor) != checksum:
-            raise self.damaged(f"tensor '{name}' does not have its checksum")
-        return tensor
+        return tensor.reshape(shape), checksum, content
 
     def _read_header(self) -> None:
         self._size = os.fstat(self._file.fileno()).st_size

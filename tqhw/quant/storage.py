@@ -11,6 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from tqhw.quant.bits import MAX_BITS
 from tqhw.quant.codes import integer_codes
+from tqhw.quant.folding import foldable
 from tqhw.quant.identity import each_once
 from tqhw.quant.layers import every_name, plain, quantization_of, quantized_layers, share_names
 from tqhw.quant.norm import SwitchableBatchNorm, norms_of
@@ -43,8 +44,10 @@ class Storage:
         return self.fp32 / self.total
 
 
-def storage(model: nn.Module, stored: int = MAX_BITS) -> Storage:
+def storage(model: nn.Module, stored: int = MAX_BITS, *, fold: bool = False) -> Storage:
     """Counts the bytes of ``model`` with codes of ``stored`` bits, and batch norms of the precisions these serve.
+
+    ``fold``: of a norm's four numbers per channel two are kept, as :func:`tqhw.quant.save` does where it is asked to.
 
     What is tied, or stands under two names, is counted once: codes for all layers that share them, a floating-point
     tensor for all that use it so, which of a weight that is quantized elsewhere are both. Counters of batches are
@@ -55,9 +58,10 @@ def storage(model: nn.Module, stored: int = MAX_BITS) -> Storage:
     codes = {id(found): found for found in integer_codes(model, stored).values()}.values()
     norms: list[torch.Tensor] = []
     single: list[torch.Tensor] = []
-    for norm in norms_of(model).values():
+    halved = foldable(model) if fold else {}
+    for name, norm in norms_of(model).items():
         kept = [norm.of(bits) for bits in _served(norm, stored)] if isinstance(norm, SwitchableBatchNorm) else [norm]
-        norms += [tensor for one in kept for tensor in _numbers(one)]
+        norms += [tensor for one in kept for tensor in _numbers(one)[: 2 if name in halved else None]]
         single += _numbers(norm)
     inside = tuple(f"{name}." for name in _every_norm(model))
     weights = {*every_name(model), *share_names(model)}

@@ -124,10 +124,21 @@ def evaluate_run(
 
 
 def export_run(
-    model: nn.Module, recipe: Recipe, path: Path, *, stored: int = MAX_BITS, data: Data | None = None
+    model: nn.Module,
+    recipe: Recipe,
+    path: Path,
+    *,
+    stored: int = MAX_BITS,
+    data: Data | None = None,
+    fold: bool = False,
 ) -> int:
-    """Writes the deployable model, ONNX where ``path`` ends so; returns its size in bytes."""
+    """Writes the deployable model, ONNX where ``path`` ends so; returns its size in bytes.
+
+    ``fold``: see :func:`tqhw.quant.save`; an ONNX file holds batch norms whole.
+    """
     if path.suffix == ".onnx":
+        if fold:
+            raise TqhwError("an ONNX file holds batch norms whole", place="--fold", lever="leave it out")
         data = recipe.data.open() if data is None else data
         return save_onnx(model, path, data.input_shape, stored=stored)
-    return save(model, path, stored=stored, recipe=recipe.json)
+    return save(model, path, stored=stored, recipe=recipe.json, fold=fold)
