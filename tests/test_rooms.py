@@ -38,7 +38,7 @@ ROOMS = {
     "pipeline": "version errors system spec options results datasets models quant energy architecture workload train"
     " backends scenario report experiment",
     "cli": "errors objectives system frontend energy spec options datasets quant architecture engine workload train"
-    " backends report experiment pipeline",
+    " version backends report experiment pipeline",
     "run": "pipeline cli",
     "__main__": "cli",
     "api": "errors objectives system frontend spec quant architecture workload backends results report experiment"

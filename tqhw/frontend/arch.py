@@ -7,8 +7,9 @@ from numbers import Number
 from typing import Any, ClassVar
 
 from tqhw.errors import TqhwError, unknown
+from tqhw.frontend.base import REQUIRED, Key
 from tqhw.frontend.constraints import ConstraintGroup
-from tqhw.frontend.nodes import REQUIRED, Items, Key, Section
+from tqhw.frontend.nodes import Items, Section
 from tqhw.frontend.sections import ANY, VERSIONED, SparseGroup
 
 STORAGE = ("DRAM", "SRAM", "regfile", "smartbuffer", "storage")

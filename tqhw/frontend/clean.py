@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from tqhw.frontend.arch import NothingNode
+from tqhw.frontend.base import Node
 from tqhw.frontend.constraints import Constraint, Factor
 from tqhw.frontend.expressions import Word
-from tqhw.frontend.nodes import Items, Node, Section
+from tqhw.frontend.nodes import Items, Section
 from tqhw.frontend.sections import VERSION
 from tqhw.spec.yamlio import Map
 

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from tqhw.errors import TqhwError, unknown
-from tqhw.frontend.nodes import GrowingItems, Items, Key, Section, is_empty
+from tqhw.frontend.base import Key, is_empty
+from tqhw.frontend.nodes import GrowingItems, Items, Section
 from tqhw.frontend.sections import VERSIONED, ProblemNode
 
 

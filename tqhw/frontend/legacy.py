@@ -1,4 +1,4 @@
-"""What Timeloop's programs read directly: trees of 0.2 and 0.3, the flat trees that the front end and they write.
+"""Architectures that Timeloop's programs read directly: trees of 0.2 and 0.3, the flat trees that the front end writes.
 
 Source of the semantics: Timeloop's ``topology.cpp``, ``buffer.cpp``, ``constraints.cpp``, ``parser.cpp``: one entry per
 ``subtree``; a name may end in a range ``[a..b]``, and instances multiply down the tree; loops over space belong to
@@ -10,10 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
-from tqhw import spec
 from tqhw.errors import TqhwError, unknown
 from tqhw.frontend.arch import COMPUTE, NETWORK, STORAGE
 from tqhw.frontend.sections import VERSION
@@ -43,20 +41,6 @@ _ADDED: dict[str, tuple[Any, ...]] = {  # what the front end writes into every l
 }
 _TYPES = {"bypassing": "dataspace", "bypass": "dataspace", "datatype": "dataspace", "dataspace": "dataspace"}
 _SPARSE = ("sparse_optimizations", "max_overbooked_proportion")
-CNN_LAYER = """\
-name: cnn_layer
-dimensions: [R, S, P, Q, C, K, N]
-coefficients:
-- {name: Wstride, default: 1}
-- {name: Hstride, default: 1}
-- {name: Wdilation, default: 1}
-- {name: Hdilation, default: 1}
-data_spaces:
-- {name: Weights, projection: [[[C]], [[K]], [[R]], [[S]]]}
-- {name: Inputs, projection: [[[N]], [[C]], [[R, Wdilation], [P, Wstride]], [[S, Hdilation], [Q, Hstride]]]}
-- {name: Outputs, projection: [[[N]], [[K]], [[Q]], [[P]]], read_write: true}
-"""
-"""The shape that Timeloop's programs have built in (``problem-shapes/cnn-layer.yaml``)."""
 
 
 @dataclass
@@ -110,7 +94,7 @@ def _as_tree(arch: Map) -> Map:
 
 def document(top: Map, more: Iterable[tuple[str, Any, str]]) -> Map:
     """The tree as a document of version 0.4 with its constraints at their nodes."""
-    sections = {name: _underscored(value) for name, value in top.items()}
+    sections = {name: underscored(value) for name, value in top.items()}
     body = _as_tree(sections["arch"]) if is_list(top) else as_checked(sections["architecture"], "architecture")
     for name in _SPARSE:
         if sections.get(name):
@@ -148,18 +132,18 @@ def as_checked(value: Any, what: str) -> Map:
     return value
 
 
-def _underscored(value: Any) -> Any:
+def underscored(value: Any) -> Any:
     """Keys with underscores in place of hyphens, here and below."""
     if isinstance(value, Map):
         result = Map()
         result.line, result.source, result.tag = value.line, value.source, value.tag
         for key, item in value.items():
-            result[key.replace("-", "_")] = _underscored(item)
+            result[key.replace("-", "_")] = underscored(item)
             if key in value.lines:
                 result.lines[key.replace("-", "_")] = value.lines[key]
         return result
     if isinstance(value, list):
-        return [_underscored(item) for item in value]
+        return [underscored(item) for item in value]
     return value
 
 
@@ -257,7 +241,7 @@ def _whole(value: Any, name: str, entry: Map) -> int:
 def _targets(sections: Mapping[str, Any], more: Iterable[tuple[str, Any, str]]) -> dict[str, list[Map]]:
     """All constraint entries by their target."""
     found: dict[str, list[Map]] = {}
-    given = [*sections.items(), *((name, _underscored(value)) for name, value, _ in more)]
+    given = [*sections.items(), *((name, underscored(value)) for name, value, _ in more)]
     for name, value in given:
         if "ignore" in name or ("constraints" not in name and name != "mapspace"):
             continue
@@ -363,98 +347,15 @@ def _constraints(entries: list[Map]) -> tuple[Map, Map | None]:
 def _as_lists(constraint: Map) -> None:
     """Factors and permutation as version 0.4 has them, in place."""
     if constraint.get("factors") is not None:
-        found = parse_factors(_without_rests(constraint), constraint.place("factors"))
+        found = parse_factors(without_rests(constraint), constraint.place("factors"))
         constraint["factors"] = [f"{d}{sign}{n}" for sign, of in found.items() for d, n in of.items()]
     if isinstance(constraint.get("permutation"), str):
         prefix, suffix = parse_permutation(constraint["permutation"], constraint.place("permutation"))
         constraint["permutation"] = [*prefix, *(("_", *suffix) if suffix else ())]
 
 
-def clean_mapping(mapping: spec.Mapping, hardware: spec.Hardware) -> list[Map]:
-    """The directives in the front end's form: loops over space at the node that fans out."""
-    nodes = {level.name: level.node for level in hardware.levels}
-    found: list[Map] = []
-    for level in mapping.levels:
-        name = nodes.get(level.target, level.target)
-        if level.keep or level.bypass:
-            spaces = Map(target=name, type="dataspace", keep=list(level.keep), bypass=list(level.bypass))
-            found += [] if level.target.startswith("inter_") else [spaces]
-        loops = {"temporal": level.temporal, "spatial": level.spatial}
-        for kind, loop in loops.items():
-            if loop is None or (kind == "temporal" and level.target.startswith("inter_")):
-                continue
-            factors = [f"{d}={n}" for d, n in loop.factors.items()]
-            entry = Map(target=name, type=kind, factors=factors, permutation=list(loop.permutation))
-            if loop.split is not None:
-                entry["split"] = loop.split
-            found.append(entry)
-    return found
-
-
-def is_problem(problem: Map) -> bool:
-    """Whether a problem has the form of the programs: hyphens, a shape by name, or sizes beside it."""
-    shape = problem.get("shape")
-    hyphens = isinstance(shape, Map) and any("-" in key for key in _keys(shape))
-    return isinstance(shape, str) or hyphens or "instance" not in problem
-
-
-def _keys(value: Any) -> Iterable[str]:
-    if isinstance(value, Map):
-        for key, item in value.items():
-            yield key
-            yield from _keys(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _keys(item)
-
-
-def problem(given: Map) -> Map:
-    """A problem of version 0.2 or 0.3 in the form of 0.4."""
-    result = as_checked(_underscored(given), "problem")
-    shape = result.get("shape")
-    if "instance" not in result:
-        sizes = {key: value for key, value in result.items() if key not in ("shape", "version", "name")}
-        ignored = ("databypass", "bypass", "densities")
-        result["instance"] = Map({key: value for key, value in sizes.items() if key not in ignored})
-        for key in sizes:
-            del result[key]
-    if isinstance(shape, str) and shape.replace("-", "_") == "cnn_layer":
-        result["shape"] = yamlio.parse(CNN_LAYER, "cnn-layer")
-    version = result.pop("version", None)
-    if version is not None and str(version) not in ("0.2", "0.3", "0.4"):
-        raise TqhwError(f"version {version} is not known", place=given.place("version"), lever="0.2, 0.3 or 0.4")
-    return result
-
-
-def directives(items: list[Any], hardware: spec.Hardware | None) -> list[Any]:
-    """The directives of a mapping; loops over space at the level above a fan-out, as in 0.3, go to the fan-out."""
-    spreads = _spreads(hardware)
-    result = []
-    for item in items:
-        entry = _underscored(item)
-        if isinstance(entry, Map):
-            if entry.get("factors") is not None:
-                entry["factors"] = _without_rests(entry)
-            if entry.get("type") == "spatial":
-                entry["target"] = spreads.get(str(entry.get("target")), entry.get("target"))
-        result.append(entry)
-    return result
-
-
-def _without_rests(entry: Map) -> Any:
+def without_rests(entry: Map) -> Any:
     """Factors without the remainders that the programs write where there is none: ``C3,3``."""
     factors = entry["factors"]
     items = factors if isinstance(factors, list) else re.split(r"[\s,]+(?=[A-Za-z_])", str(factors).strip())
     return [re.sub(r"(\d+)\s*,\s*\1\s*$", r"\1", item) if isinstance(item, str) else item for item in items]
-
-
-def _spreads(hardware: spec.Hardware | None) -> dict[str, str]:
-    """The fan-out just below each memory."""
-    if hardware is None:
-        return {}
-    levels = hardware.levels  # innermost first
-    return {
-        outer.name: inner.name
-        for inner, outer in pairwise(levels)
-        if inner.kind == "fanout" and outer.kind == "storage"
-    }

@@ -9,11 +9,11 @@ from typing import Any
 
 from tqhw import spec
 from tqhw.errors import TqhwError
-from tqhw.frontend import engine, legacy
+from tqhw.frontend import engine, legacy, legacy_mapping, legacy_problem
 from tqhw.frontend.arch import COMPUTE, check_names
+from tqhw.frontend.base import BARE_WORDS, Key
 from tqhw.frontend.clean import as_map, clean_files
 from tqhw.frontend.macros import attach, attach_sparse, write_out
-from tqhw.frontend.nodes import BARE_WORDS, Key
 from tqhw.frontend.sections import ProblemNode
 from tqhw.frontend.specification import Specification, given_files, joined_files
 from tqhw.frontend.warnings import doubtful_nodes
@@ -116,7 +116,7 @@ def convert(sources: Sources) -> dict[str, Map]:
     if (
         "problem" in given
         and "architecture" in given
-        and not (legacy.is_tree(top) or (isinstance(problem, Map) and legacy.is_problem(problem)))
+        and not (legacy.is_tree(top) or (isinstance(problem, Map) and legacy_problem.is_problem(problem)))
     ):
         found = Specification(top, more, place)
         found.evaluate()
@@ -138,7 +138,8 @@ def convert(sources: Sources) -> dict[str, Map]:
                 raise TqhwError("version 0.4 has no utilization constraint", place=component.place, lever=lever)
     if "mapping" in given and layer is not None and machine is not None:
         hardware = spec.flatten(machine.architecture)
-        files["mapping.yaml"] = Map(mapping=legacy.clean_mapping(load_mapping(sources, layer, hardware), hardware))
+        loops = load_mapping(sources, layer, hardware)
+        files["mapping.yaml"] = Map(mapping=legacy_mapping.clean_mapping(loops, hardware))
     if not files:
         raise TqhwError(
             f"nothing here is converted alone: {', '.join(sorted(given))}",
@@ -179,8 +180,8 @@ def load_problem(sources: Sources) -> spec.Problem:
     if "problem" not in top:
         raise TqhwError("no file has 'problem'", place=place, lever="give a file with `problem:`")
     given = top["problem"]
-    if isinstance(given, Map) and legacy.is_problem(given):
-        return spec.parse_problem(Map(problem=legacy.problem(given)), top.place("problem"), sources.name)
+    if isinstance(given, Map) and legacy_problem.is_problem(given):
+        return spec.parse_problem(Map(problem=legacy_problem.problem(given)), top.place("problem"), sources.name)
     only = Map({name: top[name] for name in ("variables", "problem") if name in top})
     only.lines, only.source = top.lines, top.source
     later = [entry for entry in more if entry[0] in only]
@@ -217,7 +218,7 @@ def load_mapping(sources: Sources, problem: spec.Problem, hardware: spec.Hardwar
         if not isinstance(value, list):
             raise TqhwError("a mapping is a list of directives", place=place)
         directives += value
-    mapping = spec.parse_mapping(Map(mapping=legacy.directives(directives, hardware)), place)
+    mapping = spec.parse_mapping(Map(mapping=legacy_mapping.directives(directives, hardware)), place)
     return spec.filled(mapping, problem.bounds)
 
 

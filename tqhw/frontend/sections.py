@@ -11,7 +11,8 @@ from numbers import Number
 from typing import Any, ClassVar
 
 from tqhw.errors import TqhwError
-from tqhw.frontend.nodes import GrowingItems, Items, Key, Section, is_empty
+from tqhw.frontend.base import Key, is_empty
+from tqhw.frontend.nodes import GrowingItems, Items, Section
 
 VERSION = "0.4"
 

@@ -11,12 +11,13 @@ from typing import Any, ClassVar
 
 from tqhw.errors import TqhwError
 from tqhw.frontend.arch import ArchitectureNode
+from tqhw.frontend.base import Key, Node
 from tqhw.frontend.constraints import ConstraintList, ConstraintsNode
 from tqhw.frontend.expressions import Word
 from tqhw.frontend.flattening import Flat
 from tqhw.frontend.folders import Folders
 from tqhw.frontend.macros import attach, attach_sparse, write_out
-from tqhw.frontend.nodes import Key, Node, Section
+from tqhw.frontend.nodes import Section
 from tqhw.frontend.sections import (
     Art,
     Components,
