@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 if TYPE_CHECKING:
     import torch
@@ -26,6 +26,14 @@ if TYPE_CHECKING:
 
 Files = str | Path | Sequence[str | Path]
 WordBits = str | Mapping[str, int]
+
+
+class MachineOptions(TypedDict, total=False):
+    """What :func:`target` makes an accelerator of, beside its files."""
+
+    params: Mapping[str, Any] | None
+    ert: str | Path | None
+    word_bits: WordBits | None
 
 
 def load_experiment(
@@ -131,42 +139,38 @@ def evaluate(
     problem: Files | Problem,
     mapping: Files | LoopMapping,
     *,
-    params: Mapping[str, Any] | None = None,
-    ert: str | Path | None = None,
-    word_bits: WordBits | None = None,
     backend: Backend | str = "embedded",
+    **machine: Unpack[MachineOptions],
 ) -> Stats | Invalid:
     """Counts, cycles and energy (pJ) of one mapping, or why it is none; arguments as files or as objects.
 
-    ``params``, ``ert`` and ``word_bits`` are those of :func:`target`, for an architecture that is given as files.
+    ``machine``: params, ert and word_bits as :func:`target` has them, for an architecture that is given as files.
     Raises TqhwError for files that cannot be read, and for levels and dimensions that are not there; a mapping that
     breaks a rule is an :class:`tqhw.spec.Invalid` with its reasons. :func:`search` has an example.
     """
     from tqhw import frontend
     from tqhw.spec import Mapping as LoopMapping
 
-    layer, machine = _problem_on(architecture, problem, params, ert, word_bits, backend)
+    layer, made = _problem_on(architecture, problem, backend, machine)
     if not isinstance(mapping, LoopMapping):
-        mapping = frontend.load_mapping(frontend.sources(mapping), layer, machine.design.hardware)
-    return _engine(backend).evaluate(layer, machine, mapping)
+        mapping = frontend.load_mapping(frontend.sources(mapping), layer, made.design.hardware)
+    return _engine(backend).evaluate(layer, made, mapping)
 
 
 def search(
     architecture: Files | Target,
     problem: Files | Problem,
     *,
-    params: Mapping[str, Any] | None = None,
-    ert: str | Path | None = None,
-    word_bits: WordBits | None = None,
     objective: str | Objective = "energy",
     budget_s: float | None = None,
     cache: bool = True,
     backend: Backend | str = "embedded",
+    **machine: Unpack[MachineOptions],
 ) -> Found | Invalid:
     """The best mapping of a problem by ``objective`` (energy, edp, latency, or your own), or why there is none.
 
     ``budget_s``: wall-clock seconds after which the best so far is the answer; ``proved_optimal`` says whether it is
-    the best there is. ``params``, ``ert`` and ``word_bits`` are those of :func:`target`. Raises TqhwError for an
+    the best there is. ``machine``: params, ert and word_bits as :func:`target` has them. Raises TqhwError for an
     unknown objective, and for files that cannot be read.
 
     >>> import torch, tqhw
@@ -180,8 +184,8 @@ def search(
     from tqhw.objectives import objective_of
 
     wanted = objective_of(objective, "objective")
-    layer, machine = _problem_on(architecture, problem, params, ert, word_bits, backend)
-    (found,) = _engine(backend).search([Job(layer, machine)], Search(wanted, budget_s, cache=cache))
+    layer, made = _problem_on(architecture, problem, backend, machine)
+    (found,) = _engine(backend).search([Job(layer, made)], Search(wanted, budget_s, cache=cache))
     return found
 
 
@@ -264,12 +268,7 @@ def _engine(backend: Backend | str) -> Backend:
 
 
 def _problem_on(
-    architecture: Files | Target,
-    problem: Files | Problem,
-    params: Mapping[str, Any] | None,
-    ert: str | Path | None,
-    word_bits: WordBits | None,
-    backend: Backend | str,
+    architecture: Files | Target, problem: Files | Problem, backend: Backend | str, machine: MachineOptions
 ) -> tuple[Problem, Target]:
     from tqhw import frontend
     from tqhw.backends import Target
@@ -278,9 +277,7 @@ def _problem_on(
 
     layer = problem if isinstance(problem, Problem) else frontend.load_problem(frontend.sources(problem))
     if isinstance(architecture, Target):
-        given = {"params": params, "ert": ert, "word_bits": word_bits}
-        for name in (name for name, value in given.items() if value is not None):
+        for name in (name for name, value in machine.items() if value is not None):
             raise TqhwError("the target has its own", place=name, lever="give it to tqhw.target()")
         return layer, architecture
-    made = target(architecture, params=params, ert=ert, problem=layer, word_bits=word_bits, backend=backend)
-    return layer, made
+    return layer, target(architecture, problem=layer, backend=backend, **machine)

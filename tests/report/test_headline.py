@@ -2,7 +2,7 @@ from dataclasses import replace
 
 from tests.report.sample import BITS, sample
 from tqhw.report import headline
-from tqhw.results import Results
+from tqhw.results import Ratio, Results
 
 NOTHING = Results(experiment={"bits": [2, 8]})
 
@@ -86,3 +86,12 @@ def test_a_comparison_with_nothing_is_explained() -> None:
     (table,) = headline.ratios(replace(sample(), summary=some))
     assert table.rows[0][3] == "x / 0"
     assert table.note.splitlines()[-1].startswith("x / 0: ")
+
+
+def test_the_share_of_weights_that_switch_is_a_card_made_of_its_fields() -> None:
+    row = Ratio(
+        "switching_weights", None, None, None, "weights that switch", "all weights", 1152, 1384, "", 0.832, None, ""
+    )
+    (card,) = (c for c in headline.cards(replace(sample(), summary=(row,))) if "switch" in c.what)
+    assert (card.value, card.what) == ("83.2 %", "of the weights switch their bits")
+    assert card.beside == "1,152 of 1,384; the notes say what stays"

@@ -167,7 +167,8 @@ def cards(results: Results) -> tuple[Card, ...]:
             found.append(Card(labels.times(ratio.value), what, paper))
     for ratio in (r for r in results.summary if r.quantity == "switching_weights"):
         share = 100 * (ratio.value or 0.0)
-        found.append(Card(f"{share:.1f} %", "of the weights switch their bits", ratio.note.partition("; ")[2]))
+        counted = f"{ratio.numerator_value:,.0f} of {ratio.denominator_value:,.0f}; the notes say what stays"
+        found.append(Card(f"{share:.1f} %", "of the weights switch their bits", counted))
     bits = min(precisions(results), default=None)
     for (scheme, weights), line in accuracies(results).items():
         if bits is not None and weights == "shifted":
