@@ -1,4 +1,4 @@
-"""All kinds of input; those of networks only where there is PyTorch."""
+"""All kinds of input; those of networks only where there is PyTorch, or ONNX."""
 
 from __future__ import annotations
 
@@ -15,4 +15,8 @@ def kinds() -> dict[str, Kind]:
         from tests.fuzz import trained
 
         found += trained.KINDS
+    if find_spec("onnx") is not None:
+        from tests.fuzz import graphs
+
+        found += graphs.KINDS
     return {kind.name: kind for kind in found}

@@ -41,7 +41,11 @@ def test_all_kinds_are_here() -> None:
         "problems", "architectures", "templates", "parameters", "components", "mappings", "tables", "results",
         "manifests", "result folders", "conformance folders", "cache rows", "container messages",
     )  # fmt: skip
-    assert set(kinds()) == {*others, *(trained if find_spec("torch") else ())}
+    assert set(kinds()) == {
+        *others,
+        *(trained if find_spec("torch") else ()),
+        *(("graphs",) if find_spec("onnx") else ()),
+    }
 
 
 def _raising(error: Exception) -> Kind:

@@ -13,6 +13,7 @@ from tqhw.workload.experts import parse_routing
 from tqhw.workload.files import file_names, write
 from tqhw.workload.inputs import InputSpec, check_shape, parse_input, parse_shape, shape_text
 from tqhw.workload.layers import Layer, Workload
+from tqhw.workload.onnx import extract_file, is_onnx
 
 if TYPE_CHECKING:
     from torch import nn
@@ -28,8 +29,10 @@ __all__ = [
     "check_shape",
     "execution_order",
     "extract",
+    "extract_file",
     "file_names",
     "generate",
+    "is_onnx",
     "parse_input",
     "parse_routing",
     "parse_shape",
@@ -78,14 +81,19 @@ def generate(
 ) -> Workload:
     """``tqhw workload``: the problem files and the summary of a model by name, in ``folder``.
 
-    ``model`` is what :func:`tqhw.models.build` takes; ``input`` is written ``1,3,224,224`` or ``ids:int64[1,128]``, one
-    text per input, and without it the shape that the packaged model was published with is taken. ``skip``,
-    ``routing`` and ``phase`` are those of :func:`extract`. Raises :class:`TqhwError` for all that can go wrong.
+    ``model`` is what :func:`tqhw.models.build` takes, or an ONNX file; ``input`` is written ``1,3,224,224`` or
+    ``ids:int64[1,128]``, one text per input, and without it the file's shapes, or the shape that the packaged model was
+    published with, are taken. ``skip``, ``routing`` and ``phase`` are those of :func:`extract`. Raises
+    :class:`TqhwError` for all that can go wrong.
     """
     from tqhw import models
 
     texts = [input] if isinstance(input, str) else list(input or ())
-    given = [parse_input(text) for text in texts] or [InputSpec(models.default_input(model))]
-    workload = extract(models.build(model), given, name=model, skip=skip, routing=routing, phase=phase)
+    given = [parse_input(text, of_graph=is_onnx(model)) for text in texts]
+    if is_onnx(model):
+        workload = extract_file(model, given, skip=skip, routing=routing, phase=phase)
+    else:
+        given = given or [InputSpec(models.default_input(model))]
+        workload = extract(models.build(model), given, name=model, skip=skip, routing=routing, phase=phase)
     write(workload, folder)
     return workload

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 
 import torch
@@ -21,8 +21,10 @@ from tqhw.quant.tensor import all_finite
 from tqhw.workload.examples import Example, Input, examples, first_line, how_to_give
 from tqhw.workload.experts import check_routing
 from tqhw.workload.generation import Phase, cache_of, decode_call, prefill_call, words
-from tqhw.workload.layers import Cache, Layer, Workload
-from tqhw.workload.tracing import ForwardError, Operation, Trace, Weight, trace
+from tqhw.workload.layers import Cache, Precision, Workload
+from tqhw.workload.operations import PLAIN, Operation, merge
+from tqhw.workload.recording import Trace
+from tqhw.workload.tracing import ForwardError, trace
 
 _SUPPORTED = "supported are convolutions, Linear, recurrent layers, matrix products and attention"
 _SKIP = "or leave it out, visibly, with --skip PATTERN"
@@ -226,11 +228,12 @@ def _workload(found: _Run, name: str) -> Workload:
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
     in_norms = {first[identity(p)] for norm in norms for p in norm.parameters()}
     in_layers = {first[identity(parameters[key])] for key in _weights_of(traced)} - in_norms
+    bits = _bits(model)
     bare = len(specs) == 1 and specs[0].name is None and specs[0].dtype is None
     return Workload(
         model=name,
         input_shape=specs[0].shape if specs else (),
-        layers=_merge(traced.operations, _bits(model), sizes),
+        layers=merge(traced.operations, [_precision(o, bits) for o in traced.operations], sizes),
         parameters=sum(sizes.values()),
         norm_channels=sum(traced.norms.values()),
         norm_parameters=sum(sizes[key] for key in in_norms),
@@ -274,65 +277,15 @@ def _weights_of(traced: Trace) -> Iterator[str]:
             yield from operation.weight.parameters
 
 
-def _bits(model: nn.Module) -> dict[str, tuple[int, bool]]:
-    """Weight precision, and whether it is fixed, of the quantized layers by name; empty for a plain model."""
-    return {layer.name: (layer.quantizer.bits, layer.quantizer.fixed) for layer in quantized_layers(model)}
+def _bits(model: nn.Module) -> dict[str, Precision]:
+    """Of the quantized layers by name; empty for a plain model."""
+    return {layer.name: Precision(layer.quantizer.bits, layer.quantizer.fixed) for layer in quantized_layers(model)}
 
 
-def _merge(
-    operations: Sequence[Operation], bits: dict[str, tuple[int, bool]], sizes: dict[str, int]
-) -> tuple[Layer, ...]:
-    precisions = [_precision(operation, bits) for operation in operations]
-    stored = _storage(operations, precisions, sizes)
-    layers: dict[Hashable, Layer] = {}
-    for operation, precision, new in zip(operations, precisions, stored, strict=True):
-        problem, weight = operation.problem, operation.weight
-        key = (
-            problem.shape.name,
-            tuple(problem.bounds.items()),
-            tuple(problem.coefficients.items()),
-            weight is not None,
-            precision,
-        )
-        if key in layers:
-            layer = layers[key]
-            names = (*layer.names, problem.name)
-            layers[key] = replace(layer, names=names, stored_weights=layer.stored_weights + new)
-        else:
-            count = weight.words if weight is not None else 0
-            layers[key] = Layer((problem.name,), problem, count, new, *precision)
-    return tuple(layers.values())
-
-
-def _precision(operation: Operation, bits: dict[str, tuple[int, bool]]) -> tuple[int | None, bool]:
-    """Of its weight, and whether it is fixed; None without a weight, or where nothing is quantized."""
+def _precision(operation: Operation, bits: dict[str, Precision]) -> Precision:
+    """Of its weight; a plain one without a weight, or where nothing is quantized."""
     if operation.weight is not None and operation.weight.bits is not None:
-        return operation.weight.bits, True
+        return Precision(operation.weight.bits, fixed=True)
     if operation.weight is not None and bits:
-        return bits.get(operation.problem.name, (FULL, True))
-    return None, False
-
-
-def _storage(
-    operations: Sequence[Operation], precisions: Sequence[tuple[int | None, bool]], sizes: dict[str, int]
-) -> list[int]:
-    """The weights that each operation is the first to store; those that follow the precision come before the others."""
-    found = [0] * len(operations)
-    stored: set[Hashable] = set()
-    left = dict(sizes)  # numbers of every parameter that no layer stores yet
-    for index in sorted(range(len(operations)), key=lambda index: precisions[index][1]):
-        weight = operations[index].weight
-        if weight is not None and weight.key not in stored:
-            stored.add(weight.key)
-            found[index] = _stored(weight, left)
-    return found
-
-
-def _stored(weight: Weight, left: dict[str, int]) -> int:
-    """The weights that are stored for it: of one parameter never more than it has."""
-    if len(weight.parameters) != 1 or weight.parameters[0] not in left:
-        return weight.stored
-    (name,) = weight.parameters
-    new = min(weight.stored, left[name])
-    left[name] -= new
-    return new
+        return bits.get(operation.problem.name, Precision(FULL, fixed=True))
+    return PLAIN

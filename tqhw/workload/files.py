@@ -26,8 +26,9 @@ def write(workload: Workload, folder: str | Path) -> Path:
     ``norm_parameters``, ``other_parameters``, ``folded`` (where there is something to say, ``folded_macs``,
     ``skipped`` and ``notes``), and ``layers``: per file its ``names``, ``count``, ``macs``
     of one execution, and ``weight_count``, ``stored_weights``, ``weight_bits``, ``fixed_bits`` as in
-    :class:`Layer`. Problem files of an earlier run that this one does not write are removed; other files in the
-    folder stay. Raises :class:`TqhwError` where the folder cannot be written.
+    :class:`Layer`; where another tool quantized it, ``input_bits`` and ``bits_from`` too. Problem files of an earlier
+    run that this one does not write are removed; other files in the folder stay. Raises :class:`TqhwError` where the
+    folder cannot be written.
     """
     target = Path(folder)
     try:
@@ -111,10 +112,16 @@ def _summary(workload: Workload, files: list[str]) -> dict[str, object]:
                 "stored_weights": layer.stored_weights,
                 "weight_bits": layer.weight_bits,
                 "fixed_bits": layer.fixed_bits,
+                **_foreign_bits(layer),
             }
             for layer, file in zip(workload.layers, files, strict=True)
         ],
     }
+
+
+def _foreign_bits(layer: Layer) -> dict[str, object]:
+    """What another tool's model says of the layer, beside the weights' precision."""
+    return {} if layer.bits_from is None else {"input_bits": layer.input_bits, "bits_from": layer.bits_from}
 
 
 def _told(workload: Workload) -> dict[str, object]:

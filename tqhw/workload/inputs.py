@@ -15,7 +15,7 @@ TYPES = (
 """Types that an input may have, by PyTorch's names."""
 
 _NUMBER = re.compile("-?[0-9]{1,18}")
-_SPEC = re.compile(r"(?:(?P<name>[^:\[\]]*):)?(?P<dtype>[^:\[\]]*)\[(?P<shape>[^\[\]]*)\]")
+_SPEC = re.compile(r"(?:(?P<name>[^\[\]]*):)?(?P<dtype>[^:\[\]]*)\[(?P<shape>[^\[\]]*)\]")
 _LEVER = "give whole numbers from 1 up, batch first, as in 1,3,224,224"
 _FORM = "write 1,3,224,224 or, with a name and a type, ids:int64[1,128]"
 
@@ -37,8 +37,11 @@ class InputSpec:
         return f"{head}{self.dtype or ''}[{shape_text(self.shape)}]"
 
 
-def parse_input(text: str) -> InputSpec:
-    """``1,3,224,224``, ``int64[1,128]`` or ``ids:int64[1,128]``. Raises :class:`TqhwError` for anything else."""
+def parse_input(text: str, *, of_graph: bool = False) -> InputSpec:
+    """``1,3,224,224``, ``int64[1,128]`` or ``ids:int64[1,128]``. Raises :class:`TqhwError` for anything else.
+
+    ``of_graph``: the name is that of a graph's input, such as ``input.1``, and not of an argument.
+    """
     text = text.strip()
     if not any(sign in text for sign in ":[]"):
         return InputSpec(parse_shape(text))
@@ -46,7 +49,7 @@ def parse_input(text: str) -> InputSpec:
     if found is None:
         raise TqhwError(f"'{text}' is no input", place="input", lever=_FORM)
     name, dtype = found["name"], found["dtype"].strip() or None
-    if name is not None and not name.strip().isidentifier():
+    if name is not None and not (name.strip().isidentifier() or (of_graph and name.strip())):
         raise TqhwError(f"'{name}' is no name of an argument", place=f"input {text}", lever=_FORM)
     if dtype is not None and dtype not in TYPES:
         raise unknown("type", dtype, TYPES, place=f"input {text}")

@@ -8,6 +8,19 @@ from tqhw.spec import Problem
 
 
 @dataclass(frozen=True)
+class Precision:
+    """Bits of a layer's weights and of what it reads, None where nobody says them.
+
+    ``fixed``: they do not follow a switch of the model's precision. ``source``: where another tool's bits stand.
+    """
+
+    weight_bits: int | None = None
+    fixed: bool = False
+    input_bits: int | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True)
 class Layer:
     """One problem and every place of the model that computes it, in the order of execution.
 
@@ -17,7 +30,8 @@ class Layer:
     of all ``names`` together, those shared between executions counted once, by the first layer that runs them.
     ``weight_bits``: the precision that the quantized model is switched to, 32 for a layer it keeps in floating
     point, None where the model is not quantized or the layer has no weights. ``fixed_bits``: the layer does not
-    follow a switch of precision.
+    follow a switch of precision. ``input_bits``: of what the layer reads (of two activations the wider one), and
+    ``bits_from``: where both stand, in a model that another tool quantized.
     """
 
     names: tuple[str, ...]
@@ -26,6 +40,8 @@ class Layer:
     stored_weights: int
     weight_bits: int | None = None
     fixed_bits: bool = False
+    input_bits: int | None = None
+    bits_from: str | None = None
 
     @property
     def count(self) -> int:

@@ -8,49 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
+from tqhw.workload.operations import Convolution, MatrixProduct
 from tqhw.workload.operators import plain_name
 
 Arguments = dict[str, Any]
 PACKED = object()
 """The place of a factor that is no tensor: a weight that a library has packed."""
-
-
-@dataclass(frozen=True)
-class MatrixProduct:
-    """``batch`` products ``[rows, inner] x [inner, columns]``, ``left`` by ``right``.
-
-    ``bits``: of a right factor that is packed, where the operator says them. ``experts``: the right factor holds
-    so many matrices, between which the rows are routed.
-    """
-
-    left: Any
-    right: Any
-    batch: int
-    rows: int
-    inner: int
-    columns: int
-    bits: int | None = None
-    experts: int | None = None
-
-
-@dataclass(frozen=True)
-class Convolution:
-    """``window``: the weight's shape; ``picture``: the output's, or the input's where ``transposed``."""
-
-    inputs: Any
-    weight: Any
-    window: tuple[int, ...]
-    picture: tuple[int, ...]
-    stride: tuple[int, ...]
-    dilation: tuple[int, ...]
-    groups: int
-    transposed: bool = False
-    bits: int | None = None
 
 
 Found = list[MatrixProduct | Convolution]

@@ -16,35 +16,13 @@ from tqhw.quant.identity import identity, storage_of
 from tqhw.spec import Problem
 from tqhw.workload import problems
 from tqhw.workload.experts import rows_per_expert
-from tqhw.workload.products import PACKED, Convolution, MatrixProduct
+from tqhw.workload.operations import Convolution, MatrixProduct, Operation, Weight
+from tqhw.workload.products import PACKED
 from tqhw.workload.sources import INPUT, RANDOM, Origins, part_of_storage
 
 _PARAMETRIZED = re.compile(r"(^|\.)parametrizations\.(\w+)\.original\d*$")
 _WEIGHT_SUFFIX = re.compile(r"(^|\.)weight$")
 _COMPILED = re.compile(r"(^|\.)_orig_mod(?=\.|$)")  # the module that torch.compile wraps
-
-
-@dataclass(frozen=True)
-class Weight:
-    """A constant factor. Equal ``key``: the same weights. ``parameters``: the names of what it is made of.
-
-    ``words``: what one execution reads; ``stored``: fewer where a parameter is repeated to make the factor, more where
-    an execution picks among stacked ones. ``bits``: of a packed weight.
-    """
-
-    key: Hashable
-    words: int
-    stored: int
-    parameters: tuple[str, ...]
-    bits: int | None = None
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One executed convolution or matrix product, and its weight unless both factors are activations."""
-
-    problem: Problem
-    weight: Weight | None
 
 
 @dataclass

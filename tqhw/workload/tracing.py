@@ -26,10 +26,8 @@ from tqhw.quant.weight import QuantizedWeight
 from tqhw.workload import operators
 from tqhw.workload.generation import cached_tensors
 from tqhw.workload.products import products
-from tqhw.workload.recording import Operation, Recorder, Trace, Weight
+from tqhw.workload.recording import Recorder, Trace
 from tqhw.workload.sources import Origins, tensors_in
-
-__all__ = ["ForwardError", "Operation", "Trace", "Weight", "trace"]
 
 _RECURRENT = (nn.RNNBase, nn.RNNCellBase)
 _SPARSE = (torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc)
