@@ -13,9 +13,10 @@ from tqhw.quant.layers import QuantizedLayer, holds_codes, is_quantized, quantiz
 from tqhw.quant.magnitude import losing_magnitude, magnitude_warning
 from tqhw.quant.norm import SwitchableBatchNorm
 from tqhw.quant.onnx_file import save_onnx
+from tqhw.quant.onnx_model import OnnxModel
 from tqhw.quant.order import execution_order
 from tqhw.quant.package import save
-from tqhw.quant.precision import add_precision, keep_precisions, set_bits, shared_normalization
+from tqhw.quant.precision import add_precision, at_bits, keep_precisions, set_bits, shared_normalization
 from tqhw.quant.schemes import SCHEMES, Scheme, scheme_named
 from tqhw.quant.slices import Slices
 from tqhw.quant.storage import Storage, storage
@@ -32,6 +33,7 @@ __all__ = [
     "LayerBits",
     "Normalization",
     "Normalized",
+    "OnnxModel",
     "QuantConfig",
     "QuantizedLayer",
     "QuantizedTensor",
@@ -42,6 +44,7 @@ __all__ = [
     "SwitchableBatchNorm",
     "Unswitched",
     "add_precision",
+    "at_bits",
     "check_bits",
     "check_precisions",
     "convert",

@@ -16,6 +16,7 @@ from torch import nn
 from tqhw.errors import TqhwError
 from tqhw.quant.bits import FULL, top_code
 from tqhw.quant.clip import best_clip
+from tqhw.quant.here import bits_now
 from tqhw.quant.schemes import Scheme
 from tqhw.quant.weight import QuantizedWeight
 
@@ -45,10 +46,9 @@ class _Staircase(torch.autograd.Function):
         ctx.save_for_backward(real <= low, real >= top, quantizer.low)
         ctx.factor = factor
         clamped = torch.minimum(torch.maximum(real, low), top)
-        if quantizer.bits != FULL:
-            clamped = (
-                quantizer.codes((clamped - low) / (top - low)).mul_((top - low) / top_code(quantizer.bits)).add_(low)
-            )
+        bits = bits_now(quantizer)
+        if bits != FULL:
+            clamped = quantizer.codes((clamped - low) / (top - low)).mul_((top - low) / top_code(bits)).add_(low)
         return clamped.to(x.dtype)
 
     @staticmethod
@@ -114,11 +114,12 @@ class InputQuantizer(nn.Module):
             return x
         if not self.started:
             self.start(x)
-        if self.kind == "dorefa" and self.bits == FULL:
+        bits = bits_now(self)
+        if self.kind == "dorefa" and bits == FULL:
             return x.relu()  # as the code of Any-Precision DNNs has it
         if self.training and self.kind == "pact":
             self.alpha.data.clamp_(min=ALPHA_FLOOR)
-        factor = 1.0 if self.bits == FULL else self.scheme.factor(self.gradient, self.bits)
+        factor = 1.0 if bits == FULL else self.scheme.factor(self.gradient, bits)
         return cast(torch.Tensor, _Staircase.apply(x, self.alpha, self, factor))  # type: ignore[no-untyped-call]
 
     def first_of(self, inputs: tuple[Any, ...], named: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -131,10 +132,11 @@ class InputQuantizer(nn.Module):
 
     def codes(self, u: torch.Tensor) -> torch.Tensor:
         """Codes of u in [0, 1] at ``bits`` as whole numbers in its type, shifted from ``stored`` where that is set."""
-        if self.stored is None or self.stored == self.bits:
-            return self.scheme.codes(u, self.bits)
+        bits = bits_now(self)
+        if self.stored is None or self.stored == bits:
+            return self.scheme.codes(u, bits)
         codes = self.scheme.codes(u, self.stored)
-        shifted = codes.to(torch.uint8).bitwise_right_shift_(self.stored - self.bits).to(u.dtype)
+        shifted = codes.to(torch.uint8).bitwise_right_shift_(self.stored - bits).to(u.dtype)
         return torch.where(codes.isnan(), codes, shifted)  # no integer is NaN, which would become code 0
 
     @torch.no_grad()

@@ -12,6 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils import parametrize
 
 from tqhw.errors import TqhwError
+from tqhw.quant.here import bits_now
 
 _OURS: Final = ("original", "bits", "highest")
 
@@ -88,8 +89,8 @@ class SwitchableBatchNorm(_BatchNorm):
             if int(bits) == self.highest or int(bits) not in precisions:
                 del self.at[bits]
 
-    def select(self, bits: int) -> None:
-        """Uses the statistics and parameters of ``bits`` from now on."""
+    def check(self, bits: int) -> None:
+        """Refuses ``bits`` that there is no norm for."""
         if bits != self.highest and str(bits) not in self.at:
             known = ", ".join(map(str, sorted([*map(int, self.at), self.highest])))
             raise TqhwError(
@@ -97,15 +98,20 @@ class SwitchableBatchNorm(_BatchNorm):
                 place="bits",
                 lever=f"trained precisions: {known}; add_precision and recalibrate make others",
             )
+
+    def select(self, bits: int) -> None:
+        """Uses the statistics and parameters of ``bits`` from now on."""
+        self.check(bits)
         self.bits = bits
 
     @property
     def active(self) -> _BatchNorm:
-        """The norm of the selected precision."""
-        return self.of(self.bits)
+        """The norm of the present precision."""
+        return self.of(bits_now(self))
 
     def forward(self, *inputs: Any, **named: Any) -> torch.Tensor:
-        run = super().forward if self.bits == self.highest else self.at[str(self.bits)]
+        bits = bits_now(self)
+        run = super().forward if bits == self.highest else self.at[str(bits)]
         result: torch.Tensor = run(*inputs, **named)
         return result
 

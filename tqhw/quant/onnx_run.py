@@ -17,12 +17,12 @@ _TOLERANCE: Final = 1e-3
 """Of the largest logit: programs add up in different orders."""
 
 
-def session(file: Path | bytes) -> Any:
-    """The file in onnxruntime, on one thread of the CPU; what it raises for a file it refuses comes through."""
+def session(file: Path | bytes, threads: int = 1) -> Any:
+    """The file in onnxruntime, on the CPU; what it raises for a file it refuses comes through."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = threads
     options.log_severity_level = 4  # what fails is raised, and need not be printed as well
     return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
 

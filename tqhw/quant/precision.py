@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Protocol
+from fnmatch import fnmatchcase
+from typing import Final, Protocol
 
 from torch import nn
 
-from tqhw.errors import TqhwError
+from tqhw.errors import TqhwError, unknown
 from tqhw.quant.bits import FULL, check_bits, check_precisions
+from tqhw.quant.here import Switched, bits_here
 from tqhw.quant.layers import plain, quantization_of, quantized_layers
 from tqhw.quant.norm import SwitchableBatchNorm, check_norms, make_switchable
 
@@ -23,27 +26,96 @@ class Source(Protocol):
         ...
 
 
-def set_bits(model: nn.Module, bits: int) -> None:
+Bits = int | Mapping[str, int]
+"""Of a whole model, or of its layers by name or pattern."""
+_READING: Final = threading.RLock()
+
+
+def set_bits(model: nn.Module, bits: Bits) -> None:
     """Switches quantized layers that are not fixed, and switchable norms, to ``bits`` (1..8, or 32).
 
-    A model that was read from its file reads there what it lacks at ``bits``: the norms, and more planes of its codes.
+    A mapping switches the layers that it names, or whose names match its patterns, and leaves the others; a norm goes
+    with the layer that is registered before it. A model that was read from its file reads there what it lacks: norms,
+    scales, and more planes of its codes. Threads that run the model meanwhile may see a part of the switch:
+    :func:`at_bits` is for them. Raises TqhwError for bits that the model cannot have, and then changes nothing.
     """
-    if bits != FULL:
-        check_bits(bits)
-    quantization_of(model).normalization.check_bits(bits, "bits")
-    model = plain(model)
+    with _READING:
+        for part, at in _served(plain(model), bits):
+            part.bits = at
+
+
+@contextmanager
+def at_bits(model: nn.Module, bits: Bits) -> Iterator[nn.Module]:
+    """Inside, ``model`` computes at ``bits``, as after :func:`set_bits`, but in this thread (or task) alone.
+
+    Other threads run the same model at their own bits meanwhile. What is compiled inside is compiled for the model's.
+    """
+    with _READING:
+        parts = _served(plain(model), bits)
+    with bits_here({id(part): at for part, at in parts}):
+        yield model
+
+
+def _served(model: nn.Module, bits: Bits) -> list[tuple[Switched, int]]:
+    """The parts to switch with the bits of each, which the model then has what it takes for."""
+    chosen = _chosen(model, bits)
+    wanted = [bits] if isinstance(bits, int) else sorted({*chosen.values()})
+    for one in wanted:
+        if one != FULL:
+            check_bits(one)
+        quantization_of(model).normalization.check_bits(one, "bits")
     source: Source | None = getattr(model, "deployed", None)
     if source is not None:
-        source.serve(model, bits)
-    # The norms refuse a precision they lack, so they go first: a refused switch changes nothing.
-    for module in model.modules():
-        if isinstance(module, SwitchableBatchNorm):
-            module.select(bits)
+        for one in wanted:
+            source.serve(model, one)
+            source = model.deployed  # type: ignore[assignment]
+    norms = _norms(model, chosen, bits)
+    for norm, at in norms:
+        norm.check(at)
+    parts: list[tuple[Switched, int]] = [*norms]
     for layer in quantized_layers(model):
-        if not layer.quantizer.fixed:
-            layer.quantizer.bits = bits
+        if layer.name in chosen:
+            parts.append((layer.quantizer, chosen[layer.name]))
             if layer.input_quantizer is not None and layer.input_quantizer.follows:
-                layer.input_quantizer.bits = bits
+                parts.append((layer.input_quantizer, chosen[layer.name]))
+    return parts
+
+
+def _chosen(model: nn.Module, bits: Bits) -> dict[str, int]:
+    """The layers to switch, by name."""
+    quantization_of(model)
+    fixed = {layer.name: layer.quantizer.fixed for layer in quantized_layers(model)}
+    if not isinstance(bits, Mapping):
+        return {name: bits for name, is_fixed in fixed.items() if not is_fixed}
+    chosen: dict[str, int] = {}
+    for pattern, one in bits.items():
+        matching = [name for name in fixed if fnmatchcase(name, pattern)]
+        if not matching:
+            raise unknown("quantized layer", pattern, [*fixed], place="bits")
+        switching = [name for name in matching if not fixed[name]]
+        if not switching:
+            raise TqhwError(
+                f"layer '{matching[0]}' has bits of its own and does not switch",
+                place="bits",
+                lever="convert it with null in layers",
+            )
+        chosen.update(dict.fromkeys(switching, one))
+    return chosen
+
+
+def _norms(model: nn.Module, chosen: Mapping[str, int], bits: Bits) -> list[tuple[SwitchableBatchNorm, int]]:
+    """The norms to switch: all of them, or those behind a layer that is switched by itself."""
+    norms = [module for module in model.modules() if isinstance(module, SwitchableBatchNorm)]
+    if not isinstance(bits, Mapping):
+        return [(norm, bits) for norm in norms]
+    layers = {layer.module: layer for layer in quantized_layers(model) if not layer.quantizer.fixed}
+    found, last = [], next(iter(layers.values())).name if layers else ""
+    for module in model.modules():
+        if module in layers:
+            last = layers[module].name
+        elif isinstance(module, SwitchableBatchNorm) and last in chosen:
+            found.append((module, chosen[last]))
+    return found
 
 
 def add_precision(model: nn.Module, bits: int) -> None:

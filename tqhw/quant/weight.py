@@ -10,6 +10,7 @@ from torch import nn
 
 from tqhw.errors import TqhwError
 from tqhw.quant.bits import FULL
+from tqhw.quant.here import bits_now
 from tqhw.quant.normalization import PAPER, Normalizer
 from tqhw.quant.outside import outside
 from tqhw.quant.schemes import Scheme
@@ -95,7 +96,8 @@ class QuantizedWeight(nn.Module):
         self.normalizer = normalizer
         self.normalization = normalizer.how
         self.precisions = tuple(b for b in ((bits,) if fixed else precisions) if b != FULL)
-        self.codes: QuantizedTensor | None = None
+        self._codes: QuantizedTensor | None = None
+        self._made: tuple[QuantizedTensor, int, torch.device, torch.Tensor] | None = None
         self.off = False
         self.hold = False
         self._held: Normalized | None = None
@@ -143,21 +145,46 @@ class QuantizedWeight(nn.Module):
             return real
         return outside(real, reader.place.removeprefix("input of "))
 
+    @property
+    def codes(self) -> QuantizedTensor | None:
+        """The codes that the layer runs on; None where it quantizes its weight."""
+        return self._codes
+
+    @codes.setter
+    def codes(self, codes: QuantizedTensor | None) -> None:
+        self._codes, self._made = codes, None
+
     def _real(self, weight: torch.Tensor) -> torch.Tensor:
-        if self.codes is not None:
-            return self.codes.truncate(self.bits).dequantize().to(weight.device)
+        codes = self.codes
+        if codes is not None:
+            return self._of_codes(codes, weight.device)
         if self.off:
             return weight
-        factor = 1.0 if self.bits == FULL else self.scheme.factor(self.gradient, self.bits)
+        bits = bits_now(self)
+        factor = 1.0 if bits == FULL else self.scheme.factor(self.gradient, bits)
         normalized = self._normalized(weight)
         real = _StraightThrough.apply(weight, self.share, normalized, self, factor)  # type: ignore[no-untyped-call]
         return cast(torch.Tensor, real)
 
+    def _of_codes(self, codes: QuantizedTensor, device: torch.device) -> torch.Tensor:
+        """The weight of the shifted codes, which is kept until the precision changes."""
+        bits, kept = bits_now(self), self._made
+        # What is written down is the arithmetic.
+        if torch._C._get_tracing_state() is not None or torch.compiler.is_compiling():
+            return codes.truncate(bits).dequantize().to(device)
+        if kept is None or (kept[0] is not codes or kept[1:3] != (bits, device)):
+            with torch.inference_mode(False), torch.no_grad():  # kept for calls outside of either
+                made = codes.truncate(bits).dequantize().to(device)
+            kept = codes, bits, device, made
+            self._made = kept if type(made) is torch.Tensor else None  # one of FakeTensorMode ends with it
+        return kept[3]
+
     def level(self, weight: torch.Tensor, normalized: Normalized) -> tuple[torch.Tensor, Affine]:
         """The weight on [-1, 1] at the present bits, and what makes numbers of it."""
-        if self.bits == FULL:
+        bits = bits_now(self)
+        if bits == FULL:
             return normalized.u.mul(2).sub_(1), Affine(normalized.scale, normalized.offset)
-        level = self.scheme.level(self.scheme.codes(normalized.u, self.bits), self.bits)
+        level = self.scheme.level(self.scheme.codes(normalized.u, bits), bits)
         return level, self.normalizer.affine(weight, normalized, level, self.slices)
 
     def clip(self, weight: torch.Tensor) -> torch.Tensor | None:
