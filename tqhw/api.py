@@ -126,11 +126,11 @@ def target(
     from tqhw.spec.word_bits import parse_word_bits
 
     found = rooms.load(architecture, params, problem=problem)
-    design = Design(found.name, found.architecture, found.hardware, found.text, found.components_text)
+    design = Design.of(found)
     if word_bits is not None:
         if problem is None:
             raise TqhwError("no problem names the data spaces", place="word_bits", lever="give problem=, too")
-        design = with_word_bits(design, parse_word_bits(word_bits), problem.shape)
+        design = with_word_bits(design, parse_word_bits(word_bits, otherwise=found.word_bits), problem.shape)
     return _engine(backend).target(design) if ert is None else Target(design, load_ert(ert), ART({}))
 
 
@@ -279,5 +279,6 @@ def _problem_on(
     if isinstance(architecture, Target):
         for name in (name for name, value in machine.items() if value is not None):
             raise TqhwError("the target has its own", place=name, lever="give it to tqhw.target()")
-        return layer, architecture
-    return layer, target(architecture, problem=layer, backend=backend, **machine)
+        return architecture.design.problem(layer), architecture
+    made = target(architecture, problem=layer, backend=backend, **machine)
+    return made.design.problem(layer), made

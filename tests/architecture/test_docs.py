@@ -1,4 +1,4 @@
-"""docs/architecture.md against what it documents: the parameter tables and the example that it walks through."""
+"""docs/architecture.md and gallery.md against what they document: the parameter tables, the example walked through."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ from tqhw.cli import app
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "architecture.md").read_text()
+GALLERY = (ROOT / "docs" / "gallery.md").read_text()
 README = (ROOT / "README.md").read_text()
 
 
 @pytest.mark.parametrize("name", available())
 def test_the_parameter_tables_are_those_of_params_yaml(name: str) -> None:
     parameters = parameters_of(name)
-    assert parameters.table() in TEXT
-    assert " ".join(parameters.description.split()) in " ".join(TEXT.split())
+    (page,) = [text for text in (TEXT, GALLERY) if f"\n## {name}\n" in text]
+    assert parameters.table() in page
+    assert " ".join(parameters.description.split()) in " ".join(page.split())
 
 
 def test_the_walked_through_accelerator_renders(tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.architecture import folder
-from tqhw.architecture import parameters_of
+from tqhw.architecture import parameters_of, render
 from tqhw.errors import TqhwError
+from tqhw.spec import Digits
 
 
 @pytest.mark.parametrize(
@@ -46,6 +47,8 @@ from tqhw.errors import TqhwError
             r"params.yaml:\d+: GLB: 'memory' is in the groups 'DRAM' and 'GLB'",
         ),
         ("description", "- description", r"params.yaml:2.*not valid YAML"),
+        ("groups:", "digits: {dimension: B}\ngroups:", r"params.yaml:11: digits: digits.count: Field required"),
+        ("groups:", "digits: {size: B}\ngroups:", r"params.yaml:11: .*unknown key 'size' .*known: dimension, count"),
         (folder.PARAMS, "", r"params.yaml: the file is empty"),
         (folder.PARAMS, "[1, 2]", r"params.yaml: params.yaml must be a mapping"),
     ],
@@ -55,3 +58,29 @@ def test_a_mistake_is_named_with_its_line(tmp_path: Path, old: str, new: str, me
     broken = folder.make(tmp_path, params=folder.PARAMS.replace(old, new))
     with pytest.raises(TqhwError, match=message):
         parameters_of(broken).complete({"wide": True, "wide_bits": 100}, "tiny")
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (
+            "word_bits: {Outputs: weight_bits - 8}\n",
+            r"params.yaml: word_bits: Outputs: 'weight_bits - 8' is 0, and must",
+        ),
+        ("word_bits: {Outputs: pusm_bits}\n", r"word_bits: Outputs: unknown name .* 'pusm_bits'"),
+        (
+            "digits: {dimension: B, count: weight_bits / 3}\n",
+            r"digits: count: 'weight_bits / 3' is 2.6.*, and must be a",
+        ),
+    ],
+)
+def test_a_number_that_is_none_is_named(tmp_path: Path, more: str, message: str) -> None:
+    with pytest.raises(TqhwError, match=message):
+        render(folder.make(tmp_path, params=folder.PARAMS + more))
+
+
+def test_words_and_digits_follow_the_parameters(tmp_path: Path) -> None:
+    more = "word_bits: {Outputs: 3 * weight_bits, Outputs@memory: 8}\ndigits: {dimension: B, count: weight_bits}\n"
+    found = render(folder.make(tmp_path, params=folder.PARAMS + more), {"weight_bits": 2})
+    assert found.word_bits == {"Outputs": 6, "Outputs@memory": 8}
+    assert found.digits == Digits("B", 2)

@@ -44,6 +44,12 @@ def test_text_and_mapping_say_the_same() -> None:
     assert parse_word_bits({"Weights": 2, "Outputs": 16, "Outputs@DRAM": 8}) == told
 
 
+def test_words_of_a_template_stand_where_nothing_else_is_said() -> None:
+    otherwise = {"Outputs": 24, "Outputs@DRAM": 8, "Inputs": 4}
+    found = parse_word_bits("Weights=2,Outputs@DRAM=16,Inputs=8", otherwise=otherwise)
+    assert found == parse_word_bits("Weights=2,Inputs=8,Outputs=24,Outputs@DRAM=16")
+
+
 def test_a_row_holds_what_fits() -> None:
     found = level("Weights=3,Outputs=16,Outputs@DRAM=8", "Buffer")
     assert rows(found) == {"Weights": (3, 10, 1), "Inputs": (8, 4, 1), "Outputs": (16, 2, 1)}

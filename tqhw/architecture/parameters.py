@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tqhw.errors import TqhwError, unknown
+from tqhw.spec import Digits
 from tqhw.spec.expression import evaluate
 
 Value = bool | int | float | str | None
@@ -99,13 +100,19 @@ class Rule:
 
 @dataclass(frozen=True)
 class Parameters:
-    """What params.yaml says. ``groups``: component name -> group of the reports."""
+    """What params.yaml says. ``groups``: component name -> group of the reports.
+
+    ``word_bits``: bits of words that memories share, as ``--word-bits`` says them, and ``digits``: the dimension and
+    the number of the digits that weights are taken in; numbers may be expressions over the parameters.
+    """
 
     description: str
     parameters: tuple[Parameter, ...]
     rules: tuple[Rule, ...]
     groups: Mapping[str, str]
     source: str
+    word_bits: Mapping[str, int | str] = field(default_factory=dict)
+    digits: tuple[str, int | str] | None = None
 
     def complete(self, given: Mapping[str, Any], place: str) -> dict[str, Value]:
         """All parameters: ``given`` where given, else the defaults; in the order of the file.
@@ -139,6 +146,24 @@ class Parameters:
     def applies(self, parameter: Parameter, values: Mapping[str, Value]) -> bool:
         """Whether anything reads the parameter, given the values of all."""
         return parameter.only_if is None or bool(evaluate(parameter.only_if, _not_none(values), self.source))
+
+    def words(self, values: Mapping[str, Value]) -> dict[str, int]:
+        """Bits of words by data space and level, with the values of all parameters."""
+        return {name: self._whole(bits, values, f"word_bits: {name}") for name, bits in self.word_bits.items()}
+
+    def digits_of(self, values: Mapping[str, Value]) -> Digits | None:
+        """The digits that weights are taken in, with the values of all parameters."""
+        if self.digits is None:
+            return None
+        dimension, count = self.digits
+        return Digits(dimension, self._whole(count, values, "digits: count"))
+
+    def _whole(self, number: int | str, values: Mapping[str, Value], key: str) -> int:
+        place = f"{self.source}: {key}"
+        found = evaluate(str(number), _not_none(values), place)
+        if isinstance(found, bool) or not isinstance(found, int | float) or found < 1 or found != int(found):
+            raise TqhwError(f"'{number}' is {found}, and must be a whole number from 1 up", place=place)
+        return int(found)
 
     def table(self) -> str:
         """The parameters as a Markdown table, for the documentation and the help text."""

@@ -38,6 +38,15 @@ class _RuleModel(BaseModel):
     message: str
 
 
+class _DigitsModel(BaseModel):
+    """The entry ``digits``."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    dimension: str
+    count: int | str
+
+
 class _FileModel(BaseModel):
     """The whole of params.yaml."""
 
@@ -47,6 +56,8 @@ class _FileModel(BaseModel):
     parameters: dict[str, _ParameterModel]
     rules: list[_RuleModel] = []
     groups: dict[str, list[str]]
+    word_bits: dict[str, int | str] = {}
+    digits: _DigitsModel | None = None
 
 
 def load_parameters(path: Path) -> Parameters:
@@ -78,7 +89,8 @@ def _parsed(text: str, source: str) -> Parameters:
                 )
             groups[name] = group
     rules = tuple(Rule(rule.check, rule.message) for rule in model.rules)
-    return Parameters(model.description, parameters, rules, groups, source)
+    digits = None if model.digits is None else (model.digits.dimension, model.digits.count)
+    return Parameters(model.description, parameters, rules, groups, source, model.word_bits, digits)
 
 
 def _parameter(name: str, entry: _ParameterModel, place: str) -> Parameter:
@@ -116,7 +128,11 @@ def _readable(error: ValidationError, document: yamlio.Map) -> TqhwError:
             where = where[part]
             place = where.place() if isinstance(where, yamlio.Map) else place
     if first["type"] == "extra_forbidden":
-        models: dict[str, type[BaseModel]] = {"parameters": _ParameterModel, "rules": _RuleModel}
+        models: dict[str, type[BaseModel]] = {
+            "parameters": _ParameterModel,
+            "rules": _RuleModel,
+            "digits": _DigitsModel,
+        }
         model = models.get(str(path[0]), _FileModel) if len(path) > 1 else _FileModel
         return unknown("key", str(path[-1]), model.model_fields, place)
     name = ".".join(str(part) for part in path)

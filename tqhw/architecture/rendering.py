@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from tqhw.architecture.packing import Packing, packings
 from tqhw.architecture.parameters import Parameters, Value
 from tqhw.architecture.params_file import GROUPS, load_parameters
 from tqhw.errors import TqhwError
-from tqhw.spec import Architecture, Hardware, Problem, flatten, parse_architecture, yamlio
+from tqhw.spec import Architecture, Digits, Hardware, Problem, flatten, parse_architecture, yamlio
 
 PACKING = "packing"  # the parameter, where a template has it, that chooses between `pack` and `ideal`
 
@@ -26,7 +26,8 @@ class Rendered:
     ``text``: the YAML as Timeloop reads it. ``params``: all parameters, the defaults too. ``components_text``: the
     template's own component classes ("" if none), to be added to the packaged ones. ``groups``: component -> group
     of the reports. ``packings``: words and padding per memory, outermost first. ``notes``: what a reader of results
-    must know. A YAML file that was given as it is has no params, groups and packings.
+    must know. ``word_bits``: bits of words where ``--word-bits`` does not say them. ``digits``: what weights are taken
+    in, if not whole. A YAML file that was given as it is has no params, groups and packings.
     """
 
     name: str
@@ -38,6 +39,8 @@ class Rendered:
     groups: Mapping[str, str]
     packings: tuple[Packing, ...]
     notes: tuple[str, ...]
+    word_bits: Mapping[str, int] = field(default_factory=dict)
+    digits: Digits | None = None
 
     @property
     def ideal_packing(self) -> bool:
@@ -73,6 +76,8 @@ def render(name_or_path: str | Path, params: Mapping[str, Any] | None = None) ->
         groups=parameters.groups,
         packings=packed,
         notes=_notes(packed, values.get(PACKING) == "ideal"),
+        word_bits=parameters.words(values),
+        digits=parameters.digits_of(values),
     )
 
 

@@ -8,8 +8,25 @@ from typing import Protocol
 
 from tqhw.energy.operands import Operands
 from tqhw.objectives import Objective
-from tqhw.spec import ART, ERT, Architecture, Hardware, Invalid, Problem, Stats
+from tqhw.spec import ART, ERT, Architecture, Digits, Hardware, Invalid, Problem, Stats, in_digits
 from tqhw.spec import Mapping as LoopMapping
+
+
+class AnyRendered(Protocol):
+    """What a design is made of; a rendered template, and what was read from files, have it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def architecture(self) -> Architecture: ...
+    @property
+    def hardware(self) -> Hardware: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def components_text(self) -> str: ...
+    @property
+    def digits(self) -> Digits | None: ...
 
 
 @dataclass(frozen=True)
@@ -17,7 +34,8 @@ class Design:
     """A rendered architecture before it has energies.
 
     ``text``: its YAML as Timeloop reads it; ``components_text``: its own compound classes ("" if none). ``operands``:
-    bits of the multiplier's factors where they are not the architecture's (:mod:`tqhw.backends.words`).
+    bits of the multiplier's factors where they are not the architecture's (:mod:`tqhw.backends.words`). ``digits``:
+    what its multipliers take weights in, where not whole.
     """
 
     name: str
@@ -26,6 +44,18 @@ class Design:
     text: str
     components_text: str = ""
     operands: Operands | None = None
+    digits: Digits | None = None
+
+    @classmethod
+    def of(cls, found: AnyRendered) -> Design:
+        """The design of what :mod:`tqhw.architecture` rendered or read."""
+        return cls(
+            found.name, found.architecture, found.hardware, found.text, found.components_text, digits=found.digits
+        )
+
+    def problem(self, problem: Problem) -> Problem:
+        """The problem as this design computes it: with a dimension for the digits, where it takes weights in digits."""
+        return problem if self.digits is None else in_digits(problem, self.digits)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -119,8 +119,8 @@ class CaseOptions:
         engine = backend(self.backend)
         params = parameters(self.param or [])
         found = architecture.load(self.arch, params, template_data(self.data), self.allow or (), problem)
-        design = Design(found.name, found.architecture, found.hardware, found.text, found.components_text)
-        design = self._with_words(design, problem)
+        design = Design.of(found)
+        design = self._with_words(design, problem, found.word_bits)
         own = energy.own_components(found.components_text, found.name)
         told = (*found.architecture.notes, *energy.unread(found.architecture, own, strict=self.strict))
         if self.ert is not None and design.operands:
@@ -128,7 +128,7 @@ class CaseOptions:
         (target,) = costed(engine, [design], self._energies())
         if self.ert is None and self.art is not None:
             target = replace(target, art=load_art(self.art))
-        return Case(engine, problem, replace(target, notes=(*told, *target.notes)))
+        return Case(engine, design.problem(problem), replace(target, notes=(*told, *target.notes)))
 
     def _energies(self) -> EnergyOptions:
         from tqhw.backends.costing import load_table
@@ -143,13 +143,13 @@ class CaseOptions:
             given["table"] = load_table(self.energy_table)
         return EnergyOptions(**given)
 
-    def _with_words(self, design: Design, problem: Problem) -> Design:
+    def _with_words(self, design: Design, problem: Problem, otherwise: Mapping[str, int]) -> Design:
         from tqhw.backends import with_word_bits
         from tqhw.errors import TqhwError
         from tqhw.spec.word_bits import parse_word_bits
 
         if self.word_bits is not None:
-            bits = parse_word_bits(self.word_bits, self.packing or "pack", "--word-bits")
+            bits = parse_word_bits(self.word_bits, self.packing or "pack", "--word-bits", otherwise)
             return with_word_bits(design, bits, problem.shape, self.multiplier or "match", "--word-bits")
         for option, value, rule in (
             ("--packing", self.packing, "says how --word-bits fill a row"),

@@ -140,8 +140,8 @@ def _record(folder: Path, wanted: RecordingOptions) -> None:
     if not isinstance(chosen, Timeloop):
         raise TqhwError(f"backend {backend} cannot record", place="--backend", lever="choose timeloop")
     found = architecture.load(wanted.arch, parameters(wanted.param or []))
-    design = Design(found.name, found.architecture, found.hardware, found.text, found.components_text)
-    layers = [frontend.load_problem(frontend.sources(path)) for path in wanted.problem]
+    design = Design.of(found)
+    layers = [design.problem(frontend.load_problem(frontend.sources(path))) for path in wanted.problem]
     with destination(folder), bars(console(stderr=True))("recording", cases) as tick:
         recording = record(folder, chosen.target(design), layers, cases, chosen, wanted.seed or 0, lambda _: tick())
     say(f"{folder}: {recording}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tqhw import energy
 from tqhw.pipeline.hardware import Evaluated
-from tqhw.spec import dump_art, dump_ert, dump_mapping, yamlio
+from tqhw.spec import dump_art, dump_ert, dump_mapping, dump_problem, yamlio
 from tqhw.spec.word_bits import WORDS
 from tqhw.spec.yamlio import write_text
 from tqhw.workload import Workload, file_names
@@ -21,6 +21,7 @@ hardware/<spad model>/fetchF_weightsB/
     words.yaml                       bits of words by data space, where the architecture alone does not say them
     components.yaml                  the compound classes it names
     ERT.yaml, ART.yaml               energies and areas of an action, an instance
+    problems/                        only where weights are taken in digits: with a dimension for them
     mappings/                        the mapping of every layer on it, by the name of its problem
 """
 
@@ -42,6 +43,8 @@ def write(folder: Path, workload: Workload, evaluated: tuple[Evaluated, ...]) ->
             write_text(place / "ERT.yaml", dump_ert(target.ert))
             write_text(place / "ART.yaml", dump_art(target.art))
         for (index, width), found in one.found.items():
-            dimensions = workload.layers[index].problem.shape.dimensions
-            path = folder / one.renderings[width].folder / "mappings" / files[index]
-            write_text(path, dump_mapping(found.mapping, dimensions))
+            problem, place = workload.layers[index].problem, folder / one.renderings[width].folder
+            computed = one.renderings[width].target.design.problem(problem)
+            if computed is not problem:
+                write_text(place / "problems" / files[index], dump_problem(computed))
+            write_text(place / "mappings" / files[index], dump_mapping(found.mapping, computed.shape.dimensions))

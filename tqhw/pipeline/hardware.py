@@ -58,7 +58,11 @@ def evaluate(
                 plan.append((model, index, width))
     renderings = price(experiment.energy, rendered, engine, watch, strict)
     check_residency(experiment.scenario.residency, weight_path(renderings[models[0], whole].machine))
-    jobs = [Job(workload.layers[index].problem, renderings[model, width].target) for model, index, width in plan]
+    targets = [renderings[model, width].target for model, _, width in plan]
+    jobs = [
+        Job(target.design.problem(workload.layers[index].problem), target)
+        for (_, index, _), target in zip(plan, targets, strict=True)
+    ]
     with watch(f"mapping {len(workload.layers)} layers", len(jobs)) as tick:
         answers = engine.search(jobs, search, lambda _: tick())
     _check_mapped(plan, answers, workload)

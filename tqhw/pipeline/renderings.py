@@ -88,11 +88,7 @@ def render(experiment: Experiment, spad_model: str | None, width: Width, shape: 
         params["spad_model"] = spad_model
     rendered = architecture.render(chosen.name, params)
     bits = rendered.params.get("activation_bits")
-    return Unpriced(rendered, _design(rendered), bits if isinstance(bits, int) else _ACTIVATION_BITS)
-
-
-def _design(found: architecture.Rendered) -> Design:
-    return Design(found.name, found.architecture, found.hardware, found.text, found.components_text)
+    return Unpriced(rendered, Design.of(rendered), bits if isinstance(bits, int) else _ACTIVATION_BITS)
 
 
 def _with_words(experiment: Experiment, found: architecture.Rendered, width: Width, shape: Shape) -> Unpriced:
@@ -104,10 +100,10 @@ def _with_words(experiment: Experiment, found: architecture.Rendered, width: Wid
     groups = found.groups or default_groups(found.hardware)
     drams = [level.name for level in levels if groups[level.name] == DRAM]
     given = {**experiment.word_bits, WEIGHTS: width.weight_bits, **{f"{WEIGHTS}@{d}": width.fetch_bits for d in drams}}
-    words = parse_word_bits(given, experiment.architecture.packing or "pack")
+    words = parse_word_bits(given, experiment.architecture.packing or "pack", otherwise=found.word_bits)
     multiplier = experiment.architecture.multiplier or "match"
     # Weights that stay in floating point may be wider than a row.
-    design = with_word_bits(_design(found), words, shape, multiplier, wide=[WEIGHTS])
+    design = with_word_bits(Design.of(found), words, shape, multiplier, wide=[WEIGHTS])
     source = next((level for level in reversed(levels) if _keeps(level, shape, "Inputs")), levels[-1])
     return Unpriced(found, design, words.of("Inputs", source.name, source.word_bits), words)
 
@@ -133,7 +129,11 @@ def price(
             model,
             target,
             PricedHardware(
-                target.hardware, target.ert, found.found.groups or default_groups(target.hardware), found.ideal
+                target.hardware,
+                target.ert,
+                found.found.groups or default_groups(target.hardware),
+                found.ideal,
+                1 if target.design.digits is None else target.design.digits.count,
             ),
             found.activation_bits,
             (*found.found.notes, *_padding(target.hardware), *target.notes),

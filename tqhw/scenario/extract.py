@@ -23,13 +23,15 @@ WEIGHTS, DATA_SPACES = "Weights", ("Weights", "Inputs", "Outputs")
 class PricedHardware:
     """Hardware with its energies. ``groups``: component name -> component group of the reports.
 
-    ``ideal``: after the fact, accesses cost the bits they use instead of whole rows (``packing: ideal``).
+    ``ideal``: after the fact, accesses cost the bits they use instead of whole rows (``packing: ideal``). ``digits``:
+    words that a weight is made of.
     """
 
     hardware: Hardware
     ert: ERT
     groups: Mapping[str, str]
     ideal: bool = False
+    digits: int = 1
 
     def levels(self, group: str) -> tuple[Level, ...]:
         """The storage levels of a group, outermost first."""
@@ -119,7 +121,7 @@ def layer_cost(stats: Stats, machine: PricedHardware, has_weights: bool = True) 
                 flow = Traffic(flow.bits, flow.padding_bits, counts.energy_pj * share)
                 traffic[label] = traffic.get(label, Traffic()) + flow
                 if label == WEIGHTS:
-                    delivered += counts.reads * used
+                    delivered += counts.reads * used // machine.digits
             elif buffer is not None and name == buffer.name and data_space == WEIGHTS and has_weights:
                 row = storage[name].row(data_space)
                 fills = math.ceil(counts.fills * row.rows / row.words) * used

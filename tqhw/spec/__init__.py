@@ -13,6 +13,7 @@ from tqhw.spec.architecture import (
     without_constraints,
 )
 from tqhw.spec.constraints import Constraints, LoopConstraint
+from tqhw.spec.digits import Digits, in_digits
 from tqhw.spec.hardware import Compute, Hardware, Level, flatten
 from tqhw.spec.mapping import (
     LevelMapping,
@@ -58,6 +59,7 @@ __all__ = [
     "Container",
     "DataSpace",
     "DataSpaceStats",
+    "Digits",
     "Hardware",
     "Hierarchical",
     "Invalid",
@@ -82,6 +84,7 @@ __all__ = [
     "dump_problem",
     "filled",
     "flatten",
+    "in_digits",
     "load_architecture",
     "load_art",
     "load_ert",

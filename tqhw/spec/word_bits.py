@@ -50,8 +50,13 @@ class WordBits:
         return dict(self.bits).get(space, otherwise)
 
 
-def parse_word_bits(given: str | Mapping[str, Any], packing: str = "pack", place: str = PLACE) -> WordBits:
-    """Reads ``Weights=2,Outputs@DRAM=8`` or a mapping of the same names to bits.
+def parse_word_bits(
+    given: str | Mapping[str, Any],
+    packing: str = "pack",
+    place: str = PLACE,
+    otherwise: Mapping[str, int] | None = None,
+) -> WordBits:
+    """Reads ``Weights=2,Outputs@DRAM=8`` or a mapping of the same names to bits; ``otherwise``: of names not in it.
 
     Raises TqhwError for what is no such list, a width that is not 1 to 512, a name twice, an unknown packing.
     """
@@ -74,6 +79,12 @@ def parse_word_bits(given: str | Mapping[str, Any], packing: str = "pack", place
             at[space, level] = int(value)
         else:
             everywhere[space] = int(value)
+    for key, bits in (otherwise or {}).items():
+        space, _, level = key.partition("@")
+        if level:
+            at.setdefault((space, level), bits)
+        else:
+            everywhere.setdefault(space, bits)
     return WordBits(tuple(everywhere.items()), tuple((*key, bits) for key, bits in at.items()), style)
 
 

@@ -116,8 +116,9 @@ def _written(results: Path, place: Path) -> Written:
         read_text(place / "architecture.yaml"),
         read_text(own) if own.is_file() else "",
     )
+    problems = place / "problems" if (place / "problems").is_dir() else results / "problems"
     evaluations = tuple(
-        (f"{design.name}, {file.stem}", load_problem(results / "problems" / file.name), load_mapping(file))
+        (f"{design.name}, {file.stem}", load_problem(problems / file.name), load_mapping(file))
         for file in sorted((place / "mappings").glob("*.yaml"))
     )
     return Written(design.name, Target(design, load_ert(place / "ERT.yaml"), load_art(place / "ART.yaml")), evaluations)
