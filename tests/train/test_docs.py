@@ -18,9 +18,7 @@ from tqhw.cli import app
 from tqhw.datasets import TensorData
 from tqhw.pipeline import accuracy
 from tqhw.quant import QuantConfig
-from tqhw.spec import yamlio
 from tqhw.system.progress import unwatched
-from tqhw.train import read_recipe
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "quantization.md").read_text(encoding="utf-8")
@@ -32,9 +30,10 @@ def test_its_commands_can_be_given(line: str) -> None:
     name, *arguments = shlex.split(line)
     command = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
     given = command.make_context(name, arguments).params
-    recipe = given.get("recipe")
-    if recipe is not None:
-        read_recipe(yamlio.as_map(yamlio.load(ROOT / recipe), str(recipe), "a recipe"))
+    path = given.get("experiment")
+    if path is not None:
+        assert accuracy.recipe(experiment.load(ROOT / path), "truncquant").training.epochs > 1
+        assert not experiment.hints(ROOT / path)
 
 
 def test_it_shows_every_command_of_training() -> None:

@@ -10,6 +10,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
 
 import typer
@@ -126,6 +127,14 @@ def console(stderr: bool = False) -> Console:
 
     found = Console(stderr=stderr, markup=False)
     return found if found.is_terminal else Console(stderr=stderr, markup=False, width=140)
+
+
+def tell_hints(experiment: Path, settings: Sequence[str] | None = None) -> None:
+    """Says, after all else, what an experiment has as earlier versions wrote it, and how it is written today."""
+    from tqhw.experiment import hints
+
+    for hint in hints(experiment, [*(settings or ())]):
+        console().print(f"hint: {hint}", highlight=False, soft_wrap=True)
 
 
 def parameters(given: Sequence[str]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tqhw.cli.common import Trust, console, guarded, say
+from tqhw.cli.common import Trust, console, guarded, say, tell_hints
 from tqhw.system.processors import processors
 
 
@@ -70,3 +70,4 @@ def run(
     for ratio in (ratio for ratio in results.summary if ratio.quantity == "switching_weights"):
         screen.print(ratio.note, highlight=False, markup=False, soft_wrap=True)
     screen.print(f"Everything is in {folder}: start with report.html", highlight=False)
+    tell_hints(experiment or default_experiment(), changes)

@@ -4,30 +4,38 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tqhw.cli.common import NO, Trust, console, guarded, write_json
+from tqhw.cli.common import NO, Trust, console, guarded, tell_hints, write_json
+from tqhw.cli.networks import Opened, folder_of, given, named, only, recipes
 from tqhw.errors import TqhwError
 
 if TYPE_CHECKING:
     from torch import nn
 
     from tqhw.datasets import Data
+    from tqhw.experiment import Experiment
     from tqhw.quant import Storage
-    from tqhw.spec import yamlio
     from tqhw.train import Accuracy, Cell, Recipe
 
-RecipeFile = Annotated[Path, typer.Argument(help="Method, bits, model, data, quantization, training.")]
+ExperimentFile = Annotated[
+    Path, typer.Argument(help="An experiment; of it model, data, bits, quantization and training are read.")
+]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Changes a key, e.g. training.epochs=3.")
 ]
-Checkpoint = Annotated[Path, typer.Argument(help="A checkpoint, or the folder that holds it.")]
+Checkpoint = Annotated[
+    Path, typer.Argument(help="A checkpoint, the folder that holds it, or an experiment with training.from.")
+]
 Checkpoints = Annotated[
-    list[Path], typer.Argument(help="Checkpoints, or folders that hold them; of several, a mean over seeds.")
+    list[Path],
+    typer.Argument(
+        help="Checkpoints, folders that hold them, or an experiment with training.from; of several, a mean over seeds."
+    ),
 ]
 Bits = Annotated[str | None, typer.Option(help="2,4,8 or 1-8; without it, those it was trained at.")]
 ExportBits = Annotated[
@@ -37,7 +45,9 @@ ExportBits = Annotated[
         "without it, those it was trained at."
     ),
 ]
-Stored = Annotated[int, typer.Option(help="Bits of the stored codes, which lower precisions are shifted from.")]
+_STORED = typer.Option(help="Bits of the stored codes, which lower precisions are shifted from; 8 without it.")
+Stored = Annotated[int, _STORED]
+StoredHere = Annotated[int | None, _STORED]
 Model = Annotated[
     str | None,
     typer.Option(help="The checkpoint's own model, package.module:factory, whose code is run only if named."),
@@ -47,38 +57,56 @@ Json = Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Writ
 
 @guarded
 def train(
-    recipe: RecipeFile,
+    experiment: ExperimentFile,
     out: Annotated[Path, typer.Option(help="Folder for checkpoint and logs.")],
     settings: Settings = None,
     resume: Annotated[bool, typer.Option("--resume", help="Goes on from the last finished epoch.")] = False,
     trust: Trust = False,
 ) -> None:
-    """Trains a network jointly at all its precisions.
+    """Trains the networks of an experiment, each jointly at all its precisions.
 
-    A checkpoint is left after every epoch. Under torchrun, the processes share every batch.
+    A checkpoint is left after every epoch. Of several methods or seeds, each network has a folder of its own. Under
+    torchrun, the processes share every batch.
     """
     from tqhw.quant import coverage
-    from tqhw.train import joined, read_recipe
+    from tqhw.train import joined
 
-    found = read_recipe(_document(recipe, settings), str(recipe), settings or ())
+    chosen = _loaded(experiment, settings)
+    wanted = recipes(chosen)
     if not resume and any(out.glob("**/checkpoint.safetensors")):
         raise TqhwError("holds a checkpoint already", place=str(out), lever="add --resume, or choose another --out")
-    data = found.data.open()
-    with joined(found.training.device) as team:
-        _train([("training", found, out)], data, resume=resume, leads=team.leads, trust=trust)
+    if len(wanted) == 1:
+        runs = [("training", wanted[0], out)]
+    else:
+        runs = [(named(recipe), recipe, out / folder_of(recipe)) for recipe in wanted]
+    opened = Opened()
+    opened.of(wanted[0])
+    with joined(wanted[0].training.device) as team:
+        _train(runs, opened, resume=resume, leads=team.leads, trust=trust)
         if team.leads:
-            _tell_skipped(data)
-            switching = coverage(found.quantize(found.plain_model(), found.bits)).text
-            console().print(switching, highlight=False, markup=False, soft_wrap=True)
-            console().print(f"Trained at {list(found.bits)} bits, in {out}", highlight=False)
+            opened.tell_skipped()
+            for recipe in {recipe.method: recipe for recipe in wanted if recipe.way.training != "float"}.values():
+                switching = coverage(recipe.quantize(recipe.plain_model(), recipe.bits)).text
+                console().print(switching, highlight=False, markup=False, soft_wrap=True)
+            console().print(f"Trained at {list(wanted[0].bits)} bits, in {out}", highlight=False)
+            tell_hints(experiment, settings)
 
 
 @guarded
 def table(
-    recipe: RecipeFile,
+    experiment: ExperimentFile,
     out: Annotated[Path, typer.Option(help="Folder for the checkpoints; what is finished there is kept.")],
-    seeds: Annotated[int, typer.Option(min=1, help="How many runs of each method, from the recipe's seed up.")] = 3,
-    methods: Annotated[str, typer.Option(help="Which methods, instead of the recipe's.")] = "dorefa,truncquant",
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="How many runs of each method, from the experiment's seed up; its own where it has several, or 3.",
+        ),
+    ] = None,
+    methods: Annotated[
+        str | None,
+        typer.Option(help="Which methods; the experiment's own where it has several, or dorefa,truncquant."),
+    ] = None,
     settings: Settings = None,
     stored: Stored = 8,
     json: Json = None,
@@ -88,34 +116,37 @@ def table(
 
     Run again, it goes on where it was stopped.
     """
-    from tqhw.train import joined, read_recipe
+    from tqhw.train import joined
 
-    document = _document(recipe, settings)
-    wanted = []
-    for method in methods.split(","):
-        document["method"] = method.strip()
-        found = read_recipe(document, str(recipe), settings or ())
-        first = found.training.seed
-        wanted += [replace(found, training=replace(found.training, seed=first + number)) for number in range(seeds)]
-    data = wanted[0].data.open()
-    folders = [out / run.method / f"seed{run.training.seed}" for run in wanted]
-    names = [f"{run.method}, seed {run.training.seed}" for run in wanted]
+    chosen = _loaded(experiment, settings)
+    own = chosen.training
+    listed = own.schemes if own is not None and len(own.schemes) > 1 else ("dorefa", "truncquant")
+    ways = listed if methods is None else tuple(name.strip() for name in methods.split(","))
+    several = own.seeds if own is not None and own.seeds > 1 else 3
+    wanted = recipes(chosen, ways, several if seeds is None else seeds)
+    folders = [out / folder_of(recipe) for recipe in wanted]
+    opened = Opened()
+    opened.of(wanted[0])
     with joined(wanted[0].training.device) as team:
-        _train(list(zip(names, wanted, folders, strict=True)), data, resume=True, leads=team.leads, trust=trust)
+        runs = list(zip(map(named, wanted), wanted, folders, strict=True))
+        _train(runs, opened, resume=True, leads=team.leads, trust=trust)
         if team.leads:
-            _tell_skipped(data)
-            _measure(folders, None, stored, json, wanted[0].model.name)
+            _measure(folders, None, stored, json, wanted[0].model.name, opened)
+            if json != "-":
+                tell_hints(experiment, settings)
 
 
 @guarded
 def evaluate(
-    checkpoints: Checkpoints, bits: Bits = None, stored: Stored = 8, json: Json = None, model: Model = None
+    checkpoints: Checkpoints, bits: Bits = None, stored: StoredHere = None, json: Json = None, model: Model = None
 ) -> None:
     """Measures accuracies of checkpoints at every precision.
 
     Of the real weights quantized anew, and of integer codes stored once and shifted.
     """
-    _measure(checkpoints, None if bits is None else _bits(bits), stored, json, model)
+    found = given(checkpoints, model)
+    wanted = found.bits if bits is None else _bits(bits)
+    _measure(found.places, wanted, found.stored if stored is None else stored, json, found.model, Opened(found.path))
 
 
 @guarded
@@ -123,7 +154,7 @@ def export(
     checkpoint: Checkpoint,
     out: Annotated[Path, typer.Option(help="The model's file; ONNX where it ends with .onnx.")],
     bits: ExportBits = None,
-    stored: Stored = 8,
+    stored: StoredHere = None,
     model: Model = None,
     fold: Annotated[
         bool, typer.Option("--fold", help="Of batch norms, two numbers per channel in the place of four.")
@@ -137,11 +168,13 @@ def export(
     from tqhw.quant import check_bits, keep_precisions, storage
     from tqhw.train import checkpoints_in, export_run, load_run, serve
 
-    wanted = None if bits is None else _bits(bits)
+    found = given([checkpoint], model)
+    checkpoint, stored = only(found.places), found.stored if stored is None else stored
+    wanted = found.codes if bits is None else _bits(bits)
     for one in wanted or ():
         check_bits(one, place="--bits", stored=check_bits(stored, place="--stored"))
-    network, recipe = load_run(checkpoint, model=model)
-    data = recipe.data.open()
+    network, recipe = load_run(checkpoint, model=found.model)
+    data = Opened(found.path).of(recipe)
     if wanted is not None:
         serve(network, recipe, wanted, data)
         keep_precisions(network, wanted)
@@ -157,41 +190,36 @@ def export(
         raise typer.Exit(NO)
 
 
-def _document(recipe: Path, settings: Iterable[str] | None) -> yamlio.Map:
-    from tqhw.options import apply_setting
-    from tqhw.spec import yamlio
+def _loaded(path: Path, settings: Iterable[str] | None) -> Experiment:
+    from tqhw import experiment
 
-    document = yamlio.as_map(yamlio.load(recipe), str(recipe), "a recipe")
-    for setting in settings or []:
-        apply_setting(document, setting)
-    return document
+    return experiment.load(path, [*(settings or ())])
 
 
-def _train(runs: Sequence[tuple[str, Recipe, Path]], data: Data, *, resume: bool, leads: bool, trust: bool) -> None:
+def _train(runs: Sequence[tuple[str, Recipe, Path]], opened: Opened, *, resume: bool, leads: bool, trust: bool) -> None:
     """Trains one recipe after the other, each by the name it is shown with into a folder of its own."""
     from tqhw.cli.epochs import Epochs
     from tqhw.train import train_run
 
     if not leads:
         for _, recipe, folder in runs:
-            train_run(recipe, folder, resume=resume, data=data, trust=trust)
+            train_run(recipe, folder, resume=resume, data=opened.of(recipe), trust=trust)
         return
     total = sum(recipe.training.epochs * len(recipe.way.networks(recipe.bits)) for _, recipe, _ in runs)
     epochs = Epochs(console(stderr=True), total)
     for name, recipe, folder in runs:
+        data = opened.of(recipe)
         with epochs.watch(name, recipe, data) as watch:
             train_run(recipe, folder, resume=resume, watch=watch, data=data, trust=trust)
 
 
-def _tell_skipped(data: Data) -> None:
-    skipped = sorted(getattr(data, "skipped", ()))
-    if skipped:
-        named = ", ".join(map(str, skipped[:10])) + (", ..." if len(skipped) > 10 else "")
-        console(stderr=True).print(f"skipped {len(skipped)} corrupt images: {named}", highlight=False)
-
-
 def _measure(
-    places: Sequence[Path], bits: tuple[int, ...] | None, stored: int, json: str | None, name: str | None
+    places: Sequence[Path],
+    bits: tuple[int, ...] | None,
+    stored: int,
+    json: str | None,
+    name: str | None,
+    opened: Opened,
 ) -> None:
     """Prints the table of all checkpoints in ``places``, which are of the model that the user calls ``name``."""
     from tqhw.train import check_seeds, checkpoints_in, evaluate_run, extent_of, load_run, recipe_of
@@ -208,20 +236,15 @@ def _measure(
         )
     found: dict[str, list[Accuracy]] = {}
     rows = []
-    opened: dict[str, Data] = {}
     for path in paths:
         model, recipe = load_run(path, model=name)
-        key = repr(recipe.data)
-        if key not in opened:
-            opened[key] = recipe.data.open()
-        data = opened[key]
+        data = opened.of(recipe)
         measured = evaluate_run(model, recipe, recipe.bits if bits is None else bits, stored=stored, data=data)
         found.setdefault(recipe.way.label, []).extend(measured)
         extent = extent_of(path)
         run = {"method": recipe.method, "seed": recipe.training.seed, "epoch": extent.done, "epochs": extent.epochs}
         rows += [{**run, **asdict(row)} for row in measured]
-    for data in opened.values():
-        _tell_skipped(data)
+    opened.tell_skipped()
     if json is not None:
         write_json({"accuracy": rows}, json)
     if json != "-":

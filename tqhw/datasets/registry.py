@@ -22,8 +22,8 @@ def image_folder(path: str | Path, size: int = 224, workers: int = 0, skip_corru
     return FolderData(Path(path), size, workers, skip_corrupt)
 
 
-def _digits(size: int = 8) -> Data:
-    return digits(size)
+def _digits(size: int = 8, split: int = 0) -> Data:
+    return digits(size, seed=split)
 
 
 DATASETS: Registry[Opener] = Registry(

@@ -6,26 +6,36 @@ in docs/experiment.md. :mod:`tqhw.experiment.reader` reads the file.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
-from tqhw.errors import unknown
+from tqhw.errors import TqhwError, unknown
 from tqhw.objectives import OBJECTIVES
+from tqhw.options import METHODS as TRAINING_METHODS
 from tqhw.options import (
     ContainerOptions,
     DocumentSection,
     EnergyOptions,
-    QuantizationOptions,
+    Method,
+    RecipeDocument,
     ScenarioOptions,
     TimeloopOptions,
-    TrainingOptions,
+    modern,
     refused,
-    section,
 )
-from tqhw.options.section import Bits, Positive
+from tqhw.options import Training as Training
+from tqhw.options.section import Bits
 from tqhw.results import STATES
 from tqhw.scenario.methods import METHODS
 from tqhw.scenario.ways import Options
@@ -33,69 +43,27 @@ from tqhw.scenario.ways import Options
 State = Literal["initial_loading", "precision_switching", "steady"]
 
 
-def known(name: str, things: Iterable[str]) -> str:
-    """``name``, refused where it is none of ``things``."""
+OWN_DATA: Final = ("digits", "cifar10", "imagefolder")
+"""Data sets whose names are known without PyTorch."""
+
+
+def known(name: str, things: Iterable[str], key: str = "") -> str:
+    """``name``, refused where it is none of ``things``; ``key``: where it stands, seen from the section."""
     if name not in things:
         wrong = unknown("value", name, things)
-        raise refused(wrong.message, lever=wrong.lever)
+        raise refused(wrong.message, key, wrong.lever)
     return name
 
 
-class ModelOptions(DocumentSection):
-    """The network."""
-
-    name: str = "resnet20"
-    """resnet20, resnet18, resnet50, mobilenet_v2, or package.module:factory of your own."""
-    options: dict[str, Any] = Field(default_factory=dict)
-    """Keyword arguments of the factory."""
-    input: tuple[Positive, ...] | dict[str, str] | None = None
-    """Shape of the input, batch first, or one text per input: {ids: "int64[1,128]"}; without it that of the data set,
-    else 1,3,32,32 for resnet20 and 1,3,224,224."""
-    skip: tuple[str, ...] = ()
-    """Patterns of layers, modules or operators that are left out of the hardware side, and named as such."""
-    routing: tuple[Annotated[int, Field(strict=True, ge=0)], ...] | None = None
-    """Shares of the rows that stacked experts get; null for alike."""
-    phase: Literal["prefill", "decode"] | None = None
-    """Of a model that writes text: reading the input, or one more token after it with the KV cache."""
+_FIRST: Final = ("name", "model", "data", "bits", "stored_bits", "methods", "states", "quantization", "training")
+_LAST: Final = ("seed", "backend", "timeloop", "container")
 
 
-@section
-class Training(TrainingOptions):
-    """How accuracies come about. Leave the section out for the hardware side alone."""
-
-    data: str = "digits"
-    """The data set: digits (scikit-learn's, handwritten), cifar10, imagefolder, or one that was added."""
-    path: str | None = None
-    """Where cifar10 or imagefolder are."""
-    size: Annotated[int, Field(strict=True, ge=8, le=64)] = 16
-    """Pixels along each side of its images, of a data set that leaves the choice."""
-    data_options: dict[str, Any] = Field(default_factory=dict)
-    """What a data set takes beside these."""
-    schemes: tuple[str, ...] = ("truncquant", "dorefa")
-    """Quantizers to train with, one network each; dorefa is ordinary quantization-aware training."""
-
-    @field_validator("data")
-    @classmethod
-    def _known_data(cls, value: str) -> str:
-        if value == "digits":
-            return value
-        from tqhw.datasets import DATASETS  # PyTorch, only where it is needed
-
-        return known(value, DATASETS)
-
-    @field_validator("schemes")
-    @classmethod
-    def _known_schemes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if {*value} <= {"truncquant", "dorefa"}:
-            return value
-        from tqhw.quant import SCHEMES
-
-        return tuple(known(name, SCHEMES) for name in value)
-
-    @model_serializer(mode="wrap")
-    def _without_what_is_not_said(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        found: dict[str, Any] = serialize(self)
-        return {key: value for key, value in found.items() if key not in ("path", "data_options") or value}
+def in_order(keys: Iterable[str]) -> list[str]:
+    """The keys of an experiment in the order of a run: the network, its training, the accelerator, the engine."""
+    given = [*keys]
+    rest = [key for key in given if key not in (*_FIRST, *_LAST)]
+    return [key for key in (*_FIRST, *rest, *_LAST) if key in given]
 
 
 class ArchitectureOptions(DocumentSection):
@@ -139,25 +107,28 @@ class SearchOptions(DocumentSection):
         return known(value, OBJECTIVES)
 
 
-class Experiment(DocumentSection):
+def _precision(value: Any, check: ValidatorFunctionWrapHandler) -> int:
+    return FULL if value == FULL and type(value) is int else check(value)
+
+
+FULL: Final = 32
+MAX_BITS: Final = 8
+Precision = Annotated[Bits, WrapValidator(_precision)]
+
+
+class Experiment(RecipeDocument):
     """One run."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "experiment"
     """Names the results folder."""
-    model: ModelOptions = ModelOptions()
-    """The network."""
-    bits: Annotated[tuple[Bits, ...], Field(min_length=1)] = (2, 4, 6, 8)
-    """Weight precisions to run at."""
+    bits: Annotated[tuple[Precision, ...], Field(min_length=1)] = (2, 4, 6, 8)
+    """Weight precisions to run at; 32, floating point, is trained and measured, and none of the hardware's."""
     stored_bits: Bits = 8
     """Precision of the stored model, which lower ones are shifted from."""
     methods: Annotated[tuple[str, ...], Field(min_length=1)] = ("truncquant", "any_precision", "multi_model", "fixed")
     """How the precisions are served."""
     states: Annotated[tuple[State, ...], Field(min_length=1)] = STATES  # type: ignore[assignment]
     """Which situations are reported."""
-    quantization: QuantizationOptions = QuantizationOptions()
-    """Which layers are quantized, and how."""
-    training: Training | None = None
-    """How accuracies come about; null: not measured."""
     architecture: ArchitectureOptions = ArchitectureOptions()
     """The accelerator."""
     word_bits: dict[str, int] = Field(default_factory=dict)
@@ -171,8 +142,6 @@ class Experiment(DocumentSection):
     """The choices behind the scenarios."""
     search: SearchOptions = SearchOptions()
     """How mappings are searched."""
-    seed: Annotated[int, Field(strict=True, ge=0)] = 0
-    """Of training and of the network's first weights."""
     backend: str = "embedded"
     """The engine: embedded, timeloop or container."""
     timeloop: TimeloopOptions | None = None
@@ -181,9 +150,45 @@ class Experiment(DocumentSection):
     """The container, with backend container."""
 
     @model_serializer(mode="wrap")
-    def _without_words_that_are_not_said(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_what_is_not_said(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         found: dict[str, Any] = serialize(self)
-        return {key: value for key, value in found.items() if key != "word_bits" or value}
+        left_out = {*(["data"] if self.training is None else ()), *(() if self.word_bits else ["word_bits"])}
+        return {key: found[key] for key in in_order(found) if key not in left_out}
+
+    @classmethod
+    def modernized(cls, document: Mapping[str, Any]) -> dict[str, Any]:
+        """The document with today's keys; a recipe stored what it trained, and no more."""
+        found = modern(document)
+        bits = document.get("bits", cls.model_fields["bits"].default)
+        if "method" in document and "stored_bits" not in document and isinstance(bits, list | tuple):
+            codes = [b for b in bits if isinstance(b, int) and 1 <= b <= MAX_BITS]
+            found["stored_bits"] = max(codes, default=MAX_BITS)
+        return found
+
+    @model_validator(mode="after")
+    def _known_names(self) -> Experiment:
+        if self.training is None:
+            return self
+        if self.data.name not in OWN_DATA:
+            from tqhw.datasets import DATASETS  # PyTorch, only where it is needed
+
+            known(self.data.name, DATASETS, "data.name")
+        for scheme in self.training.schemes:
+            if scheme not in TRAINING_METHODS:
+                from tqhw.quant import SCHEMES
+
+                known(scheme, [*TRAINING_METHODS, *SCHEMES], "training.schemes")
+            else:
+                self._check(TRAINING_METHODS[scheme])
+        return self
+
+    def _check(self, method: Method) -> None:
+        """Refuses what contradicts a training method's definition."""
+        for part in ("quantization", "training"):
+            try:
+                method.check(part, asdict(getattr(self, part)))
+            except TqhwError as error:
+                raise refused(error.message, str(error.place), error.lever) from None
 
     @field_validator("methods")
     @classmethod
@@ -196,7 +201,7 @@ class Experiment(DocumentSection):
             values = getattr(self, key)
             if len(set(values)) != len(values):
                 raise ValueError(f"{key} names a value twice: {list(values)}")
-        for bits in (*self.bits, *(step.bits for step in self.scenario.steps())):
+        for bits in (*self.hardware_bits, *(step.bits for step in self.scenario.steps())):
             if bits > self.stored_bits:
                 raise ValueError(f"{bits} bits cannot be shifted out of a model stored with {self.stored_bits}")
         for taken in ("weight_bits", "fetch_bits", "spad_model"):
@@ -205,6 +210,16 @@ class Experiment(DocumentSection):
                     f"architecture.params.{taken} is set by the experiment: give bits or spad_models instead"
                 )
         return self
+
+    @property
+    def hardware_bits(self) -> tuple[int, ...]:
+        """The precisions that the accelerator runs at."""
+        return tuple(bits for bits in self.bits if bits != FULL)
+
+    @property
+    def precisions(self) -> tuple[int, ...]:
+        """All precisions that a network is trained at, ascending."""
+        return tuple(sorted({*self.bits, self.stored_bits}))
 
     def options(self) -> Options:
         """The scenarios' choices as their room takes them."""

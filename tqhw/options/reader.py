@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from tqhw.errors import TqhwError
+from tqhw.options.recipe import as_written
 from tqhw.options.section import explained, fields_of, section_in
 from tqhw.spec import yamlio
 
@@ -25,7 +26,7 @@ def read(kind: type[T], top: Mapping[str, Any], source: str, settings: Sequence[
     try:
         return TypeAdapter(kind).validate_python(_plain(top))
     except ValidationError as error:
-        raise explained(error, kind, lambda path: place_of(path, top, source, settings)) from None
+        raise explained(error, kind, lambda path: place_of(as_written(path, top), top, source, settings)) from None
 
 
 def apply_setting(top: yamlio.Map, setting: str) -> None:

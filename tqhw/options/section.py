@@ -59,7 +59,8 @@ class DocumentSection(BaseModel):
 @dataclass_transform(frozen_default=True, field_specifiers=(field, Field))
 def section(kind: type[T]) -> type[T]:
     """A frozen dataclass that checks its fields by their annotations. Raises TqhwError for what does not fit."""
-    made = checked_dataclass(kind, frozen=True, config=ConfigDict(extra="forbid", use_attribute_docstrings=True))
+    rules = ConfigDict(extra="forbid", use_attribute_docstrings=True, populate_by_name=True)
+    made = checked_dataclass(kind, frozen=True, config=rules)
     for base in reversed(made.__mro__[1:-1]):  # pydantic reads the docstrings of a class's own fields alone
         for name, inherited in fields_of(base).items():
             fields_of(made)[name].description = fields_of(made)[name].description or inherited.description
@@ -92,7 +93,8 @@ def explained(error: ValidationError, kind: type, place: Callable[[Sequence[str]
     first = (wrong_key or fitting or complaints)[0]
     path = _keys_of(kind, first["loc"], wrong_key=bool(wrong_key))
     if wrong_key:
-        return unknown("key", path[-1], fields_of(section_at(kind, path[:-1])), place(path) or None)
+        known = [*fields_of(section_at(kind, path[:-1])), *_old_keys(kind, path[:-1])]
+        return unknown("key", path[-1], known, place(path) or None)
     if first["type"] == _REFUSED:
         told: Any = first["ctx"]
         path = [*path, *told["key"].split(".")] if told["key"] else path
@@ -115,11 +117,11 @@ def _rule(complaint: Any) -> str:
 
 
 def fields_of(kind: type) -> dict[str, FieldInfo]:
-    """The fields of a section by their keys."""
+    """The fields of a section by their keys; a key that is a word of Python's has a name of its own in Python."""
     found: dict[str, FieldInfo] = getattr(
         kind, "model_fields" if issubclass(kind, BaseModel) else "__pydantic_fields__", {}
     )
-    return found
+    return {field.alias or name: field for name, field in found.items()}
 
 
 def section_in(annotation: Any) -> type | None:
@@ -136,6 +138,12 @@ def section_at(kind: type, path: Sequence[str]) -> type:
             return kind
         kind = inner
     return kind
+
+
+def _old_keys(kind: type, path: Sequence[str]) -> list[str]:
+    """Keys of earlier documents that are still read, at a path of keys."""
+    split = [key.rpartition(".") for key in getattr(kind, "old", ())]
+    return [key for section, _, key in split if section == ".".join(path)]
 
 
 def _field(kind: type, path: Sequence[str]) -> FieldInfo | None:

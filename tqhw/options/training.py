@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from tqhw.options.section import AboveZero, NotNegative, Positive, Share, refused, section
 
@@ -68,3 +69,37 @@ class TrainConfig(TrainingOptions):
 
     seed: Annotated[int, Field(strict=True, ge=0, le=MAX_SEED)] = 0
     """Of the batches' order and augmentation, and of the network's first weights."""
+
+
+@section
+class Training(TrainingOptions):
+    """How accuracies come about. Leave the section out for the hardware side alone."""
+
+    schemes: Annotated[tuple[str, ...], Field(min_length=1)] = ("truncquant",)
+    """Ways to a network of several precisions, one network each: truncquant; dorefa, which is ordinary
+    quantization-aware training; any_precision, single, post_training, fp32, or a quantizer that was added."""
+    seeds: Positive = 1
+    """How many networks of each, by the seeds from `seed` up; more give mean and standard deviation."""
+    trained: tuple[str, ...] = Field(default=(), alias="from")
+    """Folders that tqhw train wrote, on this machine or another, in place of a training."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _trained_or_to_be(cls, found: Any) -> Any:
+        given = found if isinstance(found, Mapping) else {}
+        others = [key for key in given if key not in ("from", "device", "threads")]
+        if given.get("from") and others:
+            raise refused(
+                f"{', '.join(others)} would train what `from` takes as it was trained",
+                others[0],
+                "leave out one of the two",
+            )
+        return found
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_said(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        found: dict[str, Any] = serialize(self)
+        found.pop("trained", None)
+        if self.trained:
+            return {"from": list(self.trained), "device": self.device, "threads": self.threads}
+        return found if self.seeds > 1 else {key: value for key, value in found.items() if key != "seeds"}

@@ -40,12 +40,12 @@ def assemble(
     """
     options, main = experiment.options(), evaluated[0]
     energy, traffic, notes = _states(experiment, main)
-    methods, scenario = experiment.methods, experiment.scenario
+    methods, scenario, bits = experiment.methods, experiment.scenario, experiment.hardware_bits
     parameters = _parameters(workload, main, scales, 0 if switching is None else switching.tied)
     ratios = [
         ratio
         for one in evaluated
-        for ratio in headlines(methods, experiment.states, experiment.bits, one.network, options, one.spad_model)
+        for ratio in headlines(methods, experiment.states, bits, one.network, options, one.spad_model)
     ]
     claimed = experiment.model.name == "resnet50"  # the paper's storage is that of ResNet-50
     return Results(
@@ -54,14 +54,14 @@ def assemble(
         accuracy=accuracy,
         energy=energy,
         traffic=traffic,
-        storage=tuple(storage(method, experiment.bits, parameters, options) for method in methods),
+        storage=tuple(storage(method, bits, parameters, options) for method in methods),
         area=_area(evaluated),
         amortised=tuple(
             row
             for method in methods
             for row in amortised(
                 (method,),
-                precisions(method, experiment.bits, options),
+                precisions(method, bits, options),
                 scenario.inferences_per_switch,
                 main.network,
                 options,
@@ -71,7 +71,7 @@ def assemble(
         layers=_layers(workload, evaluated),
         summary=(
             *ratios,
-            *storage_ratios(methods, experiment.bits, parameters, options, claimed),
+            *storage_ratios(methods, bits, parameters, options, claimed),
             *(() if switching is None else (switching.ratio,)),
         ),
         notes=(*told, *_assumed(experiment, workload), *workload.notes, *notes, *_notes(evaluated)),
@@ -89,7 +89,7 @@ def _states(experiment: Experiment, main: Evaluated) -> tuple[tuple[EnergyRow, .
     options = experiment.options()
     energy, traffic, notes = [], [], []
     for method in experiment.methods:
-        for bits in precisions(method, experiment.bits, options):
+        for bits in precisions(method, experiment.hardware_bits, options):
             for state in experiment.states:
                 found = best(method, bits, state, main.network, options)
                 for component in COMPONENTS:

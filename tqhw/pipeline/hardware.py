@@ -44,6 +44,12 @@ def evaluate(
     Another scratchpad model makes other mappings the best, so the layers are searched again rather than costed
     again. Raises TqhwError that lists the layers without a valid mapping.
     """
+    if not experiment.hardware_bits:
+        raise TqhwError(
+            f"{list(experiment.bits)} leave the accelerator no precision: 32 is floating point",
+            place="bits",
+            lever="name precisions from 1 to 8, too",
+        )
     models = spad_models(experiment)
     whole = Width(experiment.stored_bits, experiment.stored_bits)
     shape = workload.layers[0].problem.shape
@@ -89,7 +95,7 @@ def _needed(experiment: Experiment, layer: Layer, activation_bits: int) -> tuple
     if own is not None:
         return (Width(own, own),)
     scheduled = [step.bits for step in experiment.scenario.steps()]
-    bits = tuple(sorted({*experiment.bits, *scheduled}))
+    bits = tuple(sorted({*experiment.hardware_bits, *scheduled}))
     return widths(experiment.methods, bits, experiment.options())
 
 

@@ -94,6 +94,6 @@ def _text(heads: list[str], rows: Iterable[Mapping[str, object]]) -> str:
     writer = csv.DictWriter(stream, heads, lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        missing = NOT_MEASURED if "top1" in row else ""
-        writer.writerow({key: missing if value is None else value for key, value in row.items()})
+        missing = {key: NOT_MEASURED if key == "top1" else "" for key in row}
+        writer.writerow({key: missing[key] if value is None else value for key, value in row.items()})
     return stream.getvalue()

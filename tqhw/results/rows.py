@@ -56,8 +56,11 @@ class MethodRow(_Row):
 class AccuracyRow(_Row):
     """Top-1 in percent, None where it was not measured.
 
-    ``weights``: ``shifted`` (integer codes stored once, shifted right) or ``requantized`` (the real weights
-    quantized at ``bits``). ``verified``: the shifted integers are those of the quantizer, logits equal bit for bit.
+    ``scheme``: the training method. ``weights``: ``shifted`` (integer codes stored once, shifted right),
+    ``requantized`` (the real weights quantized at ``bits``) or ``full`` (a network in floating point, never
+    quantized). ``samples``: test images of one run. ``verified``: the shifted integers are those of the quantizer,
+    logits equal bit for bit. ``runs``: networks that differ in their seeds, whose mean ``top1`` is; ``deviation``: the
+    sample's, of several. ``low`` and ``high``: the ends of the 95 % interval (docs/quantization.md).
     """
 
     scheme: str
@@ -66,6 +69,10 @@ class AccuracyRow(_Row):
     top1: float | None
     samples: int
     verified: bool
+    runs: int = 1
+    deviation: float | None = None
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True)

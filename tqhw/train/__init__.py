@@ -2,18 +2,19 @@
 
 from tqhw.options import TrainConfig, TrainingOptions
 from tqhw.train.calibrate import recalibrate, start_inputs
-from tqhw.train.checkpoint import Checkpoints, EpochRecord, Extent, extent_of
+from tqhw.train.checkpoint import CHECKPOINT, Checkpoints, EpochRecord, Extent, extent_of
 from tqhw.train.distributed import joined
-from tqhw.train.evaluate import Accuracy, evaluate_both, evaluate_requantized, evaluate_shifted
+from tqhw.train.evaluate import Accuracy, evaluate_both, evaluate_full, evaluate_requantized, evaluate_shifted
 from tqhw.train.loop import Progress, TrainResult, train
 from tqhw.train.onnx_check import Agreement, compare_onnx
-from tqhw.train.recipe import Recipe, read_recipe
+from tqhw.train.recipe import Recipe, read_recipe, recipe
 from tqhw.train.reproducible import reproducible
-from tqhw.train.runs import evaluate_run, export_run, load_run, recipe_of, serve, train_run
+from tqhw.train.runs import evaluate_run, export_run, finished, load_run, recipe_of, serve, train_run
 from tqhw.train.seeds import check_seeds, checkpoints_in
-from tqhw.train.table import Cell, accuracy_table
+from tqhw.train.table import Cell, accuracy_table, cell_of
 
 __all__ = [
+    "CHECKPOINT",
     "Accuracy",
     "Agreement",
     "Cell",
@@ -26,19 +27,23 @@ __all__ = [
     "TrainResult",
     "TrainingOptions",
     "accuracy_table",
+    "cell_of",
     "check_seeds",
     "checkpoints_in",
     "compare_onnx",
     "evaluate_both",
+    "evaluate_full",
     "evaluate_requantized",
     "evaluate_run",
     "evaluate_shifted",
     "export_run",
     "extent_of",
+    "finished",
     "joined",
     "load_run",
     "read_recipe",
     "recalibrate",
+    "recipe",
     "recipe_of",
     "reproducible",
     "serve",

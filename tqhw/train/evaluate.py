@@ -11,6 +11,7 @@ from torch import nn
 
 from tqhw.datasets.base import Data
 from tqhw.quant import (
+    FULL,
     MAX_BITS,
     QuantizedTensor,
     holds_codes,
@@ -34,7 +35,7 @@ class Accuracy:
     ``top1``: in percent. ``weights``: ``shifted`` (integer codes stored once, shifted right) or
     ``requantized`` (the real weights quantized at ``bits``). ``verified``: the shifted codes of every layer
     equal the codes of the quantizer at ``bits``, and the logits of the two are equal bit for bit; never true
-    of ``requantized``.
+    of ``requantized``, nor of ``full``, a network that was never quantized.
     """
 
     scheme: str
@@ -42,7 +43,7 @@ class Accuracy:
     top1: float
     samples: int
     verified: bool
-    weights: Literal["shifted", "requantized"]
+    weights: Literal["shifted", "requantized", "full"]
 
 
 def evaluate_shifted(
@@ -96,6 +97,13 @@ def evaluate_requantized(
         logits, labels = logits_of(model, data, batch_size)
         results.append(_accuracy(model, bits, logits, labels, False, "requantized"))
     return results
+
+
+def evaluate_full(model: nn.Module, data: Data, *, batch_size: int = 256) -> Accuracy:
+    """The accuracy of a network in floating point."""
+    logits, labels = logits_of(model, data, batch_size)
+    right = int((logits.argmax(dim=1) == labels).sum())
+    return Accuracy("fp32", FULL, 100 * right / len(labels), len(labels), False, "full")
 
 
 @torch.no_grad()

@@ -7,23 +7,32 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from pydantic import Field, TypeAdapter, field_validator, model_validator
+from pydantic import TypeAdapter
 from torch import nn
 
 from tqhw import models
 from tqhw.datasets import DATASETS, Data, FolderData, open_dataset
 from tqhw.errors import TqhwError, unknown
-from tqhw.options import DocumentSection, QuantizationOptions, TrainConfig, place_of, read, refused, section
-from tqhw.options.section import Positive
+from tqhw.options import (
+    DataOptions,
+    QuantizationOptions,
+    RecipeDocument,
+    TrainConfig,
+    Training,
+    TrainingOptions,
+    as_written,
+    modern,
+    place_of,
+    read,
+    section,
+)
 from tqhw.quant import QuantConfig, check_precisions, convert, execution_order
 from tqhw.train.checkpoint import load_weights
 from tqhw.train.methods import Method, method_named
 from tqhw.train.reproducible import reproducible
-
-Flag = Annotated[bool, Field(strict=True)]
 
 
 @section
@@ -40,31 +49,8 @@ class ModelRecipe:
 
 
 @section
-class DataRecipe:
-    """The data set of a recipe. Options of another data set are refused."""
-
-    name: str = "digits"
-    """digits (embedded), cifar10, imagefolder, or one that was added (docs/extending.md)."""
-    path: str | None = None
-    """Where cifar10 or imagefolder are."""
-    size: Positive | None = None
-    """Pixels along each side, of digits (8 or more) and imagefolder."""
-    workers: Annotated[int, Field(strict=True, ge=0)] | None = None
-    """Processes that read an imagefolder."""
-    skip_corrupt: Flag | None = None
-    """Whether an imagefolder's corrupt images are passed over."""
-    check: Flag | None = None
-    """Whether cifar10's checksums are compared."""
-    options: dict[str, Any] | None = None
-    """What a data set that was added takes beside these."""
-
-    @field_validator("name")
-    @classmethod
-    def _known(cls, value: str) -> str:
-        if value not in DATASETS:
-            wrong = unknown("value", value, DATASETS)
-            raise refused(wrong.message, lever=wrong.lever)
-        return value
+class DataRecipe(DataOptions):
+    """The data set of a recipe."""
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -77,10 +63,12 @@ class DataRecipe:
             return (3, self.size or FolderData.size, self.size or FolderData.size)
         return self.open().input_shape
 
-    def open(self) -> Data:
-        """The data set, ready to be read."""
+    def open(self, seed: int = 0) -> Data:
+        """The data set, ready to be read; ``seed``: of the training, which its split may follow."""
         own = {f.name: value for f in fields(self)[1:] if (value := getattr(self, f.name)) is not None}
         more = own.pop("options", {})
+        if self.split == "seed":
+            own["split"] = seed
         return open_dataset(self.name, {**own, **more})
 
 
@@ -107,6 +95,10 @@ class Recipe:
         for derived in ("scheme", "precisions"):
             del document["quantization"][derived]
         return document
+
+    def open_data(self) -> Data:
+        """Its data set, split as its seed says where it asks for that."""
+        return self.data.open(self.training.seed)
 
     def plain_model(self, *, trust: bool = False) -> nn.Module:
         """The network with its first weights, which the seed of the training decides.
@@ -140,30 +132,15 @@ class Recipe:
     def network(self, precisions: tuple[int, ...], *, trust: bool = False) -> nn.Module:
         """The network that is trained to serve ``precisions``: a plain one where it is quantized afterwards."""
         plain = self.plain_model(trust=trust)
-        return plain if self.way.training == "none" else self.quantize(plain, precisions)
+        return plain if self.way.training in ("none", "float") else self.quantize(plain, precisions)
 
 
-class _RecipeDocument(DocumentSection):
-    """A recipe as it is written down."""
+class _Written(RecipeDocument):
+    """A recipe as it is written down, where a key with nothing behind it says nothing."""
 
-    method: str = "truncquant"
-    """How a network of several precisions comes about."""
-    bits: tuple[Annotated[int, Field(strict=True)], ...] = (2, 4, 6, 8)
-    """The precisions."""
-    model: ModelRecipe = ModelRecipe()
-    """The network."""
-    data: DataRecipe = DataRecipe()
-    """The data set."""
-    quantization: QuantizationOptions = QuantizationOptions()
-    """Which layers are quantized, and how."""
-    training: TrainConfig = TrainConfig()
-    """How the network is trained."""
-
-    @model_validator(mode="before")
     @classmethod
-    def _written(cls, document: Any) -> Any:
-        """A key with nothing behind it says nothing."""
-        return {key: value for key, value in document.items() if value is not None}
+    def modernized(cls, document: Mapping[str, Any]) -> dict[str, Any]:
+        return modern({key: value for key, value in document.items() if value is not None})
 
 
 def read_recipe(document: Mapping[str, Any], place: str = "recipe", settings: Sequence[str] = ()) -> Recipe:
@@ -179,23 +156,42 @@ def read_recipe(document: Mapping[str, Any], place: str = "recipe", settings: Se
     for derived, lever in (("scheme", "use method"), ("precisions", "use bits")):
         if isinstance(given, Mapping) and derived in given:
             raise TqhwError("is set by the recipe itself", place=where("quantization", derived), lever=lever)
-    written = read(_RecipeDocument, document, place, settings)
+    written = read(_Written, document, place, settings)
+    chosen = written.training or Training()
+    if chosen.trained or len(chosen.schemes) != 1:
+        found = "none to train" if chosen.trained else f"{len(chosen.schemes)}: {', '.join(chosen.schemes)}"
+        raise TqhwError(f"a recipe is of one network, this is of {found}", place=where("training"))
     try:
-        method = method_named(written.method)
-        precisions = check_precisions(written.bits, place="bits")
+        if written.data.name not in DATASETS:
+            raise unknown("value", written.data.name, DATASETS, "data.name")
+        return recipe(written, chosen.schemes[0], written.bits)
     except TqhwError as error:
-        raise TqhwError(error.message, place=where(str(error.place)), lever=error.lever) from None
-    chosen = {**_given(written.quantization), **method.complete("quantization", given or {})}
-    training = replace(written.training, **method.complete("training", document.get("training") or {}))
-    try:
-        quantization = QuantConfig(method.scheme, precisions, **chosen)
-    except TqhwError as error:
-        raise TqhwError(error.message, place=where("quantization", str(error.place)), lever=error.lever) from None
-    recipe = Recipe(method.name, precisions, written.model, written.data, quantization, training)
-    for part in ("quantization", "training"):
-        method.check(part, asdict(getattr(recipe, part)))
-    return recipe
+        at = as_written(str(error.place).split("."), document)
+        raise TqhwError(error.message, place=where(*at), lever=error.lever) from None
 
 
-def _given(chosen: QuantizationOptions) -> dict[str, Any]:
-    return {f.name: getattr(chosen, f.name) for f in fields(chosen)}
+def recipe(written: RecipeDocument, scheme: str, bits: Sequence[int], seed: int | None = None) -> Recipe:
+    """The recipe of one network that ``written`` asks for: by the training method ``scheme``, to serve ``bits``.
+
+    ``seed``: another one than the document's own. Raises TqhwError for what the method or the quantizer has not.
+    """
+    method = method_named(scheme)
+    precisions = check_precisions(bits, place="bits")
+    choices = _values(QuantizationOptions, written.quantization)
+    training = written.training or Training()
+    if len(training.schemes) > 1 and method.scheme != "truncquant":
+        choices["gradient"] = None  # of several, the key names one of truncquant's
+    try:
+        quantization = QuantConfig(method.scheme, precisions, **choices)
+    except TqhwError as error:
+        raise TqhwError(error.message, place=f"quantization.{error.place}", lever=error.lever) from None
+    how = TrainConfig(**_values(TrainingOptions, training), seed=written.seed if seed is None else seed)
+    for part, choice in (("quantization", quantization), ("training", how)):
+        method.check(part, asdict(choice))
+    model = ModelRecipe(written.model.name, dict(written.model.options), written.model.weights)
+    data = DataRecipe(**_values(DataOptions, written.data))
+    return Recipe(method.name, precisions, model, data, quantization, how)
+
+
+def _values(kind: type, chosen: Any) -> dict[str, Any]:
+    return {f.name: getattr(chosen, f.name) for f in fields(kind)}

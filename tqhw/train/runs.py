@@ -16,7 +16,7 @@ from tqhw.quant import MAX_BITS, add_precision, check_precisions, save, save_onn
 from tqhw.quant.tensorfile import read_header, read_tensors
 from tqhw.train.calibrate import recalibrate, start_inputs
 from tqhw.train.checkpoint import CHECKPOINT, KIND, VERSION, Checkpoints, EpochRecord, load_model
-from tqhw.train.evaluate import Accuracy, evaluate_both, evaluate_requantized
+from tqhw.train.evaluate import Accuracy, evaluate_both, evaluate_full, evaluate_requantized
 from tqhw.train.loop import Progress, train
 from tqhw.train.recipe import Recipe, read_recipe
 
@@ -38,11 +38,11 @@ def train_run(
     Returns the history of every network by its precisions. ``data``: the recipe's, where it is open already. ``trust``:
     calls a factory that does not declare to give a model, too.
     """
-    data = recipe.data.open() if data is None else data
+    data = recipe.open_data() if data is None else data
     histories = {}
     for precisions in recipe.way.networks(recipe.bits):
         own = replace(recipe, bits=precisions)
-        place = folder if precisions == recipe.bits else folder / f"{precisions[0]}bit"
+        place = folder / f"{precisions[0]}bit" if recipe.way.training == "separate" and len(recipe.bits) > 1 else folder
         keep = Checkpoints(place, own.json)
 
         def told(progress: Progress, bits: tuple[int, ...] = precisions) -> None:
@@ -76,13 +76,18 @@ def load_run(checkpoint: Path, *, model: str | None = None) -> tuple[nn.Module, 
     blank = replace(recipe, model=replace(recipe.model, weights=None))
     network = blank.network(recipe.bits, trust=True)  # it was named
     load_model(path, read_tensors(path), network)
+    return finished(network, recipe), recipe
+
+
+def finished(network: nn.Module, recipe: Recipe, data: Data | None = None) -> nn.Module:
+    """A trained network as it is measured: quantized and calibrated, where the method does that after the training."""
     if recipe.way.training == "none":
         recipe.quantize(network, recipe.bits)
-        data = recipe.data.open()
+        data = recipe.open_data() if data is None else data
         start_inputs(network, data, recipe.training.batch_size, threads=recipe.training.threads)
         for bits in recipe.bits:
             recalibrate(network, data, bits, threads=recipe.training.threads)
-    return network, recipe
+    return network
 
 
 def _check_named(path: Path, name: str, given: str | None) -> None:
@@ -114,9 +119,11 @@ def evaluate_run(
     higher precision; so do the networks of methods that train one network per precision.
     """
     wanted = check_precisions(bits)
-    data = recipe.data.open() if data is None else data
+    data = recipe.open_data() if data is None else data
     if torch.cuda.is_available():
         model.to(recipe.training.device)
+    if recipe.way.training == "float":
+        return [evaluate_full(model, data)]
     serve(model, recipe, wanted, data)
     both = evaluate_both(model, data, [b for b in wanted if b <= stored], stored=stored)
     beyond = evaluate_requantized(model, data, [b for b in wanted if b > stored])
@@ -139,6 +146,6 @@ def export_run(
     if path.suffix == ".onnx":
         if fold:
             raise TqhwError("an ONNX file holds batch norms whole", place="--fold", lever="leave it out")
-        data = recipe.data.open() if data is None else data
+        data = recipe.open_data() if data is None else data
         return save_onnx(model, path, data.input_shape, stored=stored)
     return save(model, path, stored=stored, recipe=recipe.json, fold=fold)

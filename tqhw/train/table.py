@@ -1,25 +1,37 @@
-"""The paper's table: training and inference by bit width, mean and standard deviation over seeds."""
+"""The paper's table: training and inference by bit width, mean, deviation and interval over seeds."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tqhw.train.evaluate import Accuracy
+from tqhw.train.interval import interval
 
 
 @dataclass(frozen=True)
 class Cell:
     """Top-1 in percent over ``runs``, which differ in their seeds; ``deviation`` of the sample, 0 for one.
 
-    ``verified``: every run's shifted integers were those of the quantizer.
+    ``verified``: every run's shifted integers were those of the quantizer. ``low`` and ``high``: the ends of the 95 %
+    interval of the mean (:mod:`tqhw.train.interval`).
     """
 
     mean: float
     deviation: float
     runs: int
     verified: bool
+    low: float
+    high: float
+
+
+def cell_of(runs: Sequence[Accuracy]) -> Cell:
+    """The accuracies of one network's runs with several seeds, together."""
+    values = [run.top1 for run in runs]
+    deviation = statistics.stdev(values) if len(values) > 1 else 0.0
+    ends = interval(values, min(run.samples for run in runs))
+    return Cell(statistics.fmean(values), deviation, len(values), all(run.verified for run in runs), *ends)
 
 
 def accuracy_table(found: Mapping[str, Iterable[Accuracy]]) -> dict[str, dict[int, Cell]]:
@@ -31,12 +43,11 @@ def accuracy_table(found: Mapping[str, Iterable[Accuracy]]) -> dict[str, dict[in
     cells: dict[tuple[str, int], list[Accuracy]] = {}
     for label, accuracies in found.items():
         for accuracy in accuracies:
-            row = f"{label}-{'Trunc' if accuracy.weights == 'shifted' else 'Quant'}"
-            cells.setdefault((row, accuracy.bits), []).append(accuracy)
+            cells.setdefault((f"{label}{_INFERRED[accuracy.weights]}", accuracy.bits), []).append(accuracy)
     table: dict[str, dict[int, Cell]] = {}
     for (row, bits), runs in sorted(cells.items()):
-        values = [run.top1 for run in runs]
-        deviation = statistics.stdev(values) if len(values) > 1 else 0.0
-        verified = all(run.verified for run in runs)
-        table.setdefault(row, {})[bits] = Cell(statistics.fmean(values), deviation, len(values), verified)
+        table.setdefault(row, {})[bits] = cell_of(runs)
     return table
+
+
+_INFERRED = {"shifted": "-Trunc", "requantized": "-Quant", "full": ""}

@@ -1,0 +1,120 @@
+"""The networks that a command is about: those that an experiment has trained, and those that lie in folders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tqhw.cli.common import console
+from tqhw.errors import TqhwError
+
+if TYPE_CHECKING:
+    from tqhw.datasets import Data
+    from tqhw.experiment import Experiment
+    from tqhw.train import Recipe
+
+
+def recipes(chosen: Experiment, methods: Sequence[str] | None = None, seeds: int | None = None) -> list[Recipe]:
+    """The networks that an experiment asks for, by method and then by seed."""
+    from tqhw.experiment.schema import Training
+    from tqhw.train import recipe
+
+    training = chosen.training or Training()
+    if training.trained:
+        raise TqhwError("names what is trained already", place="training.from", lever="leave it out to train")
+    first, count = chosen.seed, training.seeds if seeds is None else seeds
+    return [
+        recipe(chosen, method, chosen.precisions, seed)
+        for method in methods or training.schemes
+        for seed in range(first, first + count)
+    ]
+
+
+def named(recipe: Recipe) -> str:
+    """What its training is called."""
+    return f"{recipe.method}, seed {recipe.training.seed}"
+
+
+def folder_of(recipe: Recipe) -> Path:
+    """Where it is trained, among others."""
+    return Path(recipe.method) / f"seed{recipe.training.seed}"
+
+
+@dataclass(frozen=True)
+class Given:
+    """Checkpoints as a command names them: themselves, or by the experiment that joins them."""
+
+    places: Sequence[Path]
+    model: str | None
+    bits: tuple[int, ...] | None = None
+    stored: int = 8
+    path: str | None = None
+
+    @property
+    def codes(self) -> tuple[int, ...] | None:
+        """The precisions that are none of floating point."""
+        return None if self.bits is None else tuple(bits for bits in self.bits if bits <= self.stored)
+
+
+def given(places: Sequence[Path], model: str | None) -> Given:
+    """What the places on a command line stand for. Raises TqhwError for an experiment that names no checkpoints."""
+    files = [place for place in places if place.suffix in (".yaml", ".yml")]
+    if not files:
+        return Given(places, model)
+    if len(places) > 1:
+        raise TqhwError(
+            f"stands beside {len(places) - 1} more, but an experiment says all of it",
+            place=str(files[0]),
+            lever="name one experiment, or checkpoints",
+        )
+    from tqhw import experiment
+
+    found = experiment.load(files[0])
+    if found.training is None or not found.training.trained:
+        raise TqhwError(
+            "does not say where its networks are",
+            place=f"{files[0]}: training.from",
+            lever="name the folders that tqhw train wrote, here or in the experiment: training: {from: [FOLDER]}",
+        )
+    folders = [Path(folder) for folder in found.training.trained]
+    return Given(folders, model or found.model.name, found.bits, found.stored_bits, found.data.path)
+
+
+def only(places: Sequence[Path]) -> Path:
+    """The one checkpoint in them. Raises TqhwError where there are several, or none."""
+    from tqhw.train import checkpoints_in
+
+    found = [path for place in places for path in checkpoints_in(place)]
+    if len(found) > 1:
+        raise TqhwError(
+            f"{len(found)} checkpoints are named: {', '.join(map(str, found[:3]))}",
+            place=str(places[0]),
+            lever="one file holds one network: name one of them",
+        )
+    return found[0]
+
+
+class Opened:
+    """Data sets that are open, each once; ``path``: where they lie here, whatever their recipes say."""
+
+    def __init__(self, path: str | None = None) -> None:
+        self._path = path
+        self._found: dict[str, Data] = {}
+
+    def of(self, recipe: Recipe) -> Data:
+        """The data set of a recipe."""
+        moved = replace(recipe, data=replace(recipe.data, path=self._path or recipe.data.path))
+        key = repr(moved.data) + (f" {moved.training.seed}" if moved.data.split == "seed" else "")
+        if key not in self._found:
+            self._found[key] = moved.open_data()
+        return self._found[key]
+
+    def tell_skipped(self) -> None:
+        """Says what could not be read."""
+        for data in self._found.values():
+            skipped = sorted(getattr(data, "skipped", ()))
+            if skipped:
+                named = ", ".join(map(str, skipped[:10])) + (", ..." if len(skipped) > 10 else "")
+                console(stderr=True).print(f"skipped {len(skipped)} corrupt images: {named}", highlight=False)

@@ -1,0 +1,66 @@
+"""The network and its data set: what the accuracy side and the hardware side have in common."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+
+from tqhw.options.section import DocumentSection, Positive, section
+
+Flag = Annotated[bool, Field(strict=True)]
+Count = Annotated[int, Field(strict=True, ge=0)]
+
+
+class ModelOptions(DocumentSection):
+    """The network."""
+
+    name: str = "resnet20"
+    """resnet20, resnet18, resnet50, mobilenet_v2, or package.module:factory of your own."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Keyword arguments of the factory."""
+    weights: str | None = None
+    """A safetensors file with a state dict to start from, such as pretrained ones, or the checkpoint of a network that
+    was trained in floating point."""
+    input: tuple[Positive, ...] | dict[str, str] | None = None
+    """Shape of the input, batch first, or one text per input: {ids: "int64[1,128]"}; without it that of the data set,
+    else 1,3,32,32 for resnet20 and 1,3,224,224."""
+    skip: tuple[str, ...] = ()
+    """Patterns of layers, modules or operators that are left out of the hardware side, and named as such."""
+    routing: tuple[Count, ...] | None = None
+    """Shares of the rows that stacked experts get; null for alike."""
+    phase: Literal["prefill", "decode"] | None = None
+    """Of a model that writes text: reading the input, or one more token after it with the KV cache."""
+
+    @model_serializer(mode="wrap")
+    def _without_weights_that_are_not_said(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        found: dict[str, Any] = serialize(self)
+        return {key: value for key, value in found.items() if key != "weights" or value}
+
+
+@section
+class DataOptions:
+    """The data set. Options of another data set are refused."""
+
+    name: str = "digits"
+    """The data set: digits (scikit-learn's, 8x8), cifar10, imagefolder, or one that was added (docs/extending.md)."""
+    path: str | None = None
+    """Where it lies; nothing is downloaded."""
+    size: Positive | None = None
+    """Pixels along each side of its images, of a data set that leaves the choice."""
+    split: Literal["seed"] | Count | None = None
+    """Which images test, of a data set that is not split: the number of a split, or seed for another one with every
+    seed of the training."""
+    workers: Count | None = None
+    """Processes that read an imagefolder."""
+    skip_corrupt: Flag | None = None
+    """Whether an imagefolder's corrupt images are passed over."""
+    check: Flag | None = None
+    """Whether cifar10's checksums are compared."""
+    options: dict[str, Any] | None = None
+    """What a data set takes beside these."""
+
+    @model_serializer(mode="wrap")
+    def _without_a_split_that_is_not_said(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        found: dict[str, Any] = serialize(self)
+        return {key: value for key, value in found.items() if key != "split" or value is not None}

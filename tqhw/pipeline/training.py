@@ -1,0 +1,200 @@
+"""The trainings of a run: each network with each seed, in turn or beside the search, and what they measure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+from tqhw import train
+from tqhw.datasets import Data
+from tqhw.experiment import Experiment
+from tqhw.results import AccuracyRow
+from tqhw.system.progress import Watcher
+from tqhw.system.workers import Aside, aside
+from tqhw.train import Accuracy, Recipe
+from tqhw.version import __version__
+
+Measured = tuple[str, list[Accuracy]]
+"""A training method, and what one of its networks measured."""
+Tell = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class TrainingTask:
+    """One network to be trained: its recipe, where its checkpoints are kept, and what is asked of it."""
+
+    recipe: Recipe
+    folder: Path | None
+    bits: tuple[int, ...]
+    stored: int
+    data: Data | None = None
+
+    @property
+    def steps(self) -> int:
+        how = self.recipe.training
+        networks = len(self.recipe.way.networks(self.recipe.bits))
+        return networks * how.epochs * (self.opened().train_size // how.batch_size)
+
+    def opened(self) -> Data:
+        """Its data set."""
+        return self.recipe.open_data() if self.data is None else self.data
+
+    def run(self, tell: Tell) -> Measured:
+        """Trains what is not trained yet and measures; ``tell`` is told the steps that are done."""
+        data, recipe, found, before = self.opened(), self.recipe, [], 0
+        for precisions in recipe.way.networks(recipe.bits):
+            own = replace(recipe, bits=precisions)
+            place = self.folder
+            if place is not None and len(precisions) < len(recipe.bits) and recipe.way.training == "separate":
+                place = place / f"{precisions[0]}bit"
+            keep = None if place is None else train.Checkpoints(place, own.json)
+            model = own.network(precisions, trust=True)  # the hardware side has asked before
+            result = train.train(
+                model,
+                data,
+                own.training,
+                lambda progress, done=before: tell(done + progress.step),
+                keep=keep,
+                resume=keep is not None,
+            )
+            before += len(result.history) * (data.train_size // own.training.batch_size)
+            found += measured(train.finished(model, own, data), own, data, self.bits, self.stored)
+        return recipe.method, found
+
+
+def measured(model: torch.nn.Module, recipe: Recipe, data: Data, bits: Sequence[int], stored: int) -> list[Accuracy]:
+    """The accuracies of a trained network at those of ``bits`` that it serves: shifted ones first."""
+    if recipe.way.training == "separate":
+        bits = [b for b in bits if b in recipe.bits]
+    found = train.evaluate_run(model, recipe, bits, stored=stored, data=data)
+    return sorted(found, key=lambda accuracy: accuracy.weights != "shifted")
+
+
+def rows(found: Sequence[Measured]) -> tuple[AccuracyRow, ...]:
+    """The rows of the results: runs of one method, which differ in their seeds, together."""
+    together: dict[tuple[str, int, str], list[Accuracy]] = {}
+    for method, accuracies in found:
+        for one in accuracies:
+            together.setdefault((method, one.bits, one.weights), []).append(one)
+    order = {method: number for number, method in enumerate(dict.fromkeys(method for method, _ in found))}
+    weights = ("shifted", "requantized", "full")
+    keys = sorted(together, key=lambda key: (order[key[0]], weights.index(key[2])))
+    return tuple(_row(key, together[key]) for key in keys)
+
+
+def _row(key: tuple[str, int, str], runs: list[Accuracy]) -> AccuracyRow:
+    cell = train.cell_of(runs)
+    deviation = cell.deviation if cell.runs > 1 else None
+    method, bits, weights = key
+    return AccuracyRow(
+        method,
+        bits,
+        weights,
+        cell.mean,
+        runs[0].samples,
+        cell.verified,
+        runs=cell.runs,
+        deviation=deviation,
+        low=cell.low,
+        high=cell.high,
+    )
+
+
+class Pending(Protocol):
+    """Accuracies that are on their way."""
+
+    def rows(self, watch: Watcher) -> tuple[AccuracyRow, ...]:
+        """Waits for them."""
+        ...
+
+
+@dataclass(frozen=True)
+class Known:
+    """Rows that nothing is trained for."""
+
+    found: tuple[AccuracyRow, ...]
+
+    def rows(self, watch: Watcher) -> tuple[AccuracyRow, ...]:
+        return self.found
+
+
+@contextmanager
+def trained(trainings: Sequence[TrainingTask], jobs: int) -> Iterator[Pending]:
+    """Trains, with more than one job beside whatever the block does, in so many processes; the weights are the same."""
+    _tell_kept(trainings)
+    if jobs == 1 or len(trainings) == 1:
+        yield _Later(trainings)
+        return
+    lanes = [trainings[start::jobs] for start in range(min(jobs, len(trainings)))]
+    with aside(_run_all, [(lane,) for lane in lanes]) as others:
+        yield _Beside(others, trainings)
+
+
+@dataclass(frozen=True)
+class _Later:
+    trainings: Sequence[TrainingTask]
+
+    def rows(self, watch: Watcher) -> tuple[AccuracyRow, ...]:
+        found = []
+        for one in self.trainings:
+            several = sum(other.recipe.method == one.recipe.method for other in self.trainings) > 1
+            seed = f", seed {one.recipe.training.seed}" if several else ""
+            with watch(f"training, {one.recipe.method}{seed}", one.steps) as tick:
+                found.append(one.run(tick))
+        return rows(found)
+
+
+@dataclass(frozen=True)
+class _Beside:
+    others: Aside[list[Measured]]
+    trainings: Sequence[TrainingTask]
+
+    def rows(self, watch: Watcher) -> tuple[AccuracyRow, ...]:
+        methods = dict.fromkeys(one.recipe.method for one in self.trainings)
+        with watch(
+            f"waiting for the training, {' and '.join(methods)}", sum(one.steps for one in self.trainings)
+        ) as tick:
+            lanes = self.others.results(tick)
+        found = [lanes[i % len(lanes)][i // len(lanes)] for i in range(len(self.trainings))]
+        return rows(found)
+
+
+def _tell_kept(trainings: Sequence[TrainingTask]) -> None:
+    for folder in (one.folder for one in trainings if one.folder is not None):
+        for checkpoint in sorted(folder.glob(f"**/{train.CHECKPOINT}")):
+            extent = train.extent_of(checkpoint)
+            goes_on = "" if extent.finished else f" goes on after {extent}"
+            logging.getLogger(__name__).info(f"kept training taken from {checkpoint.parent}{goes_on}")
+
+
+def _run_all(tell: Tell, trainings: Sequence[TrainingTask]) -> list[Measured]:
+    found, before = [], 0
+    for one in trainings:
+        found.append(one.run(lambda steps, done=before: tell(done + steps)))  # type: ignore[misc]
+        before += one.steps
+    return found
+
+
+def planned(
+    experiment: Experiment, kept: Callable[[str], Path] | None, recipes: Sequence[Recipe], data: Data | None = None
+) -> list[TrainingTask]:
+    """What there is to train of an experiment; checkpoints are kept by a hash of all that decides the weights."""
+    found = []
+    for recipe in recipes:
+        folder = None if kept is None else kept(f"{recipe.method}-{_digest(recipe)}")
+        found.append(TrainingTask(recipe, folder, experiment.bits, experiment.stored_bits, data))
+    return found
+
+
+def _digest(found: Recipe) -> str:
+    """A name for the recipe and for what carries it out."""
+    parts = {"recipe": found.json, "tqhw": __version__, "torch": str(torch.__version__)}
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
