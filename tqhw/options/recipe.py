@@ -118,7 +118,9 @@ def completed(document: dict[str, Any]) -> dict[str, Any]:
     schemes = training.get("schemes") if isinstance(training, Mapping) else None
     for name in schemes if isinstance(schemes, list | tuple) else ():
         method = METHODS.get(name) if isinstance(name, str) else None
-        for section in {*method.defaults, *method.fixed} if method is not None else ():
+        if method is None:
+            continue
+        for section in {*method.defaults, *method.fixed}:
             said = document.get(section)
             if said is None or isinstance(said, Mapping):
                 document[section] = method.complete(section, said or {})

@@ -61,13 +61,17 @@ class TrainingTask:
                 model,
                 data,
                 own.training,
-                lambda progress, done=before: tell(done + progress.step),
+                _after(before, tell),
                 keep=keep,
                 resume=keep is not None,
             )
             before += len(result.history) * (data.train_size // own.training.batch_size)
             found += measured(train.finished(model, own, data), own, data, self.bits, self.stored)
         return recipe.method, found
+
+
+def _after(before: int, tell: Tell) -> Callable[[train.Progress], None]:
+    return lambda progress: tell(before + progress.step)
 
 
 def measured(model: torch.nn.Module, recipe: Recipe, data: Data, bits: Sequence[int], stored: int) -> list[Accuracy]:

@@ -18,6 +18,7 @@ from tqhw.datasets import DATASETS, Data, FolderData, open_dataset
 from tqhw.errors import TqhwError, unknown
 from tqhw.options import (
     DataOptions,
+    Method,
     QuantizationOptions,
     RecipeDocument,
     TrainConfig,
@@ -31,7 +32,7 @@ from tqhw.options import (
 )
 from tqhw.quant import QuantConfig, check_precisions, convert, execution_order
 from tqhw.train.checkpoint import load_weights
-from tqhw.train.methods import Method, method_named
+from tqhw.train.methods import method_named
 from tqhw.train.reproducible import reproducible
 
 
