@@ -19,7 +19,8 @@ from tests.test_citations import anchors
 from tqhw import experiment
 from tqhw.cli import app
 from tqhw.options import hints
-from tqhw.results import Results
+from tqhw.results import COMPONENTS, STATES, Results
+from tqhw.scenario import METHODS
 from tqhw.spec import yamlio
 
 ELSEWHERE = {
@@ -134,3 +135,12 @@ def test_the_lists_of_results_json_are_those_of_the_page() -> None:
     text = (DOCS / "reference" / "files.md").read_text(encoding="utf-8")
     table = text.split("| list | a row is |")[1].split("\n\n")[0]
     assert re.findall(r"^\| `(\w+)`", table, flags=re.MULTILINE) == list(Results.__dataclass_fields__)
+
+
+def test_the_glossary_has_the_words_that_the_code_is_written_in() -> None:
+    text = (DOCS / "reference" / "glossary.md").read_text(encoding="utf-8")
+    mapper = ("partial costs", "Pareto front", "look-ahead bound", "dominance", "incumbent", "warm start", "subspace")
+    for word in (*mapper, "temporal reuse", "loop order", "dive", *STATES, *COMPONENTS, *METHODS):
+        assert re.search(rf"\b{re.escape(word)}\b", text), word
+    terms = re.findall(r"^(\S.*)\n: {3}\S", text, flags=re.MULTILINE)
+    assert len(terms) == len({*terms}) > 40
