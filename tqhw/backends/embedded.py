@@ -17,7 +17,7 @@ class Embedded:
 
     name = "embedded"
 
-    def __init__(self, adder: str = "aladdin") -> None:
+    def __init__(self, adder: str = energy.ADDERS[0]) -> None:
         self.adder = adder
 
     def versions(self) -> Mapping[str, str]:

@@ -19,15 +19,17 @@ def with_word_bits(
     design: Design,
     word_bits: WordBits,
     shape: Shape,
-    multiplier: str = "match",
+    multiplier: str | None = None,
     place: str = PLACE,
     wide: Iterable[str] = (),
 ) -> Design:
     """The design for problems of ``shape``.
 
-    ``multiplier``: ``match`` makes its operands as wide as the words, ``fixed`` leaves them as the architecture says.
+    ``multiplier``: ``match``, or None, makes its operands as wide as the words, ``fixed`` leaves them as the
+    architecture says.
     Raises TqhwError as :func:`tqhw.spec.word_bits.apply_word_bits` does.
     """
+    multiplier = multiplier or MULTIPLIERS[0]
     if multiplier not in MULTIPLIERS:
         raise unknown("multiplier", multiplier, MULTIPLIERS, "multiplier")
     hardware = apply_word_bits(design.hardware, word_bits, shape.data_space_names, place, wide)

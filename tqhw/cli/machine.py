@@ -149,8 +149,8 @@ class CaseOptions:
         from tqhw.spec.word_bits import parse_word_bits
 
         if self.word_bits is not None:
-            bits = parse_word_bits(self.word_bits, self.packing or "pack", "--word-bits", otherwise)
-            return with_word_bits(design, bits, problem.shape, self.multiplier or "match", "--word-bits")
+            bits = parse_word_bits(self.word_bits, self.packing, "--word-bits", otherwise)
+            return with_word_bits(design, bits, problem.shape, self.multiplier, "--word-bits")
         for option, value, rule in (
             ("--packing", self.packing, "says how --word-bits fill a row"),
             ("--multiplier", self.multiplier, "says what --word-bits do to its operands"),

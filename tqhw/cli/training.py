@@ -63,10 +63,10 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Goes on from the last finished epoch.")] = False,
     trust: Trust = False,
 ) -> None:
-    """Trains the networks of an experiment, each jointly at all its precisions.
+    """Trains the networks of an experiment, without hardware.
 
-    A checkpoint is left after every epoch. Of several methods or seeds, each network has a folder of its own. Under
-    torchrun, the processes share every batch.
+    Each is trained jointly at all its precisions. A checkpoint is left after every epoch. Of several methods or seeds,
+    each network has a folder of its own. Under torchrun, the processes share every batch.
     """
     from tqhw.quant import coverage
     from tqhw.train import joined

@@ -13,6 +13,7 @@ from tqhw.energy.components import (
     packaged_components_text,
     parse_components,
 )
+from tqhw.energy.neurosim import ADDERS
 from tqhw.energy.quantizer import (
     QUANTIZER_ESTIMATES,
     TRUNCATION_ESTIMATES,
@@ -29,6 +30,7 @@ from tqhw.energy.sram_tables import Macro
 from tqhw.energy.tables import Costs, EnergyTables, component_costs, tables
 
 __all__ = [
+    "ADDERS",
     "DEFAULT_SPAD_MODEL",
     "QUANTIZER_ESTIMATES",
     "SPAD_CLASSES",

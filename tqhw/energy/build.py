@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tqhw.energy.components import MUST_SPECIFY, PACKAGED, Components, CompoundClass, Subcomponent
+from tqhw.energy.neurosim import ADDERS
 from tqhw.energy.part import Part
 from tqhw.energy.primitives import primitive, primitives
 from tqhw.energy.query import Query
@@ -23,7 +24,7 @@ def build(
     place: str,
     energy_scale: float = 1.0,
     area_scale: float = 1.0,
-    adder: str = "aladdin",
+    adder: str = ADDERS[0],
 ) -> Part:
     """The tree of one component of the architecture. ``attributes`` are values: texts among them are final.
 

@@ -15,6 +15,7 @@ from tqhw.energy.query import Primitive, Query, table
 from tqhw.energy.technology import neurosim_nm
 
 ADDERS = ("aladdin", "neurosim")
+"""Who answers an `intadder` that has `n_bits`; the first where nothing is said."""
 _FREE = ("write", "update")
 
 

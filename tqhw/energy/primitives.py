@@ -49,7 +49,7 @@ def primitives() -> Mapping[str, Primitive]:
     }
 
 
-def primitive(query: Query, compounds: Iterable[str] = (), adder: str = "aladdin") -> Primitive:
+def primitive(query: Query, compounds: Iterable[str] = (), adder: str = neurosim.ADDERS[0]) -> Primitive:
     """The class that ``query`` names, its common attributes checked.
 
     ``adder``: who answers an `intadder` that has `n_bits` (see neurosim.ADDERS). Raises TqhwError for an unknown class

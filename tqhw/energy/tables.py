@@ -9,6 +9,7 @@ from typing import Any
 
 from tqhw.energy.build import build, without_hidden_primitive
 from tqhw.energy.components import PACKAGED, Components, packaged_components
+from tqhw.energy.neurosim import ADDERS
 from tqhw.energy.operands import Operands, narrowed
 from tqhw.energy.part import Part
 from tqhw.energy.query import Note, with_component
@@ -63,7 +64,7 @@ def tables(
     components: Components | None = None,
     *,
     spad_model: str | None = None,
-    adder: str = "aladdin",
+    adder: str = ADDERS[0],
     operands: Operands | None = None,
 ) -> EnergyTables:
     """The tables of every component of ``architecture``, rounded to the 6 digits that Timeloop reads.
@@ -103,7 +104,7 @@ def component_costs(
     actions: tuple[str, ...] = STORAGE_ACTIONS,
     components: Components | None = None,
     place: str = "component",
-    adder: str = "aladdin",
+    adder: str = ADDERS[0],
 ) -> Costs:
     """One component on its own, rounded like :func:`tables`: ``actions`` are those it must have.
 

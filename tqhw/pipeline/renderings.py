@@ -100,10 +100,9 @@ def _with_words(experiment: Experiment, found: architecture.Rendered, width: Wid
     groups = found.groups or default_groups(found.hardware)
     drams = [level.name for level in levels if groups[level.name] == DRAM]
     given = {**experiment.word_bits, WEIGHTS: width.weight_bits, **{f"{WEIGHTS}@{d}": width.fetch_bits for d in drams}}
-    words = parse_word_bits(given, experiment.architecture.packing or "pack", otherwise=found.word_bits)
-    multiplier = experiment.architecture.multiplier or "match"
+    words = parse_word_bits(given, experiment.architecture.packing, otherwise=found.word_bits)
     # Weights that stay in floating point may be wider than a row.
-    design = with_word_bits(Design.of(found), words, shape, multiplier, wide=[WEIGHTS])
+    design = with_word_bits(Design.of(found), words, shape, experiment.architecture.multiplier, wide=[WEIGHTS])
     source = next((level for level in reversed(levels) if _keeps(level, shape, "Inputs")), levels[-1])
     return Unpriced(found, design, words.of("Inputs", source.name, source.word_bits), words)
 

@@ -52,17 +52,19 @@ class WordBits:
 
 def parse_word_bits(
     given: str | Mapping[str, Any],
-    packing: str = "pack",
+    packing: str | None = None,
     place: str = PLACE,
     otherwise: Mapping[str, int] | None = None,
 ) -> WordBits:
     """Reads ``Weights=2,Outputs@DRAM=8`` or a mapping of the same names to bits; ``otherwise``: of names not in it.
 
+    ``packing``: None for the default, whole words.
+
     Raises TqhwError for what is no such list, a width that is not 1 to 512, a name twice, an unknown packing.
     """
-    style = next((name for name in PACKINGS if name == packing), None)
+    style = next((name for name in PACKINGS if name == (packing or WordBits.packing)), None)
     if style is None:
-        raise unknown("packing", packing, PACKINGS, place)
+        raise unknown("packing", str(packing), PACKINGS, place)
     everywhere: dict[str, int] = {}
     at: dict[tuple[str, str], int] = {}
     for key, value in _items(given, place):
