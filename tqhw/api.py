@@ -73,12 +73,16 @@ def run_experiment(
 
     ``watch`` is told of the stages (:mod:`tqhw.system.progress`). ``jobs`` above 1: so many processes search and train,
     and a script needs ``if __name__ == "__main__"``. ``cache``: answers of earlier searches may be used and kept.
-    Neither changes a number. Raises TqhwError where the experiment, the network, the accelerator or the folder is not
-    fit for it; results of an earlier run then stay as they are.
+    Neither changes a number; docs/scenarios.md has the formulas. Raises TqhwError where the experiment, the network,
+    the accelerator or the folder is not fit for it; results of an earlier run then stay as they are.
 
-    >>> import tqhw
+    >>> import tempfile, tqhw
     >>> small = {"model": {"name": "tests.pipeline.tiny:net", "input": [1, 1, 8, 8]}, "bits": [2]}
-    >>> results = tqhw.run_experiment(tqhw.load_experiment(small, spad_models=["sram"], quantization={"first": None}))
+    >>> experiment = tqhw.load_experiment(small, spad_models=["sram"], quantization={"first": None})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     results = tqhw.run_experiment(experiment, folder)
+    ...     tqhw.read_results(folder) == results
+    True
     >>> [row["bits"] for row in results.rows("energy", method="truncquant", state="steady", component="DRAM")]
     [2]
     """
@@ -92,7 +96,8 @@ def run_experiment(
 def read_results(folder: str | Path) -> Results:
     """The results of a finished run, from its folder; energies in mJ, traffic in bits.
 
-    Their ``rows`` and ``to_frame`` give tidy lists. Raises TqhwError where no run has ended in the folder.
+    Their ``rows`` and ``to_frame`` give tidy lists, which docs/reference/files.md explains. Raises TqhwError where no
+    run has ended in the folder. :func:`run_experiment` has an example.
     """
     from tqhw import report
 
@@ -112,8 +117,9 @@ def target(
 
     ``ert``: a table of energies in pJ in place of the packaged ones. ``problem``: where constraints depend on sizes.
     ``word_bits``: bits of a word by data space (``{"Weights": 2, "Outputs@DRAM": 8}``) on memories of one width; whole
-    words fill a row and the multiplier narrows with them. It needs the ``problem`` that has these data spaces. Raises
-    TqhwError for unknown names and parameters, and for what the engine does not model.
+    words fill a row and the multiplier narrows with them. It needs the ``problem`` that has these data spaces.
+    docs/architecture.md has the templates, docs/energy.md the sources of the energies. Raises TqhwError for unknown
+    names and parameters, and for what the engine does not model.
 
     >>> import tqhw
     >>> tqhw.target("eyeriss_like", params={"weight_bits": 2}).design.hardware.level_names[-1]
@@ -144,6 +150,8 @@ def evaluate(
 ) -> Stats | Invalid:
     """Counts, cycles and energy (pJ) of one mapping, or why it is none; arguments as files or as objects.
 
+    The counts are Timeloop's, as docs/timeloop-model.md has them.
+
     ``machine``: params, ert and word_bits as :func:`target` has them, for an architecture that is given as files.
     Raises TqhwError for files that cannot be read, and for levels and dimensions that are not there; a mapping that
     breaks a rule is an :class:`tqhw.spec.Invalid` with its reasons. :func:`search` has an example.
@@ -170,8 +178,8 @@ def search(
     """The best mapping of a problem by ``objective`` (energy, edp, latency, or your own), or why there is none.
 
     ``budget_s``: wall-clock seconds after which the best so far is the answer; ``proved_optimal`` says whether it is
-    the best there is. ``machine``: params, ert and word_bits as :func:`target` has them. Raises TqhwError for an
-    unknown objective, and for files that cannot be read.
+    the best there is (docs/mapper.md). ``machine``: params, ert and word_bits as :func:`target` has them. Raises
+    TqhwError for an unknown objective, and for files that cannot be read.
 
     >>> import torch, tqhw
     >>> problem = tqhw.extract(torch.nn.Linear(8, 4), (1, 8)).layers[0].problem
@@ -193,7 +201,8 @@ def extract(model: nn.Module, input: Input, *, name: str | None = None) -> Workl
     """The layers of a PyTorch model, as Timeloop problems, and how often each occurs.
 
     ``input``: a shape such as ``(1, 3, 224, 224)``, batch first, or what else the model is called with; it runs once,
-    in evaluation mode. Raises TqhwError for operators that no problem is made of.
+    in evaluation mode. docs/workload.md says what is counted. Raises TqhwError for operators that no problem is made
+    of.
 
     >>> import torch, tqhw
     >>> found = tqhw.extract(torch.nn.Sequential(torch.nn.Linear(8, 4), torch.nn.ReLU()), (1, 8))
@@ -208,8 +217,8 @@ def extract(model: nn.Module, input: Input, *, name: str | None = None) -> Workl
 def convert(model: nn.Module, config: QuantConfig | None = None, **options: Any) -> nn.Module:
     """Quantizes a model in place, and returns it: by a configuration, or by its ``options`` (``precisions=(2, 8)``).
 
-    Afterwards ``tqhw.quant.set_bits(model, 2)`` switches it. Raises TqhwError for a model with nothing to quantize, for
-    one that is quantized already, and for options that do not fit.
+    Afterwards ``tqhw.quant.set_bits(model, 2)`` switches it; docs/quantization.md has the formulas. Raises TqhwError
+    for a model with nothing to quantize, for one that is quantized already, and for options that do not fit.
 
     >>> import torch, tqhw
     >>> from tqhw.quant import is_quantized
@@ -225,7 +234,8 @@ def convert(model: nn.Module, config: QuantConfig | None = None, **options: Any)
 def quantize(weight: torch.Tensor, bits: int = 8, scheme: str = "truncquant") -> QuantizedTensor:
     """The integer codes (uint8, shape of ``weight``) of a tensor, which a right shift truncates to fewer bits.
 
-    ``bits``: 1 to 8. ``scheme``: truncquant, dorefa, or one that was added. Raises TqhwError for other bits, an unknown
+    ``bits``: 1 to 8. ``scheme``: truncquant (arXiv 2506.11431), dorefa (arXiv 1606.06160), or one that was added;
+    docs/quantization.md has the formulas. Raises TqhwError for other bits, an unknown
     scheme, and numbers that are not finite.
 
     >>> import torch, tqhw
@@ -242,7 +252,8 @@ def export(model: nn.Module, path: str | Path, *, stored: int = 8, input: Sequen
     """Writes a quantized model for deployment, its codes stored once at ``stored`` bits; returns the size in bytes.
 
     A ``path`` that ends in ``.onnx`` needs the shape of one ``input``, without the batch; another one is read by
-    ``tqhw.quant.load``. Raises TqhwError for a model that is not quantized, and where nothing can be written.
+    ``tqhw.quant.load``, and docs/format.md has its layout. Raises TqhwError for a model that is not quantized, and
+    where nothing can be written.
 
     >>> import tempfile, torch, tqhw
     >>> model = tqhw.convert(torch.nn.Sequential(torch.nn.Linear(8, 4)), precisions=(2, 8), first=None, last=None)

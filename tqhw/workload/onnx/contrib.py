@@ -1,6 +1,6 @@
 """Shapes of operators beside ONNX's own: those of onnxruntime (com.microsoft) and of quantizers' exports.
 
-ONNX's inference knows nothing of them. Their documents: onnxruntime/docs/ContribOperators.md, and QONNX's for Quant.
+ONNX's inference knows nothing of them. Their documents: ContribOperators.md of ONNX Runtime, and QONNX's for Quant.
 """
 
 from __future__ import annotations
