@@ -19,6 +19,7 @@ ROOMS = {
     "system": "errors",
     "spec": "errors system",
     "results": "errors system",
+    "drawing": "spec",
     "objectives": "errors registry",
     "options": "errors system spec",
     "datasets": "errors registry",
@@ -26,19 +27,19 @@ ROOMS = {
     "quant": "errors registry system options",
     "frontend": "errors spec",
     "energy": "errors spec",
-    "architecture": "errors system spec frontend",
+    "architecture": "errors system spec drawing frontend",
     "engine": "errors system spec",
     "workload": "errors spec quant models",
     "train": "errors system options datasets models quant",
     "mapper": "errors objectives system spec engine",
-    "backends": "version errors registry objectives system spec options energy engine mapper",
+    "backends": "version errors registry objectives system spec drawing options energy engine mapper",
     "scenario": "errors registry spec results options energy",
     "report": "version errors registry system results",
     "experiment": "errors objectives datasets quant spec results options scenario",
     "pipeline": "version errors system spec options results datasets models quant energy architecture workload train"
     " backends scenario report experiment",
-    "cli": "errors objectives system frontend energy spec options datasets quant architecture engine workload train"
-    " version backends report experiment pipeline",
+    "cli": "errors objectives system frontend energy spec drawing options datasets quant architecture engine workload"
+    " train version backends report experiment pipeline",
     "run": "pipeline cli",
     "__main__": "cli",
     "api": "errors objectives system frontend spec quant architecture workload backends results report experiment"

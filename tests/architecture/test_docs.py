@@ -26,6 +26,18 @@ def test_the_parameter_tables_are_those_of_params_yaml(name: str) -> None:
     assert " ".join(parameters.description.split()) in " ".join(page.split())
 
 
+@pytest.mark.parametrize("name", available())
+def test_the_pictures_are_those_of_show(name: str) -> None:
+    picture = f"figures/gallery/{name}.svg"
+    assert (ROOT / "docs" / picture).read_text() == render(name)._repr_html_()
+    assert f"({picture})" in TEXT + GALLERY
+
+
+def test_the_text_on_drawing_is_what_show_prints() -> None:
+    (told,) = re.findall(r"```text\n(simba_like\n.*?)```", (ROOT / "docs/how-to/draw.md").read_text(), re.DOTALL)
+    assert CliRunner().invoke(app, ["show", "simba_like"]).stdout.startswith(told)
+
+
 def test_the_walked_through_accelerator_renders(tmp_path: Path) -> None:
     blocks = dict(re.findall(r"```yaml\n# (\S+)\n(.*?)```", TEXT, re.DOTALL))
     assert set(blocks) == {"params.yaml", "arch.yaml.j2"}

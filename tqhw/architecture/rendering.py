@@ -13,6 +13,7 @@ from tqhw.architecture import folders, template
 from tqhw.architecture.packing import Packing, packings
 from tqhw.architecture.parameters import Parameters, Value
 from tqhw.architecture.params_file import GROUPS, load_parameters
+from tqhw.drawing import chart, chart_svg
 from tqhw.errors import TqhwError
 from tqhw.spec import Architecture, Digits, Hardware, Problem, flatten, parse_architecture, yamlio
 
@@ -41,6 +42,10 @@ class Rendered:
     notes: tuple[str, ...]
     word_bits: Mapping[str, int] = field(default_factory=dict)
     digits: Digits | None = None
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the levels and fan-outs as a picture."""
+        return chart_svg(chart(self.hardware, self.architecture))
 
     @property
     def ideal_packing(self) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from tqhw.drawing import chart, chart_svg, loop_nest, nest_svg
 from tqhw.energy.operands import Operands
 from tqhw.objectives import Objective
 from tqhw.spec import ART, ERT, Architecture, Digits, Hardware, Invalid, Problem, Stats, in_digits
@@ -72,6 +73,10 @@ class Target:
     def hardware(self) -> Hardware:
         return self.design.hardware
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the levels and fan-outs as a picture."""
+        return chart_svg(chart(self.hardware, self.design.architecture))
+
     @property
     def areas_um2(self) -> dict[str, float | None]:
         """um^2 of all instances of a component, innermost first; None where the table has none of that name."""
@@ -123,6 +128,10 @@ class Found:
     lower_bound: float | None = None
     gap: float | None = None
     warnings: tuple[str, ...] = ()
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the loop nest with its tiles as a picture."""
+        return nest_svg(loop_nest(self.mapping, self.stats))
 
 
 Evaluation = tuple[Problem, Target, LoopMapping]

@@ -16,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from tqhw.cli import convert, hardware, reference, report, run, training, workload
+from tqhw.cli import convert, hardware, reference, report, run, show, training, workload
 from tqhw.cli.common import BAD_INPUT, say
 from tqhw.system import signals
 from tqhw.version import __version__
@@ -51,6 +51,7 @@ def _tqhw(
 app.command("run")(run.run)
 app.command("evaluate")(hardware.evaluate)
 app.command("map")(hardware.search)
+app.command("show")(show.show)
 app.command("conformance")(reference.conformance)
 app.command("verify")(reference.verify)
 app.command("convert-spec")(convert.convert_spec)

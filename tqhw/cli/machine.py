@@ -11,15 +11,19 @@ import typer
 
 from tqhw.cli.common import parameters
 from tqhw.cli.convert import Allow, Data, template_data
+from tqhw.system.packaged import packaged
 
 if TYPE_CHECKING:
     from tqhw.backends import Backend, Design, Target
     from tqhw.options import EnergyOptions
     from tqhw.spec import Problem
 
+ARCHITECTURES = ", ".join(sorted(folder.name for folder in packaged("arch").glob("*") if folder.is_dir()))
 Arch = Annotated[
     list[str],
-    typer.Option(help="The name or folder of a template, or Timeloop's files, patterns, folders; repeatable."),
+    typer.Option(
+        help=f"A template's name ({ARCHITECTURES}) or folder, or Timeloop's files, patterns, folders; repeatable."
+    ),
 ]
 Params = Annotated[list[str] | None, typer.Option("--param", metavar="NAME=VALUE", help="A parameter of the template.")]
 ProblemFile = Annotated[

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from tqhw.cli.common import console, guarded, write_json
+from tqhw.cli.machine import ARCHITECTURES
 from tqhw.system.processors import processors
 
 _PACKAGES = ("numpy", "numba", "torch", "pydantic", "jinja2", "matplotlib", "safetensors", "scikit-learn")
@@ -66,6 +67,7 @@ def _interpreter() -> list[dict[str, Any]]:
     return [
         {"what": "python", "version": platform.python_version(), "found": True, "needed": True, "lever": ""},
         {"what": "cores", "version": str(processors()), "found": True, "needed": True, "lever": ""},
+        {"what": "architectures", "version": ARCHITECTURES, "found": True, "needed": True, "lever": ""},
     ]
 
 
