@@ -228,12 +228,11 @@ def _workload(found: _Run, name: str) -> Workload:
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
     in_norms = {first[identity(p)] for norm in norms for p in norm.parameters()}
     in_layers = {first[identity(parameters[key])] for key in _weights_of(traced)} - in_norms
-    bits = _bits(model)
     bare = len(specs) == 1 and specs[0].name is None and specs[0].dtype is None
     return Workload(
         model=name,
         input_shape=specs[0].shape if specs else (),
-        layers=merge(traced.operations, [_precision(o, bits) for o in traced.operations], sizes),
+        layers=merge(traced.operations, _precisions(model, traced.operations), sizes),
         parameters=sum(sizes.values()),
         norm_channels=sum(traced.norms.values()),
         norm_parameters=sum(sizes[key] for key in in_norms),
@@ -277,15 +276,17 @@ def _weights_of(traced: Trace) -> Iterator[str]:
             yield from operation.weight.parameters
 
 
-def _bits(model: nn.Module) -> dict[str, Precision]:
-    """Of the quantized layers by name; empty for a plain model."""
-    return {layer.name: Precision(layer.quantizer.bits, layer.quantizer.fixed) for layer in quantized_layers(model)}
+def _precisions(model: nn.Module, operations: Sequence[Operation]) -> list[Precision]:
+    """Of every operation: by tqhw's own quantization, else by another library's, else plain."""
+    own = {layer.name: Precision(layer.quantizer.bits, layer.quantizer.fixed) for layer in quantized_layers(model)}
+    return [_precision(operation, own) for operation in operations]
 
 
-def _precision(operation: Operation, bits: dict[str, Precision]) -> Precision:
-    """Of its weight; a plain one without a weight, or where nothing is quantized."""
+def _precision(operation: Operation, own: dict[str, Precision]) -> Precision:
+    if operation.precision is not None and not own:
+        return operation.precision
     if operation.weight is not None and operation.weight.bits is not None:
-        return Precision(operation.weight.bits, fixed=True)
-    if operation.weight is not None and bits:
-        return bits.get(operation.problem.name, Precision(FULL, fixed=True))
+        return Precision(operation.weight.bits, fixed=True, source="a packed weight")
+    if operation.weight is not None and own:
+        return own.get(operation.problem.name, Precision(FULL, fixed=True))
     return PLAIN

@@ -63,10 +63,14 @@ class Weight:
 
 @dataclass(frozen=True)
 class Operation:
-    """One executed convolution or matrix product, and its weight unless both factors are activations."""
+    """One executed convolution or matrix product, and its weight unless both factors are activations.
+
+    ``precision``: what another library says of its bits.
+    """
 
     problem: Problem
     weight: Weight | None
+    precision: Precision | None = None
 
 
 def merge(

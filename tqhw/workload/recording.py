@@ -19,6 +19,7 @@ from tqhw.workload.experts import rows_per_expert
 from tqhw.workload.operations import Convolution, MatrixProduct, Operation, Weight
 from tqhw.workload.products import PACKED
 from tqhw.workload.sources import INPUT, RANDOM, Origins, part_of_storage
+from tqhw.workload.widths import Widths
 
 _PARAMETRIZED = re.compile(r"(^|\.)parametrizations\.(\w+)\.original\d*$")
 _WEIGHT_SUFFIX = re.compile(r"(^|\.)weight$")
@@ -56,6 +57,8 @@ class Recorder:
         self._names = {module: _COMPILED.sub("", name).strip(".") for name, module in model.named_modules()}
         self._parameters = dict(model.named_parameters())
         self._open: list[nn.Module] = []
+        self.widths = Widths()
+        self._factors: tuple[Any, Any] = (None, None)  # those of the product that is on its way
         self._calls = [Counter[str]()]  # operations so far in every open call of a module, by name
 
     # Where the run is.
@@ -102,6 +105,7 @@ class Recorder:
 
     def record(self, found: MatrixProduct | Convolution, operator: str) -> None:
         """Writes down a product as an operation, or says where it went."""
+        self._factors = (found.left, found.right) if isinstance(found, MatrixProduct) else (found.inputs, found.weight)
         if isinstance(found, MatrixProduct):
             self._product(found, operator)
         else:
@@ -213,7 +217,9 @@ class Recorder:
                 stored = min(words, *sizes) if len(sizes) == 1 and bits is None else words
             key = self._key(factor, parameters, (numbered, calls[name]))
             weight = Weight(key, words, stored, parameters, bits)
-        self.trace.operations.append(Operation(problem, weight))
+        module = self._open[-1] if self._open else None
+        precision = self.widths.precision(module, operator, *self._factors, factor)
+        self.trace.operations.append(Operation(problem, weight, precision))
 
     # Which factor is the weight.
 

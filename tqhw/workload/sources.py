@@ -18,6 +18,7 @@ from tqhw.quant.identity import storage_of
 INPUT = "<input>"  # no parameter can have this name: the source of everything that depends on the input
 RANDOM = "<random>"  # likewise, of what was drawn during the run
 _FROM_INPUT = frozenset({INPUT})
+_PLAIN = (torch.Tensor, torch.nn.Parameter)
 # Operators that pick parts of their first tensor by the values of another.
 _PICKS = frozenset({"aten.index", "aten.index_select", "aten.gather", "aten.take"})
 # Operators that give the numbers of their tensors on: seen otherwise, cut, joined, of another type.
@@ -61,8 +62,10 @@ class Origins:
         if tensor._base is not None:  # what was written into a tensor later on shows in its older views
             base = self._noted(tensor._base)
             found = base if found is None else found | (base or frozenset())
-        if found is None:
-            found = self._named(tensor)
+        if found is None:  # of a wrapper, what is inside was computed, and nothing computed the wrapper
+            inner = [self._noted(part) for part in inside(tensor)]
+            computed = [sources for sources in inner if sources is not None]
+            found = frozenset().union(*computed) if computed else self._named(tensor)
         return _FROM_INPUT if INPUT in found else found
 
     def _noted(self, tensor: torch.Tensor) -> frozenset[str] | None:
@@ -116,6 +119,8 @@ class Origins:
         objects = {id(tensor) for tensor in given}
         for tensor in tensors_in(results):
             self._computed[tensor] = sources
+            for part in inside(tensor):
+                self._computed[part] = sources
             if cached:
                 self._cached[tensor] = True
             if picked:
@@ -146,6 +151,15 @@ def _span(name: str, tensor: torch.Tensor) -> Span:
     # The order of the axes is how a tensor is looked at, not what it holds.
     axes = tuple(sorted((step, size) for size, step in zip(shape, stride, strict=True) if size != 1))
     return Span(name, first, last, (first, axes, tensor.numel()))
+
+
+def inside(tensor: torch.Tensor) -> Iterator[torch.Tensor]:
+    """The tensors that a wrapper of another library keeps, such as codes and their scale; of plain ones none."""
+    flatten = None if type(tensor) in _PLAIN else getattr(tensor, "__tensor_flatten__", None)
+    for name in flatten()[0] if flatten is not None else ():
+        part = getattr(tensor, name, None)
+        if isinstance(part, torch.Tensor):
+            yield part
 
 
 def tensors_in(value: object) -> Iterator[torch.Tensor]:

@@ -87,6 +87,9 @@ def _watching(model: nn.Module, watch: _RunWatch) -> Iterator[None]:
         stack.callback(torch.backends.mha.set_fastpath_enabled, fast)
         torch.backends.mha.set_fastpath_enabled(False)
         stack.enter_context(modes_kept(model))
+        for flag in _observing(model):  # what fake quantization would learn of our numbers
+            stack.callback(flag.copy_, flag.clone())
+            flag.zero_()
         for module in model.modules():
             if isinstance(module, QuantizedWeight | InputQuantizer):
                 stack.callback(setattr, module, "off", module.off)
@@ -102,6 +105,12 @@ def _watching(model: nn.Module, watch: _RunWatch) -> Iterator[None]:
         stack.enter_context(sdpa_kernel(SDPBackend.MATH))
         stack.enter_context(watch)
         yield
+
+
+def _observing(model: nn.Module) -> Iterator[Tensor]:
+    """The switches of PyTorch's fake quantization that say whether ranges are learned."""
+    flags = (getattr(module, "observer_enabled", None) for module in model.modules())
+    return (flag for flag in flags if isinstance(flag, Tensor))
 
 
 class _RunWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -127,9 +136,10 @@ class _RunWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.recorder.enter(module)
         self.last = self.recorder.described()
 
-    def leave(self, *_: Any) -> None:
+    def leave(self, module: nn.Module, _: Any, output: Any) -> None:
         """Forward hook, also called when the module raised."""
         failed = sys.exc_info()[0] is not None
+        self.recorder.widths.leave(module, output)
         self.recorder.leave()
         if not failed:  # an exception on its way out keeps the innermost place
             self.last = self.recorder.described()
@@ -152,6 +162,7 @@ class _RunWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return result
         result = _computed(func, args, kwargs)
         self._look_at(func, args, kwargs, result)
+        self.recorder.widths.derive(func, args, kwargs, result)
         random = torch.Tag.nondeterministic_seeded in func.tags
         self.sources.derive((args, kwargs), result, str(func.overloadpacket), random or self._first_state(args))
         return result

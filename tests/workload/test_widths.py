@@ -1,0 +1,206 @@
+"""Bits of models that other libraries quantized: weights, what they read, and who says so."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch import Tensor, nn  # noqa: E402
+
+from tqhw.workload import extract  # noqa: E402
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # other libraries warn as they please
+
+Rows = list[tuple[int | None, bool, int | None, str | None]]
+
+
+def bits(model: nn.Module, *shape: int) -> Rows:
+    layers = extract(model, shape).layers
+    return [(layer.weight_bits, layer.fixed_bits, layer.input_bits, layer.bits_from) for layer in layers]
+
+
+def imported(name: str) -> Any:
+    """A library, or a skip with the reason why it is not here."""
+    try:
+        return __import__(name, fromlist=["x"])
+    except Exception as error:  # noqa: BLE001 - an import of a stranger may raise anything
+        pytest.skip(f"{name} does not import: {type(error).__name__}: {error}")
+
+
+def test_brevitas() -> None:
+    layers = imported("brevitas.nn")
+    model = nn.Sequential(
+        layers.QuantConv2d(3, 4, 3, weight_bit_width=4),
+        layers.QuantReLU(bit_width=3),
+        nn.MaxPool2d(2),
+        layers.QuantConv2d(4, 4, 3, weight_bit_width=2),
+        nn.Flatten(),
+        nn.Linear(16, 3),
+    )
+    assert bits(model.eval(), 1, 3, 10, 10) == [
+        (4, True, 32, "weights Brevitas"),
+        (2, True, 3, "Brevitas"),
+        (None, False, None, None),
+    ]
+
+
+def test_brevitas_attention() -> None:
+    layers = imported("brevitas.nn")
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.attention = layers.QuantMultiheadAttention(8, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            found: Tensor = self.attention(x, x, x)[0]
+            return found
+
+    found = bits(Net().eval(), 5, 1, 8)
+    assert found == [(8, True, 8, "Brevitas"), *[(None, False, 8, "Brevitas")] * 2, (8, True, 8, "Brevitas")]
+
+
+def _small() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.Flatten(), nn.Linear(64, 5))
+
+
+def _qat() -> nn.Module:
+    model = torch.ao.quantization.QuantWrapper(_small()).train()
+    # The default grid, not one for a machine: eight bits of weights, and of what is read.
+    model.qconfig = torch.ao.quantization.QConfig(
+        activation=torch.ao.quantization.FakeQuantize.with_args(
+            observer=torch.ao.quantization.MovingAverageMinMaxObserver, quant_min=0, quant_max=63
+        ),
+        weight=torch.ao.quantization.default_weight_fake_quant,
+    )
+    return torch.ao.quantization.prepare_qat(model)
+
+
+def test_pytorch_s_quantization_aware_training_keeps_what_it_learned() -> None:
+    model = _qat()
+    model(torch.randn(1, 3, 8, 8))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    found = bits(model, 1, 3, 8, 8)
+    assert [row[:3] for row in found] == [(8, True, 6)] * 3
+    assert {row[3] for row in found} == {"PyTorch's fake_quantize_per_tensor_affine_cachemask_tensor_qparams"}
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_pytorch_s_quantized_modules() -> None:
+    if "fbgemm" not in torch.backends.quantized.supported_engines:
+        pytest.skip("no engine for quantized products in this PyTorch")
+    model = torch.ao.quantization.QuantWrapper(_small()).eval()
+    model.qconfig = torch.ao.quantization.get_default_qconfig("fbgemm")
+    prepared = torch.ao.quantization.prepare(model)
+    prepared(torch.randn(1, 3, 8, 8))
+    kinds = ("conv2d", "conv2d", "linear")
+    expected = [(8, True, 8, f"PyTorch's quantized.{kind}") for kind in kinds]
+    assert bits(torch.ao.quantization.convert(prepared), 1, 3, 8, 8) == expected
+    dynamic = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(8, 4)), {nn.Linear})
+    assert bits(dynamic, 1, 8) == [(8, True, 8, "PyTorch's quantized.linear_dynamic")]
+
+
+def test_fake_quantization_by_hand() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(4, 6))
+
+        def forward(self, x: Tensor) -> Tensor:
+            quantize = torch.fake_quantize_per_tensor_affine
+            return quantize(x, 0.1, 0, -8, 7) @ quantize(self.weight, 0.1, 0, -2, 1).T
+
+    source = "PyTorch's fake_quantize_per_tensor_affine_cachemask"
+    assert bits(Net(), 1, 6) == [(2, True, 4, source)]
+
+
+@pytest.mark.parametrize(
+    ("config", "options", "expected"),
+    [
+        ("Int8WeightOnlyConfig", {}, (8, 32)),
+        ("Int8DynamicActivationInt8WeightConfig", {}, (8, 8)),
+        ("IntxWeightOnlyConfig", {"weight_dtype": "int3"}, (3, 32)),
+        ("Int8DynamicActivationIntxWeightConfig", {"weight_dtype": "int4"}, (4, 8)),
+    ],
+)
+def test_torchao(config: str, options: dict[str, str], expected: tuple[int, int]) -> None:
+    library = imported("torchao.quantization")
+    if not hasattr(library, config):
+        pytest.skip(f"this torchao has no {config}")
+    model = nn.Sequential(nn.Linear(64, 64), nn.Linear(64, 32))
+    library.quantize_(model, getattr(library, config)(**{key: getattr(torch, name) for key, name in options.items()}))
+    kind = type(model[0].weight).__name__
+    assert bits(model, 1, 64) == [(expected[0], True, expected[1], f"torchao {kind}")] * 2
+
+
+@pytest.mark.parametrize("weights", ["qint8", "qint4", "qint2"])
+@pytest.mark.parametrize("frozen", [False, True])
+def test_quanto(weights: str, frozen: bool) -> None:
+    library = imported("optimum.quanto")
+    model = _small()
+    library.quantize(model, weights=getattr(library, weights))
+    if frozen:
+        library.freeze(model)
+    width = int(weights.removeprefix("qint"))
+    assert bits(model, 1, 3, 8, 8) == [(width, True, 32, f"optimum-quanto {weights}")] * 3
+
+
+def test_quanto_with_activations_loses_no_layer() -> None:
+    """What it quantizes travels in wrappers: the product inside reads numbers that no operator gave."""
+    library = imported("optimum.quanto")
+    model = _small()
+    library.quantize(model, weights=library.qint8, activations=library.qint8)
+    found = extract(model, (1, 3, 8, 8))
+    assert found.macs == extract(_small(), (1, 3, 8, 8)).macs
+    assert found.folded == ()
+    assert [layer.input_bits for layer in found.layers] == [32, 8, 8]
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"), [("Linear4bit", (4, True, 16)), ("Linear8bitLt", (8, True, 8)), ("Embedding", None)]
+)
+def test_bitsandbytes_by_the_names_of_its_classes(
+    kind: str, expected: tuple[int, bool, int] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stand-ins: the library wants a device that is not here. Its layers are subclasses of Linear with these names."""
+    monkeypatch.setitem(sys.modules, "bitsandbytes.nn", ModuleType("bitsandbytes.nn"))
+    layer = type(kind, (nn.Linear,), {"__module__": "bitsandbytes.nn"})(8, 4).to(torch.bfloat16)
+    (row,) = bits(nn.Sequential(layer), 1, 8)
+    assert row == ((None, False, None, None) if expected is None else (*expected, f"bitsandbytes {kind}"))
+
+
+def test_a_wrapper_s_numbers_come_from_where_its_codes_came_from() -> None:
+    """A stand-in for the types of tensor that libraries make: codes and a scale inside, no operator that made it."""
+
+    class Codes(Tensor):
+        @staticmethod
+        def __new__(cls, codes: Tensor, scale: float) -> Codes:
+            made: Codes = Tensor._make_wrapper_subclass(cls, codes.shape, dtype=torch.float32)
+            made.codes, made.scale = codes, scale
+            return made
+
+        def __tensor_flatten__(self) -> tuple[list[str], float]:
+            return ["codes"], self.scale
+
+        @classmethod
+        def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if func is torch.ops.aten.relu.default:
+                return Codes(args[0].codes.clamp(min=0), args[0].scale)
+            raise NotImplementedError(func)
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(6, 4))
+
+        def forward(self, x: Tensor) -> Tensor:
+            wrapped = torch.relu(Codes((x * 10).round().to(torch.int8), 0.1))
+            return (wrapped.codes.float() * wrapped.scale) @ self.weight
+
+    found = extract(Net(), (2, 6))
+    assert (found.macs, found.folded) == (48, ())
