@@ -16,7 +16,7 @@ class ModelOptions(DocumentSection):
     """The network."""
 
     name: str = "resnet20"
-    """resnet20, resnet18, resnet50, mobilenet_v2, or package.module:factory of your own."""
+    """resnet20, resnet18, resnet50, mobilenet_v2, package.module:factory of your own, or an ONNX file."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Keyword arguments of the factory."""
     weights: str | None = None

@@ -55,7 +55,7 @@ def seeds(experiment: Experiment) -> range:
 
 
 def network(experiment: Experiment, trust: bool = False) -> nn.Module:
-    """The experiment's network, quantized and not trained.
+    """The experiment's network, quantized and not trained; as it is where another library quantized it.
 
     Of a network that can neither be quantized nor be mapped, the TqhwError says what cannot be mapped: that is the
     network's own, where what is quantized is a choice.
@@ -63,6 +63,8 @@ def network(experiment: Experiment, trust: bool = False) -> nn.Module:
     choices = replace(experiment.quantization, gradient=None)  # nothing is trained
     found = recipe(experiment.model_copy(update={"quantization": choices}), HARDWARE_SCHEME)
     plain = found.plain_model(trust=trust)
+    if experiment.training is None and quant.quantized_by(plain) is not None:
+        return plain  # it has bits of its own, and is not quantized twice
     try:
         order = execution_order(plain, model_input(experiment), name=experiment.model.name)
         return found.quantize(plain, found.bits, order)

@@ -44,11 +44,11 @@ def run(
     Raises TqhwError for whatever is wrong with the experiment, the model, the architecture or the folder; results of an
     earlier run then stay as they are.
     """
-    from tqhw import workload as layers
     from tqhw.backends import Search, backend
     from tqhw.pipeline import accuracy, hardware
     from tqhw.pipeline.assemble import assemble
     from tqhw.pipeline.results_folder import OutputFolder
+    from tqhw.pipeline.subject import subject
     from tqhw.system.progress import unwatched
 
     started = time.perf_counter()
@@ -57,26 +57,21 @@ def run(
     engine.versions()  # an engine that cannot run says so before anything else
     search = Search(experiment.search.objective, jobs=jobs, cache=cache)
     with nullcontext() if out is None else OutputFolder(out) as folder:
-        model = accuracy.network(experiment, trust)
-        chosen = experiment.model
-        given = accuracy.model_input(experiment)
-        workload = layers.extract(
-            model, given, name=chosen.name, skip=chosen.skip, routing=chosen.routing, phase=chosen.phase
-        )
+        about = subject(experiment, trust)
+        workload = about.workload
         for note in workload.notes:
             logging.getLogger("tqhw").warning(note)
         with accuracy.measuring(experiment, folder.kept if folder else None, jobs) as pending:
-            scales = accuracy.scales(model)
-            evaluated = hardware.evaluate(experiment, workload, engine, search, watch, strict, scales)
+            evaluated = hardware.evaluate(experiment, workload, engine, search, watch, strict, about.scales)
             measured = pending.rows(watch)
         results = assemble(
             experiment,
             workload,
             evaluated,
             measured,
-            scales,
-            accuracy.notes(model),
-            accuracy.switching(model),
+            about.scales,
+            about.notes,
+            about.switching,
         )
         results = replace(results, provenance=_provenance(experiment, engine, evaluated, command, started))
         if folder is not None:

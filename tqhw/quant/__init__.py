@@ -5,10 +5,11 @@ from tqhw.quant.activation import InputQuantizer, input_quantizers, real_inputs
 from tqhw.quant.bits import FULL, MAX_BITS, check_bits, check_precisions
 from tqhw.quant.codes import integer_codes, refuse_held, running_on_codes, shift_is_exact
 from tqhw.quant.coding import quantize
-from tqhw.quant.config import QuantConfig
+from tqhw.quant.config import QuantConfig, bits_by_layer
 from tqhw.quant.convert import convert, revert
 from tqhw.quant.coverage import Coverage, Unswitched, coverage
 from tqhw.quant.deployed import Deployed, load
+from tqhw.quant.foreign import quantized_by
 from tqhw.quant.layers import QuantizedLayer, holds_codes, is_quantized, quantization_of, quantized_layers
 from tqhw.quant.magnitude import losing_magnitude, magnitude_warning
 from tqhw.quant.norm import SwitchableBatchNorm
@@ -45,6 +46,7 @@ __all__ = [
     "Unswitched",
     "add_precision",
     "at_bits",
+    "bits_by_layer",
     "check_bits",
     "check_precisions",
     "convert",
@@ -61,6 +63,7 @@ __all__ = [
     "normalize",
     "quantization_of",
     "quantize",
+    "quantized_by",
     "quantized_layers",
     "real_inputs",
     "refuse_held",

@@ -58,6 +58,11 @@ def refuse_foreign(model: nn.Module, layers: Iterable[str], untouched: Iterable[
             )
 
 
+def quantized_by(model: nn.Module) -> str | None:
+    """The library that quantized ``model`` or a part of it; None for a plain one."""
+    return next((library for module in model.modules() if (library := _library_of(module)) is not None), None)
+
+
 def _inside(name: str, layer: str) -> bool:
     return name == layer or name.startswith(f"{layer}.")
 

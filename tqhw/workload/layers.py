@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tqhw.spec import Problem
@@ -18,6 +19,10 @@ class Precision:
     fixed: bool = False
     input_bits: int | None = None
     source: str | None = None
+
+
+Choose = Callable[[Sequence[str]], Mapping[str, Precision]]
+"""From the names of layers, as they run, to their precisions."""
 
 
 @dataclass(frozen=True)

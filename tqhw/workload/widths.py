@@ -81,15 +81,15 @@ class Widths:
             given = 8 if eight else mark.bits if mark else _floating(left)
             return Precision(16 if "fp16" in operator else 8, True, given, f"PyTorch's {operator}")
         if weight is not None and module is not None and (declared := _declared(module)) is not None:
-            given = self._of(right if weight is left else left)
-            return replace(declared, input_bits=given.bits) if given else declared
+            read = self._of(right if weight is left else left)
+            return declared if read is None else replace(declared, input_bits=read.bits)
         marks = {id(factor): self._of(factor) for factor in (left, right)}
         if not any(marks.values()):
             return None
         if weight is None:
             told = [mark for mark in marks.values() if mark is not None]
-            widest = max(mark.bits if mark else _floating(f) for f, mark in ((f, marks[id(f)]) for f in (left, right)))
-            return Precision(input_bits=widest, source=_told(told[0], told[-1]))
+            widths = [mark.bits if (mark := marks[id(f)]) is not None else _floating(f) for f in (left, right)]
+            return Precision(input_bits=max(widths), source=_told(told[0], told[-1]))
         other = left if weight is right else right
         of_weight, of_input = marks[id(weight)], marks[id(other)]
         return Precision(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tqhw.errors import TqhwError
 from tqhw.workload.inputs import InputSpec
-from tqhw.workload.layers import Workload
+from tqhw.workload.layers import Choose, Workload
 
 if TYPE_CHECKING:
     from tqhw.workload.onnx.graph import OnnxGraph
@@ -33,12 +33,14 @@ def extract_file(
     skip: Sequence[str] = (),
     routing: Sequence[int] | None = None,
     phase: str | None = None,
+    choose: Choose | None = None,
 ) -> Workload:
     """What the network of an ONNX file computes.
 
     ``inputs``: for those whose dimensions the file leaves open; a single one needs no name. ``skip``: patterns of
     nodes, weights or operators (``MatMul``, ``com.microsoft.Attention``) to leave out. ``routing`` and
-    ``phase`` are refused: experts are not stacked here, and a graph is one phase.
+    ``phase`` are refused: experts are not stacked here, and a graph is one phase. ``choose``: of a file that is not
+    quantized, the precisions of its layers, whose names it is given as they run.
 
     Raises TqhwError for a file that cannot be read, without the package onnx, for inputs that do not fit, operators
     that are not known or that no problem can be made of, operators whose shapes are not known (all of them, with their
@@ -56,4 +58,4 @@ def extract_file(
     model = read(path)
     given = settled(model, inputs, str(path))
     graph: OnnxGraph = follow(model, given, Path(path))
-    return workload_of(graph, given, str(path), tuple(skip))
+    return workload_of(graph, given, str(path), tuple(skip), choose)

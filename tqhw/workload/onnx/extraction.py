@@ -14,7 +14,7 @@ from tqhw.errors import TqhwError, nearest
 from tqhw.spec import Problem
 from tqhw.workload import problems
 from tqhw.workload.inputs import InputSpec
-from tqhw.workload.layers import Cache, Precision, Workload
+from tqhw.workload.layers import Cache, Choose, Precision, Workload
 from tqhw.workload.onnx import operators
 from tqhw.workload.onnx.bits import precision
 from tqhw.workload.onnx.graph import OnnxGraph, OnnxNode
@@ -44,7 +44,9 @@ class _Found:
     notes: list[str] = field(default_factory=list)
 
 
-def workload_of(graph: OnnxGraph, inputs: Sequence[InputSpec], place: str, skip: tuple[str, ...]) -> Workload:
+def workload_of(
+    graph: OnnxGraph, inputs: Sequence[InputSpec], place: str, skip: tuple[str, ...], choose: Choose | None = None
+) -> Workload:
     """What the graph computes; see :func:`tqhw.workload.onnx.extract_file`."""
     walk = _OnnxRecorder(graph, skip)
     for node in graph.nodes:
@@ -52,7 +54,7 @@ def workload_of(graph: OnnxGraph, inputs: Sequence[InputSpec], place: str, skip:
     found = walk.found
     _refuse(found, walk.unused, place)
     quantized = any(one.source for one in found.precisions)
-    precisions = found.precisions if quantized else [PLAIN] * len(found.precisions)
+    precisions = found.precisions if quantized else _chosen(found.operations, choose)
     sizes = _sizes(graph, found.operations)
     norms = _norms(graph)
     in_norms = {name for node in graph.nodes if node.operator == "BatchNormalization" for name in node.inputs[1:3]}
@@ -73,6 +75,13 @@ def workload_of(graph: OnnxGraph, inputs: Sequence[InputSpec], place: str, skip:
         notes=tuple(_notes(found, quantized, cache)),
         cache=cache,
     )
+
+
+def _chosen(operations: Sequence[Operation], choose: Choose | None) -> list[Precision]:
+    """What the user says of a file that says nothing itself."""
+    names = list(dict.fromkeys(one.problem.name for one in operations if one.weight is not None))
+    chosen = {} if choose is None else choose(names)
+    return [chosen.get(one.problem.name, PLAIN) if one.weight is not None else PLAIN for one in operations]
 
 
 class _OnnxRecorder:
