@@ -1,6 +1,7 @@
 """Who may import whom: read off the syntax trees, so that imports inside functions and for types count too."""
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -106,6 +107,16 @@ def test_rooms_import_what_the_table_says() -> None:
 def test_the_table_names_nothing_that_is_not_imported() -> None:
     used = {(_room(module), _room(target)) for module, targets in IMPORTS.items() for target in targets}
     assert {(room, other) for room, may in ROOMS.items() for other in may.split()} <= used
+
+
+def test_every_room_that_is_a_folder_is_told_to_whoever_comes_to_change_it() -> None:
+    page = ROOT.parent / "CONTRIBUTING.md"
+    if not page.exists():
+        pytest.skip("an installed package has no CONTRIBUTING.md")
+    text = page.read_text("utf-8")
+    told = re.findall(r"^\| (`.*?`) \|", text, flags=re.MULTILINE)
+    folders = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+    assert folders == {name for row in told for name in re.findall(r"`(\w+)`", row)}
 
 
 def test_an_import_that_runs_back_up_is_found() -> None:
