@@ -54,8 +54,9 @@ def test_a_model_that_is_quantized_already_runs_at_its_own_bits(tmp_path: Path) 
 
 
 def test_such_a_model_is_not_trained(tmp_path: Path) -> None:
+    more = "training: {epochs: 1}\nquantization: {first: null, last: null}\n"
     with pytest.raises(TqhwError, match="the model is quantized already, and would be quantized twice"):
-        subject(given(tmp_path, f'{{name: "{NAME}"}}', "training: {epochs: 1}\nquantization: {first: null}\n"))
+        subject(given(tmp_path, f'{{name: "{NAME}"}}', more))
 
 
 def net(tmp_path: Path, *, quantized: bool = False) -> Path:
