@@ -52,3 +52,20 @@ def test_the_first_layer_is_the_first_that_runs() -> None:
     """``fc1`` is registered first and runs second, ``side`` is registered last and runs first."""
     experiment = Experiment.model_validate({**ASKED, "quantization": {"norms": "shared"}})
     assert [layer.name for layer in quantized_layers(network(experiment))] == ["fc1"]
+
+
+def test_the_traffic_of_a_kv_cache_is_a_row_of_its_own() -> None:
+    """Eight tokens of sixteen words before, one word of key and value for each of eight numbers written."""
+    model = {"name": "tests.pipeline.tiny:writing", "input": {"ids": "int64[1,8]"}}
+    found = {}
+    for phase in ("prefill", "decode"):
+        experiment = Experiment.model_validate(
+            {**ASKED, "model": {**model, "phase": phase}, "states": ["steady"], "quantization": {"norms": "shared"}}
+        )
+        results = run(experiment)
+        found[phase] = {row.dataspace: row.dram_bits for row in results.traffic}
+        assert any(note.startswith("KV cache: ") for note in results.notes)
+    written, stored = 8 * 16 * 8, 9 * 16 * 8  # words of eight bits
+    assert found["prefill"]["KV cache"] == written
+    assert found["decode"]["KV cache"] == stored + 16 * 8
+    assert all(bits >= 0 for row in found.values() for bits in row.values())

@@ -87,3 +87,28 @@ def without_norms() -> nn.Module:
     return nn.Sequential(
         *(nn.Conv2d(1, 4, 3, 2), nn.ReLU(), nn.Conv2d(4, 8, 3, 2), nn.ReLU(), nn.Flatten(), nn.Linear(8, 10)),
     )
+
+
+class Writing(nn.Module):
+    """One layer of a model that writes text, with a KV cache: eight tokens of eight numbers, two heads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(16, 8)
+        self.query, self.key, self.value, self.out = (nn.Linear(8, 8, bias=False) for _ in range(4))
+
+    def forward(self, ids: Tensor, past_key_values: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, object]:
+        x = self.embedding(ids)
+        query, key, value = (layer(x).unflatten(-1, (2, 4)).transpose(1, 2) for layer in self._projections())
+        if past_key_values is not None:
+            key = torch.cat([past_key_values[0], key], 2)
+            value = torch.cat([past_key_values[1], value], 2)
+        weights = (query @ key.mT).softmax(-1)
+        return self.out((weights @ value).transpose(1, 2).flatten(2)), (key, value)
+
+    def _projections(self) -> tuple[nn.Linear, ...]:
+        return self.query, self.key, self.value
+
+
+def writing() -> nn.Module:
+    return Writing()

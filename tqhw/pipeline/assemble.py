@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from tqhw.experiment import Experiment
 from tqhw.pipeline.hardware import Evaluated, own_bits
 from tqhw.results import (
     COMPONENTS,
+    KV_CACHE,
     QUANTIZER,
     AccuracyRow,
     AreaRow,
@@ -15,13 +18,14 @@ from tqhw.results import (
     Results,
     TrafficRow,
 )
+from tqhw.scenario.memory import Traffic
 from tqhw.scenario.methods import METHODS, precisions, ways
 from tqhw.scenario.network import Scales
 from tqhw.scenario.schedule import PJ_PER_MJ, amortised, follow
 from tqhw.scenario.states import best
 from tqhw.scenario.storage import ModelNumbers, storage
 from tqhw.scenario.summary import Switching, headlines, storage_ratios
-from tqhw.workload import Workload
+from tqhw.workload import Cache, Workload
 
 
 def assemble(
@@ -39,7 +43,7 @@ def assemble(
     ``switching``: how many of its weights switch their bits.
     """
     options, main = experiment.options(), evaluated[0]
-    energy, traffic, notes = _states(experiment, main)
+    energy, traffic, notes = _states(experiment, main, workload.cache)
     methods, scenario, bits = experiment.methods, experiment.scenario, experiment.hardware_bits
     parameters = _parameters(workload, main, scales, 0 if switching is None else switching.tied)
     ratios = [
@@ -85,7 +89,9 @@ def _assumed(experiment: Experiment, workload: Workload) -> tuple[str, ...]:
     return (f"model.input is not given: the layers are those of an input of {workload.input_text}",)
 
 
-def _states(experiment: Experiment, main: Evaluated) -> tuple[tuple[EnergyRow, ...], tuple[TrafficRow, ...], list[str]]:
+def _states(
+    experiment: Experiment, main: Evaluated, cache: Cache | None
+) -> tuple[tuple[EnergyRow, ...], tuple[TrafficRow, ...], list[str]]:
     options = experiment.options()
     energy, traffic, notes = [], [], []
     for method in experiment.methods:
@@ -96,12 +102,24 @@ def _states(experiment: Experiment, main: Evaluated) -> tuple[tuple[EnergyRow, .
                     if component != QUANTIZER or component in found.cost.energy_pj:
                         value = found.cost.energy_pj.get(component, 0.0) / PJ_PER_MJ
                         energy.append(EnergyRow(method, bits, state, component, value, found.way))
-                for space, flow in found.cost.traffic.items():
+                for space, flow in _with_cache(found.cost.traffic, cache, main).items():
                     traffic.append(TrafficRow(method, bits, state, space, flow.bits, flow.padding_bits, found.way))
                 if len(ways(method, bits, options)) > 1:
                     choice = METHODS[method].choice
                     notes.append(f"{method} at {bits} bits, {state}: cheapest with {choice} {found.way}")
     return tuple(energy), tuple(traffic), notes
+
+
+def _with_cache(traffic: Mapping[str, Traffic], cache: Cache | None, main: Evaluated) -> dict[str, Traffic]:
+    """The traffic with that of the KV cache by itself: what is read of it, and the outputs that it keeps."""
+    found = dict(traffic)
+    if cache is None:
+        return found
+    kept = Traffic(cache.written * next(iter(main.renderings.values())).activation_bits)
+    outputs = found["Outputs"]
+    found["Outputs"] = Traffic(outputs.bits - kept.bits, outputs.padding_bits, outputs.energy_pj)
+    found[KV_CACHE] = found.get(KV_CACHE, Traffic()) + kept
+    return found
 
 
 def _parameters(workload: Workload, main: Evaluated, scales: Scales, tied: int) -> ModelNumbers:

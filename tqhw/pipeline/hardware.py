@@ -9,6 +9,7 @@ from tqhw.backends import Backend, Found, Job, Search
 from tqhw.errors import TqhwError
 from tqhw.experiment import Experiment
 from tqhw.pipeline.renderings import Rendering, price, render, spad_models
+from tqhw.results import KV_CACHE
 from tqhw.scenario.extract import layer_cost, weight_path
 from tqhw.scenario.methods import widths
 from tqhw.scenario.network import LayerCost, Network, NetworkLayer, Scales, Width, check_residency
@@ -90,6 +91,11 @@ def own_bits(layer: Layer, activation_bits: int) -> int | None:
     return layer.weight_bits if layer.fixed_bits else None
 
 
+def _cost(layer: Layer, found: Found, rendering: Rendering) -> LayerCost:
+    factor = KV_CACHE if layer.reads_cache else "Inputs"
+    return layer_cost(found.stats, rendering.machine, layer.has_weights, factor=factor)
+
+
 def _needed(experiment: Experiment, layer: Layer, activation_bits: int) -> tuple[Width, ...]:
     own = own_bits(layer, activation_bits)
     if own is not None:
@@ -127,7 +133,7 @@ def _evaluated(
 ) -> Evaluated:
     found = {key: answer for key, answer in answers.items() if isinstance(answer, Found)}
     costs = {
-        (index, width): layer_cost(answer.stats, renderings[width].machine, workload.layers[index].has_weights)
+        (index, width): _cost(workload.layers[index], answer, renderings[width])
         for (index, width), answer in found.items()
     }
     layers = tuple(

@@ -25,6 +25,7 @@ COMPONENTS = (DRAM, GLB, ARRAY, QUANTIZER)
 
 STATES = ("initial_loading", "precision_switching", "steady")
 NORMALIZATION = "Normalization"
+KV_CACHE = "KV cache"
 """The name, among the data spaces of the traffic, of the batch-norm parameters fetched at a switch."""
 SCALES = "Scales"
 """Likewise of the scales and offsets that make numbers of codes, where no batch norm takes them up."""

@@ -96,10 +96,11 @@ def _only_weights(level: Level) -> bool:
     return keeps[WEIGHTS] is True and keeps["Inputs"] is False and keeps["Outputs"] is False
 
 
-def layer_cost(stats: Stats, machine: PricedHardware, has_weights: bool = True) -> LayerCost:
+def layer_cost(stats: Stats, machine: PricedHardware, has_weights: bool = True, *, factor: str = "Inputs") -> LayerCost:
     """One inference of a layer with this mapping.
 
-    ``has_weights``: False for a product of two activations, whose Weights data space counts as Inputs.
+    ``has_weights``: False for a product of two activations, whose Weights data space counts as ``factor``: Inputs, or
+    the KV cache that it reads.
     """
     energy: dict[str, float] = {}
     traffic: dict[str, Traffic] = {}
@@ -117,7 +118,7 @@ def layer_cost(stats: Stats, machine: PricedHardware, has_weights: bool = True) 
             if group == DRAM:
                 words = (counts.reads, counts.fills, counts.updates)
                 flow = _flow(storage[name], data_space, words, used, machine.ideal)
-                label = data_space if has_weights or data_space != WEIGHTS else "Inputs"
+                label = data_space if has_weights or data_space != WEIGHTS else factor
                 flow = Traffic(flow.bits, flow.padding_bits, counts.energy_pj * share)
                 traffic[label] = traffic.get(label, Traffic()) + flow
                 if label == WEIGHTS:

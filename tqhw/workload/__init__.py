@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tqhw.workload.experts import parse_routing
 from tqhw.workload.files import file_names, write
 from tqhw.workload.inputs import InputSpec, check_shape, parse_input, parse_shape, shape_text
-from tqhw.workload.layers import Layer, Precision, Workload
+from tqhw.workload.layers import Cache, Layer, Precision, Workload
 from tqhw.workload.onnx import extract_file, is_onnx
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tqhw.workload.generation import Phase
 
 __all__ = [
+    "Cache",
     "InputSpec",
     "Layer",
     "Precision",

@@ -58,6 +58,11 @@ class Layer:
         return self.weight_count > 0
 
     @property
+    def reads_cache(self) -> bool:
+        """Whether it multiplies by keys or values of a KV cache."""
+        return any(":kv_cache" in name for name in self.names)
+
+    @property
     def macs(self) -> int:
         """Multiply-accumulates of one execution."""
         return self.problem.computes
