@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 from pathlib import Path
@@ -36,6 +37,19 @@ def test_the_pictures_are_those_of_show(name: str) -> None:
 def test_the_text_on_drawing_is_what_show_prints() -> None:
     (told,) = re.findall(r"```text\n(simba_like\n.*?)```", (ROOT / "docs/how-to/draw.md").read_text(), re.DOTALL)
     assert CliRunner().invoke(app, ["show", "simba_like"]).stdout.startswith(told)
+
+
+def test_the_study_of_the_gallery_is_what_its_command_writes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    spec = importlib.util.spec_from_file_location("gallery_benchmark", ROOT / "benchmarks" / "gallery.py")
+    assert spec is not None and spec.loader is not None
+    benchmark = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(benchmark)
+    monkeypatch.setattr(benchmark.architecture, "available", lambda: ("bit_serial",))
+    told = (ROOT / "docs" / "studies" / "gallery.md").read_text()
+    assert benchmark.table(benchmark.encoder())[-1] in told
+    monkeypatch.undo()
+    assert "\n".join(benchmark.chips()) in told
 
 
 def test_the_walked_through_accelerator_renders(tmp_path: Path) -> None:
