@@ -12,14 +12,14 @@ from tests.mapper.places import conv, machine
 from tqhw.engine import build_model
 from tqhw.errors import TqhwError
 from tqhw.mapper import MappingCache, NoMappingError, search
+from tqhw.mapper.bound.prices import compulsory
 from tqhw.mapper.branch import incumbent
 from tqhw.mapper.branch import solve as solving
 from tqhw.mapper.branch.solve import solve
-from tqhw.mapper.space.arrays import compulsory
 from tqhw.mapper.space.factors import divisors
 from tqhw.mapper.space.mapspace import build_mapspace
 from tqhw.mapper.space.subspace import count_pairs, narrowed, whole
-from tqhw.spec import ERT, MATMUL, Hardware, Problem, make_problem
+from tqhw.spec import ERT, Hardware, Problem
 
 PLACES = [
     ("eyeriss_like", "edp", conv(C=4, M=4, R=3, P=6)),
@@ -170,16 +170,3 @@ def test_a_stopped_answer_is_kept_as_what_it_is(monkeypatch, tmp_path):
     longer = search(problem, *machine("two_level_array"), cache=cache)
     assert (longer.cached, longer.proved_optimal) == (False, True)
     assert 0.0 < stopped.lower_bound < longer.stats.energy_pj
-
-
-def test_what_no_mapping_can_do_without():
-    """By hand: 4 x 3 operations at 1 pJ, 12 and 3 words read and 4 written at 100 and 110 pJ; 12 of 15 units."""
-    hardware, ert = build(MACHINES["row"])
-    problem = make_problem(MATMUL, {"M": 4, "K": 3, "N": 1})
-    space, model = build_mapspace(problem, hardware), build_model(problem, hardware, ert)
-    energy = 12 + 100 * (12 + 3) + 110 * 4
-    assert compulsory(space, model, "energy") == energy
-    assert compulsory(space, model, "latency") == 12 / 12
-    assert compulsory(space, model, "edp") == energy * 12 / 12
-    holes = problem_of("transposed", [1, 4, 1], [3, 1, 1])
-    assert compulsory(build_mapspace(holes, hardware), build_model(holes, hardware, ert), "energy") == 0.0

@@ -13,8 +13,8 @@ from tests.mapper.places import conv
 from tests.mapper.test_solve import check
 from tqhw.engine import build_model
 from tqhw.engine.evaluation import run_batch, statistics
+from tqhw.mapper.bound.prices import compulsory
 from tqhw.mapper.branch.solve import solve
-from tqhw.mapper.space.arrays import compulsory
 from tqhw.mapper.space.mapspace import build_mapspace
 from tqhw.spec import ERT
 

@@ -1,35 +1,176 @@
-"""The mappings in mappings/ still cost what stands beside them, and belong to the space."""
+"""A kept answer is not believed: what is no answer of the engine to this search is searched anew, with a word."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import sqlite3
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tqhw import architecture, energy, engine
-from tqhw.spec import Stats, flatten, load_mapping, load_problem, yamlio
+from tests.mapper.places import conv, machine
+from tqhw.mapper import MappingCache, SearchResult, Task, cache_key, search, search_many
+from tqhw.mapper.kept import payload
 
-ROOT = Path(__file__).parent.parent.parent
-FOLDERS = sorted((ROOT / "mappings").glob("*/*/costs.json"))
-
-
-def test_all_models_are_there():
-    assert {path.parent.name for path in FOLDERS} >= {"resnet20", "resnet18", "resnet50", "mobilenet_v2"}
+SMALL, OTHER = conv(C=4, M=4, R=3, P=4), conv(C=2, M=8, S=3, Q=4)
+ANEW = "what is kept for .* on eyeriss_like is not what the engine says; it is searched anew"
 
 
-@pytest.mark.parametrize("path", FOLDERS, ids=lambda path: f"{path.parent.parent.name}-{path.parent.name}")
-def test_costs_are_still_true(path):
-    rendered = architecture.render(path.parent.parent.name, {})
-    text = rendered.components_text
-    own = energy.parse_components(yamlio.parse(text, "components"), "components") if text else None
-    hardware, ert = flatten(rendered.architecture), energy.tables(rendered.architecture, own).ert
-    costs = json.loads(path.read_text())
-    assert set(costs) == {p.stem for p in (ROOT / "workloads" / path.parent.name).glob("*.yaml")}
-    for name, cost in costs.items():
-        problem = load_problem(ROOT / "workloads" / path.parent.name / f"{name}.yaml")
-        stats = engine.evaluate(problem, hardware, ert, load_mapping(path.parent / f"{name}.map.yaml"))
-        assert isinstance(stats, Stats)
-        assert stats.cycles == cost["cycles"]
-        assert stats.energy_pj == pytest.approx(cost["energy_pj"], rel=1e-9)
-        assert cost["proved_optimal"]
+@pytest.fixture(scope="module")
+def known() -> SearchResult:
+    return search(SMALL, *machine("eyeriss_like"))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    folder = tmp_path / "tqhw"
+    folder.mkdir(mode=0o700)
+    return folder / "mappings.sqlite"
+
+
+def forged(path: Path, text: str) -> SearchResult:
+    """Searches with a cache that holds ``text`` under the search's key, sealed as we seal."""
+    key = cache_key(SMALL, *machine("eyeriss_like"), "energy")
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE mappings (key TEXT PRIMARY KEY, payload TEXT NOT NULL)")
+    connection.execute(
+        "INSERT INTO mappings VALUES (?, ?)", (key, f"{hashlib.sha256(text.encode()).hexdigest()} {text}")
+    )
+    connection.commit()
+    connection.close()
+    return search(SMALL, *machine("eyeriss_like"), cache=MappingCache(path))
+
+
+def test_what_was_kept_is_evaluated_and_taken(path: Path, known: SearchResult) -> None:
+    found = forged(path, json.dumps(payload(known, None)))
+    assert (found.cached, found.stats, found.mapping, found.warnings) == (True, known.stats, known.mapping, ())
+
+
+def _cheaper(row: dict[str, Any]) -> None:
+    row["stats"]["energy_pj"] /= 2
+
+
+def _all_outside(row: dict[str, Any]) -> None:
+    for level in row["mapping"]["levels"]:
+        level["temporal"]["factors"] = {"C": 4, "M": 4, "R": 3, "P": 4} if level["target"] == "DRAM" else {}
+        level["spatial"] = None
+
+
+def _huge(row: dict[str, Any]) -> None:
+    row["mapping"]["levels"][0]["temporal"]["factors"] = {"C": 10**300}
+
+
+def _twice(row: dict[str, Any]) -> None:
+    row["mapping"]["levels"][0]["temporal"]["permutation"] = ["C", "C", "M"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _cheaper,
+        _all_outside,
+        _huge,
+        _twice,
+        lambda row: next(iter(row["stats"]["levels"].values())).update(energy_pj=1.0),
+        lambda row: row.update(objective="edp"),
+        lambda row: row.update(proved_optimal=False),
+        lambda row: row.update(lower_bound=1e30),
+        lambda row: row.update(gap=0.5),
+        lambda row: row.update(evaluated="many"),
+        lambda row: row.update(warnings=[3]),
+        lambda row: row.update(mapping=3),
+        lambda row: row.update(more=1),
+        lambda row: row.pop("stats"),
+        lambda row: row["stats"].update(levels=[]),
+        lambda row: row["mapping"]["levels"][0].update(target=7),
+    ],
+)
+def test_what_is_no_answer_is_searched_anew(
+    path: Path, known: SearchResult, change: Callable[[dict[str, Any]], object]
+) -> None:
+    row = json.loads(json.dumps(payload(known, None)))
+    change(row)
+    found = forged(path, json.dumps(row))
+    assert not found.cached
+    assert (found.stats, found.mapping) == (known.stats, known.mapping)
+    (warning,) = found.warnings
+    assert warning.startswith(f"{path}: what is kept for ") and warning.endswith("it is searched anew")
+
+
+@pytest.mark.parametrize("text", ["", "[", "[]", "{}", "3", "NaN", 5000 * "[", '{"mapping": 1e400}', '"\\ud800"'])
+def test_what_is_no_row_is_searched_anew(path: Path, known: SearchResult, text: str) -> None:
+    found = forged(path, text)
+    assert (found.cached, found.stats) == (False, known.stats)
+    assert found.warnings[-1].endswith("it is searched anew")
+
+
+def test_another_problems_answer_is_none(path: Path, known: SearchResult) -> None:
+    other = search(OTHER, *machine("eyeriss_like"))
+    found = forged(path, json.dumps(payload(other, None)))
+    assert (found.cached, found.stats) == (False, known.stats)
+
+
+def test_many_doubt_as_one_does(path: Path, known: SearchResult) -> None:
+    row = json.loads(json.dumps(payload(known, None)))
+    _cheaper(row)
+    forged(path, json.dumps(row))
+    connection = sqlite3.connect(path)
+    text = json.dumps(row)
+    connection.execute("UPDATE mappings SET payload = ?", (f"{hashlib.sha256(text.encode()).hexdigest()} {text}",))
+    connection.commit()
+    connection.close()
+    (found,) = search_many([Task(SMALL, *machine("eyeriss_like"))], cache=MappingCache(path))
+    assert isinstance(found, SearchResult)
+    assert (found.cached, found.stats) == (False, known.stats)
+    assert "searched anew" in found.warnings[-1]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="there are no such owners here")
+class TestOthers:
+    """A cache that another user can write is no memory of ours."""
+
+    def told(self, path: Path) -> str:
+        found = search(SMALL, *machine("eyeriss_like"), cache=MappingCache(path))
+        assert not found.cached
+        return found.warnings[-1]
+
+    @pytest.fixture
+    def filled(self, path: Path) -> Path:
+        search(SMALL, *machine("eyeriss_like"), cache=MappingCache(path))
+        assert search(SMALL, *machine("eyeriss_like"), cache=MappingCache(path)).cached
+        return path
+
+    def test_a_file_that_others_may_write(self, filled: Path) -> None:
+        before = filled.read_bytes()
+        filled.chmod(0o666)
+        told = self.told(filled)
+        assert told == (
+            f"{filled}: the mapping cache is not used, for other users may write to {filled} (chmod go-w '{filled}'); "
+            "going on without it"
+        )
+        assert filled.read_bytes() == before
+
+    def test_a_folder_that_others_may_write_to(self, filled: Path) -> None:
+        filled.parent.chmod(0o777)
+        assert f"other users may write to {filled.parent} (chmod" in self.told(filled)
+
+    def test_a_file_of_another_user(self, filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(os, "geteuid", lambda: 12345)
+        for place in (filled, filled.parent):
+            if place.stat().st_uid == 0:
+                os.chown(place, 4242, -1)
+        assert f"{filled.parent} belongs to another user" in self.told(filled)
+
+    def test_a_new_folder_is_ours_alone(self, tmp_path: Path) -> None:
+        path = tmp_path / "new" / "mappings.sqlite"
+        before = os.umask(0o002)  # as many systems have it
+        try:
+            search(SMALL, *machine("eyeriss_like"), cache=MappingCache(path))
+        finally:
+            os.umask(before)
+        assert path.parent.stat().st_mode & 0o777 == 0o700
+        assert search(SMALL, *machine("eyeriss_like"), cache=MappingCache(path)).cached

@@ -1,4 +1,4 @@
-"""Searches in processes end with the command that asked for them."""
+"""Many layers: the same answers for any number of processes, which end with the command that asked for them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import BrokenExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,49 @@ import pytest
 
 from tests.mapper.places import conv, machine
 from tqhw.errors import TqhwError
-from tqhw.mapper import SearchResult, Task, search, search_many
+from tqhw.mapper import MappingCache, NoMapping, SearchResult, Task, search, search_many
 from tqhw.mapper.parallel import _pool, in_processes
+
+SMALL = conv(C=4, M=4, R=3, P=4)
+OTHER = conv(C=2, M=8, S=3, Q=4)
+
+
+@pytest.fixture
+def eyeriss():
+    return machine("eyeriss_like")
+
+
+def without_room(hardware, words):
+    """The same machine with a smaller psum_spad."""
+    levels = tuple(replace(v, effective_size=words) if v.name == "psum_spad" else v for v in hardware.levels)
+    return replace(hardware, levels=levels)
+
+
+def test_many_is_the_same_for_any_jobs(eyeriss, tmp_path):
+    big = [conv(C=32, M=32, R=3, S=3, P=16, Q=16), conv(C=64, M=32, P=32, Q=32)]
+    tasks = [Task(p, *eyeriss) for p in (SMALL, big[0], OTHER, big[1], SMALL)]
+    seen: list[int] = []
+    one = search_many(tasks, jobs=1)
+    two = search_many(tasks, jobs=2, progress=lambda i, _: seen.append(i), cache=MappingCache(tmp_path / "m.sqlite"))
+    assert sorted(seen) == [0, 1, 2, 3, 4]
+    for a, b in zip(one, two, strict=True):
+        assert a.mapping == b.mapping
+        assert a.stats == b.stats
+    again = search_many(tasks, jobs=2, cache=MappingCache(tmp_path / "m.sqlite"))
+    assert all(r.cached for r in again)
+
+
+def test_many_answers_a_layer_without_mapping(eyeriss):
+    hardware, ert = eyeriss
+    answers = search_many([Task(SMALL, without_room(hardware, 0), ert), Task(OTHER, hardware, ert)])
+    assert isinstance(answers[0], NoMapping)
+    assert "psum_spad: the smallest tile of Outputs has 1 words, the capacity is 0" in answers[0].message
+    assert answers[1].proved_optimal
+
+
+def test_many_refuses_no_jobs(eyeriss):
+    with pytest.raises(TqhwError, match="0 jobs cannot search"):
+        search_many([Task(SMALL, *eyeriss)], jobs=0)
 
 
 def test_an_interrupt_ends_a_search_in_its_middle() -> None:

@@ -19,10 +19,11 @@ from tests.mapper.places import conv
 from tests.mapper.test_clock import Stopwatch
 from tests.mapper.test_solve import check
 from tqhw.engine import Model, build_model
+from tqhw.mapper.bound.prices import compulsory
 from tqhw.mapper.branch import incumbent
 from tqhw.mapper.branch.bypass_search import BypassSearch
 from tqhw.mapper.branch.solve import solve
-from tqhw.mapper.space.arrays import compulsory, tile_words
+from tqhw.mapper.space.arrays import tile_words
 from tqhw.mapper.space.factors import divisors
 from tqhw.mapper.space.mapspace import build_mapspace
 from tqhw.spec import ERT, Hardware, Problem

@@ -97,6 +97,11 @@ class _KernelLibrary(JITCodeLibrary):
                 if inner not in self._linking_libraries:
                     self.add_linking_library(inner)
 
+    def _optimize_final_module(self) -> None:
+        """Once: numba runs a first round only to bring reference counts together, and there are none."""
+        passes, builder = self._codegen._module_pass_manager()
+        passes.run(self._final_module, builder)
+
 
 class _PartCompiler(Compiler):
     library: type[JITCodeLibrary] = _PartLibrary

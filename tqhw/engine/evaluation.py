@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, cast
 
 import numpy as np
 
 from tqhw.engine.batch import BadMappingError, Batch, check_batch, encode
 from tqhw.engine.interpreted import interpreted, pays
-from tqhw.engine.jit import python
+from tqhw.engine.jit import Kernel, python
 from tqhw.engine.kernel import Counts, Work, evaluate_batch, make_counts, make_work
 from tqhw.engine.model import Model, build_model
 from tqhw.engine.nest import FANOUT, OVERFLOW, RULES, VALID
@@ -34,26 +35,24 @@ def run_batch(model: Model, batch: Batch, detail: bool = False, work: Work | Non
     check_batch(batch, n_levels, n_dims, n_spaces)
     out = make_counts(len(batch), n_levels, n_spaces, detail)
     alone = work is None and pays(model, batch)
-    kernel = python(evaluate_batch) if alone else evaluate_batch
+    kernel: Any = python(evaluate_batch) if alone else evaluate_batch
     work = make_work(model) if work is None else work
     with np.errstate(all="ignore"):  # compiled code does not warn
-        kernel(
-            batch.temporal,
-            batch.temporal_order,
-            batch.spatial,
-            batch.spatial_order,
-            batch.split,
-            batch.keep,
-            interpreted(work) if alone else work,
-            detail,
-            out,
-        )
+        kernel(*vars(batch).values(), interpreted(work) if alone else work, detail, out)
     if (out.rule == OVERFLOW).any():
         raise TqhwError(
             f"a fan-out of a mapping delivers in more than {MAX_ROWS} different ways, which the engine cannot hold",
             lever="use fewer spatial loops over a sliding window",
         )
     return out
+
+
+def compile_aside(batch: Batch, work: Work) -> None:
+    """Has another process compile the engine meanwhile, for batches such as this, where nobody ever has."""
+    _, n_levels, n_spaces = batch.keep.shape
+    cast(Kernel, evaluate_batch).compile_aside(
+        *vars(batch).values(), work, False, make_counts(1, n_levels, n_spaces, False)
+    )
 
 
 def evaluate(problem: Problem, hardware: Hardware, ert: ERT, mapping: Mapping) -> Stats | Invalid:

@@ -18,10 +18,24 @@ class Kernel:
 
     def __init__(self, function: Callable[..., Any], part: bool = False, inline: bool = False) -> None:
         self.python, self.part, self.inline = function, part, inline
+        self.unused = True  # in this process
+        self._aside: Any = None  # another process that compiles it
         update_wrapper(self, function)
 
     def __call__(self, *arguments: Any) -> Any:
-        return self.python(*arguments) if self.part else self.compiled(*arguments)
+        if self.part:
+            return self.python(*arguments)
+        self.unused = False
+        if self._aside is not None:
+            self._aside.wait()
+            self._aside = None
+        return self.compiled(*arguments)
+
+    def compile_aside(self, *arguments: Any) -> None:
+        """Has another process compile the kernel meanwhile, for such arguments, where nobody ever has (aside.py)."""
+        from tqhw.engine.aside import compile_aside  # loads numba
+
+        self._aside = compile_aside(self.compiled, arguments)
 
     @cached_property
     def compiled(self) -> Any:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.mapper.tables import small
-from tqhw.mapper.space.tiles import first_below, fits_level, fits_unit, next_below, split_tile
+from tqhw.mapper.space.tiles import first_below, fits_unit, next_below, split_tile
 
 
 def tile(tables, t: int) -> np.ndarray:
@@ -50,18 +50,6 @@ def test_a_tile_is_split_into_what_is_inside_and_the_factors() -> None:
         assert (inside == tile(tables, t)).all()
         assert (inside * factors == model.bounds).all()
         assert [bool(mask >> d & 1) for d in range(len(factors))] == (factors > 1).tolist()
-
-
-def test_a_level_holds_what_it_keeps_up_to_its_capacity() -> None:
-    _, _, search = small("two_level", C=4, M=6)
-    tables, prices = search.tables, search.prices
-    for level, capacity in enumerate(prices.capacity):
-        for t in range(len(tables.digits)):
-            words = sum(tables.words[s, t] for s in range(3) if prices.keep[level, s])
-            assert fits_level(tables, prices, level, t) == (words <= capacity)
-    full = prices._replace(capacity=np.full(len(prices.capacity), tables.words[prices.keep[0]].sum(axis=0)[-1]))
-    assert fits_level(tables, full, 0, len(tables.digits) - 1)
-    assert not fits_level(tables, full._replace(capacity=full.capacity - 1), 0, len(tables.digits) - 1)
 
 
 def test_a_unit_fits_its_own_columns_and_rows() -> None:

@@ -12,8 +12,10 @@ from tqhw.engine.jit import jit, part
 from tqhw.engine.model import Floats, Ints
 from tqhw.mapper.bound.lower_bound import objective_of
 from tqhw.mapper.bound.partial_cost import HEAD, OPEN, SHUT, WIDTH, A, Block, C, E, U, halo_share, rank_extent
-from tqhw.mapper.space.arrays import Prices, Space
-from tqhw.mapper.space.tiles import first_below, fits_level, next_below
+from tqhw.mapper.bound.prices import Prices, fits_level
+from tqhw.mapper.bound.relaxation import Relaxation
+from tqhw.mapper.space.arrays import Space
+from tqhw.mapper.space.tiles import first_below, next_below
 
 
 @part
@@ -87,23 +89,13 @@ def floor_of(space: Space, objective: int, q: int, lookahead_pj: float, shares: 
 
 
 @jit
-def look_ahead(
-    space: Space,
-    prices: Prices,
-    ahead: Floats,
-    q: int,
-    begin: int,
-    end: int,
-    everywhere: Ints,
-    at: Ints,
-    tile: Ints,
-    shares: Floats,
-) -> None:
+def look_ahead(bound: Relaxation, q: int, begin: int, end: int) -> None:
     """Hands what the levels from slot q outwards cost at least from the tiles begin .. end to those inside of them.
 
-    ``ahead`` [Q, N]: least energy in pJ of the levels outside of slot q, if tile t stands around it; inf where no
-    mapping has that tile there. Slots are done from the outermost inwards.
+    Fills ``bound.lookahead`` [Q, N]: least energy in pJ of the levels outside of slot q, if tile t stands around it;
+    inf where no mapping has that tile there. Slots are done from the outermost inwards.
     """
+    space, prices, ahead, work = bound.space, bound.prices, bound.lookahead, bound.work
     for t in range(begin, end):
         least_pj = ahead[q, t]
         if least_pj == np.inf:
@@ -112,9 +104,9 @@ def look_ahead(
             if not fits_level(space, prices, space.level[q], t):
                 ahead[q, t] = np.inf
                 continue
-            tile_shares(space, q, t, tile, shares)
-            least_pj += keep_floor(space, prices, q, t, shares)
-        inside = first_below(space, q, t, everywhere, at) if q > 0 else -1
+            tile_shares(space, q, t, work.tile, work.shares)
+            least_pj += keep_floor(space, prices, q, t, work.shares)
+        inside = first_below(space, q, t, space.tiles, work.at) if q > 0 else -1
         while inside >= 0:
             ahead[q - 1, inside] = min(ahead[q - 1, inside], least_pj)
-            inside = next_below(space, q, t, everywhere, at, inside)
+            inside = next_below(space, q, t, space.tiles, work.at, inside)

@@ -10,9 +10,12 @@ from tqhw.engine.bundle import bundle
 from tqhw.engine.jit import part
 from tqhw.engine.model import Bools, Floats, Ints
 from tqhw.mapper.bound.partial_cost import HEAD, LINK, OPEN, SHUT, WIDTH, A, C, E, U, X, halo_share, rank_extent
-from tqhw.mapper.space.arrays import Prices, Space
+from tqhw.mapper.bound.relaxation import Relaxation
+from tqhw.mapper.space.arrays import Space
 
 ENERGY = 1  # the code of the objective that is energy alone
+# Totals: energy in pJ; the product of the reduction units; instances; what the levels decided leak, pJ per cycle.
+SETTLED, FIRST, USED, LEAKING = range(4)
 
 
 @bundle
@@ -32,6 +35,34 @@ class Outside(NamedTuple):
     visits: Floats  # [S] bound of the first relevant loop
     multicast: Floats  # [S] between here and the level that serves the data space
     link: Floats  # [S] gain of possible links for the fills right below
+    totals: Floats  # [4] of all that is decided, see SETTLED and those after it
+
+
+def make_outside(n_slots: int, n_dims: int, n_spaces: int) -> Outside:
+    """A context without loops."""
+
+    def loops() -> np.ndarray:
+        return np.zeros((n_slots + 1) * n_dims, np.int64)
+
+    def spaces() -> np.ndarray:
+        return np.ones(n_spaces)
+
+    return Outside(
+        dim=loops(),
+        bound=loops(),
+        step=loops(),
+        reuse=spaces(),
+        full=spaces(),
+        slide=spaces(),
+        rank=np.zeros(n_spaces, np.int64),
+        words=spaces(),
+        mixed=np.zeros(n_spaces, np.bool_),
+        again=spaces(),
+        visits=spaces(),
+        multicast=spaces(),
+        link=spaces(),
+        totals=np.zeros(4),
+    )
 
 
 @part
@@ -175,33 +206,23 @@ def objective_of(objective: int, energy_pj: float, cycles: float) -> float:
 
 
 @part
-def least(
-    space: Space,
-    prices: Prices,
-    objective: int,
-    partials: Floats,
-    begin: int,
-    n: int,
-    units_left: bool,
-    settled: float,
-    first_visits: float,
-    used: float,
-    leaking: float,
-    out: Outside,
-    strict: bool,
-) -> float:
-    """The least objective over the partial costs begin .. begin + n of a tile in the context ``out``.
+def least(bound: Relaxation, q: int, t: int, out: Outside, strict: bool) -> float:
+    """The least objective over the partial costs of tile ``t`` inside of slot q, in the context ``out``.
 
     ``strict``: without the partial costs whose links cannot happen there.
     """
+    space, units_left = bound.space, bound.prices.units_left[q]
+    partials = bound.work.start if q == 0 else bound.fronts.partials
+    begin = 0 if q == 0 else bound.fronts.start[q, t]
+    used = out.totals[USED]
     best = np.inf
-    for k in range(begin, begin + n):
+    for k in range(begin, begin + bound.fronts.rows[q, t]):
         if used * partials[k, U] < space.least_used:
             continue
-        energy = settled + partials[k, C] - partials[k, E] * first_visits
+        energy = out.totals[SETTLED] + partials[k, C] - partials[k, E] * out.totals[FIRST]
         cycles = space.computes / (used * partials[k, U])
         if units_left:
-            energy += leaking * cycles
+            energy += out.totals[LEAKING] * cycles
         possible = True
         for s in range(space.relevant.shape[0]):
             at = HEAD + s * WIDTH
@@ -217,5 +238,5 @@ def least(
             ):
                 possible = False
         if possible:
-            best = min(best, objective_of(objective, energy, cycles))
+            best = min(best, objective_of(bound.objective, energy, cycles))
     return best

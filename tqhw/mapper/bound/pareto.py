@@ -7,13 +7,10 @@ bounds the cost of every mapping from below.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
-from tqhw.engine.bundle import bundle
 from tqhw.engine.jit import jit, part
-from tqhw.engine.model import Floats, Ints
+from tqhw.engine.model import Floats
 from tqhw.mapper.bound.lookahead import floor_of, keep_floor, pair_shares, tile_shares
 from tqhw.mapper.bound.lower_bound import ENERGY
 from tqhw.mapper.bound.partial_cost import (
@@ -23,7 +20,6 @@ from tqhw.mapper.bound.partial_cost import (
     SHUT,
     WIDTH,
     A,
-    Block,
     C,
     E,
     U,
@@ -37,52 +33,8 @@ from tqhw.mapper.bound.partial_cost import (
     temporal_cost,
     temporal_step,
 )
-from tqhw.mapper.space.arrays import Prices, Space
-from tqhw.mapper.space.orders import LoopOrders
+from tqhw.mapper.bound.relaxation import Relaxation
 from tqhw.mapper.space.tiles import first_below, fits_unit, next_below, split_tile
-
-
-@bundle
-class ParetoFronts(NamedTuple):
-    """Partial costs of every tile inside of every slot; of tile t inside of slot q: start[q, t] .. + rows[q, t].
-
-    Inside of slot 0 there is one partial cost of one tile, the compute unit.
-    """
-
-    start: Ints  # [Q + 1, N]
-    rows: Ints  # [Q + 1, N]
-    best: Floats  # [Q + 1, N] the least settled energy
-    floor: Floats  # [Q] what every mapping costs at least that goes through a partial cost around the slot
-    partials: Floats  # [M, HEAD + S * WIDTH]
-
-
-@bundle
-class Scratch(NamedTuple):
-    """Work arrays of one sweep or search."""
-
-    rows: Floats  # [cap, V]
-    partial: Floats  # [V]
-    start: Floats  # [1, V] the first partial cost
-    block: Block
-    shares: Floats  # [S] least shares of the traffic that is open at a tile,
-    ideal: Floats  # [S] and at the tile inside of it
-    at: Ints  # [D]
-    tile: Ints
-    above: Ints
-    factors: Ints
-
-
-@bundle
-class Relaxation(NamedTuple):
-    """What all bounds under one keep/bypass choice are made of, passed whole to the kernels."""
-
-    space: Space
-    prices: Prices
-    orders: LoopOrders
-    fronts: ParetoFronts
-    lookahead: Floats  # [Q, N] see look_ahead
-    objective: int
-    work: Scratch
 
 
 @part

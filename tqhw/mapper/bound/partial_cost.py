@@ -23,7 +23,8 @@ import numpy as np
 from tqhw.engine.bundle import bundle
 from tqhw.engine.jit import part
 from tqhw.engine.model import Bools, Floats, Ints
-from tqhw.mapper.space.arrays import Prices, Space
+from tqhw.mapper.bound.prices import Prices
+from tqhw.mapper.space.arrays import Space
 
 C, E, U, LINK, HEAD = 0, 1, 2, 3, 4
 A, OPEN, SHUT, X, Y, WIDTH = 0, 1, 2, 3, 4, 5

@@ -9,16 +9,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from tqhw.engine import Model
+from tqhw.engine.jit import Kernel
 from tqhw.mapper.bound.lookahead import look_ahead
-from tqhw.mapper.bound.lower_bound import ENERGY, Outside
-from tqhw.mapper.bound.pareto import ParetoFronts, Relaxation, Scratch, sweep
-from tqhw.mapper.bound.partial_cost import HEAD, WIDTH, Block
+from tqhw.mapper.bound.lower_bound import ENERGY, make_outside
+from tqhw.mapper.bound.pareto import sweep
+from tqhw.mapper.bound.prices import build_prices
+from tqhw.mapper.bound.relaxation import Relaxation, make_fronts, make_scratch
 from tqhw.mapper.branch.dominance import make_contexts
 from tqhw.mapper.branch.expand import Tree
 from tqhw.mapper.branch.explore import EXHAUSTED, FULL_STACK, explore
 from tqhw.mapper.branch.incumbent import SLACK, Clock, Incumbent
 from tqhw.mapper.branch.stack import grown, make_leaves, make_stack
-from tqhw.mapper.space.arrays import Space, build_prices, build_space
+from tqhw.mapper.space.arrays import Space, build_space
 from tqhw.mapper.space.mapspace import Mapspace
 from tqhw.mapper.space.orders import LoopOrders
 from tqhw.objectives import Objective
@@ -99,26 +101,38 @@ class BypassSearch:
         """The tables as they are now: fronts and stack are replaced where they grow."""
         return Relaxation(self.tables, self.prices, self.orders, self.fronts, self.lookahead, self.objective, self.work)
 
+    def _tree(self) -> Tree:
+        return Tree(self._bound(), self.stack, self.contexts, self.out, self.leaves)
+
+    def compile_aside(self, incumbent: Incumbent) -> None:
+        """Has what is called last compiled meanwhile, by processes of their own, where nobody ever has."""
+        kernel = explore
+        if not isinstance(kernel, Kernel) or not kernel.unused:
+            return
+        self._plant()
+        incumbent.compile_aside(self.leaves, self.prices.keep)
+        kernel.compile_aside(self._tree(), math.inf, 1, 1)
+
     def _look_ahead(self, clock: Clock) -> None:
         """Makes the table of what stands outside of every tile at least."""
         n_slots, n_tiles = len(self.tables.level), len(self.tables.digits)
         self.lookahead = np.full((n_slots, n_tiles), np.inf)
         self.lookahead[-1, -1] = 0.0
-        everywhere = np.ones(n_tiles, np.int64)
         for q in range(n_slots - 1, -1, -1):
             begin = 0
             while begin < n_tiles:
                 clock.check()
                 end = min(begin + self._tiles_at_once(q, begin, clock), n_tiles)
-                work = self.work
-                look_ahead(
-                    self.tables, self.prices, self.lookahead, q, begin, end, everywhere, work.at, work.tile, work.shares
-                )
+                look_ahead(self._bound(), q, begin, end)
                 begin = end
 
     def _sweep_from(self, first: int, rows: int, limit: float, clock: Clock) -> None:
         for q in range(first, len(self.tables.level) - 1):
             rows = self._sweep(q, rows, limit, clock)
+        self._plant()
+
+    def _plant(self) -> None:
+        """A tree with a closed root."""
         n_slots, n_dims, n_spaces = len(self.tables.level), len(self.tables.bounds), len(self.tables.relevant)
         self.stack = make_stack(n_slots, n_dims, n_spaces, room=1 << 14)
         self.contexts = make_contexts(self.tables, self.model)
@@ -170,8 +184,7 @@ class BypassSearch:
     def _explore(self, limit: float, wanted: int, steps: int) -> tuple[bool, int]:
         """(nothing is left, mappings found)."""
         while True:
-            tree = Tree(self._bound(), self.stack, self.contexts, self.out, self.leaves)
-            state, found = explore(tree, limit, wanted, steps)
+            state, found = explore(self._tree(), limit, wanted, steps)
             if state != FULL_STACK:
                 return state == EXHAUSTED, found
             self.stack = grown(self.stack)
@@ -188,55 +201,3 @@ class BypassSearch:
             if stack.next[q] < stack.end[q]:
                 bound = min(bound, float(stack.bound[stack.next[q]]))
         return bound
-
-
-def make_fronts(n_slots: int, n_tiles: int, width: int) -> ParetoFronts:
-    """Empty fronts with room for some partial costs, but for the compute unit's."""
-    rows = np.zeros((n_slots + 1, n_tiles), np.int64)
-    rows[0, :1] = 1
-    return ParetoFronts(
-        np.zeros((n_slots + 1, n_tiles), np.int64),
-        rows,
-        np.zeros((n_slots + 1, n_tiles)),
-        np.zeros(n_slots),
-        np.zeros((max(4096, 2 * n_tiles) if n_tiles else 0, width)),
-    )
-
-
-def make_scratch(n_dims: int, n_spaces: int, n_points: int) -> Scratch:
-    """Work arrays of one search."""
-    width = HEAD + WIDTH * n_spaces
-
-    def ones() -> np.ndarray:
-        return np.ones(n_dims, np.int64)
-
-    shares = np.ones(n_spaces)
-    block = Block(np.ones(n_spaces), np.zeros(n_spaces, np.bool_), np.zeros(n_spaces, np.bool_), np.ones(n_spaces))
-    rows, partial, start = np.zeros((n_points, width)), np.zeros(width), np.zeros((1, width))
-    return Scratch(rows, partial, start, block, shares, shares.copy(), ones(), ones(), ones(), ones())
-
-
-def make_outside(n_slots: int, n_dims: int, n_spaces: int) -> Outside:
-    """A context without loops."""
-
-    def loops() -> np.ndarray:
-        return np.zeros((n_slots + 1) * n_dims, np.int64)
-
-    def spaces() -> np.ndarray:
-        return np.ones(n_spaces)
-
-    return Outside(
-        dim=loops(),
-        bound=loops(),
-        step=loops(),
-        reuse=spaces(),
-        full=spaces(),
-        slide=spaces(),
-        rank=np.zeros(n_spaces, np.int64),
-        words=spaces(),
-        mixed=np.zeros(n_spaces, np.bool_),
-        again=spaces(),
-        visits=spaces(),
-        multicast=spaces(),
-        link=spaces(),
-    )

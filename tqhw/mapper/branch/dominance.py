@@ -25,8 +25,9 @@ from tqhw.engine.bundle import bundle
 from tqhw.engine.jit import part
 from tqhw.engine.model import Floats, Ints
 from tqhw.mapper.bound.lower_bound import Outside
+from tqhw.mapper.bound.prices import Prices
 from tqhw.mapper.branch.stack import Stack
-from tqhw.mapper.space.arrays import HALO_RANKS, Prices, Space
+from tqhw.mapper.space.arrays import HALO_RANKS, Space
 
 COST, MARK, UNITS, FIRST, LEAK, HEAD = 0, 1, 2, 3, 4, 5
 LONGEST = 6  # loops of a sequence; contexts with longer ones are not kept

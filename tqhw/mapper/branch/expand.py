@@ -6,12 +6,24 @@ from typing import NamedTuple
 
 from tqhw.engine.bundle import bundle
 from tqhw.engine.jit import part
-from tqhw.mapper.bound.lower_bound import Outside, least, linked_share, look_outside, put_best_order, tile_share
-from tqhw.mapper.bound.pareto import Relaxation, Scratch
+from tqhw.mapper.bound.lower_bound import (
+    FIRST,
+    LEAKING,
+    SETTLED,
+    USED,
+    Outside,
+    least,
+    linked_share,
+    look_outside,
+    put_best_order,
+    tile_share,
+)
 from tqhw.mapper.bound.partial_cost import first_partial, irrelevant_units, links_to_macs, slides_in_unit, spatial_gains
+from tqhw.mapper.bound.prices import Prices
+from tqhw.mapper.bound.relaxation import Relaxation, Scratch
 from tqhw.mapper.branch.dominance import Contexts, forget_newest, is_dominated
 from tqhw.mapper.branch.stack import Leaves, Stack, push, sort_children
-from tqhw.mapper.space.arrays import Prices, Space
+from tqhw.mapper.space.arrays import Space
 from tqhw.mapper.space.orders import LoopOrders
 from tqhw.mapper.space.tiles import first_below, fits_unit, next_below, split_tile
 
@@ -74,12 +86,20 @@ def arrive(space: Space, prices: Prices, orders: LoopOrders, stack: Stack, q: in
 
 
 @part
+def set_totals(stack: Stack, q: int, out: Outside) -> None:
+    """What is decided outside of node q."""
+    out.totals[SETTLED] = stack.settled[q]
+    out.totals[FIRST] = stack.first_visits[q]
+    out.totals[USED] = stack.used[q]
+    out.totals[LEAKING] = stack.leaking[q]
+
+
+@part
 def push_units(tree: Tree, q: int, inside: int, mask: int, limit: float, top: int) -> int:
     """Pushes the layouts of a unit around tile ``inside``, if its bound is below ``limit``; returns the new top."""
     bound, stack, out = tree.bound, tree.stack, tree.out
-    space, prices, orders, fronts, work = bound.space, bound.prices, bound.orders, bound.fronts, bound.work
-    used = stack.used[q]
-    first_visits = stack.first_visits[q]
+    space, prices, orders, work = bound.space, bound.prices, bound.orders, bound.work
+    set_totals(stack, q, out)
     if q == 0:
         first_partial(space, prices, work.start[0])
     linked = False
@@ -94,24 +114,10 @@ def push_units(tree: Tree, q: int, inside: int, mask: int, limit: float, top: in
             linked = True
             links_to_macs(space, s, work.start[0])
     for d in range(space.bounds.shape[0]):
-        used *= work.factors[d]
+        out.totals[USED] *= work.factors[d]
         if space.copies[d]:
-            first_visits *= work.factors[d]
-    value = least(
-        space,
-        prices,
-        bound.objective,
-        work.start if q == 0 else fronts.partials,
-        0 if q == 0 else fronts.start[q, inside],
-        fronts.rows[q, inside],
-        prices.units_left[q],
-        stack.settled[q],
-        first_visits,
-        used,
-        stack.leaking[q],
-        out,
-        True,
-    )
+            out.totals[FIRST] *= work.factors[d]
+    value = least(bound, q, inside, out, True)
     if value >= limit:
         return top
     for row in range(orders.start[q, mask], orders.start[q, mask] + orders.rows[q, mask]):
@@ -123,34 +129,13 @@ def push_units(tree: Tree, q: int, inside: int, mask: int, limit: float, top: in
 
 
 @part
-def least_of_orders(tree: Tree, q: int, inside: int, strict: bool) -> float:
-    """The bound of tile ``inside`` in a temporal slot, whose loops stand in ``tree.out``. ``strict``: see least."""
-    bound, stack = tree.bound, tree.stack
-    return least(
-        bound.space,
-        bound.prices,
-        bound.objective,
-        bound.work.start if q == 0 else bound.fronts.partials,
-        0 if q == 0 else bound.fronts.start[q, inside],
-        bound.fronts.rows[q, inside],
-        bound.prices.units_left[q],
-        stack.settled[q],
-        stack.first_visits[q],
-        stack.used[q],
-        stack.leaking[q],
-        tree.out,
-        strict,
-    )
-
-
-@part
 def bound_all_orders(tree: Tree, q: int, inside: int, n_outside: int) -> float:
     """A bound for all orders of the loops around tile ``inside`` at once: every data space in its own best order."""
     space, out, work = tree.bound.space, tree.out, tree.bound.work
     n_dims = space.bounds.shape[0]
     look_outside(space, n_dims, n_dims + n_outside, out)
     put_best_order(space, work.factors, work.tile, out)
-    return least_of_orders(tree, q, inside, False)
+    return least(tree.bound, q, inside, out, False)
 
 
 @part
@@ -167,13 +152,14 @@ def bound_order(tree: Tree, q: int, inside: int, row: int, n_outside: int) -> fl
         out.bound[n_dims - n + i] = work.factors[d]
         out.step[n_dims - n + i] = work.tile[d]
     look_outside(space, n_dims - n, n_dims + n_outside, out)
-    return least_of_orders(tree, q, inside, True)
+    return least(tree.bound, q, inside, out, True)
 
 
 @part
 def push_orders(tree: Tree, q: int, inside: int, mask: int, n_outside: int, limit: float, top: int) -> int:
     """Pushes the orders of the loops around tile ``inside`` whose bound is below ``limit``; returns the new top."""
     stack, out, orders = tree.stack, tree.out, tree.bound.orders
+    set_totals(stack, q, out)
     for s in range(tree.bound.space.relevant.shape[0]):
         out.multicast[s] = stack.multicast[q, s]
         out.link[s] = stack.link[q, s]

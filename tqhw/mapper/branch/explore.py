@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from tqhw.engine.jit import jit, part
 from tqhw.mapper.bound.partial_cost import first_partial
+from tqhw.mapper.bound.prices import Prices, fits_level
 from tqhw.mapper.branch.expand import Tree, descend_to, expand
 from tqhw.mapper.branch.stack import Leaves, Stack
-from tqhw.mapper.space.arrays import Prices, Space
+from tqhw.mapper.space.arrays import Space
 from tqhw.mapper.space.orders import LoopOrders
-from tqhw.mapper.space.tiles import fits_level
 
 EXHAUSTED, PAUSED, FULL_STACK = range(3)
 

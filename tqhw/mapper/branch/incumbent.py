@@ -8,6 +8,7 @@ import time
 import numpy as np
 
 from tqhw.engine import Batch, Model, run_batch
+from tqhw.engine.evaluation import compile_aside
 from tqhw.engine.kernel import Work, make_work
 from tqhw.engine.model import Bools
 from tqhw.mapper.branch.stack import Leaves
@@ -59,6 +60,10 @@ class Incumbent:
     def found(self) -> bool:
         """Whether there is a mapping to show."""
         return self.batch is not None
+
+    def compile_aside(self, leaves: Leaves, keep: Bools) -> None:
+        """Has the engine compiled meanwhile, where nobody ever has."""
+        compile_aside(leaf_batch(leaves, 0, 1, keep), self.work)
 
     def price(self, leaves: Leaves, n: int, keep: Bools) -> bool:
         """Takes the best of ``n`` mappings, the first of equals; True if it is better than what was known."""

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from itertools import islice
 
 from tqhw.engine import Batch, Model
+from tqhw.mapper.bound.prices import compulsory
 from tqhw.mapper.branch.bypass_search import PAIRS, Bypass, BypassSearch, Subproblem
 from tqhw.mapper.branch.incumbent import SLACK, Clock, Incumbent, OutOfTimeError
-from tqhw.mapper.space.arrays import compulsory
 from tqhw.mapper.space.mapspace import Mapspace, most_units
 from tqhw.mapper.space.orders import LoopOrders, build_orders
 from tqhw.mapper.space.subspace import count_pairs, narrowed, whole
@@ -47,9 +47,11 @@ def solve(
     begin = time.perf_counter()
     orders = build_orders(space, model)
     left_s = None if budget_s is None else max(0.0, budget_s - (time.perf_counter() - begin))
-    first_part = None if budget_s is None else Subproblem.over(space, model, objective, orders, narrowed(space, 0))
-    if first_part is not None:
-        first_mapping(first_part, incumbent)  # before the clock starts: this loads the kernels
+    # Before the clock starts: this compiles the kernels, or loads them.
+    tiny = Subproblem.over(space, model, objective, orders, narrowed(space, 0))
+    BypassSearch(tiny, next(space.masks())).compile_aside(incumbent)
+    if budget_s is not None:
+        first_mapping(tiny, incumbent)
     clock = Clock(left_s)
     clock.armed = incumbent.found
     searches = BypassSearches()

@@ -1,12 +1,10 @@
-"""Tiles inside tiles: the odometer over what a slot's factors allow, and whether a tile or a unit fits."""
+"""Tiles inside tiles: the odometer over what a slot's factors allow, and whether a unit fits."""
 
 from __future__ import annotations
 
-import numpy as np
-
 from tqhw.engine.jit import part
 from tqhw.engine.model import Ints
-from tqhw.mapper.space.arrays import Prices, Space
+from tqhw.mapper.space.arrays import Space
 from tqhw.mapper.space.orders import LoopOrders
 
 
@@ -54,17 +52,6 @@ def split_tile(space: Space, t: int, inside: int, tile: Ints, factors: Ints) -> 
         if factors[d] > 1:
             mask |= 1 << d
     return mask
-
-
-@part
-def fits_level(space: Space, prices: Prices, level: int, t: int) -> bool:
-    """Whether the kept tiles of tile t fit a level."""
-    taken = 0.0
-    for s in range(space.relevant.shape[0]):
-        if prices.keep[level, s]:
-            # A quotient of numbers below 2^53 cannot round across a whole number.
-            taken += np.ceil(space.words[s, t] * prices.capacity_units[level, s] / prices.capacity_words[level, s])
-    return bool(taken <= prices.capacity[level])
 
 
 @part

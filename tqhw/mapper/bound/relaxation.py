@@ -1,0 +1,83 @@
+"""What all bounds under one keep/bypass choice are made of: tables, prices, Pareto fronts, and work arrays."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tqhw.engine.bundle import bundle
+from tqhw.engine.model import Floats, Ints
+from tqhw.mapper.bound.partial_cost import HEAD, WIDTH, Block
+from tqhw.mapper.bound.prices import Prices
+from tqhw.mapper.space.arrays import Space
+from tqhw.mapper.space.orders import LoopOrders
+
+
+@bundle
+class ParetoFronts(NamedTuple):
+    """Partial costs of every tile inside of every slot; of tile t inside of slot q: start[q, t] .. + rows[q, t].
+
+    Inside of slot 0 there is one partial cost of one tile, the compute unit.
+    """
+
+    start: Ints  # [Q + 1, N]
+    rows: Ints  # [Q + 1, N]
+    best: Floats  # [Q + 1, N] the least settled energy
+    floor: Floats  # [Q] what every mapping costs at least that goes through a partial cost around the slot
+    partials: Floats  # [M, HEAD + S * WIDTH]
+
+
+@bundle
+class Scratch(NamedTuple):
+    """Work arrays of one sweep or search."""
+
+    rows: Floats  # [cap, V]
+    partial: Floats  # [V]
+    start: Floats  # [1, V] the first partial cost
+    block: Block
+    shares: Floats  # [S] least shares of the traffic that is open at a tile,
+    ideal: Floats  # [S] and at the tile inside of it
+    at: Ints  # [D]
+    tile: Ints
+    above: Ints
+    factors: Ints
+
+
+@bundle
+class Relaxation(NamedTuple):
+    """Passed whole to the kernels."""
+
+    space: Space
+    prices: Prices
+    orders: LoopOrders
+    fronts: ParetoFronts
+    lookahead: Floats  # [Q, N] see look_ahead
+    objective: int
+    work: Scratch
+
+
+def make_fronts(n_slots: int, n_tiles: int, width: int) -> ParetoFronts:
+    """Empty fronts with room for some partial costs, but for the compute unit's."""
+    rows = np.zeros((n_slots + 1, n_tiles), np.int64)
+    rows[0, :1] = 1
+    return ParetoFronts(
+        np.zeros((n_slots + 1, n_tiles), np.int64),
+        rows,
+        np.zeros((n_slots + 1, n_tiles)),
+        np.zeros(n_slots),
+        np.zeros((max(4096, 2 * n_tiles) if n_tiles else 0, width)),
+    )
+
+
+def make_scratch(n_dims: int, n_spaces: int, n_points: int) -> Scratch:
+    """Work arrays of one search."""
+    width = HEAD + WIDTH * n_spaces
+
+    def ones() -> np.ndarray:
+        return np.ones(n_dims, np.int64)
+
+    shares = np.ones(n_spaces)
+    block = Block(np.ones(n_spaces), np.zeros(n_spaces, np.bool_), np.zeros(n_spaces, np.bool_), np.ones(n_spaces))
+    rows, partial, start = np.zeros((n_points, width)), np.zeros(width), np.zeros((1, width))
+    return Scratch(rows, partial, start, block, shares, shares.copy(), ones(), ones(), ones(), ones())
