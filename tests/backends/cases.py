@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from tqhw import architecture
-from tqhw.backends.protocol import Design, Target
-from tqhw.spec import CONV2D, Problem, load_art, load_ert, make_problem
+from tqhw.backends.embedded import Embedded
+from tqhw.backends.protocol import Design, Evaluation, Target
+from tqhw.backends.reference.packed import evaluate_split
+from tqhw.spec import CONV2D, Invalid, Problem, Stats, load_art, load_ert, make_problem
+from tqhw.spec.word_bits import is_packed
 
 DATA = Path(__file__).parent / "data"
 REFERENCE = Path(__file__).parents[1] / "data" / "timeloop"
@@ -50,6 +54,26 @@ def layer(size: int = 28, channels: int = 64) -> Problem:
     """The 3x3 convolution of the recorded runs."""
     bounds = {"C": channels, "M": channels, "R": 3, "S": 3, "N": 1, "P": size, "Q": size, "G": 1}
     return make_problem(CONV2D, bounds, "conv3x3")
+
+
+class OneWidth(Embedded):
+    """The embedded engine as a reference that knows one word width per memory, as Timeloop does."""
+
+    name = "one width"
+
+    def evaluate_all(
+        self, evaluations: Sequence[Evaluation], done: Callable[[int], None] | None = None
+    ) -> list[Stats | Invalid]:
+        return evaluate_split(evaluations, self._plain, done)
+
+    def _plain(self, evaluations: Sequence[Evaluation], done: Callable[[int], None] | None) -> list[Stats | Invalid]:
+        answers = []
+        for number, (problem, target, mapping) in enumerate(evaluations):
+            assert not is_packed(target.hardware)
+            answers.append(self.evaluate(problem, target, mapping))
+            if done is not None:
+                done(number)
+        return answers
 
 
 class StandIns:

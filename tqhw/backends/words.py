@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Literal
 
-from tqhw.backends.protocol import Design
+from tqhw import energy
+from tqhw.backends.protocol import Design, Target
 from tqhw.errors import TqhwError, unknown
-from tqhw.spec import Shape
-from tqhw.spec.word_bits import PLACE, WordBits, apply_word_bits
+from tqhw.spec import Hardware, Shape
+from tqhw.spec.stats import ENERGY_TOLERANCE
+from tqhw.spec.word_bits import PLACE, WordBits, apply_word_bits, is_packed
 
 Multiplier = Literal["match", "fixed"]
 MULTIPLIERS: tuple[Multiplier, ...] = ("match", "fixed")
@@ -39,11 +42,43 @@ def with_word_bits(
     return replace(design, hardware=hardware, operands=(factors[0], factors[1]) if narrows else None)
 
 
-def check_plain(design: Design, backend: str) -> None:
-    """Raises TqhwError for packed memories, which no program of Timeloop knows."""
-    if any(level.packing is not None for level in design.hardware.levels):
+def check_plain(hardware: Hardware, backend: str) -> None:
+    """Raises TqhwError for packed memories, on which no mapper of Timeloop searches."""
+    if is_packed(hardware):
         raise TqhwError(
-            f"Timeloop has one word size per memory, so {backend} cannot map this",
+            f"{backend} cannot search here: timeloop-mapper knows one word size per memory",
             place=PLACE,
-            lever="map with the embedded engine, and verify what it found",
+            lever="map with the embedded engine; `tqhw verify` holds what it found against Timeloop",
         )
+
+
+def with_operands(target: Target) -> Target:
+    """Accelergy's tables with the multiplier's operands as wide as the design says, which Accelergy is not asked.
+
+    It is the packaged rule (:mod:`tqhw.energy.operands`), taken where the packaged tables give what Accelergy gave for
+    the operands as the architecture has them. Raises TqhwError where they do not.
+    """
+    design = target.design
+    if design.operands is None:
+        return target
+    name = design.hardware.compute.name
+    own = energy.own_components(design.components_text, design.name)
+    given = target.ert.energy_pj(name, "compute")
+    for adder in energy.ADDERS:
+        try:
+            known = energy.tables(design.architecture, own, adder=adder).ert.energy_pj(name, "compute")
+        except TqhwError:  # what the packaged tables do not know, nobody narrows
+            continue
+        if math.isclose(given, known, rel_tol=ENERGY_TOLERANCE):
+            narrow = energy.tables(design.architecture, own, operands=design.operands, adder=adder)
+            return replace(
+                target,
+                ert=replace(target.ert, energies={**target.ert.energies, name: narrow.ert.energies[name]}),
+                art=replace(target.art, areas={**target.art.areas, name: narrow.art.areas[name]}),
+                notes=(*target.notes, *(f"{n.component}: {n.text}" for n in narrow.notes if n.component == name)),
+            )
+    raise TqhwError(
+        f"Accelergy gives {given:g} pJ for a compute of '{name}', the packaged tables another number",
+        place=f"{PLACE} ({design.architecture.component(name).place})",
+        lever="set the multiplier to `fixed`, or take energies from the packaged tables",
+    )

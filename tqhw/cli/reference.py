@@ -58,6 +58,8 @@ def verify(
             f"{len(found.differences)} differences",
             highlight=False,
         )
+    for note in found.notes:
+        say(note)
     if found.differences:
         raise typer.Exit(NO)
 

@@ -122,6 +122,11 @@ def apply_word_bits(
     return replace(hardware, levels=tuple(packed))
 
 
+def is_packed(hardware: Hardware) -> bool:
+    """Whether data spaces may have words of several widths in one of its memories."""
+    return any(level.packing is not None for level in hardware.levels)
+
+
 def _packed(level: Level, word_bits: WordBits, names: tuple[str, ...], place: str, wide: tuple[str, ...]) -> Level:
     row_bits = level.block_size * level.word_bits
     kept = level.constraints.kept(names, level.constraints.place or f"constraints of {level.node}")

@@ -25,8 +25,9 @@ from tqhw.backends.container.exchange import (
 )
 from tqhw.backends.container.run import CANNOT_START, container_name, kill, run_container
 from tqhw.backends.protocol import Design, Evaluation, Found, Job, Search, Target
+from tqhw.backends.reference.packed import evaluate_split
 from tqhw.backends.timeloop.runs import hold
-from tqhw.backends.words import check_plain
+from tqhw.backends.words import check_plain, with_operands
 from tqhw.engine.batch import BadMappingError, check_names
 from tqhw.errors import TqhwError
 from tqhw.mapper.space.mapspace import build_mapspace
@@ -83,13 +84,11 @@ class ContainerBackend:
 
     def targets(self, designs: Sequence[Design], done: Callable[[int], None] | None = None) -> list[Target]:
         """Many designs in one container; ``done`` is called after each, with how many were finished before it."""
-        for design in designs:
-            check_plain(design, self.name)
         new = tuple({_key(design): design for design in designs if _key(design) not in self._targets}.values())
         if new:
             for target in read_targets(self._request("target", {"designs": new}, done), new):
                 self._targets[_key(target.design)] = target
-        return [self._targets[_key(design)] for design in designs]
+        return [with_operands(replace(self._targets[_key(design)], design=design)) for design in designs]
 
     def evaluate(self, problem: Problem, target: Target, mapping: LoopMapping) -> Stats | Invalid:
         """One mapping; for many :meth:`evaluate_all` starts one container instead of many."""
@@ -98,7 +97,17 @@ class ContainerBackend:
     def evaluate_all(
         self, evaluations: Sequence[Evaluation], done: Callable[[int], None] | None = None
     ) -> list[Stats | Invalid]:
-        """Many mappings in one container; ``done`` is called after each, with how many were finished before it."""
+        """Many mappings in one container; ``done`` gets each one's number.
+
+        Mappings on packed memories are evaluated by their splits (:mod:`tqhw.backends.reference.packed`).
+        """
+        return evaluate_split(evaluations, self._evaluate_plain, done)
+
+    def _evaluate_plain(
+        self, evaluations: Sequence[Evaluation], done: Callable[[int], None] | None
+    ) -> list[Stats | Invalid]:
+        if not evaluations:
+            return []
         for problem, target, mapping in evaluations:
             with contextlib.suppress(BadMappingError):  # an answer, which the engine inside gives
                 check_names(problem, target.hardware, mapping)
@@ -110,6 +119,7 @@ class ContainerBackend:
     ) -> list[Found | Invalid]:
         """Many searches in one container. Constraints are checked before it starts, as the embedded mapper does."""
         for job in jobs:
+            check_plain(job.target.hardware, self.name)
             build_mapspace(job.problem, job.target.hardware)
 
         def tell(number: int) -> None:

@@ -4,18 +4,27 @@ Timeloop knows one word size per memory. So every memory is split into one compo
 mapping keeps there, as deep as its rows in that mapping, and each costs what the whole memory costs. The innermost of
 the parts carries the memory's loops; the others have none, so that all of them hold the same tile.
 
-Counts are the same but for words over neighbour links right above a memory that several data spaces share: Timeloop
-gives links to the outermost part alone. Cycles are the same where no bandwidth is shared; parts have their own.
+Counts are the same but for words over neighbour links right below a fan-out: of the parts of a memory there, Timeloop
+gives links to the outermost alone, so the count of every other data space takes a split with its part ``outermost``.
+Cycles are the same where no bandwidth is shared; parts have their own.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping as MappingABC
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tqhw.errors import TqhwError
-from tqhw.spec import ERT, Hardware, Level, LevelMapping, Mapping, Problem
+from tqhw.spec import ERT, Component, Compute, Hardware, Level, LevelMapping, Mapping, Problem, Spatial, yamlio
+from tqhw.spec.constraints import Constraints
 from tqhw.spec.hardware import PackedSpace
+
+_SIZES = (  # attributes of a memory that a part has its own of, under all their names
+    *("datawidth", "word_bits", "word_width", "width", "memory_width", "data_storage_width", "block_size", "n_words"),
+    *("depth", "memory_depth", "data_storage_depth", "entries", "sizeKB", "multiple_buffering"),
+)
+_BANDWIDTHS = ("read_bandwidth", "write_bandwidth", "shared_bandwidth")
 
 
 class Split(NamedTuple):
@@ -27,11 +36,20 @@ class Split(NamedTuple):
     parts: dict[str, dict[str, str]]
 
 
-def split(problem: Problem, hardware: Hardware, ert: ERT, mapping: Mapping, rows: dict[str, dict[str, int]]) -> Split:
+def split(
+    problem: Problem,
+    hardware: Hardware,
+    ert: ERT,
+    mapping: Mapping,
+    rows: MappingABC[str, MappingABC[str, int]],
+    outermost: str | None = None,
+) -> Split:
     """Splits all memories of packed hardware for one valid mapping of a problem.
 
-    ``rows``: of the tile that one instance holds, by level and data space. Raises TqhwError for memories of packing
-    ``ideal``, whose rows no memory has.
+    ``rows``: of the tile that one instance holds, by level and data space (words, where a word takes several rows).
+    ``outermost``: the data space whose part is
+    the outermost of every memory that keeps it. Raises TqhwError for memories of packing ``ideal``, whose rows no
+    memory has.
     """
     names = problem.shape.data_space_names
     levels: list[Level] = []
@@ -45,6 +63,7 @@ def split(problem: Problem, hardware: Hardware, ert: ERT, mapping: Mapping, rows
             loops.append(found)
             continue
         kept = [s for s in level.packing.spaces if s.name in found.keep or s.name not in found.bypass]
+        kept.sort(key=lambda space: space.name == outermost)
         parts[level.name] = {}
         for i, space in enumerate(kept or level.packing.spaces[:1]):
             name = f"{level.name}_{space.name}"
@@ -52,34 +71,84 @@ def split(problem: Problem, hardware: Hardware, ert: ERT, mapping: Mapping, rows
             bypass = tuple(n for n in names if n not in keep)
             parts[level.name][space.name] = name
             levels.append(_part(level, space, name, rows[level.name].get(space.name, 1)))
-            # The whole memory leaks once.
-            energies[name] = {**ert.energies[level.name], **({"leak": 0.0} if i else {})}
+            # A word may take several rows, each of them an access; the whole memory leaks once.
+            whole = {action: pj if action == "leak" else pj * space.rows for action, pj in energies[level.name].items()}
+            energies[name] = {**whole, **({"leak": 0.0} if i else {})}
             loops.append(LevelMapping(name, keep, bypass, *((found.temporal,) if not i else ())))
     return Split(replace(hardware, levels=tuple(levels)), ERT(energies), Mapping(tuple(loops)), parts)
 
 
 def _part(level: Level, space: PackedSpace, name: str, rows: int) -> Level:
-    if space.rows != 1:
+    if space.rows > 1 and space.words > 1:
         raise TqhwError(
             f"{level.name}: {space.words} words of {space.name} in {space.rows} rows (packing: ideal)",
             place=level.name,
             lever="no memory has such rows; verify with packing: pack",
         )
-
-    def words(bandwidth: float | None) -> float | None:
-        return None if bandwidth is None else bandwidth * level.word_bits / space.bits
-
-    limited = level.size is not None
+    words = {key: getattr(level, key) for key in _BANDWIDTHS}
+    words = {key: None if b is None else b * level.word_bits / space.bits for key, b in words.items()}
+    size = None if level.size is None else rows * space.words
     return replace(
         level,
         name=name,
         word_bits=space.bits,
         block_size=space.words,
-        size=rows * space.words if limited else None,
-        effective_size=rows * space.words if limited else None,
+        size=size,
+        effective_size=size,
         multiple_buffering=1.0,
-        read_bandwidth=words(level.read_bandwidth),
-        write_bandwidth=words(level.write_bandwidth),
-        shared_bandwidth=words(level.shared_bandwidth),
+        **words,
         packing=None,
+        constraints=Constraints(),
+        component=None if level.component is None else _component(level.component, name, space, size, rows, words),
     )
+
+
+def _component(
+    whole: Component, name: str, space: PackedSpace, size: int | None, rows: int, bandwidths: dict[str, float | None]
+) -> Component:
+    attributes = {key: value for key, value in whole.attributes.items() if key not in (*_SIZES, *_BANDWIDTHS)}
+    attributes |= {"datawidth": space.bits, "block_size": space.words}
+    if size is not None:
+        attributes["depth"] = rows
+    attributes |= {key: value for key, value in bandwidths.items() if value is not None}
+    return replace(whole, name=name, attributes=attributes, own=attributes, spatial=Spatial())
+
+
+def text_of(hardware: Hardware, variables: MappingABC[str, Any]) -> str:
+    """A v0.4 architecture with these levels, one below the other, and nothing inherited."""
+    nodes: list[yamlio.Map] = []
+    fanout: Level | None = None
+    for level in (*reversed(hardware.levels), hardware.compute):
+        if isinstance(level, Level) and level.kind == "fanout":
+            nodes += [] if fanout is None else [_container(fanout)]
+            fanout = level
+            continue
+        spatial = {}
+        if fanout is not None and fanout.node == level.name:
+            spatial, fanout = {"spatial": _mesh(fanout)}, None
+        nodes += [] if fanout is None else [_container(fanout)]
+        fanout = None
+        nodes.append(_node(level, spatial))
+    return yamlio.dump({"architecture": {"version": "0.4", "nodes": nodes}, "variables": _plain(variables)})
+
+
+def _container(level: Level) -> yamlio.Map:
+    return yamlio.tagged("!Container", name=level.node, spatial=_mesh(level))
+
+
+def _mesh(level: Level) -> dict[str, int]:
+    return {"meshX": level.fanoutX, "meshY": level.fanoutY}
+
+
+def _node(level: Level | Compute, spatial: dict[str, Any]) -> yamlio.Map:
+    component = level.component
+    assert component is not None
+    subclass = {} if component.subclass is None else {"subclass": yamlio.Quoted(component.subclass)}
+    given = {"name": level.name, "class": component.class_, **subclass, "attributes": _plain(component.attributes)}
+    scales = {"energy_scale": component.energy_scale, "area_scale": component.area_scale}
+    return yamlio.tagged("!Component", **given, **{k: v for k, v in scales.items() if v != 1.0}, **spatial)
+
+
+def _plain(values: MappingABC[str, Any]) -> dict[str, Any]:
+    """Values as they are: no text among them is an expression any more."""
+    return {key: yamlio.Quoted(value) if isinstance(value, str) else value for key, value in values.items()}

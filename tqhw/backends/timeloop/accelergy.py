@@ -14,6 +14,7 @@ from tqhw.backends.timeloop.places import place_in
 from tqhw.backends.timeloop.programs import ACCELERGY_FILES, check_accelergy
 from tqhw.backends.timeloop.render import Renderer
 from tqhw.backends.timeloop.runs import RunFolders, run_key, write_input
+from tqhw.backends.words import with_operands
 from tqhw.errors import TqhwError
 from tqhw.spec import ART, ERT, load_art, load_ert, yamlio
 from tqhw.spec.tables import short_name
@@ -148,11 +149,12 @@ def accelergy_targets(
         run = run_key(text, {"accelergy": version, ACCELERGY_FILES: f"sha256 {digest}"})
         finished = folders.finished(run)
         if finished is not None:
-            targets.append(read_tables(design, finished[0]))
+            target = read_tables(design, finished[0])
         else:
             with folders.open(run, "accelergy") as folder:
-                targets.append(run_accelergy(Path(found), design, text, folder, children, BUDGET_S))
+                target = run_accelergy(Path(found), design, text, folder, children, BUDGET_S)
                 folders.finish(folder, 0.0)
+        targets.append(with_operands(target))
         if done is not None:
             done(number)
     return targets

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from tqhw.backends.protocol import Design, Evaluation, Found, Job, Search, Target
 from tqhw.backends.reference.compare import compare, verdict
+from tqhw.backends.reference.packed import evaluate_split
 from tqhw.backends.timeloop.accelergy import read_tables, run_accelergy
 from tqhw.backends.timeloop.failures import (
     NOTHING_FOUND,
@@ -27,7 +28,7 @@ from tqhw.backends.timeloop.programs import ACCELERGY_FILES, Programs, check_acc
 from tqhw.backends.timeloop.render import Renderer
 from tqhw.backends.timeloop.runs import RunFolders, run_key, write_input
 from tqhw.backends.timeloop.statistics import read_statistics
-from tqhw.backends.words import check_plain
+from tqhw.backends.words import check_plain, with_operands
 from tqhw.engine.batch import BadMappingError, check_names
 from tqhw.errors import TqhwError
 from tqhw.mapper.space.mapspace import build_mapspace
@@ -90,8 +91,7 @@ class Timeloop:
         return self._versions
 
     def target(self, design: Design) -> Target:
-        """The design with Accelergy's tables, run once per design and reused."""
-        check_plain(design, self.name)
+        """The design with Accelergy's tables, run once per text and reused."""
         key = (design.text, design.components_text)
         if key not in self._targets:
             text = self.renderer.accelergy(design)
@@ -109,7 +109,7 @@ class Timeloop:
                     )
                     self.folders.finish(folder, 0.0)
             self._targets[key] = target
-        return self._targets[key]
+        return with_operands(replace(self._targets[key], design=design))
 
     def targets(self, designs: Sequence[Design], done: Callable[[int], None] | None = None) -> list[Target]:
         """Like :meth:`target` for many designs, side by side; ``done`` gets each one's number."""
@@ -123,8 +123,11 @@ class Timeloop:
     def evaluate_all(
         self, evaluations: Sequence[Evaluation], done: Callable[[int], None] | None = None
     ) -> list[Stats | Invalid]:
-        """timeloop-model on many mappings side by side, answers in their order; ``done`` gets each one's number."""
-        return self.read_all(evaluations, read_statistics, done)
+        """timeloop-model on many mappings side by side, answers in their order; ``done`` gets each one's number.
+
+        Mappings on packed memories are evaluated by their splits (:mod:`tqhw.backends.reference.packed`).
+        """
+        return evaluate_split(evaluations, lambda plain, tell: self.read_all(plain, read_statistics, tell), done)
 
     def read_all(
         self,
@@ -149,9 +152,11 @@ class Timeloop:
     ) -> list[Found | Invalid]:
         """timeloop-mapper on many problems side by side; finished ones are taken from the folder where there is one.
 
-        The shorter of ``search.budget_s`` and the options' budget counts. Raises what the embedded mapper raises for
-        constraints that contradict the problem or each other, before any program runs.
+        The shorter of ``search.budget_s`` and the options' budget counts. Raises, before any program runs,
+        TqhwError for packed memories, and what the embedded mapper raises for constraints that contradict each other.
         """
+        for job in jobs:
+            check_plain(job.target.hardware, self.name)
         warnings = [build_mapspace(job.problem, job.target.hardware).warnings for job in jobs]
         budgets = [b for b in (search.budget_s, self.options.budget_s) if b is not None]
         options = replace(self.options, budget_s=min(budgets, default=None))

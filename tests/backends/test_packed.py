@@ -1,0 +1,42 @@
+"""Mappings on memories that operands share, evaluated by an engine that knows one word width per memory."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from tests.backends.cases import OneWidth, reference_design
+from tests.mapper.places import conv, machine
+from tqhw import engine
+from tqhw.backends.protocol import Target
+from tqhw.backends.reference.compare import comparisons
+from tqhw.backends.reference.random_mappings import random_mappings
+from tqhw.backends.words import with_word_bits
+from tqhw.spec import ART, CONV2D, Stats
+from tqhw.spec.word_bits import parse_word_bits
+
+PROBLEM = conv(N=2, C=4, M=8, P=6, Q=6, R=3, S=3)
+
+
+def packed(name: str, text: str) -> Target:
+    design = with_word_bits(reference_design(name), parse_word_bits(text), CONV2D, "fixed")
+    return Target(design, machine(name)[1], ART({}))
+
+
+@pytest.mark.parametrize(
+    "name", ["two_level", "two_level_array", "eyeriss_like_free", "simba_like", "clustered", "output_stationary"]
+)
+@pytest.mark.parametrize("text", ["Weights=2,Inputs=8,Outputs=6", "Weights=5,Inputs=3,Outputs=7,Weights@DRAM=8"])
+def test_joined_splits_are_the_whole_in_every_field(name: str, text: str) -> None:
+    target = packed(name, text)
+    evaluations = [(PROBLEM, target, m) for m in itertools.islice(random_mappings(PROBLEM, target.hardware, 3), 80)]
+    told: list[int] = []
+    theirs = OneWidth().evaluate_all(evaluations, told.append)
+    ours = [engine.evaluate(problem, target.hardware, target.ert, mapping) for problem, _, mapping in evaluations]
+    valid = [number for number, answer in enumerate(ours) if isinstance(answer, Stats)]
+    assert len(valid) > 2
+    assert sorted(told) == list(range(len(evaluations)))
+    for number in range(len(evaluations)):
+        found = comparisons(str(number), ours[number], theirs[number])
+        assert [str(difference) for same, difference in found if not same] == []
