@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from tqhw.backends import Design, backend
 from tqhw.backends.costing import costed, load_table
 from tqhw.errors import TqhwError
 from tqhw.options import EnergyOptions
-from tqhw.spec import dump_art, dump_ert
+from tqhw.spec import ERT, dump_art, dump_ert
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +119,29 @@ def test_accelergy_on_the_path_answers_and_is_kept(
     options = EnergyOptions(source="accelergy")
     (target,) = costed(backend("embedded"), [design], options, kept=tmp_path / "kept")
     assert (target.ert.energies, target.art.areas) == (plain.ert.energies, plain.art.areas)
-    assert target.table_source == f"accelergy on {design.name}"
+    assert re.fullmatch(rf"accelergy unknown \(files [0-9a-f]{{16}}\) on {design.name}", target.table_source)
     (tmp_path / "ERT").unlink()
     assert costed(backend("embedded"), [design], options, kept=tmp_path / "kept")[0].ert.energies == plain.ert.energies
+
+
+def test_tables_beside_an_architecture_are_its_own(tmp_path: Path, design: Design) -> None:
+    """As in Timeloop: a specification with an ERT is asked, unless the user names another source."""
+    ert = ERT({c.name: {"read": 2.5, "write": 3.5, "compute": 0.5} for c in design.architecture.components()})
+    (tmp_path / "arch.yaml").write_text(design.text)
+    (tmp_path / "tables.yaml").write_text(dump_ert(ert))
+    found = architecture.load([tmp_path / name for name in ("arch.yaml", "tables.yaml")])
+    own = Design(found.name, found.architecture, found.hardware, found.text, found.components_text)
+    (target,) = costed(backend("embedded"), [own])
+    assert target.ert.energies == ert.energies
+    assert target.art.areas == {}
+    assert target.notes == (
+        "energies are those of the ERT in the architecture's files; energy.source: packaged takes others",
+    )
+    (packaged,) = costed(backend("embedded"), [own], EnergyOptions(source="packaged"))
+    assert packaged.ert.energies != ert.energies
+
+
+def test_tables_beside_an_architecture_that_lack_a_component(design: Design) -> None:
+    text = design.text + dump_ert(ERT({"buffer": {"read": 1.0}}))
+    with pytest.raises(TqhwError, match=r"the ERT of .*: unknown component in the ERT"):
+        costed(backend("embedded"), [replace(design, text=text)])

@@ -11,7 +11,7 @@ from tqhw.backends.embedded import Embedded
 from tqhw.backends.protocol import Backend, Design, Target
 from tqhw.errors import TqhwError, unknown
 from tqhw.options import EnergyOptions
-from tqhw.spec import ART, ERT, load_art, load_ert, yamlio
+from tqhw.spec import ART, ERT, load_art, load_ert, parse_art, parse_ert, yamlio
 
 AREA = "area"
 """In a table of one's own, beside the actions: um^2 of one instance."""
@@ -27,11 +27,14 @@ def costed(
 ) -> list[Target]:
     """The designs with their tables; without ``options`` by the engine's own estimator.
 
-    ``kept``: where the answers of the accelergy program are kept. Raises TqhwError for whatever the source refuses, and
-    for a component or action of a table that a design does not have.
+    Where no source is chosen, a design whose text has an ERT has its tables, as in Timeloop. ``kept``: where the
+    answers of the accelergy program are kept. Raises TqhwError for whatever the source refuses, and for a component or
+    action of a table that a design does not have.
     """
     options = options or EnergyOptions()
-    if options.source == "accelergy":
+    if options.source is None and all(written := [own_tables(design) for design in designs]):
+        targets = [target for target in written if target is not None]
+    elif options.source == "accelergy":
         from tqhw.backends.timeloop import Timeloop
         from tqhw.backends.timeloop.accelergy import accelergy_targets
 
@@ -55,11 +58,30 @@ def costed(
 
 def _from_files(design: Design, options: EnergyOptions) -> Target:
     assert options.ert is not None
-    ert = load_ert(options.ert)
+    return _with_tables(design, load_ert(options.ert), ART({}) if options.art is None else load_art(options.art))
+
+
+def own_tables(design: Design) -> Target | None:
+    """The design with the tables that its own text has; None where there are none."""
+    if "ERT:" not in design.text:
+        return None
+    document = yamlio.parse(design.text, design.name)
+    if "ERT" not in document:
+        return None
+    source = f"the ERT of {design.name}"
+    art = parse_art(document, f"the ART of {design.name}") if "ART" in document else ART({})
+    found = _with_tables(design, parse_ert(document, source), art)
+    note = "energies are those of the ERT in the architecture's files; energy.source: packaged takes others"
+    if design.operands:
+        note += "; the multiplier's does not follow word_bits"
+    return replace(found, notes=(note,))
+
+
+def _with_tables(design: Design, ert: ERT, art: ART) -> Target:
     for component in design.architecture.components():
         if component.name not in ert.energies:
             raise unknown("component in the ERT", component.name, ert.energies, ert.source)
-    return Target(design, ert, ART({}) if options.art is None else load_art(options.art), (), ert.source)
+    return Target(design, ert, art, (), ert.source)
 
 
 def overlaid(target: Target, table: Mapping[str, Mapping[str, float]], place: str = "energy.table") -> Target:

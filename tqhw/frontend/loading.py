@@ -65,7 +65,9 @@ class Machine:
 
 
 def load_machine(sources: Sources, problem: spec.Problem | None = None) -> Machine:
-    """The architecture in files. Constraint macros that depend on the sizes are written out where a problem is given.
+    """The architecture in files, with the energies and areas that stand beside it.
+
+    Constraint macros that depend on the sizes are written out where a problem is given.
 
     Raises TqhwError for whatever the front end refuses, two architectures, and what is not modelled.
     """
@@ -93,6 +95,7 @@ def load_machine(sources: Sources, problem: spec.Problem | None = None) -> Machi
         if problem is not None:
             write_out(architecture, found["problem"])
         document = engine.document(found)
+        document.update({name: as_map(found[name]) for name in ("ERT", "ART") if found[name]["tables"]})
         components = yamlio.dump(Map(compound_components=as_map(found["components"])))
         components = components if found["components"]["classes"] else ""
     try:

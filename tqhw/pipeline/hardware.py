@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from tqhw.backends import Backend, Found, Job, Search
 from tqhw.errors import TqhwError
@@ -39,11 +40,13 @@ def evaluate(
     watch: Watcher,
     strict: bool = False,
     scales: Scales = FOLDED,
+    kept: Path | None = None,
 ) -> tuple[Evaluated, ...]:
     """The best mapping of every layer, for each of ``experiment.spad_models`` anew.
 
     Another scratchpad model makes other mappings the best, so the layers are searched again rather than costed
-    again. Raises TqhwError that lists the layers without a valid mapping.
+    again. ``kept``: where answers of the accelergy program are kept for the next time. Raises TqhwError that lists the
+    layers without a valid mapping.
     """
     if not experiment.hardware_bits:
         raise TqhwError(
@@ -63,7 +66,7 @@ def evaluate(
                 if (model, width) not in rendered:
                     rendered[model, width] = render(experiment, model, width, shape)
                 plan.append((model, index, width))
-    renderings = price(experiment.energy, rendered, engine, watch, strict)
+    renderings = price(experiment.energy, rendered, engine, watch, strict, kept)
     check_residency(experiment.scenario.residency, weight_path(renderings[models[0], whole].machine))
     targets = [renderings[model, width].target for model, _, width in plan]
     jobs = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from tqhw import architecture, energy
 from tqhw.backends import Backend, Design, Target, with_word_bits
@@ -117,11 +118,12 @@ def price(
     engine: Backend,
     watch: Watcher,
     strict: bool,
+    kept: Path | None = None,
 ) -> dict[tuple[str | None, Width], Rendering]:
-    """The renderings with the engine's tables of energies and areas."""
+    """The renderings with the engine's tables of energies and areas; ``kept`` as :func:`costed` takes it."""
     designs = [r.design for r in rendered.values()]
     with watch(f"tables of {len(designs)} architectures", len(designs)) as tick:
-        targets = costed(engine, designs, options, lambda _: tick())
+        targets = costed(engine, designs, options, lambda _: tick(), kept)
     return {
         (model, width): Rendering(
             width,

@@ -62,7 +62,9 @@ def run(
         for note in workload.notes:
             logging.getLogger("tqhw").warning(note)
         with accuracy.measuring(experiment, folder.kept if folder else None, jobs) as pending:
-            evaluated = hardware.evaluate(experiment, workload, engine, search, watch, strict, about.scales)
+            asked = experiment.energy is not None and experiment.energy.source == "accelergy"
+            kept = folder.kept("accelergy") if folder and cache and asked else None
+            evaluated = hardware.evaluate(experiment, workload, engine, search, watch, strict, about.scales, kept)
             measured = pending.rows(watch)
         results = assemble(
             experiment,

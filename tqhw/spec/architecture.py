@@ -283,7 +283,7 @@ def parse_architecture(document: Any, source: str, name: str | None = None) -> A
         raise TqhwError(
             "there is no 'architecture' in the file", place=source, lever="add `architecture: {nodes: ...}`"
         )
-    notes = passed_by(top, ("architecture", "variables", "components", "compound_components"))
+    notes = passed_by(top, ("architecture", "variables", "components", "compound_components", "ERT", "ART"))
     body = as_map(top["architecture"], top.place("architecture"), "architecture")
     if "subtree" in body and "nodes" not in body:
         raise TqhwError(

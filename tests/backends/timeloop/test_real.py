@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
 
-from tests.backends.cases import REFERENCE, layer, reference_design, rendered_design
+from tests.backends.cases import DATA, REFERENCE, layer, reference_design, rendered_design
 from tqhw import engine
 from tqhw.backends.embedded import Embedded
 from tqhw.backends.protocol import Design, Found, Job, Search
 from tqhw.backends.reference.compare import compare
+from tqhw.backends.reference.random_mappings import random_mappings
 from tqhw.backends.reference.record import UNFINISHED, record
 from tqhw.backends.timeloop import Timeloop, front_end
 from tqhw.backends.timeloop.constraints import constraint_targets
 from tqhw.backends.timeloop.flatten import architecture_section
+from tqhw.backends.words import with_word_bits
 from tqhw.engine.conformance import check_folder
 from tqhw.errors import TqhwError
 from tqhw.options import TimeloopOptions
-from tqhw.spec import BMM, CONV2D, Invalid, flatten, make_problem, parse_architecture, yamlio
+from tqhw.spec import BMM, CONV2D, Invalid, Stats, flatten, make_problem, parse_architecture, yamlio
+from tqhw.spec.word_bits import parse_word_bits
 from tqhw.system.programs import Children
 
 pytestmark = [pytest.mark.timeloop, pytest.mark.usefixtures("timeloop_programs")]
@@ -160,6 +164,39 @@ def test_our_flattening_is_the_front_ends(name: str) -> None:
     problem = layer()
     ours = constraint_targets(design.hardware, problem)
     assert by_target(ours) == by_target(found.constraint_targets(design, problem))
+
+
+@pytest.mark.parametrize("name", ["eyeriss_like_free", "simba_like", "two_level_array"])
+@pytest.mark.parametrize("text", ["Weights=3,Inputs=8,Outputs=6", "Weights=5,Inputs=3,Outputs=7,Weights@DRAM=32"])
+def test_words_of_several_widths_are_counted_as_on_the_split_machine(name: str, text: str) -> None:
+    backend = Timeloop()
+    design = with_word_bits(reference_design(name), parse_word_bits(text), CONV2D)
+    target = backend.target(design)
+    assert target.ert.energies == Embedded().target(design).ert.energies
+    problem = make_problem(CONV2D, SMALL, "small")
+    chosen = list(itertools.islice(random_mappings(problem, target.hardware, seed=2), 30))
+    answers = backend.evaluate_all([(problem, target, mapping) for mapping in chosen])
+    valid = 0
+    for mapping, theirs in zip(chosen, answers, strict=True):
+        assert compare("", engine.evaluate(problem, target.hardware, target.ert, mapping), theirs) == []
+        valid += isinstance(theirs, Stats)
+    assert valid > 3
+
+
+def test_a_run_on_files_of_ones_own_is_verified(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from tqhw.backends.reference.verify import read_run, verify
+    from tqhw.experiment import Experiment
+    from tqhw.run import run
+
+    files = [str(DATA / "systolic.yaml"), str(REFERENCE / "components.yaml")]
+    experiment = Experiment(
+        name="small", bits=(3, 8), methods=("truncquant",), states=("steady",), architecture={"files": files}
+    )
+    run(experiment, tmp_path / "results")
+    found = verify(read_run(tmp_path / "results"), Timeloop())
+    assert found.differences == ()
+    assert found.mappings >= 10
 
 
 def test_a_whole_experiment_is_verified(tmp_path: Path) -> None:

@@ -118,7 +118,8 @@ def text_of(hardware: Hardware, variables: MappingABC[str, Any]) -> str:
     """A v0.4 architecture with these levels, one below the other, and nothing inherited."""
     nodes: list[yamlio.Map] = []
     fanout: Level | None = None
-    for level in (*reversed(hardware.levels), hardware.compute):
+    levels: list[Level | Compute] = [*reversed(hardware.levels), hardware.compute]
+    for level in levels:
         if isinstance(level, Level) and level.kind == "fanout":
             nodes += [] if fanout is None else [_container(fanout)]
             fanout = level

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 from pydantic import BaseModel
 
 from tqhw import engine
-from tqhw.backends.costing import AREA
+from tqhw.backends.costing import AREA, own_tables
 from tqhw.backends.protocol import Backend, Design, Evaluation, Target
 from tqhw.backends.reference.compare import Comparison, Difference, agree, comparisons, fields, verdict
 from tqhw.backends.reference.packed import shared_limits
@@ -110,7 +110,12 @@ def read_run(results: Path) -> Run:
     for where, said in _reported(results, document):
         reported.setdefault(where, []).append(said)
     energies = document.experiment.energy or _Energies()
-    own = None if energies.source == "file" else {name: tuple(numbers) for name, numbers in energies.table.items()}
+    written = energies.source is None and any(own_tables(one.target.design) for one in architectures)
+    own = (
+        None
+        if written or energies.source == "file"
+        else {name: tuple(numbers) for name, numbers in energies.table.items()}
+    )
     return Run(architectures, reported, own)
 
 

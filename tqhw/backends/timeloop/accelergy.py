@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +155,8 @@ def accelergy_targets(
             with folders.open(run, "accelergy") as folder:
                 target = run_accelergy(Path(found), design, text, folder, children, BUDGET_S)
                 folders.finish(folder, 0.0)
-        targets.append(with_operands(target))
+        source = f"accelergy {version} (files {digest[:16]}) on {design.name}"
+        targets.append(with_operands(replace(target, table_source=source)))
         if done is not None:
             done(number)
     return targets
