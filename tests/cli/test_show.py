@@ -104,7 +104,27 @@ def test_unknown_names_have_a_nearest_one(tmp_path: Path) -> None:
 def test_a_mapping_needs_both_and_nothing_else_takes_them() -> None:
     assert "a mapping is drawn on its architecture and problem (give --arch and --problem, too)" in refused(MAPPING)
     assert "give --arch and --problem" in refused(MAPPING, "--arch", "eyeriss_like")
-    assert "--arch and --problem are those of a mapping" in refused("simba_like", *ON)
+    assert "simba_like: --arch is that of a mapping (name a mapping)" in refused("simba_like", *ON)
+
+
+def test_an_architecture_that_depends_on_sizes(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text(
+        "architecture:\n  version: 0.4\n  nodes:\n"
+        "  - !Component {name: DRAM, class: DRAM, attributes: {width: 64, datawidth: 8}}\n"
+        "  - !Container {name: PE, spatial: {meshX: 4, meshY: 2}, constraints: {spatial: "
+        "{permutation: [C, M], split: len(spec.problem.instance) - 10}}}\n"
+        "  - !Component {name: mac, class: compute, attributes: {}}\n"
+    )
+    assert "cannot evaluate 'len(spec.problem.instance) - 10'" in refused(tmp_path / "own.yaml")
+    found = show(tmp_path / "own.yaml", "--problem", LAYER)
+    assert found.exit_code == 0 and "PE: 4 along X, 2 along Y" in found.stdout, found.output
+
+
+def test_weights_in_digits_have_no_words() -> None:
+    assert "takes Weights in digits, whose width is its own (give --param" in refused(
+        "bit_serial", "--word-bits", "Weights=2"
+    )
+    assert show("bit_serial", "--word-bits", "Inputs=4").exit_code == 0
 
 
 @pytest.fixture(scope="module")

@@ -35,6 +35,8 @@ def with_word_bits(
     multiplier = multiplier or MULTIPLIERS[0]
     if multiplier not in MULTIPLIERS:
         raise unknown("multiplier", multiplier, MULTIPLIERS, "multiplier")
+    if design.digits is not None:
+        word_bits.check_whole(design.digits.data_space, place)
     hardware = apply_word_bits(design.hardware, word_bits, shape.data_space_names, place, wide)
     given = dict(word_bits.bits)
     factors = [given.get(space.name) for space in shape.data_spaces if not space.read_write]

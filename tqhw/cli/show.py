@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +15,7 @@ from tqhw.cli.convert import Allow, Data, template_data
 from tqhw.cli.machine import ARCHITECTURES, Params, Words
 
 if TYPE_CHECKING:
+    from tqhw.architecture import Rendered
     from tqhw.spec import Hardware, Invalid, Problem, Stats
     from tqhw.spec import Mapping as LoopMapping
 
@@ -41,7 +42,7 @@ def show(
         list[str] | None, typer.Option(help="The architecture of a mapping; of one in a run's folder, that run's.")
     ] = None,
     problem: Annotated[
-        list[str] | None, typer.Option(help="The problem of a mapping; of one in a run's folder, that run's.")
+        list[str] | None, typer.Option(help="The problem of a mapping; or where an architecture depends on sizes.")
     ] = None,
     param: Params = None,
     word_bits: Words = None,
@@ -63,12 +64,10 @@ def show(
     else:
         if len(what) == 1 and _is_mapping(given):
             printed = [_mapping(given, arch, problem, param, word_bits, data, allow)]
-        elif arch or problem:
-            raise TqhwError(
-                "--arch and --problem are those of a mapping", place=", ".join(what), lever="name a mapping"
-            )
+        elif arch:
+            raise TqhwError("--arch is that of a mapping", place=", ".join(what), lever="name a mapping")
         else:
-            printed = [_architecture(what, param, word_bits, data, allow)]
+            printed = [_architecture(what, problem, param, word_bits, data, allow)]
         if out is not None:
             write_text(out, printed[0].svg)
     if out is not None:
@@ -93,20 +92,34 @@ def _is_mapping(path: Path) -> bool:
 
 
 def _architecture(
-    what: list[str], param: list[str] | None, word_bits: str | None, data: str | None, allow: list[Path] | None
+    what: list[str],
+    problem: list[str] | None,
+    param: list[str] | None,
+    word_bits: str | None,
+    data: str | None,
+    allow: list[Path] | None,
 ) -> Shown:
-    from tqhw import architecture
+    from tqhw import architecture, frontend
     from tqhw.drawing import chart, chart_svg, chart_text
     from tqhw.drawing.chart import data_spaces
+
+    values = template_data(data)
+    layer = None if not problem else frontend.load_problem(frontend.sources(problem, values, allow or ()))
+    found = architecture.load(what, parameters(param or []), values, allow or (), layer)
+    spaces = data_spaces(found.hardware) if layer is None else layer.shape.data_space_names
+    drawn = chart(_in_words(found, word_bits, spaces), found.architecture)
+    return Shown(found.name, chart_text(drawn), chart_svg(drawn))
+
+
+def _in_words(found: Rendered, word_bits: str | None, spaces: Iterable[str]) -> Hardware:
     from tqhw.spec.word_bits import apply_word_bits, parse_word_bits
 
-    found = architecture.load(what, parameters(param or []), template_data(data), allow or ())
-    hardware = found.hardware
-    if word_bits is not None:
-        words = parse_word_bits(word_bits, place="--word-bits", otherwise=found.word_bits)
-        hardware = apply_word_bits(hardware, words, data_spaces(hardware), "--word-bits")
-    drawn = chart(hardware, found.architecture)
-    return Shown(found.name, chart_text(drawn), chart_svg(drawn))
+    if word_bits is None:
+        return found.hardware
+    words = parse_word_bits(word_bits, place="--word-bits", otherwise=found.word_bits)
+    if found.digits is not None:
+        words.check_whole(found.digits.data_space, "--word-bits")
+    return apply_word_bits(found.hardware, words, spaces, "--word-bits")
 
 
 def _mapping(
@@ -119,9 +132,8 @@ def _mapping(
     allow: list[Path] | None,
 ) -> Shown:
     from tqhw import architecture, frontend
-    from tqhw.backends import Design, with_word_bits
+    from tqhw.backends import Design
     from tqhw.errors import TqhwError
-    from tqhw.spec.word_bits import parse_word_bits
 
     folder = path.absolute().parent.parent
     if not arch and not problem and path.absolute().parent.name == MAPPINGS and (folder / ARCHITECTURE).is_file():
@@ -134,11 +146,8 @@ def _mapping(
     values = template_data(data)
     layer = frontend.load_problem(frontend.sources(problem, values, allow or ()))
     found = architecture.load(arch, parameters(param or []), values, allow or (), layer)
-    design = Design.of(found)
-    if word_bits is not None:
-        words = parse_word_bits(word_bits, place="--word-bits", otherwise=found.word_bits)
-        design = with_word_bits(design, words, layer.shape, place="--word-bits")
-    return _nest(path, design.problem(layer), design.hardware, found.name)
+    hardware = _in_words(found, word_bits, layer.shape.data_space_names)
+    return _nest(path, Design.of(found).problem(layer), hardware, found.name)
 
 
 def _nest(path: Path, problem: Problem, hardware: Hardware, name: str) -> Shown:

@@ -42,6 +42,12 @@ class WordBits:
         levels = {f"{space}@{level}": bits for space, level, bits in self.at}
         return {"word_bits": {**dict(self.bits), **levels}, "packing": self.packing}
 
+    def check_whole(self, space: str, place: str = PLACE) -> None:
+        """Raises TqhwError where words of ``space`` have a width here: an architecture takes them in digits."""
+        if space in [name for name, _ in self.bits] + [name for name, _, _ in self.at]:
+            message = f"this architecture takes {space} in digits, whose width is its own"
+            raise TqhwError(message, place=place, lever="give --param weight_bits=BITS")
+
     def of(self, space: str, level: str, otherwise: int) -> int:
         """Bits of a word of ``space`` in ``level``."""
         for name, where, bits in self.at:
