@@ -174,3 +174,15 @@ def test_nothing_of_the_day_or_the_program_is_in_the_files() -> None:
 
 def test_figures_without_rows_are_left_out_but_that_of_the_accuracies() -> None:
     assert [p.name for p in pictures(Results(experiment={"bits": [2]}))] == ["accuracy"]
+
+
+def test_intervals_and_the_network_in_floating_point_are_drawn() -> None:
+    rows = (
+        AccuracyRow("truncquant", 2, "shifted", 96.0, 1000, True, 3, 0.3, 94.7, 97.3),
+        AccuracyRow("fp32", 32, "full", 98.0, 1000, False, 3, 0.1, 96.9, 98.7),
+    )
+    (axis,) = lines.accuracy(Results({"bits": [2, 8]}, accuracy=rows)).axes
+    assert [2, 2] in [list(line.get_xdata()) for line in axis.lines]
+    assert (94.7, 97.3) in [tuple(line.get_ydata()) for line in axis.lines]
+    names = axis.get_legend_handles_labels()[1]
+    assert "FP32" in names and axis.get_ylim()[0] < 94.7 and list(axis.get_xticks()) == [2, 8]

@@ -124,3 +124,22 @@ def test_the_energies_of_the_cheapest_ways_say_so() -> None:
     one_way = listings.energy(replace(sample(), experiment={**sample().experiment, "scenario": scenario}))
     assert one_way is not None
     assert one_way.note == ""
+
+
+def test_accuracies_stand_with_their_intervals_and_beside_floating_point() -> None:
+    rows = (
+        AccuracyRow("truncquant", 2, "shifted", 96.04, 1000, True, 3, 0.26, 94.7, 97.3),
+        AccuracyRow("fp32", 32, "full", 98.0, 1000, False, 3, 0.1, 96.9, 98.7),
+    )
+    found = Results({"bits": [2, 8]}, accuracy=rows)
+    table = listings.accuracy(found)
+    assert table.title == "Accuracy, top-1 in %, 1000 test samples, mean of 3 runs ± standard deviation"
+    assert table.columns == ("", "2 bits", "8 bits", "FP32")
+    assert table.rows == (
+        ("TruncQuant, truncated", "96.0 ± 0.3 *", "not measured", "-"),
+        ("  95 % interval", "94.7 to 97.3", "", ""),
+        ("FP32", "-", "-", "98.0 ± 0.1"),
+        ("  95 % interval", "", "", "96.9 to 98.7"),
+    )
+    assert "Wilson's" in table.note and "Student's t" in table.note
+    assert listings.precisions(found) == (2, 8)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,9 +11,8 @@ from tqhw.cli.common import console
 from tqhw.errors import TqhwError
 
 if TYPE_CHECKING:
-    from tqhw.datasets import Data
     from tqhw.experiment import Experiment
-    from tqhw.train import Recipe
+    from tqhw.train import OpenedData, Recipe
 
 
 def recipes(chosen: Experiment, methods: Sequence[str] | None = None, seeds: int | None = None) -> list[Recipe]:
@@ -96,25 +95,8 @@ def only(places: Sequence[Path]) -> Path:
     return found[0]
 
 
-class Opened:
-    """Data sets that are open, each once; ``path``: where they lie here, whatever their recipes say."""
-
-    def __init__(self, path: str | None = None) -> None:
-        self._path = path
-        self._found: dict[str, Data] = {}
-
-    def of(self, recipe: Recipe) -> Data:
-        """The data set of a recipe."""
-        moved = replace(recipe, data=replace(recipe.data, path=self._path or recipe.data.path))
-        key = repr(moved.data) + (f" {moved.training.seed}" if moved.data.split == "seed" else "")
-        if key not in self._found:
-            self._found[key] = moved.open_data()
-        return self._found[key]
-
-    def tell_skipped(self) -> None:
-        """Says what could not be read."""
-        for data in self._found.values():
-            skipped = sorted(getattr(data, "skipped", ()))
-            if skipped:
-                named = ", ".join(map(str, skipped[:10])) + (", ..." if len(skipped) > 10 else "")
-                console(stderr=True).print(f"skipped {len(skipped)} corrupt images: {named}", highlight=False)
+def tell_skipped(opened: OpenedData) -> None:
+    """Says what of the data could not be read."""
+    for skipped in opened.skipped():
+        named = ", ".join(map(str, skipped[:10])) + (", ..." if len(skipped) > 10 else "")
+        console(stderr=True).print(f"skipped {len(skipped)} corrupt images: {named}", highlight=False)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tqhw.cli.common import NO, Trust, console, guarded, tell_hints, write_json
-from tqhw.cli.networks import Opened, folder_of, given, named, only, recipes
+from tqhw.cli.networks import folder_of, given, named, only, recipes, tell_skipped
 from tqhw.errors import TqhwError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tqhw.datasets import Data
     from tqhw.experiment import Experiment
     from tqhw.quant import Storage
-    from tqhw.train import Accuracy, Cell, Recipe
+    from tqhw.train import Accuracy, Cell, OpenedData, Recipe
 
 ExperimentFile = Annotated[
     Path, typer.Argument(help="An experiment; of it model, data, bits, quantization and training are read.")
@@ -69,7 +69,7 @@ def train(
     each network has a folder of its own. Under torchrun, the processes share every batch.
     """
     from tqhw.quant import coverage
-    from tqhw.train import joined
+    from tqhw.train import OpenedData, joined
 
     chosen = _loaded(experiment, settings)
     wanted = recipes(chosen)
@@ -79,12 +79,12 @@ def train(
         runs = [("training", wanted[0], out)]
     else:
         runs = [(named(recipe), recipe, out / folder_of(recipe)) for recipe in wanted]
-    opened = Opened()
+    opened = OpenedData()
     opened.of(wanted[0])
     with joined(wanted[0].training.device) as team:
         _train(runs, opened, resume=resume, leads=team.leads, trust=trust)
         if team.leads:
-            opened.tell_skipped()
+            tell_skipped(opened)
             for recipe in {recipe.method: recipe for recipe in wanted if recipe.way.training != "float"}.values():
                 switching = coverage(recipe.quantize(recipe.plain_model(), recipe.bits)).text
                 console().print(switching, highlight=False, markup=False, soft_wrap=True)
@@ -116,7 +116,7 @@ def table(
 
     Run again, it goes on where it was stopped.
     """
-    from tqhw.train import joined
+    from tqhw.train import OpenedData, joined
 
     chosen = _loaded(experiment, settings)
     own = chosen.training
@@ -125,7 +125,7 @@ def table(
     several = own.seeds if own is not None and own.seeds > 1 else 3
     wanted = recipes(chosen, ways, several if seeds is None else seeds)
     folders = [out / folder_of(recipe) for recipe in wanted]
-    opened = Opened()
+    opened = OpenedData()
     opened.of(wanted[0])
     with joined(wanted[0].training.device) as team:
         runs = list(zip(map(named, wanted), wanted, folders, strict=True))
@@ -144,9 +144,13 @@ def evaluate(
 
     Of the real weights quantized anew, and of integer codes stored once and shifted.
     """
+    from tqhw.train import OpenedData
+
     found = given(checkpoints, model)
     wanted = found.bits if bits is None else _bits(bits)
-    _measure(found.places, wanted, found.stored if stored is None else stored, json, found.model, Opened(found.path))
+    _measure(
+        found.places, wanted, found.stored if stored is None else stored, json, found.model, OpenedData(found.path)
+    )
 
 
 @guarded
@@ -166,7 +170,7 @@ def export(
     code 1 where an answer differs.
     """
     from tqhw.quant import check_bits, keep_precisions, storage
-    from tqhw.train import checkpoints_in, export_run, load_run, serve
+    from tqhw.train import OpenedData, checkpoints_in, export_run, load_run, serve
 
     found = given([checkpoint], model)
     checkpoint, stored = only(found.places), found.stored if stored is None else stored
@@ -174,7 +178,7 @@ def export(
     for one in wanted or ():
         check_bits(one, place="--bits", stored=check_bits(stored, place="--stored"))
     network, recipe = load_run(checkpoint, model=found.model)
-    data = Opened(found.path).of(recipe)
+    data = OpenedData(found.path).of(recipe)
     if wanted is not None:
         serve(network, recipe, wanted, data)
         keep_precisions(network, wanted)
@@ -196,7 +200,9 @@ def _loaded(path: Path, settings: Iterable[str] | None) -> Experiment:
     return experiment.load(path, [*(settings or ())])
 
 
-def _train(runs: Sequence[tuple[str, Recipe, Path]], opened: Opened, *, resume: bool, leads: bool, trust: bool) -> None:
+def _train(
+    runs: Sequence[tuple[str, Recipe, Path]], opened: OpenedData, *, resume: bool, leads: bool, trust: bool
+) -> None:
     """Trains one recipe after the other, each by the name it is shown with into a folder of its own."""
     from tqhw.cli.epochs import Epochs
     from tqhw.train import train_run
@@ -219,7 +225,7 @@ def _measure(
     stored: int,
     json: str | None,
     name: str | None,
-    opened: Opened,
+    opened: OpenedData,
 ) -> None:
     """Prints the table of all checkpoints in ``places``, which are of the model that the user calls ``name``."""
     from tqhw.train import check_seeds, checkpoints_in, evaluate_run, extent_of, load_run, recipe_of
@@ -244,7 +250,7 @@ def _measure(
         extent = extent_of(path)
         run = {"method": recipe.method, "seed": recipe.training.seed, "epoch": extent.done, "epochs": extent.epochs}
         rows += [{**run, **asdict(row)} for row in measured]
-    opened.tell_skipped()
+    tell_skipped(opened)
     if json is not None:
         write_json({"accuracy": rows}, json)
     if json != "-":

@@ -12,11 +12,11 @@ from torch import nn
 from tqhw import models, quant, train
 from tqhw.errors import TqhwError
 from tqhw.experiment import Experiment
+from tqhw.pipeline.joined import data_of, trained_networks
 from tqhw.pipeline.training import Known, Pending, planned, trained
 from tqhw.results import AccuracyRow
 from tqhw.scenario.network import Scales
 from tqhw.scenario.summary import Switching
-from tqhw.train.recipe import DataRecipe
 from tqhw.workload import check_mappable, execution_order
 
 HARDWARE_SCHEME = "truncquant"
@@ -29,7 +29,7 @@ def model_input(experiment: Experiment) -> tuple[int, ...] | dict[str, str]:
     """
     if experiment.training is None:
         return experiment.model.input or models.default_input(experiment.model.name)
-    images = (1, *DataRecipe(**vars(experiment.data)).image_shape)
+    images = (1, *data_of(experiment).image_shape)
     given = experiment.model.input
     if isinstance(given, dict) or (given is not None and given[1:] != images[1:]):
         told = given if isinstance(given, dict) else list(given)
@@ -52,6 +52,12 @@ def recipe(experiment: Experiment, scheme: str, seed: int | None = None) -> trai
 def seeds(experiment: Experiment) -> range:
     """The seeds that each of its networks is trained with."""
     return range(experiment.seed, experiment.seed + (1 if experiment.training is None else experiment.training.seeds))
+
+
+def check_joined(experiment: Experiment) -> None:
+    """Refuses folders of other networks than the experiment's, before anything else is done."""
+    if experiment.training is not None and experiment.training.trained:
+        trained_networks(experiment)
 
 
 def network(experiment: Experiment, trust: bool = False) -> nn.Module:
@@ -110,5 +116,6 @@ def measuring(experiment: Experiment, kept: Callable[[str], Path] | None, jobs: 
         yield Known(not_measured(experiment))
         return
     recipes = [recipe(experiment, scheme, seed) for scheme in training.schemes for seed in seeds(experiment)]
-    with trained(planned(experiment, kept, recipes), jobs) as pending:
+    tasks = trained_networks(experiment) if training.trained else planned(experiment, kept, recipes)
+    with trained(tasks, jobs) as pending:
         yield pending

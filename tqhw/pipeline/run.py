@@ -57,6 +57,7 @@ def run(
     engine.versions()  # an engine that cannot run says so before anything else
     search = Search(experiment.search.objective, jobs=jobs, cache=cache)
     with nullcontext() if out is None else OutputFolder(out) as folder:
+        accuracy.check_joined(experiment)
         about = subject(experiment, trust)
         workload = about.workload
         for note in workload.notes:
@@ -72,7 +73,7 @@ def run(
             evaluated,
             measured,
             about.scales,
-            about.notes,
+            (*about.notes, *pending.notes),
             about.switching,
         )
         results = replace(results, provenance=_provenance(experiment, engine, evaluated, command, started))

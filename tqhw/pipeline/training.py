@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 
@@ -30,6 +30,9 @@ Tell = Callable[[int], None]
 @dataclass(frozen=True)
 class TrainingTask:
     """One network to be trained: its recipe, where its checkpoints are kept, and what is asked of it."""
+
+    verb: ClassVar[str] = "training"
+    note: ClassVar[str | None] = None
 
     recipe: Recipe
     folder: Path | None
@@ -112,8 +115,35 @@ def _row(key: tuple[str, int, str], runs: list[Accuracy]) -> AccuracyRow:
     )
 
 
+class AccuracyTask(Protocol):
+    """One network of the accuracy side: ``run`` measures it, in so many ``steps``, ``verb`` says what it does."""
+
+    verb: ClassVar[str]
+
+    @property
+    def recipe(self) -> Recipe: ...
+
+    @property
+    def folder(self) -> Path | None: ...
+
+    @property
+    def steps(self) -> int: ...
+
+    @property
+    def note(self) -> str | None:
+        """What a reader of its accuracies has to know."""
+        ...
+
+    def run(self, tell: Tell) -> Measured: ...
+
+
 class Pending(Protocol):
     """Accuracies that are on their way."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of them has to know."""
+        ...
 
     def rows(self, watch: Watcher) -> tuple[AccuracyRow, ...]:
         """Waits for them."""
@@ -125,63 +155,70 @@ class Known:
     """Rows that nothing is trained for."""
 
     found: tuple[AccuracyRow, ...]
+    notes: ClassVar[tuple[str, ...]] = ()
 
     def rows(self, watch: Watcher) -> tuple[AccuracyRow, ...]:
         return self.found
 
 
 @contextmanager
-def trained(trainings: Sequence[TrainingTask], jobs: int) -> Iterator[Pending]:
+def trained(tasks: Sequence[AccuracyTask], jobs: int) -> Iterator[Pending]:
     """Trains, with more than one job beside whatever the block does, in so many processes; the weights are the same."""
-    _tell_kept(trainings)
-    if jobs == 1 or len(trainings) == 1:
-        yield _Later(trainings)
+    _tell_kept(tasks)
+    if jobs == 1 or len(tasks) == 1:
+        yield _Later(tasks)
         return
-    lanes = [trainings[start::jobs] for start in range(min(jobs, len(trainings)))]
+    lanes = [tasks[start::jobs] for start in range(min(jobs, len(tasks)))]
     with aside(_run_all, [(lane,) for lane in lanes]) as others:
-        yield _Beside(others, trainings)
+        yield _Beside(tasks, others)
 
 
 @dataclass(frozen=True)
-class _Later:
-    trainings: Sequence[TrainingTask]
+class _Tasks:
+    tasks: Sequence[AccuracyTask]
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(one.note for one in self.tasks if one.note is not None))
+
+
+@dataclass(frozen=True)
+class _Later(_Tasks):
     def rows(self, watch: Watcher) -> tuple[AccuracyRow, ...]:
         found = []
-        for one in self.trainings:
-            several = sum(other.recipe.method == one.recipe.method for other in self.trainings) > 1
+        for one in self.tasks:
+            several = sum(other.recipe.method == one.recipe.method for other in self.tasks) > 1
             seed = f", seed {one.recipe.training.seed}" if several else ""
-            with watch(f"training, {one.recipe.method}{seed}", one.steps) as tick:
+            with watch(f"{one.verb}, {one.recipe.method}{seed}", one.steps) as tick:
                 found.append(one.run(tick))
         return rows(found)
 
 
 @dataclass(frozen=True)
-class _Beside:
+class _Beside(_Tasks):
     others: Aside[list[Measured]]
-    trainings: Sequence[TrainingTask]
 
     def rows(self, watch: Watcher) -> tuple[AccuracyRow, ...]:
-        methods = dict.fromkeys(one.recipe.method for one in self.trainings)
+        methods = dict.fromkeys(one.recipe.method for one in self.tasks)
         with watch(
-            f"waiting for the training, {' and '.join(methods)}", sum(one.steps for one in self.trainings)
+            f"waiting for the {self.tasks[0].verb}, {' and '.join(methods)}", sum(one.steps for one in self.tasks)
         ) as tick:
             lanes = self.others.results(tick)
-        found = [lanes[i % len(lanes)][i // len(lanes)] for i in range(len(self.trainings))]
+        found = [lanes[i % len(lanes)][i // len(lanes)] for i in range(len(self.tasks))]
         return rows(found)
 
 
-def _tell_kept(trainings: Sequence[TrainingTask]) -> None:
-    for folder in (one.folder for one in trainings if one.folder is not None):
+def _tell_kept(tasks: Sequence[AccuracyTask]) -> None:
+    for folder in (one.folder for one in tasks if one.folder is not None):
         for checkpoint in sorted(folder.glob(f"**/{train.CHECKPOINT}")):
             extent = train.extent_of(checkpoint)
             goes_on = "" if extent.finished else f" goes on after {extent}"
             logging.getLogger(__name__).info(f"kept training taken from {checkpoint.parent}{goes_on}")
 
 
-def _run_all(tell: Tell, trainings: Sequence[TrainingTask]) -> list[Measured]:
+def _run_all(tell: Tell, tasks: Sequence[AccuracyTask]) -> list[Measured]:
     found, before = [], 0
-    for one in trainings:
+    for one in tasks:
         found.append(one.run(lambda steps, done=before: tell(done + steps)))  # type: ignore[misc]
         before += one.steps
     return found

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tqhw.report import labels
 from tqhw.report.listings import accuracies, precisions
 from tqhw.report.table import Table, groups
-from tqhw.results import Ratio, Results
+from tqhw.results import AccuracyRow, Ratio, Results
 
 ANY = "any"
 _Rows = dict[tuple[str, str, str], dict[int, Ratio]]  # (quantity, scratchpads, state) -> bits -> ratio
@@ -127,6 +127,7 @@ def overview(results: Results) -> Table | None:
     if not states:
         return None
     measured = accuracies(results)
+    found = {(row.scheme, row.weights, row.bits): row for row in results.accuracy}
     # What any_precision serves is re-quantized; every other method is served by the truncated codes.
     shown = [key for key in (("truncquant", "shifted"), ("dorefa", "requantized")) if key in measured]
     rows = []
@@ -137,12 +138,17 @@ def overview(results: Results) -> Table | None:
                 for m in methods
             ]
             cells = (labels.number(sum(t)) if t else "-" for t in totals)
-            tops = (labels.percent(measured[key][bits]) for key in shown)
+            tops = (_with_interval(found.get((*key, bits)), measured[key][bits]) for key in shown)
             rows.append((labels.bits(bits), labels.STATES.get(state, state), *tops, *cells))
     tops = (f"Top-1 in %, {labels.series(*key)}" for key in shown)
     heads = ("Bits", "State", *tops, *(f"mJ, {results.method(m).label}" for m in methods))
     table = tuple(rows)
     return Table("What each precision gives and costs", heads, table, labels=2, break_before=groups(table))
+
+
+def _with_interval(row: AccuracyRow | None, value: float | None) -> str:
+    ends = "" if row is None else labels.interval(row)
+    return labels.percent(value) + (f" ({ends})" if ends else "")
 
 
 def _rank(results: Results, method: str) -> int:
@@ -174,5 +180,9 @@ def cards(results: Results) -> tuple[Card, ...]:
         if bits is not None and weights == "shifted":
             value = line[bits]
             shown = labels.NOT_MEASURED if value is None else f"{value:.1f} %"
-            found.append(Card(shown, f"Top-1 at {labels.bits(bits)}, {labels.series(scheme, weights)}", ""))
+            rows = [r for r in results.accuracy if (r.scheme, r.weights, r.bits) == (scheme, weights, bits)]
+            ends = labels.interval(rows[0]) if rows else ""
+            runs = f", {rows[0].runs} runs" if rows and rows[0].runs > 1 else ""
+            beside = f"95 % interval: {ends}{runs}" if ends else ""
+            found.append(Card(shown, f"Top-1 at {labels.bits(bits)}, {labels.series(scheme, weights)}", beside))
     return tuple(found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from tqhw.results import ARRAY, DRAM, GLB, KV_CACHE, NORMALIZATION, QUANTIZER, SCALES
+from tqhw.results import ARRAY, DRAM, GLB, KV_CACHE, NORMALIZATION, QUANTIZER, SCALES, AccuracyRow
 
 NOT_MEASURED = "not measured"
 
@@ -15,6 +15,12 @@ STATES = {
 }
 SCHEMES = {"truncquant": "TruncQuant", "dorefa": "Ordinary QAT"}
 WEIGHTS = {"shifted": "truncated", "requantized": "re-quantized"}
+FULL = "full"
+FP32 = "FP32"
+INTERVALS = (
+    "95 % intervals: Wilson's, over the test images; of several runs Student's t over them, where that is wider "
+    "(Wilson 1927, Student 1908)"
+)
 QUANTITIES = {
     "dram_traffic": "DRAM traffic",
     "dram_weight_traffic": "DRAM weight traffic",
@@ -48,6 +54,11 @@ def percent(value: float | None) -> str:
     return NOT_MEASURED if value is None else f"{value:.1f}"
 
 
+def interval(row: AccuracyRow) -> str:
+    """The ends of a measured percentage's interval; nothing where it has none."""
+    return "" if row.low is None or row.high is None else f"{row.low:.1f} to {row.high:.1f}"
+
+
 def times(value: float | None) -> str:
     """A ratio: 3.21x, 20.4x, 1,230x; None where something is compared with nothing."""
     if value is None:
@@ -75,4 +86,6 @@ def scaled(largest: float, unit: str) -> tuple[float, str]:
 
 def series(scheme: str, weights: str) -> str:
     """The name of one line of accuracies."""
+    if weights == FULL:
+        return FP32
     return f"{SCHEMES.get(scheme, scheme)}, {WEIGHTS.get(weights, weights)}"

@@ -9,7 +9,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from tqhw.report import labels, style
-from tqhw.report.listings import accuracies, precisions
+from tqhw.report.listings import accuracies, floating, precisions, quantized
 from tqhw.results import Results
 
 GAP_WORTH_MARKING = 1.0  # percentage points
@@ -20,6 +20,7 @@ def accuracy(results: Results) -> Figure:
     """Top-1 by precision, a line per scheme and way to get the weights; says where nothing was measured."""
     bits, lines = precisions(results), accuracies(results)
     figure, (axis,) = style.figure(style.COLUMN, 2.5)
+    ends = _ends(results)
     spare = iter(labels.SPARE_COLOURS * len(lines))
     colours = {s: labels.SCHEME_COLOURS.get(s) or next(spare) for s in dict.fromkeys(key[0] for key in lines)}
     for (scheme, weights), line in lines.items():
@@ -32,6 +33,7 @@ def accuracy(results: Results) -> Figure:
         if missing:
             label += f" ({labels.NOT_MEASURED}{'' if not found else ' at ' + ', '.join(map(str, missing))})"
         anew = weights == "requantized"
+        _bars(axis, ends.get((scheme, weights), {}), colours[scheme])
         axis.plot(
             [b for b, _ in found],
             [value for _, value in found],
@@ -42,11 +44,13 @@ def accuracy(results: Results) -> Figure:
             label=label,
             zorder=2 if anew else 3,
         )
+    _level(axis, results)
     axis.set_xlabel("Weight precision (bits)")
     axis.set_ylabel("Top-1 accuracy (%)")
     axis.set_xticks(bits)
     axis.set_xlim(bits[0] - 0.4, bits[-1] + 0.4)
     measured = [value for line in lines.values() for value in line.values() if value is not None]
+    measured += [end for line in ends.values() for pair in line.values() for end in pair]
     if measured:
         low = min(measured)
         axis.set_ylim(max(0.0, low - 0.12 * (100 - low) - 1), 100.5 if max(measured) > 99 else 100)
@@ -58,6 +62,30 @@ def accuracy(results: Results) -> Figure:
     two = len(names) > 1 and max(map(len, names)) <= _HALF_A_COLUMN
     figure.legend(loc="outside upper center", ncols=2 if two else 1)
     return figure
+
+
+def _ends(results: Results) -> dict[tuple[str, str], dict[int, tuple[float, float]]]:
+    """The intervals of every line by precision."""
+    found: dict[tuple[str, str], dict[int, tuple[float, float]]] = {}
+    for row in quantized(results):
+        if row.low is not None and row.high is not None:
+            found.setdefault((row.scheme, row.weights), {})[row.bits] = row.low, row.high
+    return found
+
+
+def _bars(axis: Any, ends: dict[int, tuple[float, float]], colour: str) -> None:
+    for b, (low, high) in ends.items():
+        axis.plot([b, b], [low, high], color=colour, linewidth=0.8, marker="_", markersize=4, zorder=1)
+
+
+def _level(axis: Any, results: Results) -> None:
+    """The network that was never quantized: a line across, with its interval as a band."""
+    for row in floating(results):
+        if row.top1 is None:
+            continue
+        if row.low is not None and row.high is not None:
+            axis.axhspan(row.low, row.high, color=labels.GREY, alpha=0.2, linewidth=0, zorder=0)
+        axis.axhline(row.top1, color=labels.BLACK, linestyle=":", linewidth=0.9, label=labels.FP32, zorder=1)
 
 
 def _mark_gap(axis: Any, lines: dict[tuple[str, str], dict[int, float | None]], bits: tuple[int, ...]) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from tqhw.report import labels
 from tqhw.report.table import Table, groups
-from tqhw.results import COMPONENTS, QUANTIZER, LayerRow, Results
+from tqhw.results import COMPONENTS, QUANTIZER, AccuracyRow, LayerRow, Results
 
 DEFAULT_SCHEME = "truncquant"
 BEST = (
@@ -16,32 +16,64 @@ BEST = (
 
 
 def precisions(results: Results) -> tuple[int, ...]:
-    """All precisions that anything is reported at, ascending."""
+    """All precisions that anything is reported at, ascending; what was never quantized has none."""
     asked = results.experiment.get("bits", ())
-    found = {row.bits for row in results.accuracy} | {row.bits for row in results.energy}
+    found = {row.bits for row in quantized(results)} | {row.bits for row in results.energy}
     return tuple(sorted({*asked, *found}))
 
 
 def accuracies(results: Results) -> dict[tuple[str, str], dict[int, float | None]]:
     """(scheme, weights) -> bits -> top-1; None at every precision that was not measured."""
     lines: dict[tuple[str, str], dict[int, float | None]] = {}
-    for row in results.accuracy:
+    for row in quantized(results):
         lines.setdefault((row.scheme, row.weights), dict.fromkeys(precisions(results)))[row.bits] = row.top1
     return lines or {(DEFAULT_SCHEME, "shifted"): dict.fromkeys(precisions(results))}
 
 
+def quantized(results: Results) -> tuple[AccuracyRow, ...]:
+    """The accuracies that have a precision."""
+    return tuple(row for row in results.accuracy if row.weights != labels.FULL)
+
+
+def floating(results: Results) -> tuple[AccuracyRow, ...]:
+    """The accuracies of networks that were never quantized."""
+    return tuple(row for row in results.accuracy if row.weights == labels.FULL)
+
+
 def accuracy(results: Results) -> Table:
     """Top-1 by scheme and bits; a star where it was verified bit for bit on the shifted integers."""
-    bits = precisions(results)
-    verified = {(row.scheme, row.weights, row.bits) for row in results.accuracy if row.verified}
-    rows = []
-    for (scheme, weights), line in accuracies(results).items():
-        cells = (labels.percent(line[b]) + (" *" if (scheme, weights, b) in verified else "") for b in bits)
-        rows.append((labels.series(scheme, weights), *cells))
-    samples = sorted({row.samples for row in results.accuracy if row.top1 is not None})
-    note = "* the shifted integers are the quantizer's own and the logits equal, bit for bit" if verified else ""
+    bits, whole = precisions(results), floating(results)
+    found = {(row.scheme, row.weights, row.bits): row for row in quantized(results)}
+    rows: list[tuple[str, ...]] = []
+    for key, line in accuracies(results).items():
+        own = [found.get((*key, b)) for b in bits]
+        cells = [_top1(row) if row is not None else labels.percent(line[b]) for row, b in zip(own, bits, strict=True)]
+        rows += _with_interval(labels.series(*key), [*cells, *("-" for _ in whole[:1])], own)
+    for row in whole:
+        rows += _with_interval(labels.FP32, [*("-" for _ in bits), _top1(row)], [*(None for _ in bits), row])
+    measured = [row for row in results.accuracy if row.top1 is not None]
+    verified = any(row.verified for row in measured)
+    notes = ["* the shifted integers are the quantizer's own and the logits equal, bit for bit"] if verified else []
+    notes += [labels.INTERVALS] if any(labels.interval(row) for row in measured) else []
+    samples = sorted({row.samples for row in measured})
     tested = f", {' and '.join(map(str, samples))} test samples" if samples else ""
-    return Table(f"Accuracy, top-1 in %{tested}", ("", *map(labels.bits, bits)), tuple(rows), note=note)
+    runs = sorted({row.runs for row in measured if row.runs > 1})
+    several = f", mean of {' and '.join(map(str, runs))} runs ± standard deviation" if runs else ""
+    heads = ("", *map(labels.bits, bits), *(labels.FP32 for _ in whole[:1]))
+    return Table(f"Accuracy, top-1 in %{tested}{several}", heads, tuple(rows), note="\n".join(notes))
+
+
+def _top1(row: AccuracyRow) -> str:
+    spread = "" if row.deviation is None else f" ± {row.deviation:.1f}"
+    return f"{labels.percent(row.top1)}{spread}{' *' if row.verified else ''}"
+
+
+def _with_interval(name: str, cells: list[str], own: Sequence[AccuracyRow | None]) -> list[tuple[str, ...]]:
+    """A row of accuracies and, where they have one, the row of their intervals."""
+    ends = ["" if row is None else labels.interval(row) for row in own]
+    blank = [""] * (len(cells) - len(ends))
+    shown: list[tuple[str, ...]] = [(name, *cells)]
+    return [*shown, ("  95 % interval", *ends, *blank)] if any(ends) else shown
 
 
 def energy(results: Results) -> Table | None:

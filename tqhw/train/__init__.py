@@ -7,6 +7,7 @@ from tqhw.train.distributed import joined
 from tqhw.train.evaluate import Accuracy, evaluate_both, evaluate_full, evaluate_requantized, evaluate_shifted
 from tqhw.train.loop import Progress, TrainResult, train
 from tqhw.train.onnx_check import Agreement, compare_onnx
+from tqhw.train.opened import OpenedData
 from tqhw.train.recipe import Recipe, read_recipe, recipe
 from tqhw.train.reproducible import reproducible
 from tqhw.train.runs import evaluate_run, export_run, finished, load_run, recipe_of, serve, train_run
@@ -21,6 +22,7 @@ __all__ = [
     "Checkpoints",
     "EpochRecord",
     "Extent",
+    "OpenedData",
     "Progress",
     "Recipe",
     "TrainConfig",

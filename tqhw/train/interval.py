@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from typing import Final
 
 CONFIDENCE: Final = 0.95
-HOW: Final = "95 % intervals: Wilson's over the test images; over several seeds Student's t, where that is wider"
 
 
 def interval(top1: Sequence[float], samples: int) -> tuple[float, float]:

@@ -62,12 +62,12 @@ def recipe_of(checkpoint: Path) -> Recipe:
     return read_recipe(recipe, str(checkpoint))
 
 
-def load_run(checkpoint: Path, *, model: str | None = None) -> tuple[nn.Module, Recipe]:
+def load_run(checkpoint: Path, *, model: str | None = None, data: Data | None = None) -> tuple[nn.Module, Recipe]:
     """The quantized model of a checkpoint, and the recipe it comes from.
 
     ``checkpoint``: the file, or the folder that holds it. ``model``: the name that its recipe must have for the
     model. One of tqhw's own needs no naming; any other is a module to import and a function to call, and a file
-    alone has neither done.
+    alone has neither done. ``data``: the recipe's, where it is open already.
     """
     path = checkpoint / CHECKPOINT if checkpoint.is_dir() else checkpoint
     recipe = recipe_of(path)
@@ -76,7 +76,7 @@ def load_run(checkpoint: Path, *, model: str | None = None) -> tuple[nn.Module, 
     blank = replace(recipe, model=replace(recipe.model, weights=None))
     network = blank.network(recipe.bits, trust=True)  # it was named
     load_model(path, read_tensors(path), network)
-    return finished(network, recipe), recipe
+    return finished(network, recipe, data), recipe
 
 
 def finished(network: nn.Module, recipe: Recipe, data: Data | None = None) -> nn.Module:
