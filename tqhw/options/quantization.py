@@ -76,8 +76,8 @@ class QuantizationOptions:
     gradient: str | None = field(default=None, kw_only=True)
     """The straight-through estimator of truncquant, null for the scheme's own."""
     activations: Literal["full", "dorefa", "pact"] = field(default="full", kw_only=True)
-    """What the layers read: FP32, clamped to [0, 1] (dorefa), or to a learned range (pact); it decides accuracies
-    alone."""
+    """What the layers read: FP32, clamped to [0, 1] (dorefa), or to a learned range (pact). Quantized ones reach the
+    hardware with their bits, layer by layer; FP32 ones have those of the architecture there."""
     activation_bits: Bits | None = field(default=8, kw_only=True)
     """Bits of quantized activations, null for those of the weights."""
     alpha: AboveZero | None = field(default=None, kw_only=True)

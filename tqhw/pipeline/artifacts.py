@@ -16,8 +16,9 @@ _README = """\
 What went into results.json, in Timeloop's v0.4 format.
 
 problems/                            one problem per distinct layer; summary.json says what they stand for
-hardware/<spad model>/fetchF_weightsB/
-    architecture.yaml                weights leave the DRAM with F bits and are B bits wide on the chip
+hardware/<spad model>/fetchF_weightsB[_activationsA]/
+    architecture.yaml                weights leave the DRAM with F bits and are B bits wide on the chip; activations
+                                     have A bits where the quantized model says so
     words.yaml                       bits of words by data space, where the architecture alone does not say them
     components.yaml                  the compound classes it names
     ERT.yaml, ART.yaml               energies and areas of an action, an instance
@@ -43,8 +44,8 @@ def write(folder: Path, workload: Workload, evaluated: tuple[Evaluated, ...]) ->
             write_text(place / "ERT.yaml", dump_ert(target.ert))
             write_text(place / "ART.yaml", dump_art(target.art))
         for (index, width), found in one.found.items():
-            problem, place = workload.layers[index].problem, folder / one.renderings[width].folder
-            computed = one.renderings[width].target.design.problem(problem)
+            problem, place = workload.layers[index].problem, folder / one.rendering(index, width).folder
+            computed = one.rendering(index, width).target.design.problem(problem)
             if computed is not problem:
                 write_text(place / "problems" / files[index], dump_problem(computed))
             write_text(place / "mappings" / files[index], dump_mapping(found.mapping, computed.shape.dimensions))

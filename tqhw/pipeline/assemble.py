@@ -78,8 +78,34 @@ def assemble(
             *storage_ratios(methods, bits, parameters, options, claimed),
             *(() if switching is None else (switching.ratio,)),
         ),
-        notes=(*told, *_assumed(experiment, workload), *workload.notes, *notes, *_notes(evaluated)),
+        notes=(
+            *told,
+            *_activations(workload, main),
+            *_assumed(experiment, workload),
+            *workload.notes,
+            *notes,
+            *_notes(evaluated),
+        ),
     )
+
+
+def _activations(workload: Workload, main: Evaluated) -> tuple[str, ...]:
+    """Whose bits the activations have, where the quantized model says some."""
+    given: dict[str, list[str]] = {}
+    for layer in workload.layers:
+        bits = "bits of the weights" if layer.inputs_follow else layer.input_bits and f"{layer.input_bits} bits"
+        given.setdefault(bits or "", []).extend(layer.names)
+    real = given.pop("", [])
+    told = [f"{bits} in {_some(names)}" for bits, names in given.items()]
+    if told and real:
+        whole = next(iter(main.renderings.values())).activation_bits
+        told.append(f"real numbers, on the hardware of the architecture's {whole} bits, in {_some(real)}")
+    return (f"activations, in and out of a layer, by the quantized model: {'; '.join(told)}",) if told else ()
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return f"{', '.join(names[:5])}{more}"
 
 
 def _assumed(experiment: Experiment, workload: Workload) -> tuple[str, ...]:
@@ -139,8 +165,8 @@ def _parameters(workload: Workload, main: Evaluated, scales: Scales, tied: int) 
 def _area(evaluated: tuple[Evaluated, ...]) -> tuple[AreaRow, ...]:
     return tuple(
         AreaRow(
-            width.fetch_bits,
-            width.weight_bits,
+            words.width.fetch_bits,
+            words.width.weight_bits,
             one.spad_model,
             name,
             rendering.machine.groups[name],
@@ -148,7 +174,8 @@ def _area(evaluated: tuple[Evaluated, ...]) -> tuple[AreaRow, ...]:
             area_um2,
         )
         for one in evaluated
-        for width, rendering in one.renderings.items()
+        for words, rendering in one.renderings.items()
+        if words.activation_bits is None
         for name, area_um2 in reversed(rendering.target.areas_um2.items())
     )
 
@@ -167,7 +194,7 @@ def _layers(workload: Workload, evaluated: tuple[Evaluated, ...]) -> tuple[Layer
                 proved_optimal=found.proved_optimal,
                 components=one.costs[index, width].cost.energy_pj,
                 dram_bits={d: flow.bits for d, flow in one.costs[index, width].cost.traffic.items()},
-                files=one.renderings[width].folder,
+                files=one.rendering(index, width).folder,
             )
             for one in evaluated
             for (i, width), found in one.found.items()

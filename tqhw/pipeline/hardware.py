@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from tqhw.backends import Backend, Found, Job, Search
 from tqhw.errors import TqhwError
 from tqhw.experiment import Experiment
-from tqhw.pipeline.renderings import Rendering, price, render, spad_models
+from tqhw.pipeline.renderings import RenderedWords, Rendering, price, render, spad_models
 from tqhw.results import KV_CACHE
 from tqhw.scenario.extract import layer_cost, weight_path
 from tqhw.scenario.methods import widths
@@ -19,17 +20,26 @@ from tqhw.system.progress import Watcher
 from tqhw.workload import Layer, Workload
 
 FOLDED = Scales()
+FLOAT_BITS: Final = 32
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """All layers on one costing of the scratchpads; ``found`` and ``costs`` by layer position and width."""
+    """All layers on one costing of the scratchpads; ``found`` and ``costs`` by layer position and width.
+
+    ``words``: what each pair was searched on, the width of its weights and of its activations.
+    """
 
     spad_model: str | None
-    renderings: Mapping[Width, Rendering]
+    renderings: Mapping[RenderedWords, Rendering]
+    words: Mapping[tuple[int, Width], RenderedWords]
     found: Mapping[tuple[int, Width], Found]
     costs: Mapping[tuple[int, Width], LayerCost]
     network: Network
+
+    def rendering(self, layer: int, width: Width) -> Rendering:
+        """The architecture that a layer was searched on."""
+        return self.renderings[self.words[layer, width]]
 
 
 def evaluate(
@@ -55,20 +65,21 @@ def evaluate(
             lever="name precisions from 1 to 8, too",
         )
     models = spad_models(experiment)
-    whole = Width(experiment.stored_bits, experiment.stored_bits)
+    whole = RenderedWords(Width(experiment.stored_bits, experiment.stored_bits))
     shape = workload.layers[0].problem.shape
     first = render(experiment, models[0], whole, shape)
     rendered = {(models[0], whole): first}
-    plan: list[tuple[str | None, int, Width]] = []
+    plan: list[tuple[str | None, int, RenderedWords]] = []
     for model in models:
         for index, layer in enumerate(workload.layers):
             for width in _needed(experiment, layer, first.activation_bits):
-                if (model, width) not in rendered:
-                    rendered[model, width] = render(experiment, model, width, shape)
-                plan.append((model, index, width))
+                words = RenderedWords(width, activation_bits(layer, width))
+                if (model, words) not in rendered:
+                    rendered[model, words] = render(experiment, model, words, shape)
+                plan.append((model, index, words))
     renderings = price(experiment.energy, rendered, engine, watch, strict, kept)
     check_residency(experiment.scenario.residency, weight_path(renderings[models[0], whole].machine))
-    targets = [renderings[model, width].target for model, _, width in plan]
+    targets = [renderings[model, words].target for model, _, words in plan]
     jobs = [
         Job(target.design.problem(workload.layers[index].problem), target)
         for (_, index, _), target in zip(plan, targets, strict=True)
@@ -78,25 +89,38 @@ def evaluate(
     _check_mapped(plan, answers, workload)
     result = []
     for model in models:
-        found = {(i, w): answer for (m, i, w), answer in zip(plan, answers, strict=True) if m == model}
-        own = {width: rendering for (m, width), rendering in renderings.items() if m == model}
-        result.append(_evaluated(experiment, workload, model, own, found, first.activation_bits, scales))
+        found = {(i, w.width): answer for (m, i, w), answer in zip(plan, answers, strict=True) if m == model}
+        on = {(i, w.width): w for m, i, w in plan if m == model}
+        own = {words: rendering for (m, words), rendering in renderings.items() if m == model}
+        result.append(_evaluated(experiment, workload, model, own, on, found, first.activation_bits, scales))
     return tuple(result)
 
 
-def own_bits(layer: Layer, activation_bits: int) -> int | None:
+def own_bits(layer: Layer, otherwise: int) -> int | None:
     """The precision of a layer that does not follow the model's; None for one that does.
 
-    A product of two activations has no weights: both of its inputs are activations.
+    A product of two activations has no weights: both of its inputs are activations, of ``otherwise`` bits unless the
+    model says others.
     """
     if not layer.has_weights:
-        return activation_bits
+        return layer.input_bits or otherwise
     return layer.weight_bits if layer.fixed_bits else None
 
 
 def _cost(layer: Layer, found: Found, rendering: Rendering) -> LayerCost:
     factor = KV_CACHE if layer.reads_cache else "Inputs"
     return layer_cost(found.stats, rendering.machine, layer.has_weights, factor=factor)
+
+
+def activation_bits(layer: Layer, width: Width) -> int | None:
+    """The bits of what a layer reads at one width of its weights; None for those of the architecture.
+
+    That is what the quantized model says: bits of its own, or those of the weights on the chip. Real numbers have the
+    architecture's, whoever says that they are some.
+    """
+    if layer.inputs_follow:
+        return width.weight_bits
+    return None if layer.input_bits == FLOAT_BITS else layer.input_bits
 
 
 def _needed(experiment: Experiment, layer: Layer, activation_bits: int) -> tuple[Width, ...]:
@@ -109,13 +133,13 @@ def _needed(experiment: Experiment, layer: Layer, activation_bits: int) -> tuple
 
 
 def _check_mapped(
-    plan: list[tuple[str | None, int, Width]], answers: list[Found | Invalid], workload: Workload
+    plan: list[tuple[str | None, int, RenderedWords]], answers: list[Found | Invalid], workload: Workload
 ) -> None:
     lost = []
-    for (_, index, width), answer in zip(plan, answers, strict=True):
+    for (_, index, words), answer in zip(plan, answers, strict=True):
         if isinstance(answer, Invalid):
             name, reasons = workload.layers[index].names[0], "; ".join(r.message for r in answer.reasons)
-            lost.append(f"{name} (weights of {width.weight_bits} bits): {reasons}")
+            lost.append(f"{name} (weights of {words.width.weight_bits} bits): {reasons}")
     if lost:
         more = f", and {len(lost) - 5} more" if len(lost) > 5 else ""
         raise TqhwError(
@@ -129,14 +153,15 @@ def _evaluated(
     experiment: Experiment,
     workload: Workload,
     model: str | None,
-    renderings: dict[Width, Rendering],
+    renderings: dict[RenderedWords, Rendering],
+    words: dict[tuple[int, Width], RenderedWords],
     answers: dict[tuple[int, Width], Found | Invalid],
     activation_bits: int,
     scales: Scales,
 ) -> Evaluated:
     found = {key: answer for key, answer in answers.items() if isinstance(answer, Found)}
     costs = {
-        (index, width): _cost(workload.layers[index], answer, renderings[width])
+        (index, width): _cost(workload.layers[index], answer, renderings[words[index, width]])
         for (index, width), answer in found.items()
     }
     layers = tuple(
@@ -151,4 +176,4 @@ def _evaluated(
     )
     path = weight_path(next(iter(renderings.values())).machine)
     network = Network(layers, path, workload.norm_channels, experiment.scenario.residency, scales)
-    return Evaluated(model, renderings, found, costs, network)
+    return Evaluated(model, renderings, words, found, costs, network)

@@ -19,7 +19,16 @@ from tqhw.spec import Hardware, Level, Shape
 from tqhw.spec.word_bits import PLACE, WordBits, parse_word_bits
 from tqhw.system.progress import Watcher
 
+INPUTS = "Inputs"
 _ACTIVATION_BITS = 8  # where a template has no parameter for it
+
+
+@dataclass(frozen=True)
+class RenderedWords:
+    """The words of a rendering: the width of weights, and bits of activations, None for the architecture's own."""
+
+    width: Width
+    activation_bits: int | None = None
 
 
 @dataclass(frozen=True)
@@ -30,7 +39,7 @@ class Rendering:
     words are where its text does not.
     """
 
-    width: Width
+    at: RenderedWords
     spad_model: str | None
     target: Target
     machine: PricedHardware
@@ -42,7 +51,9 @@ class Rendering:
     @property
     def folder(self) -> str:
         """Where its files stand among the results."""
-        return f"hardware/{self.spad_model or 'default'}/fetch{self.width.fetch_bits}_weights{self.width.weight_bits}"
+        width, inputs = self.at.width, self.at.activation_bits
+        own = "" if inputs is None else f"_activations{inputs}"
+        return f"hardware/{self.spad_model or 'default'}/fetch{width.fetch_bits}_weights{width.weight_bits}{own}"
 
 
 @dataclass(frozen=True)
@@ -71,20 +82,29 @@ def _parameters(experiment: Experiment) -> tuple[str, ...]:
     return tuple(parameter.name for parameter in architecture.parameters_of(given[0]).parameters)
 
 
-def render(experiment: Experiment, spad_model: str | None, width: Width, shape: Shape) -> Unpriced:
-    """The architecture at one width: by the parameters of its template, or by words of that width on what files say."""
+def render(experiment: Experiment, spad_model: str | None, at: RenderedWords, shape: Shape) -> Unpriced:
+    """The architecture at some words: by the parameters of its template, or by such words on what files say."""
     chosen = experiment.architecture
     known = _parameters(experiment)
     if "weight_bits" not in known:
         found = architecture.load(chosen.given, chosen.params, chosen.data, chosen.allow)
-        return _with_words(experiment, found, width, shape)
+        return _with_words(experiment, found, at, shape)
     if experiment.word_bits or chosen.packing or chosen.multiplier:
         raise TqhwError(
             f"the words of {chosen.name} have the widths of its parameters",
             place="word_bits, architecture.packing, architecture.multiplier",
             lever="set architecture.params, such as activation_bits, packing and multiplier",
         )
-    params = {**chosen.params, "weight_bits": width.weight_bits, "fetch_bits": width.fetch_bits}
+    params = {**chosen.params, "weight_bits": at.width.weight_bits, "fetch_bits": at.width.fetch_bits}
+    if at.activation_bits is not None:
+        if "activation_bits" not in known:
+            raise TqhwError(
+                f"the quantized model has activations of {at.activation_bits} bits, for which {chosen.name} has no "
+                "parameter activation_bits",
+                place="quantization.activations",
+                lever="leave activations full, or give the template that parameter",
+            )
+        params["activation_bits"] = at.activation_bits
     if spad_model is not None:
         params["spad_model"] = spad_model
     rendered = architecture.render(chosen.name, params)
@@ -92,20 +112,31 @@ def render(experiment: Experiment, spad_model: str | None, width: Width, shape: 
     return Unpriced(rendered, Design.of(rendered), bits if isinstance(bits, int) else _ACTIVATION_BITS)
 
 
-def _with_words(experiment: Experiment, found: architecture.Rendered, width: Width, shape: Shape) -> Unpriced:
-    """Words of the experiment's widths; weights of ``width``, as they leave the DRAM and as they are on the chip."""
+def _with_words(experiment: Experiment, found: architecture.Rendered, at: RenderedWords, shape: Shape) -> Unpriced:
+    """RenderedWords of the experiment's widths; weights as they leave the DRAM and as they are on the chip.
+
+    Inputs have the bits that the quantized model says, where it does, in place of the experiment's.
+    """
     if WEIGHTS in experiment.word_bits:
         message = f"the words of {WEIGHTS} are as wide as the precision"
         raise TqhwError(message, place=PLACE, lever="`bits` says which; name other data spaces here")
     levels = [level for level in found.hardware.levels if level.kind == "storage"]
     groups = found.groups or default_groups(found.hardware)
     drams = [level.name for level in levels if groups[level.name] == DRAM]
-    given = {**experiment.word_bits, WEIGHTS: width.weight_bits, **{f"{WEIGHTS}@{d}": width.fetch_bits for d in drams}}
+    given = {space: bits for space, bits in experiment.word_bits.items() if not _said(space, at)}
+    given |= {WEIGHTS: at.width.weight_bits, **{f"{WEIGHTS}@{d}": at.width.fetch_bits for d in drams}}
+    if at.activation_bits is not None:
+        given[INPUTS] = at.activation_bits
     words = parse_word_bits(given, experiment.architecture.packing, otherwise=found.word_bits)
     # Weights that stay in floating point may be wider than a row.
     design = with_word_bits(Design.of(found), words, shape, experiment.architecture.multiplier, wide=[WEIGHTS])
-    source = next((level for level in reversed(levels) if _keeps(level, shape, "Inputs")), levels[-1])
-    return Unpriced(found, design, words.of("Inputs", source.name, source.word_bits), words)
+    source = next((level for level in reversed(levels) if _keeps(level, shape, INPUTS)), levels[-1])
+    return Unpriced(found, design, words.of(INPUTS, source.name, source.word_bits), words)
+
+
+def _said(space: str, at: RenderedWords) -> bool:
+    """Whether the quantized model says the bits of a data space, at some level or at all."""
+    return at.activation_bits is not None and space.partition("@")[0] == INPUTS
 
 
 def _keeps(level: Level, shape: Shape, space: str) -> bool:
@@ -114,19 +145,19 @@ def _keeps(level: Level, shape: Shape, space: str) -> bool:
 
 def price(
     options: EnergyOptions | None,
-    rendered: Mapping[tuple[str | None, Width], Unpriced],
+    rendered: Mapping[tuple[str | None, RenderedWords], Unpriced],
     engine: Backend,
     watch: Watcher,
     strict: bool,
     kept: Path | None = None,
-) -> dict[tuple[str | None, Width], Rendering]:
+) -> dict[tuple[str | None, RenderedWords], Rendering]:
     """The renderings with the engine's tables of energies and areas; ``kept`` as :func:`costed` takes it."""
     designs = [r.design for r in rendered.values()]
     with watch(f"tables of {len(designs)} architectures", len(designs)) as tick:
         targets = costed(engine, designs, options, lambda _: tick(), kept)
     return {
-        (model, width): Rendering(
-            width,
+        (model, at): Rendering(
+            at,
             model,
             target,
             PricedHardware(
@@ -141,7 +172,7 @@ def price(
             _unread(found.found, strict),
             found.words,
         )
-        for ((model, width), found), target in zip(rendered.items(), targets, strict=True)
+        for ((model, at), found), target in zip(rendered.items(), targets, strict=True)
     }
 
 

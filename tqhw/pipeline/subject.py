@@ -86,7 +86,7 @@ def _with_own_bits(workload: Workload) -> Subject:
     told = dict.fromkeys(_told(layer) for layer in layers if layer.bits_from is not None)
     notes = [text]
     if told:
-        notes.append(f"bits as they are given: {'; '.join(told)}; inputs are costed as wide as the architecture's")
+        notes.append(f"bits as they are given: {'; '.join(told)}")
     return Subject(replace(workload, layers=layers), Scales(), tuple(notes), Switching(switch, workload.weights, text))
 
 
@@ -98,4 +98,5 @@ def _settled(layer: Layer) -> Layer:
 
 def _told(layer: Layer) -> str:
     weights = "no weights" if layer.weight_bits is None else f"weights of {layer.weight_bits}"
-    return f"{weights}, inputs of {layer.input_bits} bits ({layer.bits_from})"
+    inputs = "as wide as the architecture's" if layer.input_bits is None else f"of {layer.input_bits} bits"
+    return f"{weights}, inputs {inputs} ({layer.bits_from})"

@@ -14,7 +14,7 @@ from torch.nn.parameter import is_lazy
 
 from tqhw import quant
 from tqhw.errors import TqhwError, nearest
-from tqhw.quant import FULL, quantized_layers
+from tqhw.quant import FULL, QuantizedLayer, quantized_layers
 from tqhw.quant.identity import identity
 from tqhw.quant.layers import plain
 from tqhw.quant.tensor import all_finite
@@ -278,8 +278,15 @@ def _weights_of(traced: Trace) -> Iterator[str]:
 
 def _precisions(model: nn.Module, operations: Sequence[Operation]) -> list[Precision]:
     """Of every operation: by tqhw's own quantization, else by another library's, else plain."""
-    own = {layer.name: Precision(layer.quantizer.bits, layer.quantizer.fixed) for layer in quantized_layers(model)}
+    own = {layer.name: _own(layer) for layer in quantized_layers(model)}
     return [_precision(operation, own) for operation in operations]
+
+
+def _own(layer: QuantizedLayer) -> Precision:
+    weight, inputs = layer.quantizer, layer.input_quantizer
+    follows = inputs is not None and inputs.follows
+    bits = None if inputs is None or follows else inputs.bits
+    return Precision(weight.bits, weight.fixed, bits, inputs_follow=follows)
 
 
 def _precision(operation: Operation, own: dict[str, Precision]) -> Precision:

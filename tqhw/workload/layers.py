@@ -13,12 +13,14 @@ class Precision:
     """Bits of a layer's weights and of what it reads, None where nobody says them.
 
     ``fixed``: they do not follow a switch of the model's precision. ``source``: where another tool's bits stand.
+    ``inputs_follow``: what the layer reads has the bits of its weights, at every precision.
     """
 
     weight_bits: int | None = None
     fixed: bool = False
     input_bits: int | None = None
     source: str | None = None
+    inputs_follow: bool = False
 
 
 Choose = Callable[[Sequence[str]], Mapping[str, Precision]]
@@ -35,8 +37,9 @@ class Layer:
     of all ``names`` together, those shared between executions counted once, by the first layer that runs them.
     ``weight_bits``: the precision that the quantized model is switched to, 32 for a layer it keeps in floating
     point, None where the model is not quantized or the layer has no weights. ``fixed_bits``: the layer does not
-    follow a switch of precision. ``input_bits``: of what the layer reads (of two activations the wider one), and
-    ``bits_from``: where both stand, in a model that another tool quantized.
+    follow a switch of precision. ``input_bits``: of what the layer reads (of two activations the wider one), None where
+    it reads real numbers; ``inputs_follow``: they are those of its weights. ``bits_from``: where both stand, in a model
+    that another tool quantized.
     """
 
     names: tuple[str, ...]
@@ -47,6 +50,7 @@ class Layer:
     fixed_bits: bool = False
     input_bits: int | None = None
     bits_from: str | None = None
+    inputs_follow: bool = False
 
     @property
     def count(self) -> int:

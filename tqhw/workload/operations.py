@@ -103,6 +103,7 @@ def merge(
                 precision.fixed,
                 precision.input_bits,
                 precision.source,
+                precision.inputs_follow,
             )
     return tuple(layers.values())
 
