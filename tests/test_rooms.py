@@ -37,10 +37,11 @@ ROOMS = {
     "scenario": "errors registry spec results options energy",
     "report": "version errors registry system results",
     "experiment": "errors objectives datasets quant spec results options scenario",
+    "allocation": "errors datasets quant workload train scenario report",
     "pipeline": "version errors system spec options results datasets models quant energy architecture workload train"
-    " backends scenario report experiment",
+    " backends scenario report experiment allocation",
     "cli": "errors objectives system frontend energy spec drawing options datasets quant architecture engine workload"
-    " train version backends report experiment pipeline",
+    " allocation train version backends report experiment pipeline",
     "run": "pipeline cli",
     "__main__": "cli",
     "api": "errors objectives system frontend spec quant architecture workload backends results report experiment"

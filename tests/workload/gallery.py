@@ -1,9 +1,9 @@
 """Thirty networks of the field, small ones, built from their configurations: vision, language, speech, detection,
 recurrent, mixture of experts, graphs.
 
-``python -m tests.workload.gallery`` counts them by PyTorch's own ``FlopCounterMode`` too, which shares no code with ours,
-and writes both counts to ``gallery.json``. It sees attention and recurrent layers in their plain form, and neither
-routed experts nor elementwise scans: those of the mixtures of experts are counted by hand in the test.
+``python -m tests.workload.gallery`` counts them by PyTorch's own ``FlopCounterMode`` too, which shares no code with
+ours, and writes both counts to ``gallery.json``. It sees attention and recurrent layers in their plain form, and no
+routed experts: those of the mixtures of experts are counted by hand in the test.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ from tqhw.workload import extract
 COUNTS = json.loads(RECORD.read_text())
 TOKENS, CHOSEN, LAYERS = 12, 2, 2
 ROUTED = TOKENS * CHOSEN * LAYERS * 3 * 32 * 64
-"""Of two networks with experts: three matrices of 32 x 64 for each of the two experts that a token is sent to. PyTorch's
-counter has no rule for grouped products."""
+"""Of two networks with experts: three matrices of 32 x 64 for each of the two experts that a token is sent to.
+PyTorch's counter has no rule for grouped products."""
 
 
 def test_there_are_thirty_of_many_kinds() -> None:

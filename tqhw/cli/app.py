@@ -16,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from tqhw.cli import convert, hardware, reference, report, run, show, training, workload
+from tqhw.cli import allocate, convert, hardware, reference, report, run, show, training, workload
 from tqhw.cli.common import BAD_INPUT, say
 from tqhw.system import signals
 from tqhw.version import __version__
@@ -57,6 +57,7 @@ app.command("verify")(reference.verify)
 app.command("convert-spec")(convert.convert_spec)
 app.add_typer(reference.docker)
 app.command("workload")(workload.workload)
+app.command("allocate")(allocate.allocate)
 app.command("train")(training.train)
 app.command("table")(training.table)
 app.command("eval")(training.evaluate)

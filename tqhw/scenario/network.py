@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tqhw.errors import TqhwError
@@ -130,11 +130,13 @@ class Network:
     residency: str = "auto"
     scales: Scales = Scales()
 
-    def resident(self, bits: int) -> bool:
-        """Whether the weights stay in their buffer at ``bits`` (layers with bits of their own: at those)."""
+    def resident(self, bits: int | Sequence[int]) -> bool:
+        """Whether the weights stay in their buffer at ``bits``, of all layers or of each (fixed ones: at theirs)."""
         check_residency(self.residency, self.path)
         if self.residency == "never" or self.path.buffer is None:
             return False
         if self.residency == "always":
             return True
-        return self.path.fits([(layer.weights, layer.fixed_bits or bits) for layer in self.layers])
+        each = [bits] * len(self.layers) if isinstance(bits, int) else bits
+        pairs = zip(self.layers, each, strict=True)
+        return self.path.fits([(layer.weights, layer.fixed_bits or own) for layer, own in pairs])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tqhw.errors import unknown
@@ -28,9 +29,18 @@ def state_cost(way: Way, state: str, network: Network) -> Cost:
         raise unknown("state", state, STATES, "states")
     if state == SWITCHING and not way.switches:
         state = STEADY
-    resident = network.resident(way.bits)
+    layers = len(network.layers)
+    return mixed_cost([way] * layers, [state] * layers, network)
+
+
+def mixed_cost(ways: Sequence[Way], states: Sequence[str], network: Network) -> Cost:
+    """One inference with a way and a state for every layer: those that a switch leaves alone are steady.
+
+    Batch norms and scales come for the whole network, unless every layer is steady.
+    """
+    resident = network.resident([way.bits for way in ways])
     total = Cost()
-    for layer in network.layers:
+    for layer, way, state in zip(network.layers, ways, states, strict=True):
         if layer.fixed_bits is not None:
             own = Width(layer.fixed_bits, layer.fixed_bits)
             total += layer.inference(own, resident)
@@ -40,6 +50,7 @@ def state_cost(way: Way, state: str, network: Network) -> Cost:
             total += layer.inference(way.steady, resident) + _loading(way, state, layer, network)
         else:
             total += _fetching(way, state, layer, network)
+    state = min(states, key=STATES.index)
     if state != STEADY:
         # Folded batch norm: one scale and one shift per channel, the same for every method.
         total += dram(NORMALIZATION, network.path.dram.read(2 * network.norm_channels, FLOAT_BITS))

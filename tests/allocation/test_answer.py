@@ -1,0 +1,73 @@
+"""What is said of points and uniform precisions, as words, files and figure."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import replace
+
+import pytest
+
+from tqhw.allocation import Allocated, AllocationAnswer, Switch
+
+pytest.importorskip("torch")
+
+from tqhw.allocation.shown import as_csv, as_json, picture, table
+
+
+def one(bits: tuple[int, ...], energy: float, top1: float, uniform: int | None = None) -> Allocated:
+    return Allocated(bits, energy, 0.01, top1, top1 - 2, top1 + 2, 500, True, uniform)
+
+
+ANSWER = AllocationAnswer(
+    experiment="x",
+    layers=("a", "b"),
+    points=(one((2, 2), 1.0, 80.0), one((2, 8), 1.4, 92.0)),
+    uniform=(one((2, 2), 1.0, 80.0, 2), one((4, 4), 1.5, 85.0, 4), one((8, 8), 2.0, 93.0, 8)),
+    switches=(Switch(0, 1, 0.25, 640), Switch(1, 0, 0.0, 0)),
+    energies_mj=((0.5, 0.7, 1.0), (0.5, 0.8, 1.0)),
+    losses=((0.1, 0.0, 0.0), (0.2, 0.1, 0.0)),
+    widths=(2, 4, 8),
+    fixed_mj=0.0,
+    calibration_images=64,
+    notes=("one network",),
+)
+
+
+def test_verdicts_by_the_intervals() -> None:
+    assert list(ANSWER.verdicts()) == [
+        "2 bits everywhere (1 mJ, 80.0 %): no other allocation costs as little",
+        "4 bits everywhere (1.5 mJ, 85.0 %): 1x2, 1x8 (1.4 mJ, 92.0 %) is better, by more than the intervals",
+        "8 bits everywhere (2 mJ, 93.0 %): 1x2, 1x8 (1.4 mJ, 92.0 %) is not shown to be better, the intervals overlap; "
+        "it costs 30.0 % less",
+    ]
+
+
+def test_where_the_program_chose_worse() -> None:
+    worse = replace(ANSWER, points=(one((2, 8), 1.4, 70.0),))
+    assert list(worse.verdicts())[1] == (
+        "4 bits everywhere (1.5 mJ, 85.0 %): better than 1x2, 1x8 (1.4 mJ, 70.0 %), which the program preferred"
+    )
+
+
+def test_json_and_csv_say_the_same() -> None:
+    document = json.loads(as_json(ANSWER))
+    assert document["points"][1]["bits"] == {"a": 2, "b": 8}
+    assert document["layers"][1] == {
+        "name": "b",
+        "energy_mj": {"2": 0.5, "4": 0.8, "8": 1.0},
+        "added_loss": {"2": 0.2, "4": 0.1, "8": 0.0},
+    }
+    assert document["switches"][0] == {"source": 0, "target": 1, "energy_mj": 0.25, "dram_bits": 640}
+    rows = list(csv.DictReader(io.StringIO(as_csv(ANSWER))))
+    assert [(row["kind"], float(row["top1"]), row["a"], row["b"]) for row in rows][1] == ("point", 92.0, "2", "8")
+    assert len(rows) == 5
+
+
+def test_the_table_and_the_figure() -> None:
+    cells = table(ANSWER).rows
+    assert cells[2] == ("front", "1x2, 1x8", "1.40", "92.0 (90.0 to 94.0) *", "0.0100")
+    png, svg = picture(ANSWER)
+    assert png.startswith(b"\x89PNG")
+    assert picture(ANSWER) == (png, svg)

@@ -1,0 +1,157 @@
+"""``tqhw allocate`` on a tiny network: energies, measured accuracies, switches, files, and doing it again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from tests.cli.test_app import refused, tqhw  # noqa: E402
+from tqhw import quant, train  # noqa: E402
+from tqhw.allocation import AllocationAnswer  # noqa: E402
+from tqhw.allocation.measure import measure  # noqa: E402
+from tqhw.allocation.sensitivity import calibration, loss_of, sensitivities  # noqa: E402
+from tqhw.errors import TqhwError  # noqa: E402
+from tqhw.experiment import Experiment  # noqa: E402
+from tqhw.pipeline import accuracy  # noqa: E402
+from tqhw.pipeline.allocation import allocate  # noqa: E402
+from tqhw.run import run  # noqa: E402
+
+GIVEN: dict[str, Any] = {
+    "name": "tiny",
+    "model": {"name": "tests.pipeline.tiny:net", "input": [1, 1, 8, 8]},
+    "bits": [2, 4, 8],
+    "quantization": {"first": None},
+    "spad_models": ["smartbuffer_rf"],
+    "data": {"name": "digits", "size": 8},
+    "training": {"epochs": 2, "threads": 1},
+}
+NAMES = ("conv1", "conv2")
+WRITTEN = ("allocation.json", "allocation.csv", "allocation.png", "allocation.svg")
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[AllocationAnswer, Path]:
+    out = tmp_path_factory.mktemp("allocated") / "out"
+    return allocate(Experiment.model_validate(GIVEN), out, points=5, images=256), out
+
+
+def test_the_energies_are_those_of_a_run(found: tuple[AllocationAnswer, Path]) -> None:
+    results = run(Experiment.model_validate({**GIVEN, "training": None, "methods": ["truncquant"]}))
+    steady = {
+        bits: sum(row.energy_mj for row in results.energy if row.state == "steady" and row.bits == bits)
+        for bits in (2, 4, 8)
+    }
+    answer = found[0]
+    assert answer.layers == NAMES
+    for one in answer.uniform:
+        assert one.energy_mj == pytest.approx(steady[one.uniform or 0], rel=1e-12)
+    for one in answer.points:
+        rows = zip(answer.energies_mj, one.bits, strict=True)
+        total = answer.fixed_mj + sum(row[answer.widths.index(bits)] for row, bits in rows)
+        assert one.energy_mj == pytest.approx(total, rel=1e-12)
+
+
+def test_accuracies_are_measured_on_shifted_integers(found: tuple[AllocationAnswer, Path]) -> None:
+    answer, out = found
+    (checkpoint,) = (out / "kept").glob("*/checkpoint.safetensors")
+    model, recipe = train.load_run(checkpoint, model=GIVEN["model"]["name"])
+    data = recipe.open_data()
+    for one in (*answer.points, *answer.uniform):
+        again = measure(model, data, dict(zip(NAMES, one.bits, strict=True)), 8)
+        assert (one.top1, one.low, one.high) == (again.top1, again.low, again.high)
+        assert one.low < one.top1 < one.high
+        assert one.verified
+    uniform = {row.bits: row.top1 for row in train.evaluate_shifted(model, data, (2, 4, 8))}
+    assert {one.uniform: one.top1 for one in answer.uniform} == uniform
+
+
+def test_the_added_loss_of_a_layer_is_that_of_its_truncation_alone() -> None:
+    recipe = accuracy.recipe(Experiment.model_validate(GIVEN), "truncquant")
+    model, data = recipe.network(recipe.bits), recipe.open_data()
+    batches = calibration(data, 200, 0)
+    assert sum(len(labels) for _, labels in batches) == 200
+    found = dict(zip(NAMES, sensitivities(model, batches, NAMES, (2, 8), 8), strict=True))
+    assert found["conv1"][1] == found["conv2"][1] == 0.0
+    codes = quant.integer_codes(model, 8)
+    with quant.running_on_codes(model, codes, 8):
+        whole = loss_of(model, batches)
+        quant.set_bits(model, {"conv2": 2})
+        assert found["conv2"][0] == loss_of(model, batches) - whole != 0.0
+
+
+def test_a_switch_costs_what_the_scenario_says(found: tuple[AllocationAnswer, Path]) -> None:
+    """Of bit planes nothing but the batch norms of the precision is fetched: 12 channels, two numbers of 32 bits."""
+    answer = found[0]
+    pairs = {(one.source, one.target): one for one in answer.switches}
+    assert {*pairs} == {(i, j) for i in range(len(answer.points)) for j in range(len(answer.points)) if i != j}
+    assert {one.dram_bits for one in answer.switches} == {12 * 2 * 32}
+    assert all(one.energy_mj > 0 for one in answer.switches)
+
+
+def test_the_files_and_the_same_again(found: tuple[AllocationAnswer, Path], tmp_path: Path) -> None:
+    answer, out = found
+    document = json.loads((out / "allocation.json").read_text())
+    assert [point["bits"] for point in document["points"]] == [
+        dict(zip(NAMES, one.bits, strict=True)) for one in answer.points
+    ]
+    before = {name: (out / name).read_bytes() for name in WRITTEN}
+    assert allocate(Experiment.model_validate(GIVEN), out, points=5, images=256) == answer
+    assert {name: (out / name).read_bytes() for name in WRITTEN} == before
+    assert allocate(Experiment.model_validate(GIVEN), tmp_path / "other", points=5, images=256) == answer
+
+
+def test_what_was_measured_is_taken_up_again(
+    found: tuple[AllocationAnswer, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer, out = found
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("measured again")
+
+    monkeypatch.setattr("tqhw.pipeline.allocation.measure", never)
+    monkeypatch.setattr("tqhw.allocation.sensitivity.loss_of", never)
+    assert allocate(Experiment.model_validate(GIVEN), out, points=5, images=256) == answer
+    (kept,) = (out / "kept").glob("allocation-*.json")
+    kept.write_text("[1")  # begun anew, then
+    with pytest.raises(AssertionError, match="measured again"):
+        allocate(Experiment.model_validate(GIVEN), out, points=5, images=256)
+
+
+def test_a_network_that_was_trained_before(found: tuple[AllocationAnswer, Path]) -> None:
+    answer, out = found
+    folders = [str(path.parent) for path in (out / "kept").glob("*/checkpoint.safetensors")]
+    joined = {**GIVEN, "training": {"from": folders}}
+    again = allocate(Experiment.model_validate(joined), points=5, images=256)
+    assert [(one.bits, one.top1) for one in again.points] == [(one.bits, one.top1) for one in answer.points]
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "message"),
+    [
+        ({"training": None}, {}, "there is no accuracy to measure: the experiment trains nothing"),
+        ({}, {"budgets_mj": [1e-9]}, "budget: no allocation costs 1e-09 mJ or less"),
+        ({"quantization": {"layers": {"conv*": 4, "fc": 8}}}, {}, "none of its layers switches"),
+        ({}, {"points": 1}, "1 points, 256 images"),
+    ],
+)
+def test_what_cannot_be_allocated(changes: dict[str, Any], options: dict[str, Any], message: str) -> None:
+    with pytest.raises(TqhwError) as caught:
+        allocate(Experiment.model_validate({**GIVEN, **changes}), **{"images": 256, **options})
+    assert message in str(caught.value)
+
+
+def test_the_command(tmp_path: Path) -> None:
+    path = tmp_path / "experiment.json"
+    path.write_text(json.dumps({**GIVEN, "training": {"epochs": 1, "threads": 1}}))
+    arguments = ("allocate", path, "--out", tmp_path / "out", "--points", 3, "--images", 64, "--jobs", 1)
+    told = tqhw(*arguments)
+    assert told.exit_code == 0, told.output
+    assert "Bits per layer, one inference, 450 test images" in told.output
+    assert "8 bits everywhere" in told.output
+    assert {*WRITTEN} <= {one.name for one in (tmp_path / "out").iterdir()}
+    assert "no allocation costs 1e-09 mJ or less" in refused(*arguments, "--budget", "1e-9")

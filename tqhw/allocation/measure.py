@@ -1,0 +1,42 @@
+"""The accuracy that an allocation really has: on the test images, on integer codes that are shifted layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from tqhw.datasets import Data
+from tqhw.quant import integer_codes, running_on_codes, set_bits
+from tqhw.train.evaluate import logits_of
+from tqhw.train.interval import interval
+
+
+@dataclass(frozen=True)
+class MeasuredTop1:
+    """Percent, with the ends of its 95 % interval. ``verified``: every layer's shifted codes are those that its
+    quantizer gives at that width, and the logits of both are equal bit for bit."""
+
+    top1: float
+    low: float
+    high: float
+    samples: int
+    verified: bool
+
+
+def measure(model: nn.Module, data: Data, bits: Mapping[str, int], stored: int, batch_size: int = 256) -> MeasuredTop1:
+    """Of ``model`` with the layers of ``bits`` at their widths."""
+    codes = integer_codes(model, stored)
+    with running_on_codes(model, codes, stored):
+        set_bits(model, bits)
+        shifted, labels = logits_of(model, data, batch_size)
+    set_bits(model, stored)
+    set_bits(model, bits)
+    anew, _ = logits_of(model, data, batch_size)
+    fresh = {width: integer_codes(model, width) for width in sorted({*bits.values()})}
+    same = all(torch.equal(codes[name].truncate(width).codes, fresh[width][name].codes) for name, width in bits.items())
+    top1 = 100 * int((shifted.argmax(dim=1) == labels).sum()) / len(labels)
+    low, high = interval([top1], len(labels))
+    return MeasuredTop1(top1, low, high, len(labels), same and torch.equal(shifted, anew))
