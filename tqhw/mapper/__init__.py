@@ -1,7 +1,7 @@
 """From a problem and constrained hardware to the best mapping."""
 
-from tqhw.mapper.cache import MappingCache, cache_key
-from tqhw.mapper.parallel import Task, search_many
+from tqhw.mapper.cache import VERSION, MappingCache, cache_key
+from tqhw.mapper.parallel import Task, search_keys, search_many
 from tqhw.mapper.result import Answer, NoMapping, NoMappingError, SearchResult
 from tqhw.mapper.search import search
 from tqhw.mapper.space.mapspace import Mapspace, build_mapspace
@@ -9,6 +9,7 @@ from tqhw.objectives import OBJECTIVES, Objective
 
 __all__ = [
     "OBJECTIVES",
+    "VERSION",
     "Answer",
     "MappingCache",
     "Mapspace",
@@ -20,5 +21,6 @@ __all__ = [
     "build_mapspace",
     "cache_key",
     "search",
+    "search_keys",
     "search_many",
 ]

@@ -50,7 +50,7 @@ def search_many(
     objective = check_options(objective, budget_s)
     if jobs < 1:
         raise TqhwError(f"{jobs} jobs cannot search", place="jobs", lever="give at least 1")
-    keys = _keys(tasks, objective.key)
+    keys = search_keys(tasks, objective)
     groups: dict[str, list[int]] = {}
     for i, key in enumerate(keys):
         groups.setdefault(key, []).append(i)
@@ -154,8 +154,9 @@ def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
             raise
 
 
-def _keys(tasks: Sequence[Task], objective: str) -> list[str]:
-    """The cache's key of every task; tasks share problems and hardware, which are hashed once each."""
+def search_keys(tasks: Sequence[Task], objective: Objective) -> list[str]:
+    """The cache's key of every task: equal for tasks that have the same answer."""
+    # Tasks share problems and hardware, which are hashed once each.
     problems: dict[int, str] = {}
     machines: dict[tuple[int, int], str] = {}
     keys = []
@@ -165,7 +166,7 @@ def _keys(tasks: Sequence[Task], objective: str) -> list[str]:
             problems[problem] = problem_digest(task.problem)
         if machine not in machines:
             machines[machine] = machine_digest(task.hardware, task.ert)
-        keys.append(key_of(problems[problem], machines[machine], objective))
+        keys.append(key_of(problems[problem], machines[machine], objective.key))
     return keys
 
 

@@ -129,6 +129,16 @@ def section_in(annotation: Any) -> type | None:
     return next((part for part in _parts(annotation) if _is_section(part)), None)
 
 
+def takes_list(annotation: Any) -> bool:
+    """Whether an annotation takes a list, alone or among other things."""
+    return any(get_origin(part) is tuple for part in _parts(annotation))
+
+
+def takes_map(annotation: Any) -> bool:
+    """Whether an annotation takes keys of the user's own, likewise."""
+    return any(get_origin(part) in (dict, Mapping) for part in _parts(annotation))
+
+
 def section_at(kind: type, path: Sequence[str]) -> type:
     """The section at a path of keys inside ``kind``, or the last one on the way."""
     for part in path:
@@ -165,7 +175,7 @@ def _keys_of(kind: type, location: Sequence[str | int], wrong_key: bool) -> list
         known = fields_of(section_at(kind, found)).get(str(part)) if not mapped else None
         if known is not None or mapped:
             found.append(str(part))
-        mapped = known is not None and any(get_origin(p) in (dict, Mapping) for p in _parts(known.annotation))
+        mapped = known is not None and takes_map(known.annotation)
     return [*found, str(location[-1])] if wrong_key else found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -10,7 +10,7 @@ from typing import Final
 from tqhw.backends import Backend, Found, Job, Search
 from tqhw.errors import TqhwError
 from tqhw.experiment import Experiment
-from tqhw.pipeline.renderings import RenderedWords, Rendering, price, render, spad_models
+from tqhw.pipeline.renderings import Render, RenderedWords, Rendering, Unpriced, price, render, spad_models
 from tqhw.results import KV_CACHE
 from tqhw.scenario.extract import layer_cost, weight_path
 from tqhw.scenario.methods import widths
@@ -42,21 +42,29 @@ class Evaluated:
         return self.renderings[self.words[layer, width]]
 
 
-def evaluate(
-    experiment: Experiment,
-    workload: Workload,
-    engine: Backend,
-    search: Search,
-    watch: Watcher,
-    strict: bool = False,
-    scales: Scales = FOLDED,
-    kept: Path | None = None,
-) -> tuple[Evaluated, ...]:
-    """The best mapping of every layer, for each of ``experiment.spad_models`` anew.
+Pricings = Mapping[tuple[str | None, RenderedWords], Rendering]
+"""Renderings with their energies, by scratchpad model and words."""
+
+
+@dataclass(frozen=True)
+class HardwarePlan:
+    """What has to be known: the architecture with every words, still without energies, and the ``searches`` on it.
+
+    A search is one layer, by its position in the workload, on the rendering of a scratchpad model with its words.
+    """
+
+    workload: Workload
+    models: tuple[str | None, ...]
+    rendered: Mapping[tuple[str | None, RenderedWords], Unpriced]
+    searches: tuple[tuple[str | None, int, RenderedWords], ...]
+    activation_bits: int
+
+
+def plan(experiment: Experiment, workload: Workload, render: Render = render) -> HardwarePlan:
+    """The searches that an experiment needs. Raises TqhwError where it leaves the accelerator no precision.
 
     Another scratchpad model makes other mappings the best, so the layers are searched again rather than costed
-    again. ``kept``: where answers of the accelergy program are kept for the next time. Raises TqhwError that lists the
-    layers without a valid mapping.
+    again. ``render``: for a caller that keeps renderings.
     """
     if not experiment.hardware_bits:
         raise TqhwError(
@@ -69,31 +77,72 @@ def evaluate(
     shape = workload.layers[0].problem.shape
     first = render(experiment, models[0], whole, shape)
     rendered = {(models[0], whole): first}
-    plan: list[tuple[str | None, int, RenderedWords]] = []
+    searches: list[tuple[str | None, int, RenderedWords]] = []
     for model in models:
         for index, layer in enumerate(workload.layers):
             for width in _needed(experiment, layer, first.activation_bits):
                 words = RenderedWords(width, activation_bits(layer, width))
                 if (model, words) not in rendered:
                     rendered[model, words] = render(experiment, model, words, shape)
-                plan.append((model, index, words))
-    renderings = price(experiment.energy, rendered, engine, watch, strict, kept)
-    check_residency(experiment.scenario.residency, weight_path(renderings[models[0], whole].machine))
-    targets = [renderings[model, words].target for model, _, words in plan]
-    jobs = [
-        Job(target.design.problem(workload.layers[index].problem), target)
-        for (_, index, _), target in zip(plan, targets, strict=True)
+                searches.append((model, index, words))
+    return HardwarePlan(workload, models, rendered, tuple(searches), first.activation_bits)
+
+
+def jobs(planned: HardwarePlan, renderings: Pricings) -> list[Job]:
+    """The searches, in their order, as a backend takes them."""
+    layers = planned.workload.layers
+    targets = [renderings[model, words].target for model, _, words in planned.searches]
+    return [
+        Job(target.design.problem(layers[index].problem), target)
+        for (_, index, _), target in zip(planned.searches, targets, strict=True)
     ]
-    with watch(f"mapping {len(workload.layers)} layers", len(jobs)) as tick:
-        answers = engine.search(jobs, search, lambda _: tick())
-    _check_mapped(plan, answers, workload)
+
+
+def conclude(
+    experiment: Experiment,
+    planned: HardwarePlan,
+    renderings: Pricings,
+    answers: Sequence[Found | Invalid],
+    scales: Scales = FOLDED,
+) -> tuple[Evaluated, ...]:
+    """What the answers to :func:`jobs` come to, for each scratchpad model.
+
+    Raises TqhwError that lists the layers without a valid mapping, and for weights that have nothing to stay in.
+    """
+    check_residency(experiment.scenario.residency, weight_path(next(iter(renderings.values())).machine))
+    _check_mapped(planned.searches, answers, planned.workload)
     result = []
-    for model in models:
-        found = {(i, w.width): answer for (m, i, w), answer in zip(plan, answers, strict=True) if m == model}
-        on = {(i, w.width): w for m, i, w in plan if m == model}
+    for model in planned.models:
+        pairs = [(search, found) for search, found in zip(planned.searches, answers, strict=True) if search[0] == model]
+        found = {(i, words.width): answer for (_, i, words), answer in pairs}
+        on = {(i, words.width): words for (_, i, words), _ in pairs}
         own = {words: rendering for (m, words), rendering in renderings.items() if m == model}
-        result.append(_evaluated(experiment, workload, model, own, on, found, first.activation_bits, scales))
+        result.append(_evaluated(experiment, planned, model, own, on, found, scales))
     return tuple(result)
+
+
+def evaluate(
+    experiment: Experiment,
+    workload: Workload,
+    engine: Backend,
+    search: Search,
+    watch: Watcher,
+    strict: bool = False,
+    scales: Scales = FOLDED,
+    kept: Path | None = None,
+) -> tuple[Evaluated, ...]:
+    """The best mapping of every layer, for each of ``experiment.spad_models`` anew.
+
+    ``kept``: where answers of the accelergy program are kept for the next time. Raises TqhwError that lists the layers
+    without a valid mapping.
+    """
+    planned = plan(experiment, workload)
+    renderings = price(experiment.energy, planned.rendered, engine, watch, strict, kept)
+    check_residency(experiment.scenario.residency, weight_path(next(iter(renderings.values())).machine))
+    asked = jobs(planned, renderings)
+    with watch(f"mapping {len(workload.layers)} layers", len(asked)) as tick:
+        answers = engine.search(asked, search, lambda _: tick())
+    return conclude(experiment, planned, renderings, answers, scales)
 
 
 def own_bits(layer: Layer, otherwise: int) -> int | None:
@@ -133,10 +182,10 @@ def _needed(experiment: Experiment, layer: Layer, activation_bits: int) -> tuple
 
 
 def _check_mapped(
-    plan: list[tuple[str | None, int, RenderedWords]], answers: list[Found | Invalid], workload: Workload
+    searches: Sequence[tuple[str | None, int, RenderedWords]], answers: Sequence[Found | Invalid], workload: Workload
 ) -> None:
     lost = []
-    for (_, index, words), answer in zip(plan, answers, strict=True):
+    for (_, index, words), answer in zip(searches, answers, strict=True):
         if isinstance(answer, Invalid):
             name, reasons = workload.layers[index].names[0], "; ".join(r.message for r in answer.reasons)
             lost.append(f"{name} (weights of {words.width.weight_bits} bits): {reasons}")
@@ -151,14 +200,14 @@ def _check_mapped(
 
 def _evaluated(
     experiment: Experiment,
-    workload: Workload,
+    planned: HardwarePlan,
     model: str | None,
     renderings: dict[RenderedWords, Rendering],
     words: dict[tuple[int, Width], RenderedWords],
     answers: dict[tuple[int, Width], Found | Invalid],
-    activation_bits: int,
     scales: Scales,
 ) -> Evaluated:
+    workload = planned.workload
     found = {key: answer for key, answer in answers.items() if isinstance(answer, Found)}
     costs = {
         (index, width): _cost(workload.layers[index], answer, renderings[words[index, width]])
@@ -169,7 +218,7 @@ def _evaluated(
             layer.names[0],
             layer.count,
             layer.stored_weights,
-            own_bits(layer, activation_bits),
+            own_bits(layer, planned.activation_bits),
             {width: cost for (i, width), cost in costs.items() if i == index},
         )
         for index, layer in enumerate(workload.layers)

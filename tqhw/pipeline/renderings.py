@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,6 +68,10 @@ class Unpriced:
     @property
     def ideal(self) -> bool:
         return self.found.ideal_packing if self.words is None else self.words.packing == "ideal"
+
+
+Render = Callable[[Experiment, str | None, RenderedWords, Shape], Unpriced]
+"""The architecture of an experiment for a scratchpad model, at some words; see :func:`render`."""
 
 
 def spad_models(experiment: Experiment) -> tuple[str | None, ...]:
@@ -155,6 +159,13 @@ def price(
     designs = [r.design for r in rendered.values()]
     with watch(f"tables of {len(designs)} architectures", len(designs)) as tick:
         targets = costed(engine, designs, options, lambda _: tick(), kept)
+    return priced(rendered, targets, strict)
+
+
+def priced(
+    rendered: Mapping[tuple[str | None, RenderedWords], Unpriced], targets: Sequence[Target], strict: bool = False
+) -> dict[tuple[str | None, RenderedWords], Rendering]:
+    """The renderings with the tables of their ``targets``, which are in their order."""
     return {
         (model, at): Rendering(
             at,
