@@ -1,0 +1,189 @@
+"""Sweeps of a tiny network, in this process."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+
+from tests.sweep.sample import GRID, Here, content, done, given
+from tqhw.backends.embedded import Embedded
+from tqhw.errors import TqhwError
+from tqhw.pipeline.run import run as run_experiment
+from tqhw.spec import Invalid, Reason
+from tqhw.sweep.folder import first_reason, read_point, status
+from tqhw.sweep.store import FILE, opened
+from tqhw.system import locks
+
+STATES = {"states": [["steady"], ["initial_loading"]]}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("finished")
+    assert done(given(folder), folder / "out") == {"done": 4}
+    return folder / "out"
+
+
+def test_a_point_has_what_a_run_of_its_experiment_has(finished: Path, tmp_path: Path) -> None:
+    point = [*given(tmp_path)][3]
+    alone = run_experiment(point.experiment())
+    found = read_point(finished, 3)
+    assert found.as_json() | {"provenance": {}} == alone.as_json() | {"provenance": {}}
+    assert found.provenance["point"] == 3
+    with opened(finished) as store:
+        energy, parts, cycles, area, bits, method = next(
+            store.read(
+                "SELECT energy_mj, dram_mj + glb_mj + array_mj + quantizer_mj, cycles, area_mm2, bits, method"
+                " FROM outcomes WHERE point = 3"
+            )
+        )
+    assert (bits, method) == (4, "truncquant")
+    assert energy == pytest.approx(parts, rel=1e-12)
+    assert energy == sum(row.energy_mj for row in alone.energy)
+    assert cycles == sum(
+        layer.count * e.cycles for layer in alone.layers for e in layer.evaluations if e.fetch_bits == 4
+    )
+    assert area == pytest.approx(sum(row.area_um2 or 0 for row in alone.area if row.fetch_bits == 4) / 1e6)
+
+
+def test_each_distinct_search_is_done_once(tmp_path: Path) -> None:
+    cluster = Here()
+    sweep = given(tmp_path, grid={**GRID, **STATES, "scenario.inferences_per_switch": [[1], [2, 3]]})
+    assert done(sweep, tmp_path / "out", cluster) == {"done": 16}
+    searches = [task.key for task in cluster.asked if task.kind == "search"]
+    assert len(searches) == len({*searches}) == 3 * 4, "three layers on two arrays at two widths, for 16 points"
+    with opened(tmp_path / "out") as store:
+        assert store.one("SELECT count(*) FROM outcomes") == 16
+
+
+def test_what_was_killed_goes_on_and_nothing_is_lost(tmp_path: Path, finished: Path) -> None:
+    out = tmp_path / "out"
+    first, second = Here(stop_after=8), Here()
+    with pytest.raises(KeyboardInterrupt):
+        done(given(tmp_path), out, first)
+    assert "  8 of 12 distinct searches" in status(out)
+    assert "KeyboardInterrupt" in status(out)[-1]
+    assert done(given(tmp_path), out, second) == {"done": 4}
+    assert len(second.asked) == 4
+    assert content(out) == content(finished)
+    third = Here()
+    assert done(given(tmp_path), out, third) == {"done": 4}
+    assert third.asked == [], "all of it is kept"
+
+
+def test_points_that_are_impossible_are_results(tmp_path: Path) -> None:
+    sweep = given(tmp_path, grid={"architecture.params.psum_glb_rows": [16384, 8], "stored_bits": [8, 1]})
+    assert done(sweep, tmp_path / "out") == {"done": 1, "impossible": 3}
+    with opened(tmp_path / "out") as store:
+        reasons = dict(store.read("SELECT number, reason FROM points"))
+    assert reasons[2] is None
+    assert "the partial sums leave no row of the global buffer for inputs: " in reasons[0]
+    assert "point 3: 2 bits cannot be shifted out of a model stored with 1" in reasons[3]
+    assert first_reason(tmp_path / "out") == reasons[0]
+    assert f"  1 impossible: {reasons[3]}" in status(tmp_path / "out")
+    with pytest.raises(TqhwError, match="point 3: has no results: "):
+        read_point(tmp_path / "out", 3)
+
+
+def test_points_that_have_no_mapping_say_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing, search = Invalid((Reason("weights_spad", "capacity", 9, 1, "the tiles need 9 words"),)), Embedded.search
+
+    def small(self: Embedded, jobs: Any, asked: Any, done: Any = None) -> Any:
+        narrow = "pe_columns: 2" in jobs[0].target.design.text
+        return [nothing for _ in jobs] if narrow else search(self, jobs, asked, done)
+
+    monkeypatch.setattr(Embedded, "search", small)
+    assert done(given(tmp_path), tmp_path / "out") == {"done": 2, "impossible": 2}
+    assert "3 layers have no valid mapping: conv1 (weights of 2 bits): the tiles need 9" in first_reason(
+        tmp_path / "out"
+    )
+
+
+def test_a_search_that_is_refused_is_its_points_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    search = Embedded.search
+
+    def refusing(self: Embedded, jobs: Any, asked: Any, done: Any = None) -> Any:
+        if "pe_columns: 2" in jobs[0].target.design.text:
+            raise TqhwError("costs less than nothing", place="conv1")
+        return search(self, jobs, asked, done)
+
+    monkeypatch.setattr(Embedded, "search", refusing)
+    assert done(given(tmp_path), tmp_path / "out") == {"done": 2, "impossible": 2}
+    assert first_reason(tmp_path / "out") == "conv1: costs less than nothing"
+
+
+def test_a_training_that_points_share_is_done_once(tmp_path: Path) -> None:
+    training = {"data": "digits", "size": 8, "schemes": ["truncquant"], "epochs": 1, "batch_size": 512}
+    sweep = given(tmp_path, grid={"training": [training], "architecture.params.pe_columns": [2, 4]})
+    cluster = Here()
+    assert done(sweep, tmp_path / "out", cluster) == {"done": 2}
+    assert [task.kind for task in cluster.asked].count("training") == 1
+    with opened(tmp_path / "out") as store:
+        tops = [top for (top,) in store.read("SELECT top1 FROM outcomes")]
+    assert len(tops) == 2
+    assert 0 < tops[0] == tops[1] <= 100
+    assert [row.top1 for row in read_point(tmp_path / "out", 1).accuracy if row.weights == "shifted"] == tops[:1]
+
+
+def test_the_results_of_another_sweep_or_version(
+    tmp_path: Path, finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = content(finished)
+    with pytest.raises(TqhwError, match=r"sweep\.sqlite: holds results of another sweep \(choose another --out\)"):
+        done(given(tmp_path, grid={"bits": [2]}), finished)
+    monkeypatch.setattr("tqhw.sweep.runner.versions", lambda: {"tqhw": "9.9"})
+    with pytest.raises(TqhwError, match="holds results of another version"):
+        done(given(tmp_path), finished)
+    assert content(finished) == before
+
+
+def test_inputs_that_have_changed_since(tmp_path: Path, finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tqhw.sweep.plan.versions", lambda: {"tqhw": "9.9"})
+    with pytest.raises(TqhwError, match="point 1: its inputs have changed since"):
+        read_point(finished, 1)
+
+
+def test_points_that_are_not_there(finished: Path) -> None:
+    with pytest.raises(TqhwError, match="point 99: there is no such point"):
+        read_point(finished, 99)
+
+
+def test_two_sweeps_in_one_folder(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    held = locks.claim(tmp_path / "out" / ".lock", tmp_path / "out", "sweep", "--out")
+    try:
+        with pytest.raises(TqhwError, match="another sweep is at work in this folder"):
+            done(given(tmp_path), tmp_path / "out")
+    finally:
+        locks.release(tmp_path / "out" / ".lock", held)
+
+
+def test_a_disk_that_fills_up(tmp_path: Path, finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = sqlite3.connect
+
+    def small(*args: object, **options: object) -> sqlite3.Connection:
+        connection: sqlite3.Connection = connect(*args, **options)  # type: ignore[call-overload]
+        connection.execute("PRAGMA max_page_count = 20")
+        return connection
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite3, "connect", small)
+        with pytest.raises(
+            TqhwError, match=r"sweep\.sqlite: database or disk is full \(make room and start the sweep again"
+        ):
+            done(given(tmp_path), tmp_path / "out")
+    assert done(given(tmp_path), tmp_path / "out") == {"done": 4}
+    assert content(tmp_path / "out") == content(finished)
+
+
+def test_the_log_says_how_fast_it_goes(finished: Path) -> None:
+    lines = (finished / "sweep.log").read_text().splitlines()
+    assert lines[0].endswith("started: 12 searches and trainings to do for 4 points")
+    assert "done: 12 of 12 searches and trainings, 4 of 4 points, " in lines[-1]
+    assert lines[-1].endswith("/s, 0 s left")
+    assert (finished / FILE).is_file()

@@ -1,0 +1,88 @@
+"""The file of a sweep: what is no such file, and what cannot be written."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from tqhw.errors import TqhwError
+from tqhw.results import AccuracyRow
+from tqhw.spec import Invalid, Reason
+from tqhw.sweep.store import FILE, opened
+
+
+def test_a_folder_without_one(tmp_path: Path) -> None:
+    with (
+        pytest.raises(TqhwError, match=r"sweep\.sqlite: no such file \(name the folder of a sweep\)"),
+        opened(tmp_path),
+    ):
+        pass
+
+
+def test_a_file_of_something_else(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / FILE) as connection:
+        connection.execute("CREATE TABLE mappings (key TEXT)")
+    connection.close()
+    for write in (False, True):
+        with pytest.raises(TqhwError, match="is not the results of a sweep"), opened(tmp_path, write):
+            pass
+
+
+def test_a_file_of_another_form(tmp_path: Path) -> None:
+    with opened(tmp_path, write=True):
+        pass
+    with sqlite3.connect(tmp_path / FILE) as connection:
+        connection.execute("PRAGMA user_version = 77")
+    connection.close()
+    with pytest.raises(TqhwError, match="is of version 77, this tqhw reads 1"), opened(tmp_path, write=True):
+        pass
+
+
+def test_a_damaged_file(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_bytes(b"SQLite format 3\0" + bytes(5000))
+    with pytest.raises(TqhwError, match="the file is damaged: move it away"), opened(tmp_path, write=True):
+        pass
+    (tmp_path / FILE).write_text("no database")
+    with pytest.raises(TqhwError, match="the file is damaged: move it away"), opened(tmp_path, write=True):
+        pass
+
+
+def test_an_answer_that_is_none_of_a_search(tmp_path: Path) -> None:
+    with opened(tmp_path, write=True) as store:
+        with store.writing() as connection:
+            connection.execute("""INSERT INTO searches VALUES ('abc', '{"mapping": 3}')""")
+        with pytest.raises(TqhwError, match="search abc: not the document: mapping"):
+            store.search("abc")
+
+
+def test_a_file_that_may_only_be_read(tmp_path: Path) -> None:
+    with opened(tmp_path, write=True):
+        pass
+    with opened(tmp_path) as store:
+        with pytest.raises(TqhwError, match="readonly database \\(may it be written to"):
+            store.put_meta(name="x")
+        assert store.meta("name") is None
+
+
+def test_a_place_that_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TqhwError, match="cannot be written"), opened(tmp_path / "file" / "out", write=True):
+        pass
+
+
+def test_readers_beside_the_writer(tmp_path: Path) -> None:
+    with opened(tmp_path, write=True) as store, opened(tmp_path) as reader:
+        assert reader.known("searches") == set()
+        store.put_search("abc", Invalid((Reason("glb", "capacity", 3, 2, "too much"),)), 1.0)
+        store.put_search("def", "out of luck", 1.0)
+        store.put_training("ghi", (AccuracyRow("truncquant", 2, "shifted", 50.0, 10, True),), 1.0)
+        store.put_training("jkl", "no data", 1.0)
+        assert reader.known("searches") == {"abc", "def"}
+        assert reader.search("abc") == Invalid((Reason("glb", "capacity", 3, 2, "too much"),))
+        assert reader.search("def") == "out of luck"
+        assert reader.search("xyz") is None
+        assert reader.training("ghi") == (AccuracyRow("truncquant", 2, "shifted", 50.0, 10, True),)
+        assert reader.training("jkl") == "no data"
+        assert reader.training("xyz") is None

@@ -1,0 +1,207 @@
+"""Dask: a cluster of this machine's processes, or any that is there already."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from tqhw.errors import TqhwError
+from tqhw.sweep.tasks import TRAINING, SweepTask, TaskOutcome, versions, work
+from tqhw.system import signals
+from tqhw.system.files import scratch
+from tqhw.system.json_files import read_json
+
+WINDOW = 2_000
+"""So many tasks are with the scheduler at a time: enough to keep a thousand workers busy, and no more than that."""
+REACH_S = 15.0
+_DIED = "every process that tried it died, as happens where memory runs out"
+_ENDS = "it can be started again and goes on from what is kept"
+
+
+class Cluster:
+    """A Dask client. ``local``: its workers are processes of this machine, made for it, and end with it."""
+
+    def __init__(self, client: Any, local: bool, training: Mapping[str, float], place: str) -> None:
+        self.client, self.local, self.training, self.place = client, local, dict(training), place
+        self.versions = versions()
+
+    def outcomes(self, tasks: Iterable[SweepTask]) -> Iterator[tuple[SweepTask, TaskOutcome]]:
+        """Every task with what came of it, as they come.
+
+        A worker that dies may have been killed by any of the tasks that it had. Those that Dask gives up are tried once
+        more, each alone; one whose workers die even then is refused, and no other one with it. Raises TqhwError where
+        the scheduler is gone, and where a worker is of another version.
+        """
+        given_up: list[SweepTask] = []
+        yield from self._together(tasks, given_up)
+        for task in given_up:
+            lost: list[SweepTask] = []
+            yield from self._together([task], lost, "-alone")
+            if lost:
+                yield task, TaskOutcome(refused=_DIED)
+
+    def _together(
+        self, tasks: Iterable[SweepTask], given_up: list[SweepTask], again: str = ""
+    ) -> Iterator[tuple[SweepTask, TaskOutcome]]:
+        from distributed import KilledWorker, as_completed
+
+        waiting = iter(tasks)
+        running: dict[str, SweepTask] = {}
+        coming = as_completed([], loop=self.client.loop)
+        try:
+            self._submit(waiting, running, coming, again)
+            for future in coming:
+                task = running.pop(future.key)
+                try:
+                    outcome = self._outcome(future)
+                except KilledWorker:
+                    given_up.append(task)
+                    self._submit(waiting, running, coming, again)
+                    continue
+                future.release()
+                if outcome.misfit is not None:
+                    raise TqhwError(outcome.misfit, place=self.place, lever="install the same on all of them")
+                self._submit(waiting, running, coming, again)
+                yield task, outcome
+        finally:
+            if running and self.client.status == "running":
+                self.client.cancel([*running], force=True)
+
+    def _submit(self, waiting: Iterator[SweepTask], running: dict[str, SweepTask], coming: Any, again: str) -> None:
+        while len(running) < WINDOW and (task := next(waiting, None)) is not None:
+            future = self.client.submit(
+                work,
+                self.versions,
+                task.kind,
+                task.arguments,
+                key=f"tqhw-{task.kind}-{task.key}{again}",
+                pure=False,
+                resources=self.training if task.kind == TRAINING and self.training else None,
+            )
+            running[future.key] = task
+            coming.add(future)
+
+    def _outcome(self, future: Any) -> TaskOutcome:
+        from concurrent.futures import CancelledError as Cancelled
+
+        from distributed.client import FutureCancelledError
+        from distributed.comm.core import CommClosedError
+
+        try:
+            found: TaskOutcome = future.result()
+        except (FutureCancelledError, Cancelled, CommClosedError, OSError, TimeoutError) as error:
+            told = f"the scheduler went away ({type(error).__name__})"
+            raise TqhwError(told, place=self.place, lever=_ENDS) from None
+        except ModuleNotFoundError as error:
+            told = f"a worker has no module {error.name}"
+            raise TqhwError(told, place=self.place, lever="install it there") from None
+        return found
+
+
+@contextmanager
+def local(jobs: int, training: Mapping[str, float] | None = None) -> Iterator[Cluster]:
+    """``jobs`` processes of this machine. They talk over files in a folder of ours: no port is open to anybody."""
+    _imported()
+    from distributed import Client, Nanny
+    from distributed.deploy.spec import SpecCluster
+
+    from tqhw.sweep import unix_sockets
+
+    with ExitStack() as stack:
+        stack.enter_context(_quiet())
+        folder = stack.enter_context(scratch("tqhw-dask-"))
+        where: dict[str, Any] = {"protocol": unix_sockets.PREFIX, "host": f"{folder}/", "dashboard": False}
+        options = {
+            **where,
+            "nthreads": 1,
+            "worker_class": unix_sockets.LocalWorker,
+            "preload": [unix_sockets.__name__],
+            "local_directory": str(folder),
+            "memory_limit": 0,
+            "resources": dict(training or {}),
+            "silence_logs": logging.CRITICAL,
+        }
+        with signals.held():  # a terminal's Ctrl-C is for this process, which ends the others
+            cluster = stack.enter_context(
+                SpecCluster(
+                    scheduler={"cls": unix_sockets.LocalScheduler, "options": {**where, "allowed_failures": 1}},
+                    workers={number: {"cls": Nanny, "options": options} for number in range(jobs)},
+                    silence_logs=logging.CRITICAL,
+                )
+            )
+            client = stack.enter_context(Client(cluster))
+        yield Cluster(client, True, training or {}, "--jobs")
+
+
+@contextmanager
+def connected(scheduler: str, training: Mapping[str, float] | None = None) -> Iterator[Cluster]:
+    """A cluster that is there: ``tcp://host:port``, or the file that its scheduler wrote.
+
+    Raises TqhwError where it cannot be reached, or has other versions of Dask.
+    """
+    _imported()
+    from distributed import Client
+
+    is_file = "://" not in scheduler
+    if is_file and not Path(scheduler).is_file():
+        raise TqhwError(
+            f"'{scheduler}' is no address and no file",
+            place="--scheduler",
+            lever="such as tcp://10.0.0.1:8786, or the file that dask scheduler --scheduler-file wrote",
+        )
+    place = f"--scheduler {scheduler}"
+    address = _address(scheduler) if is_file else scheduler
+    with _quiet():
+        try:
+            client = Client(address, timeout=REACH_S, set_as_default=False)
+        except (OSError, ValueError, TypeError, KeyError, TimeoutError) as error:
+            told = " ".join(str(error).split()) or type(error).__name__
+            raise TqhwError(f"the scheduler cannot be reached: {told}", place=place, lever="is it running?") from None
+        try:
+            cluster = Cluster(client, False, training or {}, place)
+            _check_workers(cluster)
+            yield cluster
+        finally:
+            client.close(timeout=2)
+
+
+def _address(file: str) -> str:
+    """The address in a file that a scheduler wrote."""
+    found = read_json(file)
+    address = found.get("address") if isinstance(found, dict) else None
+    if not isinstance(address, str):
+        raise TqhwError("names no address", place=file, lever="give the file of dask scheduler --scheduler-file")
+    return address
+
+
+def _check_workers(cluster: Cluster) -> None:
+    """Says what would make tasks wait: no workers yet, or none that has what trainings ask for."""
+    workers = cluster.client.scheduler_info(n_workers=-1)["workers"].values()
+    log = logging.getLogger("tqhw")
+    if not workers:
+        log.warning(f"{cluster.place}: no worker is there yet; the sweep waits for one")
+    for name, amount in cluster.training.items():
+        if workers and all(worker["resources"].get(name, 0) < amount for worker in workers):
+            log.warning(f"{cluster.place}: no worker offers {name}={amount:g}, which trainings wait for")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Dask's own log has nothing that the sweep does not say in its own words."""
+    log = logging.getLogger("distributed")
+    before = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
+
+
+def _imported() -> None:
+    try:
+        import distributed  # noqa: F401
+    except ImportError:
+        raise TqhwError("Dask is not installed", place="tqhw sweep", lever="pip install 'tqhw[sweep]'") from None

@@ -1,0 +1,102 @@
+"""What a point comes to, as one row for every method, precision and state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from tqhw.experiment import Experiment
+from tqhw.results import ARRAY, DRAM, GLB, QUANTIZER, STATES, LayerEvaluation, LayerRow, Results
+from tqhw.scenario.methods import ways
+from tqhw.scenario.network import Width
+
+COLUMNS: Final = {
+    "method": "TEXT NOT NULL",
+    "bits": "INTEGER NOT NULL",
+    "state": "TEXT NOT NULL",
+    "way": "TEXT",
+    "energy_mj": "REAL",
+    "dram_mj": "REAL",
+    "glb_mj": "REAL",
+    "array_mj": "REAL",
+    "quantizer_mj": "REAL",
+    "dram_bits": "INTEGER",
+    "cycles": "INTEGER",
+    "area_mm2": "REAL",
+    "storage_mb": "REAL",
+    "top1": "REAL",
+    "proved": "INTEGER",
+}
+"""The columns of an outcome with their SQL types.
+
+Energies in mJ and DRAM traffic in bits are of the state: the extra pass plus one inference; cycles are those of the
+inference, on the first of the scratchpad models. ``area_mm2`` is empty where no table says it, ``top1`` where nothing
+was trained: percent, measured on shifted integers, of any_precision on weights quantized anew.
+"""
+_GROUPS: Final = (DRAM, GLB, ARRAY, QUANTIZER)
+_ACCURACY: Final = {
+    "truncquant": ("truncquant", "shifted"),
+    "fixed": ("truncquant", "shifted"),
+    "any_precision": ("dorefa", "requantized"),
+}
+
+
+def outcomes(experiment: Experiment, results: Results) -> list[tuple[Any, ...]]:
+    """The rows of :data:`COLUMNS`."""
+    energy: dict[tuple[str, int, str], dict[str, float]] = {}
+    taken: dict[tuple[str, int, str], str | None] = {}
+    for row in results.energy:
+        energy.setdefault((row.method, row.bits, row.state), {})[row.component] = row.energy_mj
+        taken[row.method, row.bits, row.state] = row.way
+    traffic: dict[tuple[str, int, str], int] = {}
+    for flow in results.traffic:
+        key = (flow.method, flow.bits, flow.state)
+        traffic[key] = traffic.get(key, 0) + flow.dram_bits
+    storage = {row.method: row.megabytes for row in results.storage}
+    return [
+        (
+            *key,
+            taken[key],
+            sum(parts.values()),
+            *(parts.get(group, 0.0) for group in _GROUPS),
+            traffic.get(key, 0),
+            *_inference(experiment, results, *key, taken[key]),
+            storage.get(key[0]),
+            _top1(results, key[0], key[1]),
+            all(e.proved_optimal for layer in results.layers for e in layer.evaluations),
+        )
+        for key, parts in energy.items()
+    ]
+
+
+def _inference(
+    experiment: Experiment, results: Results, method: str, bits: int, state: str, taken: str | None
+) -> tuple[int, float | None]:
+    """Cycles of one inference, and the area of what it runs on."""
+    way = next(way for way in ways(method, bits, experiment.options()) if taken in (None, way.name))
+    width = way.steady if state == STATES[-1] or not way.switches else way.first
+    model = results.layers[0].evaluations[0].spad_model
+    cycles = sum(layer.count * _evaluation(layer, width, model).cycles for layer in results.layers)
+    areas = [
+        row.area_um2
+        for row in results.area
+        if (row.fetch_bits, row.weight_bits, row.spad_model) == (width.fetch_bits, width.weight_bits, model)
+    ]
+    known = [area for area in areas if area is not None]
+    return cycles, sum(known) / 1e6 if known and len(known) == len(areas) else None
+
+
+def _evaluation(layer: LayerRow, width: Width, model: str | None) -> LayerEvaluation:
+    wanted = width if layer.bits is None else Width(layer.bits, layer.bits)
+    return next(
+        e for e in _of_model(layer, model) if (e.fetch_bits, e.weight_bits) == (wanted.fetch_bits, wanted.weight_bits)
+    )
+
+
+def _of_model(layer: LayerRow, model: str | None) -> Iterator[LayerEvaluation]:
+    return (e for e in layer.evaluations if e.spad_model == model)
+
+
+def _top1(results: Results, method: str, bits: int) -> float | None:
+    wanted = (*_ACCURACY.get(method, (None, None)), bits)
+    return next((row.top1 for row in results.accuracy if (row.scheme, row.weights, row.bits) == wanted), None)

@@ -1,0 +1,211 @@
+"""What every point needs, before anything is done: tables, searches and trainings, each distinct one once."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tqhw.backends import Backend, Found, Job, Settings, Target, backend
+from tqhw.backends.keys import digest, search_keys, table_key
+from tqhw.errors import TqhwError
+from tqhw.experiment import Experiment
+from tqhw.objectives import objective_of
+from tqhw.pipeline import accuracy, hardware
+from tqhw.pipeline.assemble import assemble
+from tqhw.pipeline.hardware import Evaluated, HardwarePlan
+from tqhw.pipeline.renderings import Rendering, Unpriced, priced, render
+from tqhw.pipeline.run import backend_settings
+from tqhw.results import AccuracyRow, Results
+from tqhw.scenario.methods import widths
+from tqhw.scenario.network import Scales, Width
+from tqhw.scenario.summary import Switching
+from tqhw.spec import Invalid, Shape
+from tqhw.sweep.tasks import SEARCH, TABLE, TRAINING, SweepTask, versions
+from tqhw.workload import Workload, extract
+
+T = TypeVar("T")
+KEPT = 256
+"""So many renderings, and networks, are kept for the next points."""
+
+
+@dataclass(frozen=True)
+class PlannedNetwork:
+    """A network as the hardware is asked about it, and what there is to say of it."""
+
+    workload: Workload
+    scales: Scales
+    notes: tuple[str, ...]
+    switching: Switching
+
+
+@dataclass
+class PointsPlan:
+    """The searches of all points that differ in their scenarios alone; ``experiment`` is the first one's.
+
+    ``searches``: a key for every entry of ``hardware.searches``, once the ``renderings`` have their tables.
+    """
+
+    key: str
+    experiment: Experiment
+    network: PlannedNetwork
+    hardware: HardwarePlan
+    engine: Backend
+    settings: Settings
+    tables: tuple[str, ...]
+    renderings: Mapping[tuple[str | None, Width], Rendering] = field(default_factory=dict)
+    searches: tuple[str, ...] = ()
+
+    def table_tasks(self) -> list[SweepTask]:
+        """In the order of ``tables``."""
+        chosen, options = (self.engine.name, self.settings), self.experiment.energy
+        return [
+            SweepTask(TABLE, key, (*chosen, found.design, options))
+            for key, found in zip(self.tables, self.hardware.rendered.values(), strict=True)
+        ]
+
+    def price(self, targets: Sequence[Target]) -> None:
+        """Takes the tables, in the order of ``tables``: now it is known which searches there are."""
+        self.renderings = priced(self.hardware.rendered, targets)
+        objective = objective_of(self.experiment.search.objective)
+        self.searches = tuple(search_keys(self.engine, self.jobs(), objective, self.settings))
+
+    def jobs(self) -> list[Job]:
+        return hardware.jobs(self.hardware, self.renderings)
+
+    def search_tasks(self, cache: bool) -> list[SweepTask]:
+        """In the order of ``searches``."""
+        objective = objective_of(self.experiment.search.objective)
+        chosen = (self.engine.name, self.settings)
+        return [
+            SweepTask(SEARCH, key, (*chosen, job, objective, cache), job.problem.computes)
+            for key, job in zip(self.searches, self.jobs(), strict=True)
+        ]
+
+    def evaluated(self, answers: Sequence[Found | Invalid | str]) -> tuple[Evaluated, ...]:
+        """What the answers, in the order of ``searches``, come to. Raises TqhwError where a layer has no mapping."""
+        for answer in answers:
+            if isinstance(answer, str):
+                raise TqhwError(answer)
+        found = [answer for answer in answers if not isinstance(answer, str)]
+        return hardware.conclude(self.experiment, self.hardware, self.renderings, found, self.network.scales)
+
+
+class Planner:
+    """Makes plans, and keeps what points have in common: networks, renderings, plans by their key."""
+
+    def __init__(self, folder: Path | None = None, trust: bool = False, keep_trainings: bool = False) -> None:
+        """``folder``: where a backend keeps finished layers; with ``keep_trainings``, trainings their checkpoints."""
+        self.folder, self.trust = folder, trust
+        self.kept = folder / "kept" if folder is not None and keep_trainings else None
+        self.plans: dict[str, PointsPlan] = {}
+        self._networks: OrderedDict[str, PlannedNetwork | TqhwError] = OrderedDict()
+        self._rendered: OrderedDict[str, Unpriced | TqhwError] = OrderedDict()
+
+    def plan(self, experiment: Experiment) -> PointsPlan:
+        """The plan of an experiment. Raises TqhwError where it cannot be run."""
+        key = _plan_key(experiment)
+        if key not in self.plans:
+            self.plans[key] = self._planned(key, experiment)
+        return self.plans[key]
+
+    def trainings(self, experiment: Experiment) -> list[SweepTask]:
+        """One task per scheme."""
+        if experiment.training is None:
+            return []
+        tasks = []
+        for scheme in experiment.training.schemes:
+            recipe = accuracy.recipe(experiment, scheme)
+            name = accuracy.training_name(recipe)
+            key = digest([name, sorted(experiment.bits), experiment.stored_bits])
+            kept = None if self.kept is None else self.kept / name
+            tasks.append(SweepTask(TRAINING, key, (experiment, scheme, kept), 1e30))
+        return tasks
+
+    def network(self, experiment: Experiment) -> PlannedNetwork:
+        """The experiment's network, run once."""
+        chosen = experiment.model_dump(
+            mode="json", include={"model", "quantization", "training", "bits", "stored_bits", "seed"}
+        )
+        return _kept(self._networks, digest(chosen), lambda: self._network(experiment))
+
+    def _network(self, experiment: Experiment) -> PlannedNetwork:
+        model, chosen = accuracy.network(experiment, self.trust), experiment.model
+        given = accuracy.model_input(experiment)
+        workload = extract(model, given, name=chosen.name, skip=chosen.skip, routing=chosen.routing, phase=chosen.phase)
+        return PlannedNetwork(workload, accuracy.scales(model), accuracy.notes(model), accuracy.switching(model))
+
+    def _planned(self, key: str, experiment: Experiment) -> PointsPlan:
+        settings = backend_settings(experiment, self.folder)
+        engine = backend(experiment.backend, settings)
+        network = self.network(experiment)
+        found = hardware.plan(experiment, network.workload, self._render)
+        tables = tuple(table_key(engine, one.design, experiment.energy, settings) for one in found.rendered.values())
+        return PointsPlan(key, experiment, network, found, engine, settings, tables)
+
+    def _render(self, experiment: Experiment, model: str | None, width: Width, shape: Shape) -> Unpriced:
+        chosen = experiment.model_dump(mode="json", include={"architecture", "word_bits"})
+        key = digest([chosen, model, width.fetch_bits, width.weight_bits, repr(shape)])
+        return _kept(self._rendered, key, lambda: render(experiment, model, width, shape))
+
+
+def _kept(places: OrderedDict[str, T | TqhwError], key: str, make: Callable[[], T]) -> T:
+    """What was made for ``key``, or was refused: made now where it is new, and the oldest forgotten."""
+    if key not in places:
+        try:
+            places[key] = make()
+        except TqhwError as error:
+            places[key] = error
+        if len(places) > KEPT:
+            places.popitem(last=False)
+    places.move_to_end(key)
+    found = places[key]
+    if isinstance(found, TqhwError):
+        raise found
+    return found
+
+
+def _plan_key(experiment: Experiment) -> str:
+    """Equal for experiments with the same searches: those that differ in name, states and scenario alone.
+
+    Of the scenario, only what it needs of the hardware counts.
+    """
+    told = experiment.model_dump(mode="json", exclude={"name", "states", "scenario"})
+    scheduled = [step.bits for step in experiment.scenario.steps()]
+    needed = widths(experiment.methods, tuple(sorted({*experiment.bits, *scheduled})), experiment.options())
+    return digest([told, [[width.fetch_bits, width.weight_bits] for width in needed], experiment.scenario.residency])
+
+
+def point_key(experiment: Experiment, plan: PointsPlan, trainings: Sequence[SweepTask]) -> str:
+    """A hash of everything that decides a point: its experiment, its searches, its trainings, and our versions."""
+    told = experiment.model_dump(mode="json")
+    return digest([told, list(plan.searches), [task.key for task in trainings], versions()])
+
+
+def results(
+    experiment: Experiment, plan: PointsPlan, evaluated: tuple[Evaluated, ...], measured: tuple[AccuracyRow, ...]
+) -> Results:
+    """What ``tqhw run`` finds for the experiment, but for its provenance."""
+    network = plan.network
+    rows = measured or accuracy.not_measured(experiment)
+    return assemble(experiment, network.workload, evaluated, rows, network.scales, network.notes, network.switching)
+
+
+def is_quick(task: SweepTask) -> bool:
+    """Whether a table takes no program: some milliseconds, fewer than sending it where there are few."""
+    name, _, _, options = task.arguments
+    return (name == "embedded" and options is None) or (options is not None and options.source in ("packaged", "file"))
+
+
+def is_here(task: SweepTask) -> bool:
+    """Whether the numbers of a table stand in files of this machine."""
+    options = task.arguments[3]
+    return options is not None and options.source == "file"
+
+
+def settings_text(settings: Mapping[str, Any]) -> str:
+    """The settings of a point as they are kept."""
+    return json.dumps(settings, ensure_ascii=False)
