@@ -40,8 +40,11 @@ ROOMS = {
     "allocation": "errors datasets quant workload train scenario report",
     "pipeline": "version errors system spec options results datasets models quant energy architecture workload train"
     " backends scenario report experiment allocation",
+    "sweep": "version errors objectives system spec frontend options results architecture mapper engine"
+    " train backends scenario report experiment pipeline",
+    "comparison": "version errors system results report",
     "cli": "errors objectives system frontend energy spec drawing options datasets quant architecture engine workload"
-    " allocation train version backends report experiment pipeline",
+    " allocation train version backends results report experiment pipeline sweep comparison",
     "run": "pipeline cli",
     "__main__": "cli",
     "api": "errors objectives system frontend spec quant architecture workload backends results report experiment"

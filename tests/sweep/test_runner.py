@@ -118,8 +118,9 @@ def test_a_search_that_is_refused_is_its_points_alone(tmp_path: Path, monkeypatc
 
 
 def test_a_training_that_points_share_is_done_once(tmp_path: Path) -> None:
-    training = {"data": "digits", "size": 8, "schemes": ["truncquant"], "epochs": 1, "batch_size": 512}
-    sweep = given(tmp_path, grid={"training": [training], "architecture.params.pe_columns": [2, 4]})
+    training = {"schemes": ["truncquant"], "epochs": 1, "batch_size": 512}
+    keys = {"training": [training], "data.name": ["digits"], "data.size": [8]}
+    sweep = given(tmp_path, grid={**keys, "architecture.params.pe_columns": [2, 4]})
     cluster = Here()
     assert done(sweep, tmp_path / "out", cluster) == {"done": 2}
     assert [task.kind for task in cluster.asked].count("training") == 1

@@ -7,10 +7,14 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("torch")
+
 from tqhw.errors import TqhwError
-from tqhw.results import AccuracyRow
 from tqhw.spec import Invalid, Reason
 from tqhw.sweep.store import FILE, opened
+from tqhw.train import Accuracy
+
+MEASURED = ("truncquant", [Accuracy("truncquant", 2, 50.0, 10, True, "shifted")])
 
 
 def test_a_folder_without_one(tmp_path: Path) -> None:
@@ -77,12 +81,12 @@ def test_readers_beside_the_writer(tmp_path: Path) -> None:
         assert reader.known("searches") == set()
         store.put_search("abc", Invalid((Reason("glb", "capacity", 3, 2, "too much"),)), 1.0)
         store.put_search("def", "out of luck", 1.0)
-        store.put_training("ghi", (AccuracyRow("truncquant", 2, "shifted", 50.0, 10, True),), 1.0)
+        store.put_training("ghi", MEASURED, 1.0)
         store.put_training("jkl", "no data", 1.0)
         assert reader.known("searches") == {"abc", "def"}
         assert reader.search("abc") == Invalid((Reason("glb", "capacity", 3, 2, "too much"),))
         assert reader.search("def") == "out of luck"
         assert reader.search("xyz") is None
-        assert reader.training("ghi") == (AccuracyRow("truncquant", 2, "shifted", 50.0, 10, True),)
+        assert reader.training("ghi") == MEASURED
         assert reader.training("jkl") == "no data"
         assert reader.training("xyz") is None

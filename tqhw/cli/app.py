@@ -16,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from tqhw.cli import allocate, convert, hardware, reference, report, run, show, training, workload
+from tqhw.cli import allocate, compare, convert, hardware, reference, report, run, show, sweep, training, workload
 from tqhw.cli.common import BAD_INPUT, say
 from tqhw.system import signals
 from tqhw.version import __version__
@@ -55,6 +55,7 @@ app.command("show")(show.show)
 app.command("conformance")(reference.conformance)
 app.command("verify")(reference.verify)
 app.command("convert-spec")(convert.convert_spec)
+app.add_typer(sweep.app)
 app.add_typer(reference.docker)
 app.command("workload")(workload.workload)
 app.command("allocate")(allocate.allocate)
@@ -62,6 +63,7 @@ app.command("train")(training.train)
 app.command("table")(training.table)
 app.command("eval")(training.evaluate)
 app.command("export")(training.export)
+app.command("compare")(compare.compare)
 app.command("report")(report.report)
 app.command("doctor")(report.doctor)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -67,13 +67,16 @@ def run(
     folder = out or Path("results") / points.given.name
     asked = _resources(training or [])
 
-    def start() -> AbstractContextManager[room.Cluster]:
-        return room.local(jobs or processors(), asked) if scheduler is None else room.connected(scheduler, asked)
-
     watch = bars(console(stderr=True))
-    counts = room.run(
-        points, folder, start, watch=watch, cache=not no_cache, trust=trust, keep_trainings=scheduler is None
-    )
+    with ExitStack() as stack:
+        if scheduler is None:
+            start: Any = lambda: room.local(jobs or processors(), asked)  # noqa: E731
+        else:  # one that cannot be reached says so before anything is planned
+            there = stack.enter_context(room.connected(scheduler, asked))
+            start = lambda: nullcontext(there)  # noqa: E731
+        counts = room.run(
+            points, folder, start, watch=watch, cache=not no_cache, trust=trust, keep_trainings=scheduler is None
+        )
     room.write_page(folder, watch, reports, trust)
     room.export(folder, folder / "points.csv")
     screen = console()

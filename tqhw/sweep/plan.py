@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from tqhw.backends import Backend, Found, Job, Settings, Target, backend
 from tqhw.backends.keys import digest, search_keys, table_key
@@ -19,27 +19,18 @@ from tqhw.pipeline.assemble import assemble
 from tqhw.pipeline.hardware import Evaluated, HardwarePlan
 from tqhw.pipeline.renderings import Rendering, Unpriced, priced, render
 from tqhw.pipeline.run import backend_settings
+from tqhw.pipeline.subject import Subject, subject
+from tqhw.pipeline.training import TrainingTask, planned
 from tqhw.results import AccuracyRow, Results
 from tqhw.scenario.methods import widths
-from tqhw.scenario.network import Scales, Width
-from tqhw.scenario.summary import Switching
+from tqhw.scenario.network import Width
 from tqhw.spec import Invalid, Shape
 from tqhw.sweep.tasks import SEARCH, TABLE, TRAINING, SweepTask, versions
-from tqhw.workload import Workload, extract
 
 T = TypeVar("T")
+_DECIDES_NETWORK: Final = {"model", "quantization", "data", "training", "bits", "stored_bits", "seed"}
 KEPT = 256
 """So many renderings, and networks, are kept for the next points."""
-
-
-@dataclass(frozen=True)
-class PlannedNetwork:
-    """A network as the hardware is asked about it, and what there is to say of it."""
-
-    workload: Workload
-    scales: Scales
-    notes: tuple[str, ...]
-    switching: Switching
 
 
 @dataclass
@@ -51,7 +42,7 @@ class PointsPlan:
 
     key: str
     experiment: Experiment
-    network: PlannedNetwork
+    subject: Subject
     hardware: HardwarePlan
     engine: Backend
     settings: Settings
@@ -91,7 +82,7 @@ class PointsPlan:
             if isinstance(answer, str):
                 raise TqhwError(answer)
         found = [answer for answer in answers if not isinstance(answer, str)]
-        return hardware.conclude(self.experiment, self.hardware, self.renderings, found, self.network.scales)
+        return hardware.conclude(self.experiment, self.hardware, self.renderings, found, self.subject.scales)
 
 
 class Planner:
@@ -102,7 +93,7 @@ class Planner:
         self.folder, self.trust = folder, trust
         self.kept = folder / "kept" if folder is not None and keep_trainings else None
         self.plans: dict[str, PointsPlan] = {}
-        self._networks: OrderedDict[str, PlannedNetwork | TqhwError] = OrderedDict()
+        self._subjects: OrderedDict[str, Subject | TqhwError] = OrderedDict()
         self._rendered: OrderedDict[str, Unpriced | TqhwError] = OrderedDict()
 
     def plan(self, experiment: Experiment) -> PointsPlan:
@@ -116,35 +107,30 @@ class Planner:
         """One task per scheme."""
         if experiment.training is None:
             return []
-        tasks = []
-        for scheme in experiment.training.schemes:
-            recipe = accuracy.recipe(experiment, scheme)
-            name = accuracy.training_name(recipe)
-            key = digest([name, sorted(experiment.bits), experiment.stored_bits])
-            kept = None if self.kept is None else self.kept / name
-            tasks.append(SweepTask(TRAINING, key, (experiment, scheme, kept), 1e30))
-        return tasks
+        recipes = [
+            accuracy.recipe(experiment, scheme, seed)
+            for scheme in experiment.training.schemes
+            for seed in accuracy.seeds(experiment)
+        ]
+        return [self._training(found) for found in planned(experiment, Path, recipes)]
 
-    def network(self, experiment: Experiment) -> PlannedNetwork:
-        """The experiment's network, run once."""
-        chosen = experiment.model_dump(
-            mode="json", include={"model", "quantization", "training", "bits", "stored_bits", "seed"}
-        )
-        return _kept(self._networks, digest(chosen), lambda: self._network(experiment))
+    def _training(self, found: TrainingTask) -> SweepTask:
+        name = str(found.folder)
+        key = digest([name, sorted(found.bits), found.stored])
+        return SweepTask(TRAINING, key, (replace(found, folder=None if self.kept is None else self.kept / name),), 1e30)
 
-    def _network(self, experiment: Experiment) -> PlannedNetwork:
-        model, chosen = accuracy.network(experiment, self.trust), experiment.model
-        given = accuracy.model_input(experiment)
-        workload = extract(model, given, name=chosen.name, skip=chosen.skip, routing=chosen.routing, phase=chosen.phase)
-        return PlannedNetwork(workload, accuracy.scales(model), accuracy.notes(model), accuracy.switching(model))
+    def subject(self, experiment: Experiment) -> Subject:
+        """The experiment's network as the hardware side sees it, run once."""
+        chosen = experiment.model_dump(mode="json", include=_DECIDES_NETWORK)
+        return _kept(self._subjects, digest(chosen), lambda: subject(experiment, self.trust))
 
     def _planned(self, key: str, experiment: Experiment) -> PointsPlan:
         settings = backend_settings(experiment, self.folder)
         engine = backend(experiment.backend, settings)
-        network = self.network(experiment)
-        found = hardware.plan(experiment, network.workload, self._render)
+        about = self.subject(experiment)
+        found = hardware.plan(experiment, about.workload, self._render)
         tables = tuple(table_key(engine, one.design, experiment.energy, settings) for one in found.rendered.values())
-        return PointsPlan(key, experiment, network, found, engine, settings, tables)
+        return PointsPlan(key, experiment, about, found, engine, settings, tables)
 
     def _render(self, experiment: Experiment, model: str | None, width: Width, shape: Shape) -> Unpriced:
         chosen = experiment.model_dump(mode="json", include={"architecture", "word_bits"})
@@ -175,7 +161,7 @@ def _plan_key(experiment: Experiment) -> str:
     """
     told = experiment.model_dump(mode="json", exclude={"name", "states", "scenario"})
     scheduled = [step.bits for step in experiment.scenario.steps()]
-    needed = widths(experiment.methods, tuple(sorted({*experiment.bits, *scheduled})), experiment.options())
+    needed = widths(experiment.methods, tuple(sorted({*experiment.hardware_bits, *scheduled})), experiment.options())
     return digest([told, [[width.fetch_bits, width.weight_bits] for width in needed], experiment.scenario.residency])
 
 
@@ -189,9 +175,9 @@ def results(
     experiment: Experiment, plan: PointsPlan, evaluated: tuple[Evaluated, ...], measured: tuple[AccuracyRow, ...]
 ) -> Results:
     """What ``tqhw run`` finds for the experiment, but for its provenance."""
-    network = plan.network
+    about = plan.subject
     rows = measured or accuracy.not_measured(experiment)
-    return assemble(experiment, network.workload, evaluated, rows, network.scales, network.notes, network.switching)
+    return assemble(experiment, about.workload, evaluated, rows, about.scales, about.notes, about.switching)
 
 
 def is_quick(task: SweepTask) -> bool:

@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 from tqhw.errors import TqhwError
 from tqhw.experiment import Experiment
 from tqhw.pipeline.hardware import Evaluated
-from tqhw.results import AccuracyRow, Results
+from tqhw.pipeline.training import Measured, rows
+from tqhw.results import Results
 from tqhw.sweep.cluster import Cluster
 from tqhw.sweep.outcomes import outcomes
 from tqhw.sweep.plan import Planner, PointsPlan, is_here, is_quick, point_key, results, settings_text
@@ -237,8 +238,8 @@ class _SweepRun:
         except TqhwError as error:
             self.store.finish_points((number, str(error), ()) for number, *_ in waiting)
             return needs.points
-        for rows in _batches(waiting, BATCH):
-            self.store.finish_points([self._point(plan, evaluated, number, text) for number, text, *_ in rows])
+        for batch in _batches(waiting, BATCH):
+            self.store.finish_points([self._point(plan, evaluated, number, text) for number, text, *_ in batch])
         return needs.points
 
     def _point(
@@ -263,13 +264,13 @@ def answers_of(plan: PointsPlan, store: Store) -> list[Any]:
 def _results(
     planner: Planner, store: Store, experiment: Experiment, plan: PointsPlan, evaluated: tuple[Evaluated, ...]
 ) -> Results:
-    measured: list[AccuracyRow] = []
+    measured: list[Measured] = []
     for task in planner.trainings(experiment):
-        rows = store.training(task.key)
-        if rows is None or isinstance(rows, str):
-            raise TqhwError(f"training: {rows or 'not done'}")
-        measured += rows
-    return results(experiment, plan, evaluated, tuple(measured))
+        found = store.training(task.key)
+        if found is None or isinstance(found, str):
+            raise TqhwError(f"training: {found or 'not done'}")
+        measured.append(found)
+    return results(experiment, plan, evaluated, rows(measured))
 
 
 def point_results(sweep: Sweep, store: Store, number: int, planner: Planner) -> Results:

@@ -18,10 +18,11 @@ from pydantic import BaseModel, ConfigDict
 from tqhw.backends import Found
 from tqhw.errors import TqhwError
 from tqhw.mapper.cache import plain
-from tqhw.results import AccuracyRow
+from tqhw.pipeline.training import Measured
 from tqhw.spec import Invalid, Mapping, Reason, Stats
 from tqhw.sweep.outcomes import COLUMNS
 from tqhw.system.json_files import checked, parse_json
+from tqhw.train import Accuracy
 
 FILE = "sweep.sqlite"
 APPLICATION, SCHEMA = 0x74716877, 1  # "tqhw" in the file's header
@@ -109,22 +110,22 @@ class Store:
             return Invalid(kept.reasons)
         return Found(kept.mapping, kept.stats, kept.proved_optimal, kept.evaluated, 0.0, kept.lower_bound, kept.gap)
 
-    def put_training(self, key: str, rows: Sequence[AccuracyRow] | str, seconds: float) -> None:
-        """Keeps the accuracies of a training; a text says why there are none."""
-        text = json.dumps(rows if isinstance(rows, str) else [plain(row) for row in rows])
+    def put_training(self, key: str, answer: Measured | str, seconds: float) -> None:
+        """Keeps what a training measured; a text says why it did not."""
+        text = json.dumps(answer if isinstance(answer, str) else [answer[0], [plain(one) for one in answer[1]]])
         with self.writing() as connection:
             connection.execute("INSERT OR REPLACE INTO trainings VALUES (?, ?)", (key, text))
             connection.execute("INSERT OR REPLACE INTO told VALUES ('training', ?, ?)", (key, seconds))
 
-    def training(self, key: str) -> tuple[AccuracyRow, ...] | str | None:
-        """The accuracies of a training, or why there are none; None where it is still to be done."""
+    def training(self, key: str) -> Measured | str | None:
+        """What a training measured, or why it did not; None where it is still to be done."""
         text = self.one("SELECT answer FROM trainings WHERE key = ?", (key,))
         if text is None:
             return None
         found = parse_json(text, str(self.path))
         if isinstance(found, str):
             return found
-        return checked(tuple[AccuracyRow, ...], found, f"{self.path}: training {key[:12]}", _AGAIN)
+        return checked(tuple[str, list[Accuracy]], found, f"{self.path}: training {key[:12]}", _AGAIN)
 
     def counts(self) -> dict[str, int]:
         """How many points have which status."""

@@ -5,17 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tqhw import engine, mapper
 from tqhw.backends import Design, Found, Job, Objective, Search, Settings, Target, backend
 from tqhw.backends.costing import costed
 from tqhw.errors import TqhwError
-from tqhw.experiment import Experiment
 from tqhw.options import EnergyOptions
 from tqhw.spec import Invalid
 from tqhw.version import __version__
+
+if TYPE_CHECKING:
+    from tqhw.pipeline.training import Measured, TrainingTask  # load PyTorch
 
 TABLE, SEARCH, TRAINING = "table", "search", "training"
 
@@ -76,10 +77,8 @@ def _search(name: str, settings: Settings, job: Job, objective: Objective, cache
     return found
 
 
-def _training(experiment: Experiment, scheme: str, kept: Path | None) -> Any:
-    from tqhw.pipeline import accuracy  # loads PyTorch
-
-    return accuracy.train_and_measure(lambda steps: None, experiment, scheme, kept)
+def _training(task: TrainingTask) -> Measured:
+    return task.run(lambda steps: None)
 
 
 _WORK: dict[str, Callable[..., Any]] = {TABLE: _table, SEARCH: _search, TRAINING: _training}

@@ -1,0 +1,84 @@
+"""Results side by side."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.report.sample import sample as results
+from tqhw.comparison import Side, csv_text, differences, inputs, tables, write_page
+from tqhw.errors import TqhwError
+from tqhw.results import Results
+
+
+def _halved() -> Results:
+    """The sample on a better machine: half the energy in DRAM, other inputs, a layer less."""
+    found = results()
+    energy = tuple(
+        replace(row, energy_mj=row.energy_mj / 2) if row.component == "DRAM" else row for row in found.energy
+    )
+    return replace(found, energy=energy, layers=found.layers[1:], experiment={**found.experiment, "bits": [2]})
+
+
+SIDES = (Side("a", results()), Side("b", _halved()))
+
+
+def test_inputs_that_differ_are_named() -> None:
+    assert inputs(SIDES) == [("bits", (results().experiment["bits"], [2]))]
+    assert inputs((SIDES[0], SIDES[0])) == []
+
+
+def test_energies_have_their_ratios_and_totals() -> None:
+    found = {row.of: row for row in differences(SIDES) if row.kind == "energy" and not row.layer}
+    method = results().energy[0]
+    of = (method.method, f"{method.bits} bits", method.state)
+    assert found[*of, "DRAM"].ratios == (0.5,)
+    assert found[*of, "GLB"].same
+    parts = [r.energy_mj for r in results().energy if (r.method, f"{r.bits} bits", r.state) == of]
+    assert found[*of, "all"].values[0] == pytest.approx(sum(parts))
+
+
+def test_layers_that_a_side_does_not_have_are_told() -> None:
+    lost = results().layers[0].name
+    rows = [row for row in differences(SIDES) if row.layer == lost]
+    assert {row.kind for row in rows} == {"energy", "traffic", "cycles"}
+    assert all(row.values[0] is not None and row.values[1] is None and row.ratios == (None,) for row in rows)
+
+
+def test_every_kind_of_number_has_a_table_and_what_is_alike_is_counted() -> None:
+    found = {table.title.partition(" (")[0]: table for table in tables(SIDES)}
+    kinds = {"Energy", "DRAM traffic", "Cycles", "Area", "Storage", "Accuracy"}
+    assert kinds <= {*found}
+    assert {"Energy, per layer", "Cycles, per layer"} <= {*found}
+    assert found["Storage"].rows == ()
+    assert found["Storage"].note == f"{len(results().storage)} more are alike."
+    everything = {table.title.partition(" (")[0]: table for table in tables(SIDES, everything=True)}
+    assert len(everything["Storage"].rows) == len(results().storage)
+    assert found["Energy"].columns == ("Of", "a", "b", "b / a")
+    assert found["Energy, per layer"].columns == ("Layer", "Of", "a", "b", "b / a")
+
+
+def test_a_csv_has_every_number() -> None:
+    rows = [*csv.DictReader(csv_text((*SIDES, Side("c", results()))).splitlines())]
+    assert rows[0]["kind"] == "input"
+    assert rows[0]["of"] == "bits"
+    numbers = [row for row in rows if row["kind"] != "input"]
+    assert len(numbers) == len(differences(SIDES))
+    assert {row["c / a"] for row in numbers if row["a"] and float(row["a"])} == {"1.0"}
+
+
+def test_a_page_has_the_tables_and_names_stay_text(tmp_path: Path) -> None:
+    write_page((SIDES[0], Side("<script>b", _halved())), tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert "&lt;script&gt;b / a" in page
+    assert "<script" not in page
+    assert "http" not in page
+    assert "What differs in the inputs" in page
+
+
+def test_one_alone_is_no_comparison() -> None:
+    with pytest.raises(TqhwError, match="nothing to compare with"):
+        differences(SIDES[:1])

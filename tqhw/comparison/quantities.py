@@ -1,0 +1,137 @@
+"""The numbers of several results, each beside its like."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tqhw.errors import TqhwError
+from tqhw.results import Results
+
+Key = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Side:
+    """Results under the name that they are shown by."""
+
+    name: str
+    results: Results
+
+
+@dataclass(frozen=True)
+class NumberDifference:
+    """One quantity of all sides: None where a side does not have it.
+
+    ``kind``: energy, traffic, cycles, area, storage or accuracy; ``layer``: "" for the network as a whole. ``of``: what
+    it is a number of, such as method, precision, state and component.
+    """
+
+    kind: str
+    layer: str
+    of: Key
+    unit: str
+    values: tuple[float | None, ...]
+
+    @property
+    def ratios(self) -> tuple[float | None, ...]:
+        """Each side's number through that of the first; None where either is missing or the first is 0."""
+        first = self.values[0]
+        return tuple(None if value is None or not first else value / first for value in self.values[1:])
+
+    @property
+    def same(self) -> bool:
+        """Whether all sides have the same number."""
+        return len({*self.values}) == 1
+
+
+def differences(sides: Sequence[Side]) -> list[NumberDifference]:
+    """Every quantity that a side has, the whole network's first. Raises TqhwError for fewer than two sides."""
+    if len(sides) < 2:
+        raise TqhwError("nothing to compare with", place="compare", lever="name two results at least")
+    found = [{(kind, layer, of, unit): value for kind, layer, of, unit, value in _numbers(s.results)} for s in sides]
+    keys = dict.fromkeys(key for one in found for key in one)
+    return [
+        NumberDifference(*key, tuple(one.get(key) for one in found))
+        for key in sorted(keys, key=lambda key: key[1] != "")
+    ]
+
+
+def inputs(sides: Sequence[Side]) -> list[tuple[str, tuple[Any, ...]]]:
+    """The keys of the experiments that are not alike, and what each side has; None where it says nothing."""
+    flat = [dict(_flat("", side.results.experiment)) for side in sides]
+    keys = dict.fromkeys(key for one in flat for key in one)
+    rows = [(key, tuple(one.get(key) for one in flat)) for key in keys]
+    return [(key, values) for key, values in rows if any(value != values[0] for value in values)]
+
+
+def _numbers(results: Results) -> Iterator[tuple[str, str, Key, str, float | None]]:
+    yield from _energy(results)
+    traffic: dict[Key, int] = {}
+    for flow in results.traffic:
+        for space in ("all", flow.dataspace):
+            key = (flow.method, f"{flow.bits} bits", flow.state, space)
+            traffic[key] = traffic.get(key, 0) + flow.dram_bits
+    yield from (("traffic", "", key, "bits", bits) for key, bits in traffic.items())
+    yield from _hardware(results)
+    yield from (("storage", "", (row.method,), "MB", row.megabytes) for row in results.storage)
+    for one in results.accuracy:
+        if one.top1 is not None:
+            yield "accuracy", "", (one.scheme, f"{one.bits} bits", one.weights), "%", one.top1
+    yield from _layers(results)
+
+
+def _energy(results: Results) -> Iterator[tuple[str, str, Key, str, float]]:
+    energy: dict[Key, float] = {}
+    for row in results.energy:
+        for component in ("all", row.component):
+            key = (row.method, f"{row.bits} bits", row.state, component)
+            energy[key] = energy.get(key, 0.0) + row.energy_mj
+    yield from (("energy", "", key, "mJ", value) for key, value in energy.items())
+
+
+def _hardware(results: Results) -> Iterator[tuple[str, str, Key, str, float | None]]:
+    """Cycles of the network, of every rendering that all layers which follow the precision run on; and areas."""
+    cycles: dict[Key, list[int]] = {}
+    following = [layer for layer in results.layers if layer.bits is None]
+    own: dict[str, int] = {}
+    for layer in results.layers:
+        for e in layer.evaluations:
+            if layer.bits is None:
+                cycles.setdefault(_rendering(e), []).append(layer.count * e.cycles)
+            else:
+                name = e.spad_model or ""
+                own[name] = own.get(name, 0) + layer.count * e.cycles
+    for key, parts in cycles.items():
+        if len(parts) == len(following):
+            yield "cycles", "", key, "cycles", sum(parts) + own.get(key[-1], 0)
+    areas: dict[Key, float | None] = {}
+    for row in results.area:
+        for component in ("all", row.component):
+            key = (*_rendering(row), component)
+            before = areas.get(key, 0.0)
+            areas[key] = None if before is None or row.area_um2 is None else before + row.area_um2
+    yield from (("area", "", key, "um2", value) for key, value in areas.items())
+
+
+def _layers(results: Results) -> Iterator[tuple[str, str, Key, str, float]]:
+    for layer in results.layers:
+        for e in layer.evaluations:
+            of = _rendering(e)
+            yield "energy", layer.name, of, "pJ", e.energy_pj
+            yield "traffic", layer.name, of, "bits", sum(e.dram_bits.values())
+            yield "cycles", layer.name, of, "cycles", e.cycles
+
+
+def _rendering(row: Any) -> Key:
+    """Which of its renderings: bits as fetched and on the chip, and the scratchpad model."""
+    return f"{row.fetch_bits} bits fetched", f"{row.weight_bits} bits", row.spad_model or ""
+
+
+def _flat(prefix: str, tree: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(f"{prefix}{key}.", value)
+        else:
+            yield f"{prefix}{key}", value

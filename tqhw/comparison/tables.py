@@ -1,0 +1,91 @@
+"""Comparisons as tables, for the terminal, the page and spreadsheets."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from tqhw.comparison.quantities import NumberDifference, Side, differences, inputs
+from tqhw.report.labels import number
+from tqhw.report.table import Table
+
+KINDS = {
+    "energy": "Energy",
+    "traffic": "DRAM traffic",
+    "cycles": "Cycles",
+    "area": "Area",
+    "storage": "Storage",
+    "accuracy": "Accuracy",
+}
+
+
+def tables(sides: Sequence[Side], everything: bool = False) -> list[Table]:
+    """What differs in the inputs, then the numbers of the network and of its layers, with ratios to the first side.
+
+    ``everything``: numbers that are alike, too.
+    """
+    found = [_inputs(sides)]
+    rows = differences(sides)
+    for of_layers in (False, True):
+        for kind, title in KINDS.items():
+            chosen = [row for row in rows if row.kind == kind and bool(row.layer) == of_layers]
+            if chosen:
+                found.append(_numbers(sides, f"{title}, per layer" if of_layers else title, chosen, everything))
+    return found
+
+
+def csv_text(sides: Sequence[Side]) -> str:
+    """Every number of every side as CSV, alike or not; inputs that differ first."""
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream, lineterminator="\n")
+    names = [side.name for side in sides]
+    writer.writerow(["kind", "layer", "of", "unit", *names, *(f"{name} / {names[0]}" for name in names[1:])])
+    for key, values in inputs(sides):
+        writer.writerow(["input", "", key, "", *map(_text, values), *[""] * (len(sides) - 1)])
+    for row in differences(sides):
+        cells = ["" if value is None else value for value in (*row.values, *row.ratios)]
+        writer.writerow([row.kind, row.layer, ", ".join(filter(None, row.of)), row.unit, *cells])
+    return stream.getvalue()
+
+
+def _inputs(sides: Sequence[Side]) -> Table:
+    rows = tuple((key, *map(_text, values)) for key, values in inputs(sides))
+    names = tuple(side.name for side in sides)
+    note = "" if rows else "The experiments are alike."
+    return Table("What differs in the inputs", ("Key", *names), rows, labels=1 + len(sides), note=note)
+
+
+def _numbers(sides: Sequence[Side], title: str, found: Sequence[NumberDifference], everything: bool) -> Table:
+    names = [side.name for side in sides]
+    shown = [row for row in found if everything or not row.same]
+    rows = tuple(
+        (
+            *((row.layer,) if row.layer else ()),
+            ", ".join(filter(None, row.of)).replace("_", " "),
+            *(_number(value) for value in row.values),
+            *(_number(value) for value in row.ratios),
+        )
+        for row in shown
+    )
+    alike = len(found) - len(shown)
+    layer = ("Layer",) if found[0].layer else ()
+    return Table(
+        f"{title} ({found[0].unit})",
+        (*layer, "Of", *names, *(f"{name} / {names[0]}" for name in names[1:])),
+        rows,
+        labels=1 + len(layer),
+        note=f"{alike} more are alike." if alike else "",
+    )
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else number(value)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "-"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
