@@ -39,5 +39,5 @@ $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(PIP) -e '.[dev,docs,onnx]'
+	$(PIP) -e '.[dev,docs,onnx,parquet,sweep]'
 	@touch $@

@@ -16,12 +16,13 @@ import typer
 
 from tests.docs.pages import DOCS, PAGES, ROOT, Block, called, commands, fenced, indented, links
 from tests.test_citations import anchors
-from tqhw import experiment
+from tqhw import experiment, sweep
 from tqhw.cli import app
-from tqhw.options import hints
+from tqhw.options import hints, read
 from tqhw.results import COMPONENTS, STATES, Results
 from tqhw.scenario import METHODS
 from tqhw.spec import yamlio
+from tqhw.sweep.document import SweepDocument
 
 ELSEWHERE = {
     "extending.md": "tests/test_extending.py",
@@ -40,7 +41,10 @@ def parsed(line: str) -> tuple[str, dict[str, Any]]:
     name, *arguments = shlex.split(line)
     command = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
     if hasattr(command, "commands"):
-        name, *arguments = arguments
+        if arguments[0] in command.commands:
+            name, *arguments = arguments
+        else:
+            name = command.default
         command = command.commands[name]
     return name, dict(command.make_context(name, arguments).params)
 
@@ -75,7 +79,9 @@ def test_every_command_can_be_given(page: Path, line: str, folder: Path) -> None
     for block in fenced(page):
         if block.name:
             (folder / block.name).write_text(block.text)
-    if name == "run" and given["experiment"] is not None:
+    if (swept := given.get("sweep")) is not None and swept.exists():
+        sweep.load(swept)
+    if name == "run" and given.get("experiment") is not None:
         experiment.load(given["experiment"], given["settings"] or [])
     for files in (given.get("arch") or [], given.get("problem") or []):
         packaged = [file for file in files if str(file).startswith(("arch/", "workloads/"))]
@@ -95,6 +101,10 @@ def test_every_yaml_block_is_an_experiment_or_a_recipe(page: Path, block: Block)
         assert called(page) == "architecture.md"  # tests/architecture/test_docs.py renders them
         return
     document = yamlio.parse(block.text, block.name or called(page))
+    if called(page) == "sweeps.md":
+        given = read(SweepDocument, document, called(page))
+        assert [*sweep.Sweep(given, yamlio.load(ROOT / str(given.experiment)), called(page))]
+        return
     experiment.parse(document, block.name)
     assert not [*hints(document)], "pages show today's keys"
 

@@ -12,7 +12,8 @@ from tqhw.cli.machine import ARCHITECTURES
 from tqhw.system.processors import processors
 
 _PACKAGES = ("numpy", "numba", "torch", "pydantic", "jinja2", "matplotlib", "safetensors", "scikit-learn")
-_OPTIONAL = ("onnx", "onnxruntime")
+_OPTIONAL = {"onnx": "onnx", "onnxruntime": "onnx", "dask": "sweep", "distributed": "sweep", "pyarrow": "parquet"}
+"""The extra that each comes with."""
 
 
 @guarded
@@ -77,6 +78,6 @@ def _package(name: str, needed: bool) -> dict[str, Any]:
     try:
         found = version(name)
     except PackageNotFoundError:
-        lever = f"pip install {name}" if needed else "pip install 'tqhw[onnx]'"
+        lever = f"pip install {name}" if needed else f"pip install 'tqhw[{_OPTIONAL[name]}]'"
         return {"what": name, "version": "missing", "found": False, "needed": needed, "lever": lever}
     return {"what": name, "version": found, "found": True, "needed": needed, "lever": ""}

@@ -17,9 +17,11 @@ from tqhw.system.processors import processors
 class _RunByDefault(TyperGroup):
     """``tqhw sweep FILE`` is ``tqhw sweep run FILE``."""
 
+    default = "run"
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if args and args[0] not in self.commands and args[0] not in ("--help", "-h"):
-            args = ["run", *args]
+        if args and args[0] not in self.commands and args[0] != "--help":
+            args = [self.default, *args]
         return super().parse_args(ctx, args)
 
 
