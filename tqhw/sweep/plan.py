@@ -16,14 +16,13 @@ from tqhw.experiment import Experiment
 from tqhw.objectives import objective_of
 from tqhw.pipeline import accuracy, hardware
 from tqhw.pipeline.assemble import assemble
-from tqhw.pipeline.hardware import Evaluated, HardwarePlan
-from tqhw.pipeline.renderings import Rendering, Unpriced, priced, render
+from tqhw.pipeline.hardware import Evaluated, HardwarePlan, Pricings
+from tqhw.pipeline.renderings import RenderedWords, Unpriced, priced, render
 from tqhw.pipeline.run import backend_settings
 from tqhw.pipeline.subject import Subject, subject
 from tqhw.pipeline.training import TrainingTask, planned
 from tqhw.results import AccuracyRow, Results
 from tqhw.scenario.methods import widths
-from tqhw.scenario.network import Width
 from tqhw.spec import Invalid, Shape
 from tqhw.sweep.tasks import SEARCH, TABLE, TRAINING, SweepTask, versions
 
@@ -47,7 +46,7 @@ class PointsPlan:
     engine: Backend
     settings: Settings
     tables: tuple[str, ...]
-    renderings: Mapping[tuple[str | None, Width], Rendering] = field(default_factory=dict)
+    renderings: Pricings = field(default_factory=dict)
     searches: tuple[str, ...] = ()
 
     def table_tasks(self) -> list[SweepTask]:
@@ -132,10 +131,10 @@ class Planner:
         tables = tuple(table_key(engine, one.design, experiment.energy, settings) for one in found.rendered.values())
         return PointsPlan(key, experiment, about, found, engine, settings, tables)
 
-    def _render(self, experiment: Experiment, model: str | None, width: Width, shape: Shape) -> Unpriced:
+    def _render(self, experiment: Experiment, model: str | None, at: RenderedWords, shape: Shape) -> Unpriced:
         chosen = experiment.model_dump(mode="json", include={"architecture", "word_bits"})
-        key = digest([chosen, model, width.fetch_bits, width.weight_bits, repr(shape)])
-        return _kept(self._rendered, key, lambda: render(experiment, model, width, shape))
+        key = digest([chosen, model, repr(at), repr(shape)])
+        return _kept(self._rendered, key, lambda: render(experiment, model, at, shape))
 
 
 def _kept(places: OrderedDict[str, T | TqhwError], key: str, make: Callable[[], T]) -> T:
