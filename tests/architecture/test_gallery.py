@@ -10,8 +10,10 @@ import pytest
 import tqhw
 from tqhw.architecture import available, parameters_of, render
 from tqhw.backends import Found, Target
-from tqhw.spec import CONV2D, Problem, make_problem
+from tqhw.energy import own_components, tables
+from tqhw.spec import CONV2D, Problem, load_art, load_ert, make_problem
 
+RECORDED = Path(__file__).parents[1] / "data" / "timeloop_gallery"
 SHARED = ("nvdla_like", "output_stationary", "simba_like", "tpu_like")
 FOLLOWS = ("bit_fusion_like", "bit_serial")
 WORDS = {
@@ -54,6 +56,15 @@ def test_the_gallery_is_there() -> None:
 def test_its_sources_are_named(name: str) -> None:
     text = Path(parameters_of(name).source).read_text()
     assert "Source" in text.partition("description:")[0]
+
+
+@pytest.mark.parametrize("name", [*SHARED, *FOLLOWS])
+def test_what_timeloop_and_accelergy_were_run_on_is_the_template_of_today(name: str) -> None:
+    rendered = render(name, {"weight_bits": 4} if name in FOLLOWS else {})
+    assert (RECORDED / "arch" / f"{name}.yaml").read_text() == rendered.text
+    found = tables(rendered.architecture, own_components(rendered.components_text, name))
+    assert found.ert.energies == load_ert(RECORDED / "ert" / f"{name}.ERT.yaml").energies
+    assert found.art.areas == load_art(RECORDED / "ert" / f"{name}.ART.yaml").areas
 
 
 @pytest.mark.parametrize("what", LAYERS)

@@ -16,6 +16,7 @@ from tqhw.errors import TqhwError
 DATA = Path(__file__).parent.parent / "data"
 REFERENCE = DATA / "timeloop"
 MORE = DATA / "timeloop_more"
+GALLERY = DATA / "timeloop_gallery"
 ARCHITECTURES = sorted(file.stem for file in (REFERENCE / "cases").glob("*.jsonl"))
 
 
@@ -48,6 +49,13 @@ def test_other_architectures_and_problem_shapes_are_exact_too() -> None:
     assert result.differences == ()
     assert len(result.valid) == 11
     assert (sum(result.valid.values()), sum(result.invalid.values())) == (378, 108)
+
+
+def test_the_gallery_is_exact() -> None:
+    result = check_folder(GALLERY)
+    assert result.differences == ()
+    assert {*result.valid} == {path.stem for path in (GALLERY / "arch").glob("*.yaml")}
+    assert (sum(result.valid.values()), sum(result.invalid.values())) == (96, 24)
 
 
 def changed(case: dict[str, Any], field: str) -> str:
