@@ -9,9 +9,10 @@ from torch import nn
 
 from tqhw.datasets.base import Data
 from tqhw.errors import TqhwError
-from tqhw.quant import SwitchableBatchNorm, input_quantizers, quantization_of, set_bits
+from tqhw.quant import input_quantizers, quantization_of, set_bits
 from tqhw.quant.modes import evaluating
 from tqhw.quant.norm import norms_of
+from tqhw.quant.statistics import measure_norms
 from tqhw.train.reproducible import reproducible
 
 
@@ -56,18 +57,9 @@ def recalibrate(
         if value < 1:
             raise TqhwError(f"{value} leaves no images to measure statistics on", place=name, lever="use 1 or more")
     set_bits(model, bits)
-    active = [m.active if isinstance(m, SwitchableBatchNorm) else m for m in norms_of(model).values()]
-    at = next(model.parameters()).device
-    momenta = [norm.momentum for norm in active]
-    try:
-        with torch.no_grad(), evaluating(model), reproducible(seed, threads):
-            for norm in active:
-                norm.reset_running_stats()
-                norm.momentum = None  # a plain mean over all batches
-                norm.training = True
-            size = min(batch_size, data.train_size)
-            for images, _ in islice(data.train_batches(size, seed, epoch=0), batches):
-                model(images.to(at))
-    finally:
-        for norm, momentum in zip(active, momenta, strict=True):
-            norm.momentum = momentum
+    at, size = next(model.parameters()).device, min(batch_size, data.train_size)
+    with reproducible(seed, threads):
+        measure_norms(
+            model,
+            lambda: (model(images.to(at)) for images, _ in islice(data.train_batches(size, seed, epoch=0), batches)),
+        )
