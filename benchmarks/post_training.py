@@ -89,7 +89,6 @@ def cases(plain: nn.Module, batches: list[Any], anew: bool) -> dict[str, Callabl
         "MatQuant's slices": lambda bits: with_weights(plain, matquant, bits),
         "truncated, scales of 8 bits": once(lambda: converted(SHARED)),
         "truncated, scales of each precision": once(converted),
-        "post-training, no data": once(lambda: post_train(converted(), None)),
         "post-training, scales alone": once(lambda: post_train(converted(), batches, PostTraining(compensate=False))),
         "post-training": once(lambda: post_train(converted(), batches)),
         "post-training, all alike": once(

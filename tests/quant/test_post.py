@@ -61,7 +61,7 @@ def numbers(codes, bits, line):
 def test_a_code_is_the_best_of_all_256_for_the_precisions_together():
     weight = seeded(500, 16)
     lines, _ = lines_of(weight, 1)
-    codes = nested_codes(weight, None, lines, PRIORITIES, stored=8, damping=0.01)
+    codes = nested_codes(weight, torch.eye(16), lines, PRIORITIES, stored=8, damping=0.01)
 
     def cost(candidates):
         width = candidates.shape[1]
@@ -82,7 +82,7 @@ def test_a_code_is_the_best_of_all_256_for_the_precisions_together():
 def test_one_precision_alone_is_rounded_to_the_nearest():
     weight = seeded(50, 8)
     lines, _ = lines_of(weight, 1, bits=(8,))
-    codes = nested_codes(weight, None, lines, {8: 1.0}, stored=8, damping=0.01)
+    codes = nested_codes(weight, torch.eye(8), lines, {8: 1.0}, stored=8, damping=0.01)
     apart = (numbers(codes, 8, lines[8]) - weight).abs()
     inside = apart < lines[8].scale / 255 * 1.01
     assert inside.float().mean() > 0.99
@@ -289,18 +289,25 @@ def _net():
         return Net()
 
 
-def test_norms_are_measured_at_each_precision():
+def test_norms_move_by_what_quantizing_does_to_their_inputs():
     x = images(64)
+    network = tiny()
+    network.bn1.running_mean += 0.5  # as a long training may have left it
+    network.bn1.running_var *= 2.0
     model = convert(
-        tiny(), QuantConfig(precisions=(2, 8), first=None, last=None, normalization=LINEAR, granularity="channel")
+        network, QuantConfig(precisions=(2, 8), first=None, last=None, normalization=LINEAR, granularity="channel")
     )
-    post_train(model, [x[:32], x[32:]])
+
+    def inputs(weight):
+        return functional.conv2d(x, weight, model.conv1.bias, padding=1).transpose(0, 1).reshape(8, -1).detach()
+
+    real = inputs(quantized_layers(model)[0].real_weight)
+    post_train(model, [x])
     for bits in (2, 8):
         set_bits(model, bits)
-        got = model.bn1.active.running_mean
-        with torch.no_grad():
-            expected = functional.conv2d(x, model.conv1.weight, model.conv1.bias, padding=1).mean(dim=(0, 2, 3))
-        torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-4)
+        norm, now = model.bn1.active, inputs(model.conv1.weight)
+        torch.testing.assert_close(norm.running_mean, 0.5 + now.mean(1) - real.mean(1), atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(norm.running_var, 2 * now.var(1) / real.var(1), atol=1e-5, rtol=1e-4)
     assert not torch.equal(model.bn1.of(2).running_var, model.bn1.of(8).running_var)
 
 

@@ -37,7 +37,7 @@ def test_its_commands_can_be_given(line: str) -> None:
 
 
 def test_it_shows_every_command_of_training() -> None:
-    assert {line.split()[0] for line in COMMANDS} == {"train", "eval", "export", "table"}
+    assert {line.split()[0] for line in COMMANDS} == {"train", "eval", "export", "table", "quantize"}
 
 
 @pytest.mark.slow

@@ -16,7 +16,20 @@ from typing import Annotated
 
 import typer
 
-from tqhw.cli import allocate, compare, convert, hardware, reference, report, run, show, sweep, training, workload
+from tqhw.cli import (
+    allocate,
+    compare,
+    convert,
+    hardware,
+    quantize,
+    reference,
+    report,
+    run,
+    show,
+    sweep,
+    training,
+    workload,
+)
 from tqhw.cli.common import BAD_INPUT, say
 from tqhw.system import signals
 from tqhw.version import __version__
@@ -63,6 +76,7 @@ app.command("train")(training.train)
 app.command("table")(training.table)
 app.command("eval")(training.evaluate)
 app.command("export")(training.export)
+app.command("quantize")(quantize.quantize)
 app.command("compare")(compare.compare)
 app.command("report")(report.report)
 app.command("doctor")(report.doctor)

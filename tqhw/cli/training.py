@@ -147,7 +147,7 @@ def evaluate(
     from tqhw.train import OpenedData
 
     found = given(checkpoints, model)
-    wanted = found.bits if bits is None else _bits(bits)
+    wanted = found.bits if bits is None else bits_in(bits)
     _measure(
         found.places, wanted, found.stored if stored is None else stored, json, found.model, OpenedData(found.path)
     )
@@ -174,7 +174,7 @@ def export(
 
     found = given([checkpoint], model)
     checkpoint, stored = only(found.places), found.stored if stored is None else stored
-    wanted = found.codes if bits is None else _bits(bits)
+    wanted = found.codes if bits is None else bits_in(bits)
     for one in wanted or ():
         check_bits(one, place="--bits", stored=check_bits(stored, place="--stored"))
     network, recipe = load_run(checkpoint, model=found.model)
@@ -187,7 +187,7 @@ def export(
         size = export_run(network, recipe, out, stored=stored, data=data, fold=fold)
     for warning in dict.fromkeys(str(warning.message) for warning in told):
         console(stderr=True).print(warning, highlight=False, soft_wrap=True)
-    _show_parts(out, size, storage(network, stored, fold=fold))
+    show_parts(out, size, storage(network, stored, fold=fold))
     for path in checkpoints_in(checkpoint):
         _tell_unfinished(path)
     if out.suffix == ".onnx" and not _agrees(network, data, out, stored):
@@ -282,7 +282,7 @@ def _show(found: dict[str, list[Accuracy]]) -> None:
     console().print("v: the shifted integers are those of the quantizer, the logits equal bit for bit")
 
 
-def _show_parts(out: Path, size: int, parts: Storage) -> None:
+def show_parts(out: Path, size: int, parts: Storage) -> None:
     """Where the bytes of a file go: the parts add up to ``size``."""
     rest = "graph, codes in whole bytes" if out.suffix == ".onnx" else "header with checksums, counters"
     screen = console()
@@ -330,7 +330,7 @@ def _agrees(model: nn.Module, data: Data, path: Path, stored: int) -> bool:
     return all(row.agrees for row in found)
 
 
-def _bits(text: str) -> tuple[int, ...]:
+def bits_in(text: str) -> tuple[int, ...]:
     """``2,4,8`` and ``1-8``, mixed as one likes."""
     found: list[int] = []
     for part in text.split(","):

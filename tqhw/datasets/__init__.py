@@ -1,6 +1,7 @@
 """Images and labels to train and test with."""
 
 from tqhw.datasets.base import Augment, Batch, Data, TensorData
+from tqhw.datasets.calibration import Calibration, calibration
 from tqhw.datasets.cifar10 import cifar10
 from tqhw.datasets.digits import digits
 from tqhw.datasets.image_folder import FolderData
@@ -10,9 +11,11 @@ __all__ = [
     "DATASETS",
     "Augment",
     "Batch",
+    "Calibration",
     "Data",
     "FolderData",
     "TensorData",
+    "calibration",
     "cifar10",
     "digits",
     "open_dataset",

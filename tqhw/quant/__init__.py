@@ -17,7 +17,7 @@ from tqhw.quant.onnx_file import save_onnx
 from tqhw.quant.onnx_model import OnnxModel
 from tqhw.quant.order import execution_order
 from tqhw.quant.package import save
-from tqhw.quant.post import PostTraining, post_train
+from tqhw.quant.post import PostTraining, post_train, post_training_config
 from tqhw.quant.precision import add_precision, at_bits, keep_precisions, set_bits, shared_normalization
 from tqhw.quant.schemes import SCHEMES, Scheme, scheme_named
 from tqhw.quant.slices import Slices
@@ -64,6 +64,7 @@ __all__ = [
     "magnitude_warning",
     "normalize",
     "post_train",
+    "post_training_config",
     "quantization_of",
     "quantize",
     "quantized_by",

@@ -63,7 +63,7 @@ def second_moments(model: nn.Module, batches: Iterable[Inputs]) -> dict[str, tor
             counts[layer.name] = counts.get(layer.name, 0) + len(x)
 
     seen = False
-    with _watched(model, note), evaluating(model):
+    with real_weights(model), _watched(model, note), evaluating(model):
         for inputs in batches:
             seen = True
             call(model, inputs)
@@ -73,19 +73,11 @@ def second_moments(model: nn.Module, batches: Iterable[Inputs]) -> dict[str, tor
 
 
 @contextmanager
-def _watched(model: nn.Module, note: Any) -> Iterator[None]:
+def real_weights(model: nn.Module) -> Iterator[None]:
+    """Inside, ``model`` computes with its real weights and reads real inputs."""
     layers = quantized_layers(model)
     quantizers = [q for layer in layers for q in (layer.quantizer, layer.input_quantizer) if q is not None]
     before = [quantizer.off for quantizer in quantizers]
-    hooks = []
-    for layer in layers:
-        if layer.tensor == "weight":
-            hooks.append(
-                layer.module.register_forward_pre_hook(
-                    lambda _, args, kwargs, layer=layer: note(layer, args, kwargs),  # type: ignore[misc]
-                    with_kwargs=True,
-                )
-            )
     for quantizer in quantizers:
         quantizer.off = True
     try:
@@ -93,6 +85,21 @@ def _watched(model: nn.Module, note: Any) -> Iterator[None]:
     finally:
         for quantizer, off in zip(quantizers, before, strict=True):
             quantizer.off = off
+
+
+@contextmanager
+def _watched(model: nn.Module, note: Any) -> Iterator[None]:
+    hooks = [
+        layer.module.register_forward_pre_hook(
+            lambda _, args, kwargs, layer=layer: note(layer, args, kwargs),
+            with_kwargs=True,
+        )
+        for layer in quantized_layers(model)
+        if layer.tensor == "weight"
+    ]
+    try:
+        yield
+    finally:
         for hook in hooks:
             hook.remove()
 
@@ -117,7 +124,7 @@ def _patches(module: nn.Conv1d | nn.Conv2d | nn.Conv3d, x: torch.Tensor) -> torc
     for axis in range(spatial):
         reach = (module.kernel_size[axis] - 1) * module.dilation[axis] + 1
         x = x.unfold(2 + axis, reach, module.stride[axis])
-    x = x[(..., *(slice(None, None, step) for step in module.dilation))]
+        x = x[..., :: module.dilation[axis]]
     # (batch, channels, *positions, *kernel) -> (batch, groups, *positions, channels of a group, *kernel)
     batch, channels = x.shape[:2]
     x = x.reshape(batch, module.groups, channels // module.groups, *x.shape[2:])

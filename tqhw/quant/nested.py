@@ -40,7 +40,7 @@ def level_of(codes: torch.Tensor, stored: int, bits: int) -> torch.Tensor:
 
 def nested_codes(
     weight: torch.Tensor,
-    moments: torch.Tensor | None,
+    moments: torch.Tensor,
     lines: Mapping[int, Line],
     priorities: Mapping[int, float],
     *,
@@ -49,12 +49,12 @@ def nested_codes(
 ) -> torch.Tensor:
     """Codes of ``stored`` bits, int32, for ``weight`` (rows, columns).
 
-    ``moments``: E[x x^T] of what the columns are multiplied with; None: every column by itself. ``lines``: by
-    precision, ``stored`` among them. ``damping``: of the moments, by this share of their mean diagonal.
+    ``moments``: E[x x^T] of what the columns are multiplied with. ``lines``: by precision, ``stored`` among them.
+    ``damping``: of the moments, by this share of their mean diagonal.
     """
     bits = sorted(lines)
     rows, columns = weight.shape
-    carry = None if moments is None else _carry(moments, damping)
+    carry = _carry(moments, damping)
     targets = {b: weight.clone() for b in bits}
     codes = torch.empty(rows, columns, dtype=torch.int32)
     width = columns // lines[bits[0]].scale.shape[1]
@@ -66,15 +66,12 @@ def nested_codes(
             wanted = {b: targets[b][:, column] for b in bits}
             chosen, real = _best(wanted, at, priorities, bits, stored)
             codes[:, column] = chosen
-            if carry is None:
-                continue
             for b in bits:
                 error = (wanted[b] - real[b]) / carry[column, column]
                 errors[b][:, column - start] = error
                 targets[b][:, column:end] -= error[:, None] * carry[column, column:end]
-        if carry is not None:
-            for b in bits:
-                targets[b][:, end:] -= errors[b] @ carry[start:end, end:]
+        for b in bits:
+            targets[b][:, end:] -= errors[b] @ carry[start:end, end:]
     return codes
 
 

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 import torch
 from torch import nn
 
 from tqhw.errors import TqhwError
+from tqhw.options import LayerBits, Normalization
 from tqhw.quant.bits import FULL, MAX_BITS
 from tqhw.quant.codes import refuse_held
 from tqhw.quant.coding import quantize
+from tqhw.quant.config import QuantConfig, bits_by_layer
 from tqhw.quant.deploy import place
 from tqhw.quant.fitting import fit, fit_whole
 from tqhw.quant.identity import identity
 from tqhw.quant.layers import QuantizedLayer, quantization_of, quantized_layers
-from tqhw.quant.moments import Inputs, call, second_moments
+from tqhw.quant.moments import Inputs, call, real_weights, second_moments
 from tqhw.quant.nested import Line, level_of, nested_codes
 from tqhw.quant.parts import parts_of
 from tqhw.quant.precision import set_bits
 from tqhw.quant.slices import Slices
-from tqhw.quant.statistics import measure_norms
+from tqhw.quant.statistics import measured, move_norms
 from tqhw.quant.tensor import Affine, QuantizedTensor
+
+_GROUP: Final = 64
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,8 @@ class PostTraining:
     priorities: Mapping[int, float] | None = None
     """How much a precision's squared errors count beside the others'; of one that is not named, 2 to its bits."""
     compensate: bool = True
-    """Whether weights make up for the rounding of those before them, as in GPTQ; else codes are the quantizer's own."""
+    """Whether weights make up for the rounding of those before them, as in GPTQ; else, and without data, codes are the
+    quantizer's own."""
     damping: float = 0.01
     """Share of the mean second moment that is added to each input's, so that none is taken for certain."""
 
@@ -48,6 +54,37 @@ class PostTraining:
             )
 
 
+def post_training_config(
+    model: nn.Module,
+    precisions: Iterable[int],
+    granularity: str | int | None = None,
+    layers: Mapping[str, LayerBits] | None = None,
+) -> QuantConfig:
+    """The options that suit a trained network: every layer, linear, scales and offsets of each precision.
+
+    ``granularity``: None for groups of 64 weights, or of output channels where 64 does not divide a layer's.
+    ``layers``: what to leave out, or at bits of its own.
+    """
+    config = QuantConfig(
+        precisions=tuple(precisions),
+        first=None,
+        last=None,
+        layers=dict(layers or {}),
+        granularity="channel" if granularity is None else granularity,  # type: ignore[arg-type]
+        normalization=Normalization("linear", scales="own", offset=True),
+    )
+    if granularity is not None:
+        return config
+    parts = parts_of(model)
+    names = [part.name for part in parts]
+    chosen = bits_by_layer(names, config) if names else {}
+    quantized = [part for part in parts if chosen[part.name] != "full"]
+    columns = [
+        getattr(p.module, p.tensor).numel() // getattr(p.module, p.tensor).shape[p.output_axis] for p in quantized
+    ]
+    return replace(config, granularity=_GROUP) if not any(count % _GROUP for count in columns) else config
+
+
 @torch.no_grad()
 def post_train(
     model: nn.Module,
@@ -56,12 +93,13 @@ def post_train(
 ) -> nn.Module:
     """Gives ``model``, converted and of trained weights, codes for all its precisions without training; returns it.
 
-    ``batches``: inputs of single calls, as :data:`tqhw.quant.moments.Inputs`; None: no data, errors of weights stand
-    for those of outputs. Codes are rounded for all precisions together (:mod:`tqhw.quant.nested`), scales and offsets
-    fitted to what the layers read, and statistics of batch norms measured at each precision. The paper's normalisation
-    and ``zero`` have codes of their own rule, of which norms alone are measured. Afterwards the model computes with
-    these codes and has no other weights. Raises TqhwError for a model that has codes already, a scheme whose codes
-    cannot be shifted, and calibration data that are empty, hold NaN, or that the model refuses.
+    ``batches``: inputs of single calls, as :data:`tqhw.quant.moments.Inputs`; None: no data, codes are truncated and
+    errors of weights stand for those of outputs. With data, codes are rounded for all precisions together
+    (:mod:`tqhw.quant.nested`), scales and offsets fitted to what the layers read, and statistics of batch norms moved
+    at each precision. The paper's normalisation and ``zero`` have codes of their own rule, of which the norms alone are
+    moved. Afterwards the model computes with these codes and has no other weights. Raises TqhwError for a model that
+    has codes already, a scheme whose codes cannot be shifted, and calibration data that are empty, hold NaN, or that
+    the model refuses.
     """
     config = quantization_of(model)
     refuse_held(model, "it was quantized already", "start from the network in floating point")
@@ -72,7 +110,11 @@ def post_train(
     if unknown:
         known = ", ".join(map(str, config.precisions))
         raise TqhwError(f"the model has no {min(unknown)} bits", place="priorities", lever=f"it has {known}")
-    moments = None if batches is None else second_moments(model, batches)
+    moments, norms = None, []
+    if batches is not None:
+        moments = second_moments(model, batches)
+        with real_weights(model):
+            norms = measured(model, lambda: (call(model, inputs) for inputs in batches))
     axes = {part.name: part.output_axis for part in parts_of(model)}
     made: dict[Hashable, QuantizedTensor] = {}
     codes = {}
@@ -89,9 +131,7 @@ def post_train(
         set_bits(model, config.precisions[-1])
         model.eval()
         call(model, batches[0])  # ranges of quantized inputs start
-        for bits in config.precisions:
-            set_bits(model, bits)
-            measure_norms(model, lambda: (call(model, inputs) for inputs in batches))
+        move_norms(model, lambda: (call(model, inputs) for inputs in batches), norms, config.precisions)
     set_bits(model, config.precisions[-1])
     return model.eval()
 
@@ -118,8 +158,8 @@ def _coded(
     priorities = {bits: float((how.priorities or {}).get(bits, 2.0**bits)) for bits in every}
     shape = (matrix, moments, q.slices, q.normalization.offset)
     own = q.normalization.scales == "own"
-    if how.compensate:
-        alone = None if moments is None else torch.diag(moments.diagonal())  # compensation sees to the rest
+    if how.compensate and moments is not None:
+        alone = torch.diag(moments.diagonal())  # compensation sees to the rest
         lines = _lines(codes, (matrix, alone, *shape[2:]), priorities, stored, own)
         codes = nested_codes(matrix, moments, lines, priorities, stored=stored, damping=how.damping)
     lines = _lines(codes, shape, priorities, stored, own)

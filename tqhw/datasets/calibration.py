@@ -1,0 +1,103 @@
+"""Data to calibrate with: batches of whatever a model reads, from a file of arrays or a data set."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from tqhw.datasets.registry import DATASETS, open_dataset
+from tqhw.errors import TqhwError
+
+Arrays = dict[str, torch.Tensor]
+LABELS: Final = "labels"
+"""An array of this name is no input: it says which classes there are."""
+_FORMS: Final = "a .npy, .npz or .safetensors file, or a data set, such as digits or cifar10:PATH"
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """``batches``: inputs of a call each, the one tensor or several by name; of ``samples`` rows together."""
+
+    batches: tuple[torch.Tensor | Mapping[str, torch.Tensor], ...]
+    samples: int
+
+
+def calibration(given: str, *, samples: int = 256, batch_size: int = 32) -> Calibration:
+    """The first ``samples`` rows of what ``given`` names: a file of arrays, or NAME or NAME:PATH of a data set.
+
+    The arrays of a file have their rows in common; one alone is the model's input, several are its arguments by name.
+    Raises TqhwError for a file that cannot be read, that holds no row, or rows of different numbers, for numbers that
+    are NaN or infinite, and for labels of one class alone.
+    """
+    for name, value in (("samples", samples), ("batch_size", batch_size)):
+        if value < 1:
+            raise TqhwError(f"{value} leaves nothing to calibrate with", place=name, lever="use 1 or more")
+    name, _, path = given.partition(":")
+    of_data_set = name in DATASETS and not Path(given).exists()
+    arrays = _of_data_set(name, path, samples) if of_data_set else _read(Path(given))
+    _check(arrays, given)
+    arrays = {key: array[:samples] for key, array in arrays.items()}
+    labels = arrays.pop(LABELS, None)
+    if not arrays:
+        raise TqhwError("holds no inputs beside labels", place=given)
+    rows = len(next(iter(arrays.values())))
+    if labels is not None and rows > 1 and bool((labels == labels[0]).all()):
+        raise TqhwError(
+            f"all {rows} samples are of class {labels[0].item()}",
+            place=given,
+            lever="calibrate with samples of every class: shuffle them, or take more",
+        )
+    return Calibration(tuple(_batches(arrays, rows, batch_size)), rows)
+
+
+def _batches(arrays: Arrays, rows: int, size: int) -> Iterator[torch.Tensor | Mapping[str, torch.Tensor]]:
+    for start in range(0, rows, size):
+        batch = {name: array[start : start + size] for name, array in arrays.items()}
+        yield next(iter(batch.values())) if len(batch) == 1 else batch
+
+
+def _of_data_set(name: str, path: str, samples: int) -> Arrays:
+    data = open_dataset(name, {"path": path} if path else {}, "calibration")
+    ((images, labels), *_) = data.train_batches(min(samples, data.train_size), 0, 0)
+    return {"images": images, LABELS: labels}
+
+
+def _read(path: Path) -> Arrays:
+    if path.suffix not in (".npy", ".npz", ".safetensors"):
+        lever = f"give {_FORMS}"
+        if path.exists():
+            raise TqhwError(f"'{path.suffix or path.name}' is no file of arrays", place=str(path), lever=lever)
+        raise TqhwError("there is no such file or data set", place=str(path), lever=lever)
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        loaded = np.load(path, allow_pickle=False)
+        found = {"input": loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
+        return {name: torch.from_numpy(np.array(array, order="C")) for name, array in found.items()}
+    except OSError as error:
+        raise TqhwError(f"cannot be read: {error.strerror or error}", place=str(path)) from None
+    except (ValueError, TypeError, EOFError, SafetensorError, zipfile.BadZipFile) as error:
+        raise TqhwError(f"is no file of plain arrays: {error}", place=str(path), lever=f"give {_FORMS}") from None
+
+
+def _check(arrays: Arrays, place: str) -> None:
+    if not arrays or any(array.ndim == 0 or len(array) == 0 for array in arrays.values()):
+        raise TqhwError("holds no samples", place=place, lever="give arrays whose first axis counts them")
+    rows = {name: len(array) for name, array in arrays.items()}
+    if len({*rows.values()}) > 1:
+        told = ", ".join(f"{name} {count}" for name, count in rows.items())
+        raise TqhwError(f"its arrays have different numbers of rows: {told}", place=place)
+    for name, array in arrays.items():
+        bad = int((~torch.isfinite(array)).sum()) if array.is_floating_point() else 0
+        if bad:
+            raise TqhwError(
+                f"{bad} of {array.numel()} numbers of '{name}' are NaN or infinite", place=place, lever="leave them out"
+            )
