@@ -147,17 +147,20 @@ _LOOP_KEYS = (
     "target",
 )
 _DATASPACE_KEYS = ("keep", "bypass", "keep_only", "bypass_only", "type", "target")
-_NOT_MODELLED = {
-    "no_reuse",
-    "no_link_transfer",
-    "rmw_first_update",
-    "no_coalesce",
-    "remainders",
-    "maximize_dims",
-    "maximize_dims_capacity",
-    "must_iterate_over_dataspaces",
-    "no_temporal_reuse",
-    "no_multicast_no_reduction",
+_COUNTS = "which the engine and the mapper's bounds do not have; remove it, or run Timeloop's own programs"
+_SIZES = "it depends on the problem's sizes: `map` and `evaluate` carry it out; for an experiment write the factors"
+_NOT_MODELLED = {  # and why; what they do was looked at in runs of timeloop-model
+    "no_reuse": f"over time it fetches every tile anew, over space it sends and adds up word by word: counts {_COUNTS}",
+    "no_temporal_reuse": f"it fetches every tile anew: counts {_COUNTS}",
+    "no_multicast_no_reduction": f"it sends and adds up word by word for every instance: counts {_COUNTS}",
+    "no_link_transfer": f"it takes the words away that neighbours hand on: counts {_COUNTS}",
+    "rmw_first_update": f"it reads outputs before their first update, too: counts {_COUNTS}",
+    "no_coalesce": "what Timeloop counts of it is no memory's (a tile of 0 words, at which it aborts where it is the"
+    " outermost's); remove it",
+    "remainders": f"it searches factors that do not divide: mappings {_COUNTS}",
+    "maximize_dims": _SIZES,
+    "maximize_dims_capacity": _SIZES,
+    "must_iterate_over_dataspaces": _SIZES,
 }
 
 
@@ -166,7 +169,7 @@ def _refuse_unknown(entry: Map, known: Iterable[str]) -> None:
         if key in known or value in (None, [], {}):
             continue
         if key in _NOT_MODELLED:
-            raise TqhwError(f"'{key}' is not modelled", place=entry.place(), lever="remove it")
+            raise TqhwError(f"'{key}' is not modelled", place=entry.place(), lever=_NOT_MODELLED[key])
         raise unknown("constraint", key, known, entry.place())
 
 
