@@ -9,7 +9,7 @@ from unittest.mock import Mock
 import pytest
 
 from tests.backends.cases import DATA, REFERENCE, layer, reference_design, rendered_design
-from tqhw import engine
+from tqhw import architecture, engine
 from tqhw.backends.embedded import Embedded
 from tqhw.backends.protocol import Design, Found, Job, Search
 from tqhw.backends.reference.compare import compare
@@ -39,6 +39,19 @@ def test_accelergys_tables_are_ours(bits: int) -> None:
         assert theirs.ert.energies == ours.ert.energies
         assert theirs.art.areas == ours.art.areas
         assert theirs.ert.full_names == ours.ert.full_names
+
+
+@pytest.mark.parametrize("name", architecture.available())
+def test_every_template_costs_and_counts_as_ours(name: str) -> None:
+    design = Design.of(architecture.render(name))
+    backend = Timeloop()
+    theirs, ours = backend.target(design), Embedded().target(design)
+    assert theirs.ert.energies == ours.ert.energies
+    assert theirs.art.areas == ours.art.areas
+    problem = design.problem(layer(14, 16))
+    (found,) = Embedded().search([Job(problem, ours)], Search(cache=False))
+    assert isinstance(found, Found)
+    assert compare("", found.stats, backend.evaluate(problem, ours, found.mapping)) == []
 
 
 def test_a_search_finds_what_our_engine_computes() -> None:
