@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -22,6 +23,7 @@ from tqhw.datasets import Data
 from tqhw.errors import TqhwError
 from tqhw.experiment import Experiment
 from tqhw.pipeline import accuracy, hardware
+from tqhw.pipeline.joined import trained_networks
 from tqhw.pipeline.results_folder import OutputFolder
 from tqhw.pipeline.run import backend_settings
 from tqhw.pipeline.subject import Subject, subject
@@ -144,16 +146,22 @@ def _trained(experiment: Experiment, folder: OutputFolder | None, watch: Watcher
 
 
 def _joined(experiment: Experiment, folders: Sequence[str]) -> tuple[nn.Module, Data, str]:
-    paths = [path for folder in folders for path in sorted(Path(folder).glob(f"**/{train.CHECKPOINT}"))]
-    for path in paths:
-        if train.recipe_of(path).method == accuracy.HARDWARE_SCHEME:
-            model, recipe = train.load_run(path, model=experiment.model.name)
-            return model, recipe.open_data(), path.parent.name
+    """The first network for truncation in the folders; all that is in them has to be the experiment's."""
+    for one in trained_networks(experiment):
+        if one.recipe.method == accuracy.HARDWARE_SCHEME:
+            data = train.OpenedData(one.data_path).of(one.recipe)
+            model, _ = train.load_run(one.path, model=one.model, data=data)
+            return model, data, _digest(one.path)
     raise TqhwError(
-        f"no {train.CHECKPOINT} of a network for truncation in {', '.join(folders)}",
+        f"there is no network for truncation in {', '.join(folders)}",
         place="training.from",
         lever="train one with method truncquant",
     )
+
+
+def _digest(path: Path) -> str:
+    """A name for a checkpoint that changes with it."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
 
 def _choices(

@@ -22,7 +22,7 @@ TYPES = {
     14: "complex64",
     16: "bfloat16",
 }
-"""ONNX's numbers of element types, by the names that inputs go by."""
+"""ONNX's numbers of element types, with the names that inputs go by."""
 
 
 def settled(model: Any, given: Sequence[InputSpec], place: str) -> tuple[InputSpec, ...]:
@@ -78,7 +78,17 @@ def _is_fixed(value: Any) -> bool:
 
 
 def _type(value: Any) -> str | None:
-    return TYPES.get(value.type.tensor_type.elem_type)
+    return type_name(value.type.tensor_type.elem_type)
+
+
+def type_name(element: int) -> str | None:
+    """Of ONNX's number of an element type; those that PyTorch has no inputs of by ONNX's name, None for none."""
+    from onnx import TensorProto
+
+    if element in TYPES:
+        return TYPES[element]
+    names = {number: name.lower() for name, number in TensorProto.DataType.items() if number}
+    return names.get(element)
 
 
 def _text(value: Any) -> str:
@@ -97,7 +107,8 @@ def _words(value: Any) -> Iterator[str]:
 def _fitting(value: Any, spec: InputSpec | None, letters: dict[str, int], place: str) -> InputSpec:
     kind = _type(value)
     if kind is None:
-        raise TqhwError(f"the input '{value.name}' has a type that no input has here", place=place)
+        lever = "the file was changed: export it again"
+        raise TqhwError(f"the input '{value.name}' has no type that ONNX knows", place=place, lever=lever)
     if spec is None:
         return InputSpec(tuple(dim.dim_value for dim in _dims(value)), kind, value.name)
     told = f"the file has {_text(value)}; given: {replace(spec, name=value.name).text}"

@@ -19,7 +19,7 @@ from tqhw.errors import TqhwError, shown
 from tqhw.workload.inputs import InputSpec
 from tqhw.workload.onnx.contrib import contrib_shapes
 from tqhw.workload.onnx.graph import OnnxGraph, OnnxNode
-from tqhw.workload.onnx.inputs import TYPES
+from tqhw.workload.onnx.inputs import type_name
 from tqhw.workload.onnx.reading import LARGE, external_numbers
 
 _WHOLE = (
@@ -47,7 +47,7 @@ class _Inference:
         self._told = {value.name: value.type for value in (*model.graph.value_info, *model.graph.output)}
 
     def run(self, inputs: Sequence[InputSpec]) -> OnnxGraph:
-        graph, elements = self._graph, {name: number for number, name in TYPES.items()}
+        graph, elements = self._graph, {type_name(number): number for number in TensorProto.DataType.values()}
         for spec in inputs:
             kind = elements[spec.dtype or "float32"]
             graph.types[str(spec.name)] = onnx.helper.make_tensor_type_proto(kind, spec.shape)
