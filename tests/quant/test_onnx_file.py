@@ -1,3 +1,5 @@
+import warnings
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -5,6 +7,7 @@ onnx = pytest.importorskip("onnx")
 runtime = pytest.importorskip("onnxruntime")
 import numpy as np  # noqa: E402
 
+from tests.quant.nets import images as batch  # noqa: E402
 from tests.quant.nets import tiny  # noqa: E402
 from tqhw.datasets import digits  # noqa: E402
 from tqhw.errors import TqhwError  # noqa: E402
@@ -85,7 +88,7 @@ def test_layers_that_share_a_weight(tmp_path):
 
 
 def test_what_cannot_be_exported_is_refused(tmp_path):
-    with pytest.raises(TqhwError, match=r"quantized activations cannot be exported to ONNX yet"):
+    with pytest.raises(TqhwError, match=r"conv2: the range of its quantized input waits for a first batch .train the"):
         save_onnx(convert(tiny(), QuantConfig(activations="pact")), tmp_path / "m", (1, 8, 8))
     with pytest.raises(TqhwError, match=r"torch cannot export the model to ONNX"):
         save_onnx(convert(tiny(), QuantConfig()), tmp_path / "m", (3, 8, 8))
@@ -271,3 +274,46 @@ def test_a_shape_of_one_axis_may_be_that_of_token_ids(tmp_path):
     assert onnx_agrees(tmp_path / "m.onnx", model, torch.arange(15).reshape(5, 3)) == ["images", "bits"]
     with pytest.raises(TqhwError, match=r"it refuses an input of shape \[2, 3, 4\]: RuntimeError"):
         save_onnx(model, tmp_path / "m.onnx", (3, 4))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"activations": "pact"},
+        {"activations": "dorefa"},
+        {"activations": "pact", "activation_bits": None},
+        {"activations": "pact", "activation_bits": None, "scheme": "dorefa"},
+        {"activations": "pact", "activation_bits": 3, "norms": "shared", "granularity": "channel"},
+    ],
+    ids=["pact", "dorefa", "follows", "follows, rounded", "3 bits"],
+)
+@pytest.mark.parametrize("source", ["memory", "file"])
+def test_quantized_activations_are_in_the_file(tmp_path, options, source):
+    from tqhw.quant import load, save, set_bits
+
+    model = convert(tiny(), QuantConfig(precisions=(2, 4, 8), first=None, last=None, **options)).train()
+    with torch.no_grad():
+        for bits in (8, 4, 2):
+            set_bits(model, bits)
+            for _ in range(5):
+                model(batch())
+    codes, expected = integer_codes(model.eval()), {}
+    for bits in (2, 4, 8):
+        with running_on_codes(model, codes, bits), torch.no_grad():
+            expected[bits] = model(batch())
+    if source == "file":
+        save(model, tmp_path / "m")
+        model = load(tmp_path / "m", 8).into(tiny())
+        for bits in (2, 4):
+            set_bits(model, bits)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", DeprecationWarning)
+        save_onnx(model, tmp_path / "m.onnx", (1, 8, 8))
+    running = session(tmp_path / "m.onnx")
+    for bits in (2, 4, 8):
+        (got,) = running.run(None, {"images": batch().numpy(), "bits": np.array(bits, np.int64)})
+        apart = np.abs(got - expected[bits].numpy()).max(axis=1)
+        assert np.median(apart) < 1e-5 and apart.max() < 0.1
+        plain = tiny().eval()
+        assert np.abs(got - plain(batch()).detach().numpy()).max() > 1e-3

@@ -24,6 +24,7 @@ from tqhw.quant.convert import revert
 from tqhw.quant.layers import QuantizedLayer, every_name, plain, quantization_of, quantized_layers
 from tqhw.quant.norm import norms_of, switchable_norms
 from tqhw.quant.onnx_graph import GraphBuilder
+from tqhw.quant.onnx_inputs import PlainInput, started_inputs
 from tqhw.quant.onnx_run import disagreement
 from tqhw.quant.precision import set_bits
 from tqhw.system.files import write_bytes
@@ -45,8 +46,9 @@ def save_onnx(
     Where onnxruntime is there, the file is run with two batch sizes. A warning says where it does not give the model's
     answers: a loop over the batch, or a choice by the values of the input, is written down as it went once.
 
-    Raises TqhwError for quantized activations, which ONNX's own operators would have to redo, for batch norms
-    without running statistics, for models of another type than float32, and for one that torch cannot export.
+    Quantized activations are written as operators that clamp, floor and scale; where they follow the weights, by the
+    same input ``bits``. Raises TqhwError for ranges of theirs that wait for data, for batch norms without running
+    statistics, for models of another type than float32, and for one that torch cannot export.
     """
     model = plain(model)
     config = quantization_of(model)
@@ -57,6 +59,9 @@ def save_onnx(
     except ImportError:
         raise TqhwError("ONNX is not installed", place="export", lever="pip install 'tqhw[onnx]'") from None
     twin = copy.deepcopy(model).cpu().eval()
+    inputs = started_inputs(twin)
+    for quantizer in inputs.values():
+        quantizer.started = True  # what it is followed by are no data
     set_bits(twin, config.precisions[-1])
     example, ran = _followed(twin, input)
     graph_model = onnx.load_from_string(_plain_graph(copy.deepcopy(twin), example))
@@ -65,7 +70,10 @@ def save_onnx(
     builder = GraphBuilder(onnx, graph_model.graph, stored, rows)
     _write_weights(builder, twin, ran, stored)
     for module, names in _by_module(switchable_norms(twin)).items():
-        builder.norm(names, [module.copy_of(bits) for bits in served])
+        builder.of_precisions(names, [module.copy_of(bits) for bits in served])
+    for name, quantizer in inputs.items():
+        place = f"{name}.input_quantizer".removeprefix(".")
+        builder.of_precisions([place], [PlainInput(quantizer, bits) for bits in rows])
     builder.finish()
     onnx.checker.check_model(graph_model)
     content: bytes = graph_model.SerializeToString()
@@ -84,8 +92,6 @@ def _refuse_unwritable(model: nn.Module) -> None:
                 place=name,
                 lever="train it with track_running_stats=True",
             )
-    if quantization_of(model).activations != "full":
-        raise TqhwError("quantized activations cannot be exported to ONNX yet", place="activations")
     for name, tensor in model.state_dict().items():
         if isinstance(tensor, torch.Tensor) and tensor.is_floating_point() and tensor.dtype != torch.float32:
             kind = str(tensor.dtype).removeprefix("torch.")
@@ -137,8 +143,15 @@ def _layers_that_run(model: nn.Module, example: torch.Tensor) -> set[str]:
 
 def _plain_graph(model: nn.Module, example: torch.Tensor) -> bytes:
     """The graph of the reverted ``model``, in which every layer has a weight of its own."""
-    layers = quantized_layers(model)
+    layers, inputs = quantized_layers(model), started_inputs(model)
+    for layer in layers:
+        layer.quantizer.read_by(None)  # weights are looked at beside their layers
     revert(model)
+    for layer in layers:
+        if layer.name in inputs:
+            quantizer = PlainInput(inputs[layer.name], MAX_BITS)
+            layer.module.add_module("input_quantizer", quantizer)
+            layer.module.register_forward_pre_hook(quantizer.before, with_kwargs=True)
     for layer in layers:  # the exporter would keep one name of a weight that several layers share
         weight = getattr(layer.module, layer.tensor).detach().clone()
         layer.module.register_parameter(layer.tensor, nn.Parameter(weight))

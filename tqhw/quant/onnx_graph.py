@@ -144,14 +144,14 @@ class GraphBuilder:
             order = [*range(1, axis + 1), 0, *range(axis + 1, len(shape))]
             self.node("Transpose", [flat], name, perm=order)
 
-    def norm(self, names: Sequence[str], norms: Sequence[nn.Module]) -> None:
-        """Chooses the row of the current precision out of the tensors of ``norms``, where they are not all alike.
+    def of_precisions(self, names: Sequence[str], modules: Sequence[nn.Module]) -> None:
+        """Chooses the row of the current precision out of the tensors of ``modules``, where they are not all alike.
 
-        ``names``: those of the one norm that the graph was made with. What does not run is not in the graph.
+        ``names``: those of the one module that the graph was made with. What does not run is not in the graph.
         """
-        for part, tensor in [*norms[0].named_parameters(), *norms[0].named_buffers()]:
-            name = self.known(f"{norm}.{part}" if norm else part for norm in names)
-            tensors = [dict([*norm.named_parameters(), *norm.named_buffers()])[part] for norm in norms]
+        for part, tensor in [*modules[0].named_parameters(), *modules[0].named_buffers()]:
+            name = self.known(f"{module}.{part}" if module else part for module in names)
+            tensors = [dict([*module.named_parameters(), *module.named_buffers()])[part] for module in modules]
             if name is None:
                 continue
             self.own([name])

@@ -12,12 +12,14 @@ from torch import nn
 
 from tqhw.datasets.base import Data
 from tqhw.errors import TqhwError
-from tqhw.quant import MAX_BITS, integer_codes, quantization_of, running_on_codes
+from tqhw.quant import MAX_BITS, input_quantizers, integer_codes, quantization_of, running_on_codes
 from tqhw.quant.onnx_run import answer, session
 from tqhw.train.evaluate import logits_of
 
 TOLERANCE: Final = 1e-4
 """Of a logit: convolutions of two programs add up in different orders."""
+
+_SHARE: Final = 0.99
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,14 @@ class Agreement:
     same: int
     largest_difference: float
     failure: str | None = None
+    steps: bool = False
+    """Whether inputs of layers are quantized: a sum in another order may then carry one over a bin's edge."""
 
     @property
     def agrees(self) -> bool:
-        """Whether all answers are the same, and all logits within the tolerance."""
+        """Whether all answers are the same, and all logits within the tolerance; with steps, 99 of 100 answers."""
+        if self.steps:
+            return self.failure is None and self.same >= _SHARE * self.samples
         return self.failure is None and self.same == self.samples and self.largest_difference <= TOLERANCE
 
 
@@ -62,7 +68,9 @@ def compare_onnx(
         if bits <= stored:
             with running_on_codes(model, codes, bits):
                 expected, _ = logits_of(model, data, batch_size)
-            found.append(_compared(bits, expected, _answers(running, data, bits, batch_size)))
+            found.append(
+                _compared(bits, bool(input_quantizers(model)), expected, _answers(running, data, bits, batch_size))
+            )
     return found
 
 
@@ -79,10 +87,10 @@ def _answers(running: Any, data: Data, bits: int, batch_size: int) -> torch.Tens
     return torch.cat(parts)
 
 
-def _compared(bits: int, expected: torch.Tensor, got: torch.Tensor | str) -> Agreement:
+def _compared(bits: int, steps: bool, expected: torch.Tensor, got: torch.Tensor | str) -> Agreement:
     if isinstance(got, torch.Tensor) and got.shape != expected.shape:
         got = f"logits are of shape {tuple(got.shape)}, not {tuple(expected.shape)}"
     if isinstance(got, str):
-        return Agreement(bits, len(expected), 0, math.inf, got)
+        return Agreement(bits, len(expected), 0, math.inf, got, steps)
     same = int((got.argmax(1) == expected.argmax(1)).sum())
-    return Agreement(bits, len(got), same, float((got - expected).abs().max()))
+    return Agreement(bits, len(got), same, float((got - expected).abs().max()), steps=steps)
