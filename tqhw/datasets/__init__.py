@@ -5,6 +5,7 @@ from tqhw.datasets.calibration import Calibration, calibration
 from tqhw.datasets.cifar10 import cifar10
 from tqhw.datasets.digits import digits
 from tqhw.datasets.image_folder import FolderData
+from tqhw.datasets.items import from_items
 from tqhw.datasets.registry import DATASETS, open_dataset, options_of
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "calibration",
     "cifar10",
     "digits",
+    "from_items",
     "open_dataset",
     "options_of",
 ]

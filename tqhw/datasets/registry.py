@@ -7,10 +7,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tqhw.datasets.arrays import arrays
 from tqhw.datasets.base import Data
 from tqhw.datasets.cifar10 import cifar10
 from tqhw.datasets.digits import digits
 from tqhw.datasets.image_folder import FolderData
+from tqhw.datasets.items import huggingface, torchvision
+from tqhw.datasets.mnist_subset import mnist_subset
 from tqhw.errors import TqhwError
 from tqhw.registry import Registry
 
@@ -27,7 +30,17 @@ def _digits(size: int = 8, split: int = 0) -> Data:
 
 
 DATASETS: Registry[Opener] = Registry(
-    "data set", "tqhw.datasets", {"digits": _digits, "cifar10": cifar10, "imagefolder": image_folder}
+    "data set",
+    "tqhw.datasets",
+    {
+        "digits": _digits,
+        "cifar10": cifar10,
+        "imagefolder": image_folder,
+        "mnist_subset": mnist_subset,
+        "arrays": arrays,
+        "torchvision": torchvision,
+        "huggingface": huggingface,
+    },
 )
 
 

@@ -16,7 +16,7 @@ class ModelOptions(DocumentSection):
     """The network."""
 
     name: str = "resnet20"
-    """resnet20, resnet18, resnet50, mobilenet_v2, package.module:factory of your own, or an ONNX file."""
+    """resnet20, resnet8, resnet18, resnet50, mobilenet_v2, package.module:factory of your own, or an ONNX file."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Keyword arguments of the factory."""
     weights: str | None = None
@@ -43,7 +43,8 @@ class DataOptions:
     """The data set. Options of another data set are refused."""
 
     name: str = "digits"
-    """The data set: digits (scikit-learn's, 8x8), cifar10, imagefolder, or one that was added (docs/extending.md)."""
+    """The data set: digits (scikit-learn's, 8x8), mnist_subset (5,000 pictures), cifar10, imagefolder, arrays (an .npz
+    file), torchvision or huggingface (a data set of these packages), or one that was added (docs/extending.md)."""
     path: str | None = None
     """Where it lies; nothing is downloaded."""
     size: Positive | None = None

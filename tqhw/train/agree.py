@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tqhw.datasets import FolderData
+from tqhw.datasets.mnist_subset import SIDE
 from tqhw.errors import TqhwError
 from tqhw.quant import FULL
 from tqhw.train.differences import differences
@@ -15,7 +16,7 @@ from tqhw.train.recipe import DataRecipe, Recipe
 _PARTS: Final[Mapping[str, str]] = {"model": "another model", "quantization": "another quantization"}
 _START: Final = ("gradient", "alpha")
 """How a quantization is learned, which the trained network no longer shows."""
-_SIZES: Final = {"digits": 8, "imagefolder": FolderData.size}
+_SIZES: Final = {"digits": 8, "mnist_subset": SIDE, "imagefolder": FolderData.size}
 
 
 def check_agrees(path: Path, there: Recipe, here: Recipe) -> None:

@@ -15,6 +15,7 @@ from torch import nn
 
 from tqhw import models
 from tqhw.datasets import DATASETS, Data, FolderData, open_dataset
+from tqhw.datasets.mnist_subset import SIDE
 from tqhw.errors import TqhwError, unknown
 from tqhw.options import (
     DataOptions,
@@ -60,6 +61,8 @@ class DataRecipe(DataOptions):
             return (1, self.size or 8, self.size or 8)
         if self.name == "cifar10":
             return (3, 32, 32)
+        if self.name == "mnist_subset":
+            return (1, self.size or SIDE, self.size or SIDE)
         if self.name == "imagefolder":
             return (3, self.size or FolderData.size, self.size or FolderData.size)
         return self.open().input_shape
