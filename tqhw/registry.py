@@ -6,7 +6,9 @@ the thing, which is imported only when it is asked for. docs/extending.md has an
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
 
@@ -65,4 +67,10 @@ class Registry(Mapping[str, T], Generic[T]):
         return len(list(iter(self)))
 
     def _offered(self) -> dict[str, EntryPoint]:
-        return {point.name: point for point in entry_points(group=self.group)}
+        return _offered(self.group, tuple(sys.path))
+
+
+@lru_cache(64)
+def _offered(group: str, path: tuple[str, ...]) -> dict[str, EntryPoint]:
+    """What packages offer. Looking through all of them takes longer than most of what asks, so it is done once."""
+    return {point.name: point for point in entry_points(group=group)}
