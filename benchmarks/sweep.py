@@ -18,12 +18,13 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from tqhw.spec import yamlio
 from tqhw.sweep import Sweep, load, local, run
+from tqhw.sweep import cluster as cluster_room
 from tqhw.sweep import runner as running
 from tqhw.sweep.plan import Planner
 from tqhw.sweep.tasks import SweepTask, TaskOutcome, versions, work
@@ -203,13 +204,7 @@ def paper(count: int, search_s: float) -> None:
     task = _searches(12)[0]
     outcome = work(versions(), task.kind, task.arguments)
     sizes = [len(pickle.dumps((task.kind, task.arguments))), len(pickle.dumps(outcome))]
-    with local(1) as cluster:
-        cluster.client.wait_for_workers(1)
-        echoes = [SweepTask("none", str(number), ()) for number in range(1000)]
-        list(cluster.outcomes(echoes[:50]))
-        started = time.perf_counter()
-        list(cluster.outcomes([SweepTask("none", f"b{task.key}", ()) for task in echoes]))
-        message_s = (time.perf_counter() - started) / len(echoes)
+    message_s = _sending(task, outcome)
     store_s = _storing(outcome)
     each = max(message_s, store_s)
     print(f"inputs of a search {sizes[0] / 1e3:.1f} kB, its answer {sizes[1] / 1e3:.1f} kB")
@@ -225,6 +220,19 @@ def paper(count: int, search_s: float) -> None:
         f"bottleneck: {named}, which {search_s / each:.0f} workers keep busy with searches of {search_s:g} s"
         + (f"; {count} workers need searches of {count * each:.2g} s at least" if busy > 1 else "")
     )
+
+
+def _sending(task: SweepTask, outcome: TaskOutcome) -> float:
+    """Processor time of scheduler and client for a task, its inputs and its answer, that takes its worker no time."""
+    with local(1) as cluster, ExitStack() as stack:
+        stack.callback(setattr, cluster_room, "work", cluster_room.work)
+        cluster_room.work = lambda *_: outcome
+        cluster.client.wait_for_workers(1)
+        echoes = [SweepTask("search", str(number), task.arguments) for number in range(1100)]
+        list(cluster.outcomes(echoes[:100]))
+        started = time.process_time()
+        list(cluster.outcomes(echoes[100:]))
+        return (time.process_time() - started) / 1000
 
 
 def _storing(outcome: TaskOutcome) -> float:

@@ -117,6 +117,19 @@ def test_a_search_that_is_refused_is_its_points_alone(tmp_path: Path, monkeypatc
     assert first_reason(tmp_path / "out") == "conv1: costs less than nothing"
 
 
+def test_a_fault_of_one_search_is_not_the_end_of_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    search = Embedded.search
+
+    def failing(self: Embedded, jobs: Any, asked: Any, done: Any = None) -> Any:
+        if "pe_columns: 2" in jobs[0].target.design.text:
+            raise ZeroDivisionError("division by zero")
+        return search(self, jobs, asked, done)
+
+    monkeypatch.setattr(Embedded, "search", failing)
+    assert done(given(tmp_path), tmp_path / "out") == {"done": 2, "impossible": 2}
+    assert first_reason(tmp_path / "out") == "search ended by ZeroDivisionError: division by zero"
+
+
 def test_a_training_that_points_share_is_done_once(tmp_path: Path) -> None:
     training = {"schemes": ["truncquant"], "epochs": 1, "batch_size": 512}
     keys = {"training": [training], "data.name": ["digits"], "data.size": [8]}

@@ -53,7 +53,7 @@ def versions() -> dict[str, str]:
 
 
 def work(expected: Mapping[str, str], kind: str, arguments: tuple[Any, ...]) -> TaskOutcome:
-    """Runs on a worker. What a user can mend is an outcome, everything else is raised."""
+    """Runs on a worker. Whatever goes wrong is an outcome."""
     if (found := versions()) != dict(expected):
         return TaskOutcome(misfit=f"a worker has {_told(found)}, this sweep is of {_told(expected)}")
     started = time.perf_counter()
@@ -61,6 +61,8 @@ def work(expected: Mapping[str, str], kind: str, arguments: tuple[Any, ...]) -> 
         value, refused = _WORK[kind](*arguments), None
     except TqhwError as error:
         value, refused = None, str(error)
+    except Exception as error:  # noqa: BLE001 - a fault that one point meets is not the end of the others
+        value, refused = None, f"{kind} ended by {type(error).__name__}: {error}"
     return TaskOutcome(value, refused, seconds=time.perf_counter() - started)
 
 
