@@ -20,7 +20,7 @@ PROBLEM = conv(N=2, C=4, M=8, P=6, Q=6, R=3, S=3)
 
 
 def packed(name: str, text: str) -> Target:
-    design = with_word_bits(reference_design(name), parse_word_bits(text), CONV2D, "fixed")
+    design = with_word_bits(reference_design(name), parse_word_bits(text), CONV2D, "fixed", wide=CONV2D.data_space_names)
     return Target(design, machine(name)[1], ART({}))
 
 
@@ -40,3 +40,13 @@ def test_joined_splits_are_the_whole_in_every_field(name: str, text: str) -> Non
     for number in range(len(evaluations)):
         found = comparisons(str(number), ours[number], theirs[number])
         assert [str(difference) for same, difference in found if not same] == []
+
+
+def test_words_that_take_several_rows_cost_an_access_each() -> None:
+    target = packed("two_level_array", "Weights=40,Inputs=8,Outputs=20")
+    assert any(space.rows > 1 for level in target.hardware.levels if level.packing for space in level.packing.spaces)
+    evaluations = [(PROBLEM, target, m) for m in itertools.islice(random_mappings(PROBLEM, target.hardware, 4), 40)]
+    ours = [engine.evaluate(problem, target.hardware, target.ert, mapping) for problem, _, mapping in evaluations]
+    assert any(isinstance(answer, Stats) for answer in ours)
+    for mine, theirs in zip(ours, OneWidth().evaluate_all(evaluations), strict=True):
+        assert [str(difference) for same, difference in comparisons("", mine, theirs) if not same] == []
