@@ -20,7 +20,9 @@ PROBLEM = conv(N=2, C=4, M=8, P=6, Q=6, R=3, S=3)
 
 
 def packed(name: str, text: str) -> Target:
-    design = with_word_bits(reference_design(name), parse_word_bits(text), CONV2D, "fixed", wide=CONV2D.data_space_names)
+    design = with_word_bits(
+        reference_design(name), parse_word_bits(text), CONV2D, "fixed", wide=CONV2D.data_space_names
+    )
     return Target(design, machine(name)[1], ART({}))
 
 
@@ -30,7 +32,7 @@ def packed(name: str, text: str) -> Target:
 @pytest.mark.parametrize("text", ["Weights=2,Inputs=8,Outputs=6", "Weights=5,Inputs=3,Outputs=7,Weights@DRAM=8"])
 def test_joined_splits_are_the_whole_in_every_field(name: str, text: str) -> None:
     target = packed(name, text)
-    evaluations = [(PROBLEM, target, m) for m in itertools.islice(random_mappings(PROBLEM, target.hardware, 3), 80)]
+    evaluations = [(PROBLEM, target, m) for m in itertools.islice(random_mappings(PROBLEM, target.hardware, 3), 120)]
     told: list[int] = []
     theirs = OneWidth().evaluate_all(evaluations, told.append)
     ours = [engine.evaluate(problem, target.hardware, target.ert, mapping) for problem, _, mapping in evaluations]

@@ -18,7 +18,7 @@ from tqhw.experiment import Experiment
 from tqhw.experiment.schema import ArchitectureOptions
 from tqhw.results import Results
 from tqhw.run import run
-from tqhw.spec import ART, dump_art, load_architecture, load_art, load_ert
+from tqhw.spec import ART, dump_art, load_architecture, load_art, load_ert, load_mapping
 
 TOP = """\
 variables: {version: 0.4, technology: "45nm", global_cycle_seconds: 1e-9, WORD: 8}
@@ -186,3 +186,21 @@ def test_the_key_is_not_written_where_it_says_nothing() -> None:
 def test_parameters_belong_to_templates(tmp_path: Path) -> None:
     with pytest.raises(TqhwError, match="a rendered architecture takes no parameters, found pe_rows"):
         run(experiment(tmp_path, params={"pe_rows": 8}), tmp_path / "out")
+
+
+def test_constraints_that_need_sizes_hold_for_every_layer(tmp_path: Path) -> None:
+    """As many channels side by side as a layer has, up to the four columns."""
+    given = experiment(tmp_path)
+    text = CONSTRAINTS.replace("targets: [", "targets: [{target: PE, type: spatial, maximize_dims: [[C]]}, ")
+    (tmp_path / "chip/constraints.yaml").write_text(text)
+    results = run(given, tmp_path / "out")
+    place = tmp_path / "out/hardware/default/fetch8_weights8"
+    columns = {}
+    for path in sorted((place / "mappings").glob("*.yaml")):
+        spatial = load_mapping(path).level("inter_PE_spatial").spatial
+        assert spatial is not None
+        columns[path.stem.partition("_")[2]] = spatial.factors["C"]
+    assert columns == {"conv2": 4}
+    assert any("maximize_dims" in note for note in results.notes)
+    load_architecture(place / "architecture.yaml")
+    assert verify(read_run(tmp_path / "out"), OneWidth()).differences == ()

@@ -19,6 +19,8 @@ from tqhw.spec import Architecture, Digits, Hardware, Problem, flatten, parse_ar
 
 PACKING = "packing"  # the parameter, where a template has it, that chooses between `pack` and `ideal`
 
+_SIZED = "constraints that need a layer's sizes (maximize_dims, ...) hold for each; architecture.yaml is without them"
+
 
 @dataclass(frozen=True)
 class Rendered:
@@ -28,7 +30,8 @@ class Rendered:
     template's own component classes ("" if none), to be added to the packaged ones. ``groups``: component -> group
     of the reports. ``packings``: words and padding per memory, outermost first. ``notes``: what a reader of results
     must know. ``word_bits``: bits of words where ``--word-bits`` does not say them. ``digits``: what weights are taken
-    in, if not whole. A YAML file that was given as it is has no params, groups and packings.
+    in, if not whole. ``sized``: constraints were left out that need a problem (:func:`load`). A YAML file that was
+    given as it is has no params, groups and packings.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Rendered:
     notes: tuple[str, ...]
     word_bits: Mapping[str, int] = field(default_factory=dict)
     digits: Digits | None = None
+    sized: bool = False
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the levels and fan-outs as a picture."""
@@ -92,12 +96,14 @@ def load(
     data: Mapping[str, Any] | None = None,
     allow: Iterable[str | Path] = (),
     problem: Problem | None = None,
+    per_problem: bool = False,
 ) -> Rendered:
     """What ``--arch`` and ``--param`` mean: a name in arch/, a template folder, or the field's own files.
 
     Files, patterns and folders are read as Timeloop's front end reads them, with ``data`` for their templates and
     ``allow`` for folders that they may include from; macros among their constraints that depend on a problem's sizes
-    need ``problem``. Raises TqhwError as :func:`render` does, and for parameters given to files, which have none.
+    need ``problem``, or are left out for whoever asks again ``per_problem``. Raises TqhwError as :func:`render` does,
+    and for parameters given to files, which have none.
     """
     given = [arch] if isinstance(arch, str | Path) else list(arch)
     if len(given) == 1 and is_template(given[0]):
@@ -110,9 +116,10 @@ def load(
             place=", ".join(map(str, given)),
             lever="give the template's name or folder instead",
         )
-    found = frontend.load_machine(frontend.sources(given, data, allow), problem)
+    found = frontend.load_machine(frontend.sources(given, data, allow), problem, per_problem)
     parsed, components = found.architecture, found.components
-    return Rendered(parsed.name, parsed, flatten(parsed), found.text, {}, components, {}, (), parsed.notes)
+    notes = (*parsed.notes, *((_SIZED,) if found.sized else ()))
+    return Rendered(parsed.name, parsed, flatten(parsed), found.text, {}, components, {}, (), notes, sized=found.sized)
 
 
 def is_template(arch: str | Path) -> bool:

@@ -13,7 +13,7 @@ from tqhw.frontend import engine, legacy, legacy_mapping, legacy_problem
 from tqhw.frontend.arch import COMPUTE, check_names
 from tqhw.frontend.base import BARE_WORDS, Key
 from tqhw.frontend.clean import as_map, clean_files
-from tqhw.frontend.macros import attach, attach_sparse, write_out
+from tqhw.frontend.macros import attach, attach_sparse, leave_out_sized, write_out
 from tqhw.frontend.sections import ProblemNode
 from tqhw.frontend.specification import Specification, given_files, joined_files
 from tqhw.frontend.warnings import doubtful_nodes
@@ -53,21 +53,26 @@ class Sources:
 
 @dataclass(frozen=True)
 class Machine:
-    """An architecture as the engines read it. ``components``: its own classes, as YAML, or ""; its notes: warnings."""
+    """An architecture as the engines read it. ``components``: its own classes, as YAML, or ""; its notes: warnings.
+
+    ``sized``: constraints were left out that are factors only once a problem is known.
+    """
 
     architecture: spec.Architecture
     document: Map
     components: str
+    sized: bool = False
 
     @property
     def text(self) -> str:
         return yamlio.dump(self.document)
 
 
-def load_machine(sources: Sources, problem: spec.Problem | None = None) -> Machine:
+def load_machine(sources: Sources, problem: spec.Problem | None = None, per_problem: bool = False) -> Machine:
     """The architecture in files, with the energies and areas that stand beside it.
 
-    Constraint macros that depend on the sizes are written out where a problem is given.
+    Constraint macros that depend on the sizes are written out where a problem is given; ``per_problem`` leaves them out
+    where none is, for whoever asks again with each.
 
     Raises TqhwError for whatever the front end refuses, two architectures, and what is not modelled.
     """
@@ -79,6 +84,7 @@ def load_machine(sources: Sources, problem: spec.Problem | None = None) -> Machi
         document = legacy.document(top, more)
         components = legacy.components(top, more)
         warnings: tuple[str, ...] = ()
+        sized = False
     else:
         _check_compute(top.get("architecture"), place)
         found = _Machine(top, more, place)
@@ -94,6 +100,7 @@ def load_machine(sources: Sources, problem: spec.Problem | None = None) -> Machi
         found["sparse_optimizations"]["targets"].clear()
         if problem is not None:
             write_out(architecture, found["problem"])
+        sized = per_problem and problem is None and leave_out_sized(architecture)
         document = engine.document(found)
         document.update({name: as_map(found[name]) for name in ("ERT", "ART") if found[name]["tables"]})
         components = yamlio.dump(Map(compound_components=as_map(found["components"])))
@@ -105,7 +112,7 @@ def load_machine(sources: Sources, problem: spec.Problem | None = None) -> Machi
             raise
         read = "the file was read as a tree of version 0.2 or 0.3"
         raise TqhwError(error.message, place=error.place, lever="; ".join(filter(None, (error.lever, read)))) from None
-    return Machine(replace(parsed, notes=(*parsed.notes, *warnings)), document, components)
+    return Machine(replace(parsed, notes=(*parsed.notes, *warnings)), document, components, sized)
 
 
 def convert(sources: Sources) -> dict[str, Map]:

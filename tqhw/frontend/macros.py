@@ -69,6 +69,21 @@ def write_out(architecture: Branch, problem: ProblemNode) -> None:
             leaf["required_actions"] = sorted({*wanted, *map(str, leaf["required_actions"])})
 
 
+SIZED = ("maximize_dims", "maximize_dims_capacity", "must_iterate_over_dataspaces")
+"""Macros that are factors only once a problem is known."""
+
+
+def leave_out_sized(architecture: Branch) -> bool:
+    """Takes the macros out that need a problem; whether there were any."""
+    found = [
+        constraint.pop(name, None)
+        for constraint in architecture.below(Iteration)
+        for name in SIZED
+        if constraint.get(name) is not None
+    ]
+    return bool(found)
+
+
 def _named(shape: ShapeNode, names: Iterable[str], place: str) -> list[str]:
     """The names in the projections of some data spaces, in their order."""
     spaces = {space["name"]: space for space in shape["data_spaces"]}

@@ -91,11 +91,12 @@ def plan(experiment: Experiment, workload: Workload, render: Render = render) ->
 def jobs(planned: HardwarePlan, renderings: Pricings) -> list[Job]:
     """The searches, in their order, as a backend takes them."""
     layers = planned.workload.layers
-    targets = [renderings[model, words].target for model, _, words in planned.searches]
-    return [
-        Job(target.design.problem(layers[index].problem), target)
-        for (_, index, _), target in zip(planned.searches, targets, strict=True)
-    ]
+    asked = []
+    for model, index, words in planned.searches:
+        target = renderings[model, words].target
+        problem = target.design.problem(layers[index].problem)
+        asked.append(Job(problem, planned.rendered[model, words].constrained(target, problem)))
+    return asked
 
 
 def conclude(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from tqhw import architecture, energy
@@ -15,7 +16,7 @@ from tqhw.options import EnergyOptions
 from tqhw.results import DRAM
 from tqhw.scenario.extract import WEIGHTS, PricedHardware, default_groups
 from tqhw.scenario.network import Width
-from tqhw.spec import Hardware, Level, Shape
+from tqhw.spec import Hardware, Level, Problem, Shape
 from tqhw.spec.word_bits import PLACE, WordBits, parse_word_bits
 from tqhw.system.progress import Watcher
 
@@ -64,6 +65,23 @@ class Unpriced:
     design: Design
     activation_bits: int
     words: WordBits | None = None
+    again: Callable[[Problem], architecture.Rendered] | None = None
+    """The same files for one problem, where some of their constraints need its sizes."""
+
+    def constrained(self, target: Target, problem: Problem) -> Target:
+        """The target with the constraints that its files have for a problem."""
+        if self.again is None:
+            return target
+        found = self.again(problem)
+        own = {level.name: level.constraints for level in found.hardware.levels}
+        levels = tuple(replace(level, constraints=own[level.name]) for level in target.hardware.levels)
+        design = replace(
+            target.design,
+            hardware=replace(target.hardware, levels=levels),
+            architecture=found.architecture,
+            text=found.text,
+        )
+        return replace(target, design=design)
 
     @property
     def ideal(self) -> bool:
@@ -91,8 +109,10 @@ def render(experiment: Experiment, spad_model: str | None, at: RenderedWords, sh
     chosen = experiment.architecture
     known = _parameters(experiment)
     if "weight_bits" not in known:
-        found = architecture.load(chosen.given, chosen.params, chosen.data, chosen.allow)
-        return _with_words(experiment, found, at, shape)
+        load = partial(architecture.load, chosen.given, chosen.params, chosen.data, chosen.allow)
+        found = load(per_problem=True)
+        unpriced = _with_words(experiment, found, at, shape)
+        return replace(unpriced, again=load) if found.sized else unpriced
     if experiment.word_bits or chosen.packing or chosen.multiplier:
         raise TqhwError(
             f"the words of {chosen.name} have the widths of its parameters",

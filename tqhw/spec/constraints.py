@@ -148,7 +148,7 @@ _LOOP_KEYS = (
 )
 _DATASPACE_KEYS = ("keep", "bypass", "keep_only", "bypass_only", "type", "target")
 _COUNTS = "which the engine and the mapper's bounds do not have; remove it, or run Timeloop's own programs"
-_SIZES = "it depends on the problem's sizes: `map` and `evaluate` carry it out; for an experiment write the factors"
+_SIZES = "it depends on the problem's sizes: `map`, `evaluate` and `run` carry it out; elsewhere write the factors"
 _NOT_MODELLED = {  # and why; what they do was looked at in runs of timeloop-model
     "no_reuse": f"over time it fetches every tile anew, over space it sends and adds up word by word: counts {_COUNTS}",
     "no_temporal_reuse": f"it fetches every tile anew: counts {_COUNTS}",
