@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tqhw.cli.answer import show_refusal
-from tqhw.cli.common import NO, console, guarded, parameters, say
+from tqhw.cli.common import NO, bundled, console, guarded, parameters, say
 from tqhw.cli.convert import Allow, Data, template_data
 from tqhw.cli.machine import ARCHITECTURES, Params, Words
 
@@ -32,7 +32,46 @@ class Shown:
     svg: str
 
 
+@dataclass(frozen=True)
+class ReadingOptions:
+    """What an architecture, or that of a mapping, is read with."""
+
+    problem: Annotated[
+        list[str] | None, typer.Option(help="The problem of a mapping; or where an architecture depends on sizes.")
+    ] = None
+    param: Params = None
+    word_bits: Words = None
+    data: Data = None
+    allow: Allow = None
+
+    def layer(self) -> Problem | None:
+        """The problem, where one is given."""
+        from tqhw import frontend
+
+        if not self.problem:
+            return None
+        return frontend.load_problem(frontend.sources(self.problem, template_data(self.data), self.allow or ()))
+
+    def architecture(self, given: list[str], layer: Problem | None) -> Rendered:
+        """What ``--arch`` means by ``given``."""
+        from tqhw import architecture
+
+        return architecture.load(given, parameters(self.param or []), template_data(self.data), self.allow or (), layer)
+
+    def in_words(self, found: Rendered, spaces: Iterable[str]) -> Hardware:
+        """Its hardware, with words of ``--word-bits``."""
+        from tqhw.spec.word_bits import apply_word_bits, parse_word_bits
+
+        if self.word_bits is None:
+            return found.hardware
+        words = parse_word_bits(self.word_bits, place="--word-bits", otherwise=found.word_bits)
+        if found.digits is not None:
+            words.check_whole(found.digits.data_space, "--word-bits")
+        return apply_word_bits(found.hardware, words, spaces, "--word-bits")
+
+
 @guarded
+@bundled
 def show(
     what: Annotated[
         list[str],
@@ -41,14 +80,9 @@ def show(
     arch: Annotated[
         list[str] | None, typer.Option(help="The architecture of a mapping; of one in a run's folder, that run's.")
     ] = None,
-    problem: Annotated[
-        list[str] | None, typer.Option(help="The problem of a mapping; or where an architecture depends on sizes.")
-    ] = None,
-    param: Params = None,
-    word_bits: Words = None,
-    data: Data = None,
-    allow: Allow = None,
     out: Annotated[Path | None, typer.Option(help="Writes the SVG; of a run, a folder of them.")] = None,
+    *,
+    reading: ReadingOptions,
 ) -> None:
     """Draws an architecture, a mapping, or those of a run."""
     from tqhw.errors import TqhwError
@@ -63,11 +97,11 @@ def show(
                 write_text(out / f"{picture.name}.svg", picture.svg)
     else:
         if len(what) == 1 and _is_mapping(given):
-            printed = [_mapping(given, arch, problem, param, word_bits, data, allow)]
+            printed = [_mapping(given, arch, reading)]
         elif arch:
             raise TqhwError("--arch is that of a mapping", place=", ".join(what), lever="name a mapping")
         else:
-            printed = [_architecture(what, problem, param, word_bits, data, allow)]
+            printed = [_architecture(what, reading)]
         if out is not None:
             write_text(out, printed[0].svg)
     if out is not None:
@@ -91,63 +125,35 @@ def _is_mapping(path: Path) -> bool:
     return isinstance(document, list) and all(isinstance(item, dict) and "target" in item for item in document)
 
 
-def _architecture(
-    what: list[str],
-    problem: list[str] | None,
-    param: list[str] | None,
-    word_bits: str | None,
-    data: str | None,
-    allow: list[Path] | None,
-) -> Shown:
-    from tqhw import architecture, frontend
+def _architecture(what: list[str], reading: ReadingOptions) -> Shown:
     from tqhw.drawing import chart, chart_svg, chart_text
     from tqhw.drawing.chart import data_spaces
 
-    values = template_data(data)
-    layer = None if not problem else frontend.load_problem(frontend.sources(problem, values, allow or ()))
-    found = architecture.load(what, parameters(param or []), values, allow or (), layer)
+    layer = reading.layer()
+    found = reading.architecture(what, layer)
     spaces = data_spaces(found.hardware) if layer is None else layer.shape.data_space_names
-    drawn = chart(_in_words(found, word_bits, spaces), found.architecture)
+    drawn = chart(reading.in_words(found, spaces), found.architecture)
     return Shown(found.name, chart_text(drawn), chart_svg(drawn))
 
 
-def _in_words(found: Rendered, word_bits: str | None, spaces: Iterable[str]) -> Hardware:
-    from tqhw.spec.word_bits import apply_word_bits, parse_word_bits
-
-    if word_bits is None:
-        return found.hardware
-    words = parse_word_bits(word_bits, place="--word-bits", otherwise=found.word_bits)
-    if found.digits is not None:
-        words.check_whole(found.digits.data_space, "--word-bits")
-    return apply_word_bits(found.hardware, words, spaces, "--word-bits")
-
-
-def _mapping(
-    path: Path,
-    arch: list[str] | None,
-    problem: list[str] | None,
-    param: list[str] | None,
-    word_bits: str | None,
-    data: str | None,
-    allow: list[Path] | None,
-) -> Shown:
-    from tqhw import architecture, frontend
+def _mapping(path: Path, arch: list[str] | None, reading: ReadingOptions) -> Shown:
     from tqhw.backends import Design
     from tqhw.errors import TqhwError
 
-    folder = path.absolute().parent.parent
-    if not arch and not problem and path.absolute().parent.name == MAPPINGS and (folder / ARCHITECTURE).is_file():
+    path = path.absolute()
+    folder = path.parent.parent
+    in_a_run = path in folder.glob(f"{MAPPINGS}/*.yaml") and (folder / ARCHITECTURE).is_file()
+    if in_a_run and not arch and not reading.problem:
         hardware, mappings = _rendering(folder)
         layer = next(layer for file, layer in mappings if file.name == path.name)
         return _nest(path, layer, hardware, folder.name)
-    if not arch or not problem:
+    problem = reading.layer()
+    if not arch or problem is None:
         lever = "give --arch and --problem, too"
         raise TqhwError("a mapping is drawn on its architecture and problem", place=str(path), lever=lever)
-    values = template_data(data)
-    layer = frontend.load_problem(frontend.sources(problem, values, allow or ()))
-    found = architecture.load(arch, parameters(param or []), values, allow or (), layer)
-    hardware = _in_words(found, word_bits, layer.shape.data_space_names)
-    return _nest(path, Design.of(found).problem(layer), hardware, found.name)
+    found = reading.architecture(arch, problem)
+    hardware = reading.in_words(found, problem.shape.data_space_names)
+    return _nest(path, Design.of(found).problem(problem), hardware, found.name)
 
 
 def _nest(path: Path, problem: Problem, hardware: Hardware, name: str) -> Shown:
