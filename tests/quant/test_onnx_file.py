@@ -284,8 +284,9 @@ def test_a_shape_of_one_axis_may_be_that_of_token_ids(tmp_path):
         {"activations": "pact", "activation_bits": None},
         {"activations": "pact", "activation_bits": None, "scheme": "dorefa"},
         {"activations": "pact", "activation_bits": 3, "norms": "shared", "granularity": "channel"},
+        {"activations": "pact", "activation_bits": None, "layers": {"fc": 3}},
     ],
-    ids=["pact", "dorefa", "follows", "follows, rounded", "3 bits"],
+    ids=["pact", "dorefa", "follows", "follows, rounded", "3 bits", "follows, a layer fixed"],
 )
 @pytest.mark.parametrize("source", ["memory", "file"])
 def test_quantized_activations_are_in_the_file(tmp_path, options, source):

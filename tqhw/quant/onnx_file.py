@@ -19,12 +19,13 @@ from torch import nn
 
 from tqhw.errors import TqhwError
 from tqhw.quant.bits import MAX_BITS
-from tqhw.quant.codes import integer_codes
+from tqhw.quant.codes import fixed_bits, integer_codes
 from tqhw.quant.convert import revert
 from tqhw.quant.layers import QuantizedLayer, every_name, plain, quantization_of, quantized_layers
 from tqhw.quant.norm import norms_of, switchable_norms
 from tqhw.quant.onnx_graph import GraphBuilder
 from tqhw.quant.onnx_inputs import PlainInput, started_inputs
+from tqhw.quant.onnx_integers import WrittenLayer, in_integers
 from tqhw.quant.onnx_run import disagreement
 from tqhw.quant.precision import set_bits
 from tqhw.system.files import write_bytes
@@ -33,7 +34,12 @@ _OPSET: Final = 18
 
 
 def save_onnx(
-    model: nn.Module, path: str | Path, input: tuple[int, ...] | torch.Tensor, *, stored: int = MAX_BITS
+    model: nn.Module,
+    path: str | Path,
+    input: tuple[int, ...] | torch.Tensor,
+    *,
+    stored: int = MAX_BITS,
+    integers: bool = False,
 ) -> int:
     """Writes ``model`` for inputs ``images`` (any batch size) and ``bits`` (int64, one number).
 
@@ -46,6 +52,8 @@ def save_onnx(
     Where onnxruntime is there, the file is run with two batch sizes. A warning says where it does not give the model's
     answers: a loop over the batch, or a choice by the values of the input, is written down as it went once.
 
+    ``integers``: layers with quantized inputs are sums of integers where they can be, see
+    :mod:`tqhw.quant.onnx_integers`; whether that is faster is up to the runtime.
     Quantized activations are written as operators that clamp, floor and scale; where they follow the weights, by the
     same input ``bits``. Raises TqhwError for ranges of theirs that wait for data, for batch norms without running
     statistics, for models of another type than float32, and for one that torch cannot export.
@@ -59,7 +67,7 @@ def save_onnx(
     except ImportError:
         raise TqhwError("ONNX is not installed", place="export", lever="pip install 'tqhw[onnx]'") from None
     twin = copy.deepcopy(model).cpu().eval()
-    inputs = started_inputs(twin)
+    inputs, fixed = started_inputs(twin), fixed_bits(twin)
     for quantizer in inputs.values():
         quantizer.started = True  # what it is followed by are no data
     set_bits(twin, config.precisions[-1])
@@ -68,12 +76,24 @@ def save_onnx(
     own = config.norms == "switchable" or config.normalization.scales == "own"
     rows = served if own else tuple(range(config.normalization.fewest, stored + 1))
     builder = GraphBuilder(onnx, graph_model.graph, stored, rows)
-    _write_weights(builder, twin, ran, stored)
+    written = _write_weights(builder, twin, ran, stored)
     for module, names in _by_module(switchable_norms(twin)).items():
         builder.of_precisions(names, [module.copy_of(bits) for bits in served])
     for name, quantizer in inputs.items():
         place = f"{name}.input_quantizer".removeprefix(".")
-        builder.of_precisions([place], [PlainInput(quantizer, bits) for bits in rows])
+        builder.of_precisions([place], [PlainInput(quantizer, bits, name in fixed) for bits in rows])
+    if integers:
+        plain_inputs = {name: PlainInput(quantizer, rows[-1], name in fixed) for name, quantizer in inputs.items()}
+        layers = {name: layer for layer, name in written.items() if layer in plain_inputs}
+        codes = integer_codes(twin, stored)
+        if not in_integers(
+            builder, {n: WrittenLayer(codes[layer], layer in fixed, plain_inputs[layer]) for n, layer in layers.items()}
+        ):
+            raise TqhwError(
+                "no layer can be a sum of integers",
+                place="integers",
+                lever="quantize activations, with a scale per tensor or channel and no offset",
+            )
     builder.finish()
     onnx.checker.check_model(graph_model)
     content: bytes = graph_model.SerializeToString()
@@ -149,7 +169,7 @@ def _plain_graph(model: nn.Module, example: torch.Tensor) -> bytes:
     revert(model)
     for layer in layers:
         if layer.name in inputs:
-            quantizer = PlainInput(inputs[layer.name], MAX_BITS)
+            quantizer = PlainInput(inputs[layer.name], MAX_BITS, layer.quantizer.fixed)
             layer.module.add_module("input_quantizer", quantizer)
             layer.module.register_forward_pre_hook(quantizer.before, with_kwargs=True)
     for layer in layers:  # the exporter would keep one name of a weight that several layers share
@@ -202,7 +222,8 @@ def _quietly() -> Iterator[None]:
         torch.backends.mha.set_fastpath_enabled(fast)
 
 
-def _write_weights(builder: GraphBuilder, model: nn.Module, ran: set[str], stored: int) -> None:
+def _write_weights(builder: GraphBuilder, model: nn.Module, ran: set[str], stored: int) -> dict[str, str]:
+    """Returns the name in the graph of each layer's own weight."""
     names: dict[str, list[str]] = {}
     for alias, owner in every_name(model).items():
         names.setdefault(owner, []).append(alias)
@@ -210,6 +231,7 @@ def _write_weights(builder: GraphBuilder, model: nn.Module, ran: set[str], store
     found = {layer.name: builder.known(names[layer.name]) for layer in quantized_layers(model)}
     builder.own(name for name in found.values() if name is not None)
     written: dict[int, str] = {}
+    placed: dict[str, str] = {}
     for layer in quantized_layers(model):
         name, own = found[layer.name], codes[layer.name]
         if name is None and layer.name in ran:
@@ -225,6 +247,8 @@ def _write_weights(builder: GraphBuilder, model: nn.Module, ran: set[str], store
         else:
             builder.weight(name, own, layer.quantizer.fixed)
             written[id(own)] = name
+            placed[layer.name] = name
+    return placed
 
 
 def _by_module(named: dict[str, Any]) -> dict[Any, list[str]]:

@@ -16,6 +16,8 @@ from tqhw.quant.layers import quantized_layers
 class PlainInput(nn.Module):
     """What ``quantizer`` computes at ``bits``; where it follows the weights, of codes made at 8 bits and shifted.
 
+    ``fixed``: the layer does not switch, nor does what it reads.
+
     Everything that the precision decides is a buffer.
     """
 
@@ -27,9 +29,9 @@ class PlainInput(nn.Module):
     shift: torch.Tensor
     step: torch.Tensor
 
-    def __init__(self, quantizer: InputQuantizer, bits: int) -> None:
+    def __init__(self, quantizer: InputQuantizer, bits: int, fixed: bool) -> None:
         super().__init__()
-        now = bits if quantizer.follows else quantizer.bits
+        now = bits if quantizer.follows and not fixed else quantizer.bits
         stored = MAX_BITS if quantizer.follows else now
         top = quantizer.alpha.detach().clone()
         low = quantizer.low * top
