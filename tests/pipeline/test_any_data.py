@@ -16,7 +16,7 @@ from tests.datasets.test_cifar10 import packed, python_folder
 from tqhw import experiment
 from tqhw.experiment import Experiment
 from tqhw.pipeline.accuracy import model_input
-from tqhw.run import run
+from tqhw.run import default_experiment, run
 
 NET = "tests.pipeline.test_any_data:net"
 SMALL: dict[str, Any] = {
@@ -61,6 +61,13 @@ def test_the_papers_experiment_is_the_papers() -> None:
     found = experiment.load(ROOT / "experiments" / "paper_cifar10.yaml")
     assert (found.bits, found.data.name, found.model.name) == ((1, 2, 4, 8, 32), "cifar10", "resnet20")
     assert model_input(found) == (1, 3, 32, 32)
+
+
+def test_the_default_says_how_far_its_accuracies_can_be_trusted() -> None:
+    found = experiment.load(default_experiment())
+    assert found.training is not None and found.training.seeds >= 3 and found.data.split == "seed"
+    assert {"truncquant", "dorefa", "fp32"} == {*found.training.schemes}
+    assert model_input(found) == (1, 1, 14, 14)
 
 
 def test_arrays_of_ones_own(tmp_path: Path) -> None:
