@@ -17,7 +17,7 @@ from tqhw.allocation.shown import as_csv, as_json, picture, table
 
 
 def one(bits: tuple[int, ...], energy: float, top1: float, uniform: int | None = None) -> Allocated:
-    return Allocated(bits, energy, 0.01, top1, top1 - 2, top1 + 2, 500, True, uniform)
+    return Allocated(bits, energy, (100 - top1) / 100, top1, top1 - 2, top1 + 2, 500, True, uniform)
 
 
 ANSWER = AllocationAnswer(
@@ -44,6 +44,11 @@ def test_verdicts_by_the_intervals() -> None:
     ]
 
 
+def test_the_choice_is_the_program_s_and_not_that_of_the_test_images() -> None:
+    unlucky = replace(ANSWER, points=(replace(ANSWER.points[0], top1=95.0, low=93.0, high=97.0), ANSWER.points[1]))
+    assert list(unlucky.verdicts())[1] == list(ANSWER.verdicts())[1]
+
+
 def test_where_the_program_chose_worse() -> None:
     worse = replace(ANSWER, points=(one((2, 8), 1.4, 70.0),))
     assert list(worse.verdicts())[1] == (
@@ -67,7 +72,7 @@ def test_json_and_csv_say_the_same() -> None:
 
 def test_the_table_and_the_figure() -> None:
     cells = table(ANSWER).rows
-    assert cells[2] == ("front", "1x2, 1x8", "1.40", "92.0 (90.0 to 94.0) *", "0.0100")
+    assert cells[2] == ("front", "1x2, 1x8", "1.40", "92.0 (90.0 to 94.0) *", "0.0800")
     png, svg = picture(ANSWER)
     assert png.startswith(b"\x89PNG")
     assert picture(ANSWER) == (png, svg)

@@ -58,8 +58,8 @@ class AllocationAnswer:
     notes: tuple[str, ...] = ()
 
     def verdicts(self) -> Iterator[str]:
-        """Of every uniform precision, whether a point of the front is better: cheaper or as cheap, and more accurate by
-        more than the intervals; or as accurate, and cheaper."""
+        """Of every uniform precision, whether what the program chose for its energy is more accurate, by more than the
+        intervals; how much less it costs where that is not shown."""
         for one in self.uniform:
             yield _verdict(one, self.points)
 
@@ -67,7 +67,8 @@ class AllocationAnswer:
 def _verdict(one: Allocated, points: tuple[Allocated, ...]) -> str:
     affordable = [point for point in points if point.energy_mj <= one.energy_mj * (1 + 1e-9)]
     others = [point for point in affordable if point.bits != one.bits]
-    best = max(others, key=lambda point: (point.top1, -point.energy_mj), default=None)
+    # The program's choice, by its own prediction: the best of what was measured would be chosen on the test images.
+    best = min(others, key=lambda point: (point.predicted_loss, point.energy_mj), default=None)
     told = f"{one.label} everywhere ({one.energy_mj:.4g} mJ, {one.top1:.1f} %)"
     if best is None:
         return f"{told}: no other allocation costs as little"
