@@ -107,3 +107,9 @@ def test_an_onnx_file_runs(tmp_path: Path) -> None:
 def test_what_does_not_fit_an_onnx_file(tmp_path: Path, model: str, more: str, message: str) -> None:
     with pytest.raises(TqhwError, match=message):
         subject(given(tmp_path, model.replace("NET", str(net(tmp_path))), more))
+
+
+def test_inputs_in_floating_point_are_told_as_such(tmp_path: Path) -> None:
+    """Weights of 8 bits, inputs that nobody quantized: 32 bits in the file, and the architecture's on the hardware."""
+    results = run(given(tmp_path, f"{{name: {net(tmp_path, quantized=True)}, input: [1, 6]}}"))
+    assert not any("32 bits in" in note for note in results.notes)

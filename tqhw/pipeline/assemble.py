@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tqhw.experiment import Experiment
-from tqhw.pipeline.hardware import Evaluated, own_bits
+from tqhw.pipeline.hardware import FLOAT_BITS, Evaluated, own_bits
 from tqhw.results import (
     COMPONENTS,
     KV_CACHE,
@@ -93,8 +93,9 @@ def _activations(workload: Workload, main: Evaluated) -> tuple[str, ...]:
     """Whose bits the activations have, where the quantized model says some."""
     given: dict[str, list[str]] = {}
     for layer in workload.layers:
-        bits = "bits of the weights" if layer.inputs_follow else layer.input_bits and f"{layer.input_bits} bits"
-        given.setdefault(bits or "", []).extend(layer.names)
+        said = layer.input_bits not in (None, FLOAT_BITS)
+        bits = "bits of the weights" if layer.inputs_follow else f"{layer.input_bits} bits" if said else ""
+        given.setdefault(bits, []).extend(layer.names)
     real = given.pop("", [])
     told = [f"{bits} in {_some(names)}" for bits, names in given.items()]
     if told and real:
