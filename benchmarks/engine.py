@@ -2,7 +2,8 @@
 
 A ResNet-18 layer (3x3, C=M=128, 28x28) with random factorisations and loop orders, valid and invalid. The peer in
 the same run is the engine on one mapping at a time, through its public call. Times are the process's own CPU seconds
-on one thread (other processes then count only for what they take from the caches), best of some repetitions.
+on one thread (other processes then count only for what they take from the caches), best of some repetitions. The
+machine's own speed stands beside them: turns of a fixed loop over integers, in Python alone.
 """
 
 from __future__ import annotations
@@ -61,6 +62,17 @@ def per_second(n: int, work: Callable[[], object], repeats: int) -> float:
     return n / best
 
 
+TURNS = 2_000_000
+
+
+def count_turns() -> int:
+    """A fixed loop over integers."""
+    total = 0
+    for i in range(TURNS):
+        total += i & 3
+    return total
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--architecture", default="eyeriss_like")
@@ -88,6 +100,7 @@ def main() -> None:
         len(singles), lambda: [evaluate(problem, hardware, ert, mapping) for mapping in singles], 3
     )
 
+    print(f"this machine:      {per_second(TURNS, count_turns, 3):12,.0f} turns/s of a loop over integers")
     print(f"architecture {hardware.name}, layer {LAYER}")
     print(f"compile or load:   {ready_s:12.1f} s (once per machine and version)")
     print(f"batch, all:        {all_per_s:12,.0f} mappings/s ({valid.mean():.0%} valid)")

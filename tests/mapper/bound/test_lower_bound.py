@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.mapper.tables import Small, small
-from tqhw.mapper.bound.lower_bound import look_outside, objective_of, share_of
+from tqhw.mapper.bound.lower_bound import links_possible, look_outside, objective_of, share_of
 from tqhw.objectives import OBJECTIVES, Objective
 
 
@@ -48,6 +48,47 @@ def test_shares_of_full_and_of_sliding_visits(loops, full: float, slide: float) 
     assert out.slide[inputs] == pytest.approx(slide)
     # A tile of 4 words that moves by one fetches a quarter of itself per step.
     assert share_of(out, inputs, 4.0) == pytest.approx(full + slide / 4)
+
+
+@pytest.mark.parametrize(
+    ("loops", "moves"),
+    [
+        ([("P", 5, 1)], [(1, 0)]),
+        # The return of P takes back the step of R inside of it: by 3 - 1 words.
+        ([("R", 3, 1), ("P", 2, 3)], [(1, 0), (2, 0)]),
+        # A loop along the other halo takes it back, too, and moves by its own step.
+        ([("P", 2, 2), ("S", 3, 1)], [(2, 0), (2, 1)]),
+        # M moves no input, but what is inside of it falls back; from C on nothing stays within a unit.
+        ([("P", 2, 2), ("S", 3, 1), ("M", 3, 1), ("C", 2, 1), ("Q", 2, 1)], [(2, 0), (2, 1), (2, 1)]),
+    ],
+)
+def test_moves_are_steps_less_what_falls_back(loops, moves: list[tuple[int, int]]) -> None:
+    case = small("two_level", C=4, M=6, P=10, Q=4, R=3, S=3)
+    out = outside(case, *loops)
+    s = case.space.problem.shape.data_space_names.index("Inputs")
+    found = out.moves[s, : out.n_moves[s]].tolist()
+    across = case.search.tables.rank[s, case.space.problem.shape.dimensions.index("P")]
+    assert [tuple(move[:: 1 if across == 0 else -1]) for move in found] == moves
+    for reach in range(4):
+        possible = any(max(move) <= reach for move in moves)
+        assert links_possible(case.search.tables, out, s, float(reach), float(reach)) == possible
+        # A unit without elements along the second halo hands on nothing that moves there.
+        reaches = [float(reach), 0.0][:: 1 if across == 0 else -1]
+        possible = any(move[0] <= reach and move[1] == 0 for move in moves)
+        assert links_possible(case.search.tables, out, s, *reaches) == possible
+
+
+def test_a_visit_that_moves_nothing_leaves_nothing_to_pass_on() -> None:
+    case = small("two_level", C=4, M=6, P=10, R=3)
+    s = case.space.problem.shape.data_space_names.index("Inputs")
+    for loops, possible in (([("P", 5, 1)], True), ([("M", 3, 1), ("P", 5, 1)], False), ([("C", 2, 1)], False)):
+        assert links_possible(case.search.tables, outside(case, *loops), s, 9.0, 9.0) == possible
+
+
+def test_cycles_are_whole() -> None:
+    code = OBJECTIVES["edp"].code
+    assert objective_of(code, 2.0, 10.25) == 22.0
+    assert objective_of(code, 2.0, 11.0 * (1 + 1e-14)) == 22.0  # a sum in another order
 
 
 @pytest.mark.parametrize("objective", [*OBJECTIVES.values(), Objective("ed2p", 1, 2), Objective("e3", 3, 0)])

@@ -35,7 +35,8 @@ def test_children_come_in_the_order_of_bounds_that_only_grow_inwards(architectur
     assert top > 1
     assert (np.diff(bounds) >= 0).all()
     middle = float(np.median(bounds))
-    search.stack = make_stack(len(search.tables.level), len(search.tables.bounds), 3, room=1 << 10)
+    n_ports = len(search.port_prices)
+    search.stack = make_stack(len(search.tables.level), len(search.tables.bounds), 3, 1 << 10, n_ports)
     assert open_root(search.tables, search.prices, search.stack)
     search.contexts.number[0] = search.contexts.head[:] = 0
     assert expand(search._tree(), q, middle) == (bounds < middle).sum()  # a child at the limit is none
@@ -54,7 +55,7 @@ def test_all_orders_at_once_cost_no_more_than_any_order() -> None:
     tables, orders, work, out = search.tables, search.orders, search.work, search.out
     tree, q = search._tree(), len(tables.level) - 1
     t = int(search.stack.tile[q])
-    arrive(tables, search.prices, orders, search.stack, q, out)
+    arrive(tree.bound, search.stack, q, out)
     set_totals(search.stack, q, out)
     assert (out.totals[SETTLED], out.totals[FIRST], out.totals[USED]) == (search.stack.settled[q], 1.0, 1.0)
     out.multicast[:] = out.link[:] = 1.0

@@ -67,25 +67,29 @@ def keep_floor(space: Space, prices: Prices, q: int, t: int, shares: Floats) -> 
     """What the level of slot q costs at least by keeping tile t."""
     total = 0.0
     level = space.level[q]
+    instances = space.most_units[q + 1] if prices.per_instance else 1.0
     for s in range(shares.shape[0]):
         if prices.keep[level, s]:
             moved = space.computes * space.words[s, t] / space.iterations[t] * shares[s]
-            total += moved * (prices.fill_pj[level, s] + prices.parent_pj[level + 1, s])
+            total += moved * (prices.fill_pj[level, s] + prices.parent_pj[level + 1, s]) / instances
             if s == space.output:
                 first = prices.first_pj[level] * space.words[s, space.iterations.shape[0] - 1]
-                total -= first * space.most_units[q + 1]
+                total -= first * space.most_units[q + 1] / instances
     return total
 
 
 @part
-def floor_of(space: Space, objective: int, q: int, lookahead_pj: float, shares: Floats, partial: Floats) -> float:
+def floor_of(bound: Relaxation, q: int, lookahead_pj: float, shares: Floats, partial: Floats) -> float:
     """The objective of every mapping that continues a partial cost around slot q, at least."""
-    energy = lookahead_pj + partial[C] - partial[E] * space.most_units[q + 1]
+    space = bound.space
+    energy = partial[C] - partial[E] * space.most_units[q + 1]
     for s in range(shares.shape[0]):
         at = HEAD + s * WIDTH
         shut = shares[s] if space.most_units[q + 1] > 1.0 else 1.0
         energy += (partial[at + A] + partial[at + OPEN]) * shares[s] + partial[at + SHUT] * shut
-    return objective_of(objective, energy, space.computes / (partial[U] * space.most_units[q + 1]))
+    instances = space.most_units[q + 1] if bound.prices.per_instance else 1.0
+    cycles = space.computes / (partial[U] * space.most_units[q + 1])
+    return objective_of(bound.objective, lookahead_pj + energy / instances, max(cycles, bound.least_cycles))
 
 
 @jit

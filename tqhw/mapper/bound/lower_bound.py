@@ -8,12 +8,28 @@ import numpy as np
 
 from tqhw.engine.bundle import bundle
 from tqhw.engine.jit import part
-from tqhw.engine.model import Bools, Floats, Ints
-from tqhw.mapper.bound.partial_cost import HEAD, LINK, OPEN, SHUT, WIDTH, A, C, E, U, X, halo_share, rank_extent
+from tqhw.engine.model import Floats, Ints
+from tqhw.mapper.bound.partial_cost import (
+    HEAD,
+    LINK,
+    OPEN,
+    SHUT,
+    WIDTH,
+    A,
+    C,
+    E,
+    U,
+    X,
+    halo_share,
+    has_links,
+    rank_extent,
+    unit_hop,
+)
 from tqhw.mapper.bound.relaxation import Relaxation
-from tqhw.mapper.space.arrays import Space
+from tqhw.mapper.space.arrays import HALO_RANKS, Space
 
 ENERGY = 1  # the code of the objective that is energy alone
+ROUNDED = 1e-12  # relative: sums of floats in another order
 # Totals: energy in pJ; the product of the reduction units; instances; what the levels decided leak, pJ per cycle.
 SETTLED, FIRST, USED, LEAKING = range(4)
 
@@ -30,15 +46,18 @@ class Outside(NamedTuple):
     slide: Floats  # [S] and of those that fetch what a step of the first relevant loop brings in
     rank: Ints  # [S] halo rank of that loop; -1: every visit fetches the whole tile
     words: Floats  # [S] words that one step of it moves the tile
-    mixed: Bools  # [S] loops over the rank's other dimensions stand outside: a move may be smaller than a step
+    moves: Floats  # [S, Q * D, R] words along the halo ranks, by which loops move it that may stay within a unit
+    n_moves: Ints  # [S]
     again: Floats  # [S] share of the visits by loops further out that move the tile by just that step
     visits: Floats  # [S] bound of the first relevant loop
     multicast: Floats  # [S] between here and the level that serves the data space
     link: Floats  # [S] gain of possible links for the fills right below
     totals: Floats  # [4] of all that is decided, see SETTLED and those after it
+    throttled: Floats  # [P] cycles that every port takes for what is decided
+    served: Floats  # [S] instances of the level that serves the data space
 
 
-def make_outside(n_slots: int, n_dims: int, n_spaces: int) -> Outside:
+def make_outside(n_slots: int, n_dims: int, n_spaces: int, n_ports: int) -> Outside:
     """A context without loops."""
 
     def loops() -> np.ndarray:
@@ -56,18 +75,51 @@ def make_outside(n_slots: int, n_dims: int, n_spaces: int) -> Outside:
         slide=spaces(),
         rank=np.zeros(n_spaces, np.int64),
         words=spaces(),
-        mixed=np.zeros(n_spaces, np.bool_),
+        moves=np.zeros((n_spaces, (n_slots + 1) * n_dims, HALO_RANKS)),
+        n_moves=np.zeros(n_spaces, np.int64),
         again=spaces(),
         visits=spaces(),
         multicast=spaces(),
         link=spaces(),
         totals=np.zeros(4),
+        throttled=np.zeros(n_ports),
+        served=spaces(),
     )
 
 
 @part
+def move_along(space: Space, s: int, rank: int, first: int, j: int, out: Outside) -> float:
+    """Words along a halo rank by which loop j moves data space s: its step, less those of the loops inside of it.
+
+    ``first``: the innermost loop. What is inside of an advancing loop falls back.
+    """
+    move = 0.0
+    for i in range(first, j + 1):
+        if space.rank[s, out.dim[i]] == rank:
+            step = float(space.coefficient[s, out.dim[i]] * out.step[i])
+            move += step if i == j else -step
+    return abs(move)
+
+
+@part
+def list_moves(space: Space, s: int, first: int, end: int, out: Outside) -> None:
+    """Lists how the loops ``first`` .. ``end`` move a tile of data space s.
+
+    From the first loop over a plain rank on, no move is one that lies between two elements of a unit.
+    """
+    n = 0
+    for j in range(first, end):
+        if space.relevant[s, out.dim[j]] and space.rank[s, out.dim[j]] < 0:
+            break
+        for r in range(HALO_RANKS):
+            out.moves[s, n, r] = move_along(space, s, r, first, j, out)
+        n += 1
+    out.n_moves[s] = n
+
+
+@part
 def look_outside(space: Space, begin: int, end: int, out: Outside) -> None:
-    """Fills run, full, slide, rank, words and mixed from the loops ``begin`` .. ``end`` of the list.
+    """Fills reuse, full, slide, rank, words and what follows them from the loops ``begin`` .. ``end`` of the list.
 
     The engine's walk (tqhw/engine/walk.py) over the loops that can make a tile overlap, as shares of all visits.
     """
@@ -92,19 +144,21 @@ def look_outside(space: Space, begin: int, end: int, out: Outside) -> None:
         full = 1.0 / visits
         slide = 1.0 - full
         inside = step
+        mixed = False
         out.rank[s] = rank
         out.words[s] = step
-        out.mixed[s] = False
+        out.n_moves[s] = 1
+        for r in range(HALO_RANKS):
+            out.moves[s, 0, r] = step if r == rank else 0.0
         out.again[s] = 0.0
         out.visits[s] = visits
         for i in range(first + 1, end):
             z = out.dim[i]
             if space.relevant[s, z]:
                 if space.rank[s, z] != rank:
-                    # Returns along another halo rank may cancel this one: a link is possible still.
-                    out.mixed[s] = out.mixed[s] or space.rank[s, z] >= 0
+                    mixed = mixed or space.rank[s, z] >= 0
                     break  # from here on every move leaves the old tile
-                out.mixed[s] = out.mixed[s] or z != y
+                mixed = mixed or z != y
                 move = space.coefficient[s, z] * out.step[i] - inside
                 inside += space.coefficient[s, z] * out.step[i]
                 if move in (0, step):
@@ -114,6 +168,8 @@ def look_outside(space: Space, begin: int, end: int, out: Outside) -> None:
                         slide += part
                         out.again[s] += part
             visits *= out.bound[i]
+        if mixed:  # loops over other dimensions of a halo stand outside: a move may be smaller than a step
+            list_moves(space, s, first, end, out)
         # Where a dimension stands in two ranks, the walk along one rank tells nothing: 0 is below whatever moves.
         out.full[s] = 0.0 if space.tangled[s] else full
         out.slide[s] = 0.0 if space.tangled[s] else slide
@@ -136,23 +192,35 @@ def tile_share(space: Space, s: int, t: int, out: Outside) -> float:
 
 
 @part
-def links_possible(space: Space, out: Outside, s: int, reach: float) -> bool:
-    """Whether the loops outside can move data space s to a neighbour within ``reach`` words, right after a move.
+def links_possible(space: Space, out: Outside, s: int, reach_x: float, reach_y: float) -> bool:
+    """Whether the loops outside can move data space s to a neighbour within so many words along each rank.
+
+    It must be right after a move.
 
     A visit that does not move the tile leaves nothing that a neighbour could pass on; only a compute unit asks again.
     """
-    moves = out.reuse[s] == 1.0 or space.linked_macs
-    return bool(moves and out.rank[s] >= 0 and (out.mixed[s] or out.words[s] <= reach))
+    if out.rank[s] < 0 or not (out.reuse[s] == 1.0 or space.linked_macs):
+        return False
+    for n in range(out.n_moves[s]):
+        if space.tangled[s] or (out.moves[s, n, 0] <= reach_x and out.moves[s, n, 1] <= reach_y):
+            return True
+    return False
 
 
 @part
-def linked_share(space: Space, out: Outside, s: int, reach: float, tile: Ints) -> float:
-    """The share of the words of ``tile``, inside of a unit, that its links can serve at most.
+def linked_share(bound: Relaxation, q: int, s: int, reach: float, out: Outside) -> float:
+    """The share of the words of work.tile, inside of the unit of slot q, that its links can serve at most.
+
+    ``reach``: of the unit along any rank, 0 where no link can happen in any context.
 
     The tile slides where a step is shorter than it. Timeloop's walk stands at the first or second step of every loop:
     the set before a first step is the whole tile, which equals none that a step brings in (tqhw/engine/links.py).
     """
-    if not links_possible(space, out, s, reach):
+    space, factors, tile = bound.space, bound.work.factors, bound.work.tile
+    if reach == 0.0:
+        return 0.0
+    reach_x, reach_y = unit_hop(space, q, s, 0, factors, tile), unit_hop(space, q, s, 1, factors, tile)
+    if not links_possible(space, out, s, reach_x, reach_y):
         return 0.0
     first = 0
     while space.rank[s, first] != out.rank[s]:
@@ -188,21 +256,51 @@ def put_best_order(space: Space, factors: Ints, tile: Ints, out: Outside) -> Non
             out.full[s] = share
             out.slide[s] = 0.0
             out.words[s] = 0.0
+            out.n_moves[s] = 1
+            for r in range(HALO_RANKS):
+                out.moves[s, 0, r] = 0.0
         else:
             out.reuse[s] *= reuse
 
 
 @part
 def objective_of(objective: int, energy_pj: float, cycles: float) -> float:
-    """The objective of a code: the power of energy, and that of cycles times 8."""
+    """The objective of a code: the power of energy, and that of cycles times 8. Cycles are whole."""
     if objective == ENERGY:
         return energy_pj
+    cycles = np.ceil(cycles * (1.0 - ROUNDED))
     value = 1.0
     for _ in range(objective & 7):
         value *= energy_pj
     for _ in range(objective >> 3):
         value *= cycles
     return value
+
+
+@part
+def throttled_cycles(bound: Relaxation, q: int, t: int, out: Outside) -> float:
+    """The cycles that the ports take at least with any inside of tile ``t``, inside of slot q, in the context ``out``.
+
+    Every port by itself takes the inside that is best for it and the compute units.
+    """
+    ports, used = bound.ports, out.totals[USED]
+    partials = bound.work.start if q == 0 else ports.partials
+    most = bound.least_cycles
+    for p in range(ports.first.shape[0]):
+        begin = 1 + p if q == 0 else ports.start[p, q, t]
+        best = np.inf
+        for k in range(begin, begin + ports.rows[p, q, t]):
+            cycles = out.throttled[p] + (partials[k, C] - partials[k, E] * out.totals[FIRST]) / used
+            for s in range(bound.space.relevant.shape[0]):
+                at = HEAD + s * WIDTH
+                extent = partials[k, at + X + out.rank[s]] if 0 <= out.rank[s] < 2 else 0.0
+                share = share_of(out, s, extent)
+                passed = out.multicast[s] * out.served[s]
+                cycles += (partials[k, at + A] / (out.link[s] * used) + partials[k, at + OPEN] / passed) * share
+                cycles += partials[k, at + SHUT] / passed
+            best = min(best, max(cycles, bound.space.computes / (used * partials[k, U])))
+        most = max(most, best)
+    return most
 
 
 @part
@@ -215,12 +313,13 @@ def least(bound: Relaxation, q: int, t: int, out: Outside, strict: bool) -> floa
     partials = bound.work.start if q == 0 else bound.fronts.partials
     begin = 0 if q == 0 else bound.fronts.start[q, t]
     used = out.totals[USED]
+    throttled = throttled_cycles(bound, q, t, out)
     best = np.inf
     for k in range(begin, begin + bound.fronts.rows[q, t]):
         if used * partials[k, U] < space.least_used:
             continue
         energy = out.totals[SETTLED] + partials[k, C] - partials[k, E] * out.totals[FIRST]
-        cycles = space.computes / (used * partials[k, U])
+        cycles = max(space.computes / (used * partials[k, U]), throttled)
         if units_left:
             energy += out.totals[LEAKING] * cycles
         possible = True
@@ -233,8 +332,8 @@ def least(bound: Relaxation, q: int, t: int, out: Outside, strict: bool) -> floa
             if (
                 strict
                 and space.halo[s]
-                and partials[k, LINK] > 0.0
-                and not links_possible(space, out, s, partials[k, LINK])
+                and has_links(partials[k])
+                and not links_possible(space, out, s, partials[k, LINK], partials[k, LINK + 1])
             ):
                 possible = False
         if possible:

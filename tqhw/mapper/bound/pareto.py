@@ -28,6 +28,7 @@ from tqhw.mapper.bound.partial_cost import (
     copy_partial,
     fill_block,
     first_partial,
+    has_links,
     keep_step,
     spatial_step,
     temporal_cost,
@@ -42,7 +43,7 @@ def dominates(p: Floats, q: Floats, spread: bool) -> bool:
     """No context outside makes q cheaper than p. ``spread``: the compute units used still matter."""
     if p[C] > q[C] or p[E] < q[E] or (spread and p[U] < q[U]):
         return False
-    if p[LINK] > 0.0 and (q[LINK] == 0.0 or p[LINK] < q[LINK]):
+    if has_links(p) and (not has_links(q) or p[LINK] < q[LINK] or p[LINK + 1] < q[LINK + 1]):
         return False
     for at in range(HEAD, p.shape[0], WIDTH):
         if p[at + A] > q[at + A] or p[at + OPEN] > q[at + OPEN] or p[at + SHUT] > q[at + SHUT]:
@@ -88,7 +89,9 @@ def insert(scratch: Floats, n: int, partial: Floats, spread: bool) -> int:
     row[C] = min(row[C], partial[C])
     row[E] = max(row[E], partial[E])
     row[U] = max(row[U], partial[U])
-    row[LINK] = 0.0 if row[LINK] == 0.0 or partial[LINK] == 0.0 else max(row[LINK], partial[LINK])
+    linked = has_links(row) and has_links(partial)
+    for j in range(LINK, HEAD):
+        row[j] = max(row[j], partial[j]) if linked else 0.0
     for at in range(HEAD, partial.shape[0], WIDTH):
         for j in range(at, at + X):
             row[j] = min(row[j], partial[j])
@@ -100,7 +103,7 @@ def insert(scratch: Floats, n: int, partial: Floats, spread: bool) -> int:
 @part
 def ceiling(partial: Floats) -> float:
     """What a partial cost costs at most, if nothing outside divides its open traffic; inf if that depends on links."""
-    if partial[LINK] > 0.0:
+    if has_links(partial):
         return np.inf
     total = float(partial[C])
     for at in range(HEAD, partial.shape[0], WIDTH):
@@ -145,7 +148,7 @@ def sweep_tile(bound: Relaxation, q: int, t: int, lookahead_pj: float, limit: fl
                         break
             for k in range(begin, begin + fronts.rows[q, inside]):
                 partial = fronts.partials[k]
-                if limited and floor_of(space, objective, q - 1, lookahead_pj, work.ideal, partial) >= limit:
+                if limited and floor_of(bound, q - 1, lookahead_pj, work.ideal, partial) >= limit:
                     continue
                 for i in range(n_dims):
                     if not inner >> i & 1:
@@ -162,7 +165,7 @@ def sweep_tile(bound: Relaxation, q: int, t: int, lookahead_pj: float, limit: fl
                         space, prices, q, work.factors, work.tile, work.above, i == 1, partial, work.partial
                     ):
                         continue
-                    floor = floor_of(space, objective, q, lookahead_pj, work.shares, work.partial)
+                    floor = floor_of(bound, q, lookahead_pj, work.shares, work.partial)
                     if floor < limit:
                         fronts.floor[q] = min(fronts.floor[q], floor)
                         n = insert(work.rows, n, work.partial, spread)

@@ -4,7 +4,8 @@
 C     settled energy, pJ
 E     energy that first visits of outputs save, to be multiplied by reduction units further out
 U     compute units used
-LINK  above 0: the partial cost counts on neighbour links; they need a loop outside whose step is at most this
+LINK  per halo rank; one above 0: the partial cost counts on neighbour links, which need a loop outside that moves the
+      data space by no more than this along each
 A     per data space: fill energy that loops outside divide while they are irrelevant (its *run* is open)
 OPEN  per data space: parent energy with an open run, to be divided by multicast units as well
 SHUT  per data space: parent energy, run closed, to be divided by multicast units
@@ -24,9 +25,9 @@ from tqhw.engine.bundle import bundle
 from tqhw.engine.jit import part
 from tqhw.engine.model import Bools, Floats, Ints
 from tqhw.mapper.bound.prices import Prices
-from tqhw.mapper.space.arrays import Space
+from tqhw.mapper.space.arrays import HALO_RANKS, Space
 
-C, E, U, LINK, HEAD = 0, 1, 2, 3, 4
+C, E, U, LINK, HEAD = 0, 1, 2, 3, 5
 A, OPEN, SHUT, X, Y, WIDTH = 0, 1, 2, 3, 4, 5
 
 
@@ -38,6 +39,26 @@ class Block(NamedTuple):
     moves: Bools  # some loop is relevant
     inner: Bools  # the innermost loop is relevant
     share: Floats  # work: what the last partial cost's open traffic is multiplied by
+
+
+@part
+def has_links(partial: Floats) -> bool:
+    """Whether a partial cost counts on neighbour links."""
+    return bool(partial[LINK] > 0.0 or partial[LINK + 1] > 0.0)
+
+
+@part
+def reaches(space: Space, s: int, y: int, tile: Ints, partial: Floats) -> bool:
+    """Whether a loop over y around ``tile`` may move data space s within the links that a partial cost counts on.
+
+    With loops over other dimensions of a halo outside, moves may cancel.
+    """
+    if space.rank[s, y] >= 2 or link_step(space, s, y, tile) <= partial[LINK + space.rank[s, y]]:
+        return True
+    for z in range(tile.shape[0]):  # noqa: SIM110 - no generator in a kernel
+        if z != y and space.rank[s, z] >= 0 and space.bounds[z] > tile[z]:
+            return True
+    return False
 
 
 @part
@@ -120,11 +141,8 @@ def temporal_cost(
                     # The extent of a third halo rank is not kept: its overlap may be anything.
                     least = halo_share(space, s, y, factors[y], tile, extent) if extent > 0.0 else 0.0
                     slides = min(slides, least)
-                    linked = linked or link_step(space, s, y, tile) <= partial[LINK]
-                    for z in range(factors.shape[0]):
-                        if space.rank[s, z] >= 0 and space.rank[s, z] != space.rank[s, y]:
-                            linked = linked or space.bounds[z] > tile[z]
-            if partial[LINK] > 0.0 and not linked:
+                    linked = linked or reaches(space, s, y, tile, partial)
+            if has_links(partial) and not linked:
                 return np.inf
             share *= slides
         block.share[s] = share
@@ -154,6 +172,7 @@ def temporal_step(
             out[at + r] = 0.0
         if space.halo[s]:
             out[LINK] = 0.0
+            out[LINK + 1] = 0.0
 
 
 @part
@@ -233,6 +252,16 @@ def spatial_gains(
 
 
 @part
+def unit_hop(space: Space, q: int, s: int, r: int, factors: Ints, tile: Ints) -> float:
+    """:func:`neighbour_hop`, 0 where no element of the unit lies along rank r."""
+    span = 0.0
+    for d in range(factors.shape[0]):
+        if space.rank[s, d] == r and factors[d] > 1:
+            span += (factors[d] - 1) * link_step(space, s, d, tile)
+    return neighbour_hop(space, q, s, r, span, factors, tile) if span > 0.0 else 0.0
+
+
+@part
 def neighbour_hop(space: Space, q: int, s: int, r: int, span: float, factors: Ints, tile: Ints) -> float:
     """The words along halo rank r that lie between two mesh neighbours of a unit at most; ``span``: any two elements.
 
@@ -284,12 +313,16 @@ def spatial_step(
     for d in range(n_dims):
         used *= factors[d]
     out[U] = partial[U] * used
+    shared = used if prices.per_instance else 1.0
+    out[C] /= shared
+    out[E] /= shared
     if out[U] * space.most_units[q + 1] < space.least_used:
         return False
     any_link = False
     for s in range(n_spaces):
         at = HEAD + s * WIDTH
         multicast, gain, fill_gain, reach = spatial_gains(space, prices, q, s, factors, tile, above)
+        out[at + A] /= shared
         if s == space.output:
             for d in range(n_dims):
                 if space.copies[d]:
@@ -297,18 +330,19 @@ def spatial_step(
         if linked and reach > 0.0 and gain > 1.0:
             any_link = True
             if space.linkable:
-                out[LINK] = max(out[LINK], reach)
+                for r in range(HALO_RANKS):
+                    out[LINK + r] = max(out[LINK + r], unit_hop(space, q, s, r, factors, tile))
             multicast *= gain
             out[at + A] /= fill_gain
         if space.level[q] == 0 and multicast > 1.0:
             links_to_macs(space, s, out)
         out[at + OPEN] /= multicast
         out[at + SHUT] /= multicast
-        if space.halo[s] and partial[LINK] > 0.0:
+        if space.halo[s] and has_links(partial):
             possible = False
             for y in range(n_dims):
                 if space.rank[s, y] >= 0 and space.bounds[y] > above[y]:
-                    possible = possible or link_step(space, s, y, above) <= partial[LINK]
+                    possible = possible or reaches(space, s, y, above, partial)
             if not possible:
                 return False
     if linked and not any_link:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -15,10 +16,12 @@ from tqhw.mapper.space.arrays import Space
 from tqhw.mapper.space.mapspace import Mapspace, most_units
 from tqhw.objectives import Objective, objective_of
 
+Bypass = tuple[tuple[bool, ...], ...]  # [L, S] what every level keeps
+
 
 @bundle
 class Prices(NamedTuple):
-    """Energies of one keep/bypass choice in pJ per word; a child of -1 (row 0) is the compute unit."""
+    """What one keep/bypass choice costs in pJ per word, or in cycles; a child of -1 (row 0) is the compute unit."""
 
     keep: Bools  # [L, S]
     parent_pj: Floats  # [L + 1, S] at the next keeping level outwards, per word that passes to or from the child
@@ -33,6 +36,7 @@ class Prices(NamedTuple):
     constant_pj: float  # the compute units' energy
     mark: Floats  # [L, S, 4] weights of no meaning per word filled, sent by the parent, first visited; per instance
     rounding_pj: float  # what a mapping costs at most beyond the sum of its words
+    per_instance: bool  # all of it is divided by the instances of its level: cycles of a port, see port_prices
 
 
 @part
@@ -46,13 +50,58 @@ def fits_level(space: Space, prices: Prices, level: int, t: int) -> bool:
     return bool(taken <= prices.capacity[level])
 
 
-def build_prices(space: Mapspace, model: Model, mask: tuple[tuple[bool, ...], ...], energy: bool = True) -> Prices:
+@dataclass(frozen=True)
+class Rates:
+    """What is paid per word at every level [L, S], whoever is at its other end."""
+
+    read: Floats
+    fill: Floats
+    update: Floats
+    per_instance: bool = False
+
+
+def build_prices(space: Mapspace, model: Model, mask: Bypass, energy: bool = True) -> Prices:
     """Energies under one keep/bypass choice; all 0 where the objective does not look at energy."""
-    keep = np.array(mask, np.bool_)
-    n_levels, n_spaces = keep.shape
     weight = 1.0 if energy else 0.0
     per_word = weight / words_per_access(model)
     read, fill, update = (table[:, None] * per_word for table in (model.read_pj, model.fill_pj, model.update_pj))
+    prices = _priced(space, model, mask, Rates(read, fill, update))
+    return prices._replace(
+        mark=prices.mark if energy else prices.mark * _throttling(model, prices.keep),
+        leak_pj=model.leak_pj * weight,
+        constant_pj=float(problem_pj(model)) * weight,
+        rounding_pj=rounding_pj(model, prices.keep, weight, sum(slot.spatial for slot in space.slots)),
+    )
+
+
+def port_prices(space: Mapspace, model: Model, mask: Bypass) -> list[Prices]:
+    """Cycles instead of pJ, for every port that can throttle: a level's words in and out take so many cycles at least.
+
+    A port is what one bandwidth of a level limits. One that serves all units below its instances, each of which asks
+    for a word of every data space per cycle, is left out.
+    """
+    keep = np.array(mask, np.bool_)
+    found = []
+    for i in np.flatnonzero(keep.any(axis=1)):
+        below = math.prod(most_units(slot) for slot in space.slots if slot.level <= i)
+        for bandwidth, reads, writes in (
+            (model.read_bandwidth[i], 1.0, 0.0),
+            (model.write_bandwidth[i], 0.0, 1.0),
+            (model.shared_bandwidth[i], 1.0, 1.0),
+        ):
+            cycles = keep[i] * model.word_share[i] / bandwidth
+            if cycles.sum() * (reads + writes) * below <= 1.0:
+                continue
+            table = np.zeros(keep.shape)
+            table[i] = cycles
+            found.append(_priced(space, model, mask, Rates(table * reads, table * writes, table * writes, True)))
+    return found
+
+
+def _priced(space: Mapspace, model: Model, mask: Bypass, rates: Rates) -> Prices:
+    keep = np.array(mask, np.bool_)
+    n_levels, n_spaces = keep.shape
+    read, fill, update = rates.read, rates.fill, rates.update
     parent_pj = np.zeros((n_levels + 1, n_spaces))
     fill_pj = np.zeros((n_levels, n_spaces))
     first_pj = np.zeros(n_levels)
@@ -80,16 +129,34 @@ def build_prices(space: Mapspace, model: Model, mask: tuple[tuple[bool, ...], ..
         parent_pj=parent_pj,
         fill_pj=fill_pj,
         first_pj=first_pj,
-        leak_pj=model.leak_pj * weight,
+        leak_pj=np.zeros(n_levels),
         capacity=np.where(model.capacity < 0, np.inf, model.capacity.astype(np.float64)),
         capacity_words=np.where(model.packed[:, None], model.row_words, 1).astype(np.float64),
         capacity_units=np.where(model.packed[:, None], model.row_count, 1).astype(np.float64),
         more_units=more,
         units_left=np.array([any(s.spatial for s in space.slots[q:]) for q in range(len(space.slots) + 1)]),
-        constant_pj=float(problem_pj(model)) * weight,
+        constant_pj=0.0,
         mark=np.random.default_rng(0).random((n_levels, n_spaces, 4)) + 0.5,
-        rounding_pj=rounding_pj(model, keep, weight, sum(slot.spatial for slot in space.slots)),
+        rounding_pj=math.inf,
+        per_instance=rates.per_instance,
     )
+
+
+def _throttling(model: Model, keep: Bools) -> Floats:
+    """[L, S, 4] 1 where the words that a mark weighs can throttle: at the level, or where they come from."""
+    limited = limited_levels(model)
+    counts = np.repeat(limited[:, None, None], keep.shape[1], 1) * np.ones(4)
+    for s in range(keep.shape[1]):
+        for i in range(len(keep)):
+            parents = np.flatnonzero(keep[i + 1 :, s])
+            counts[i, s, 1] = len(parents) > 0 and limited[i + 1 + parents[0]]
+    return counts
+
+
+def limited_levels(model: Model) -> Bools:
+    """[L] Some bandwidth limits the level: its counts decide on cycles."""
+    limits = np.stack([model.read_bandwidth, model.write_bandwidth, model.shared_bandwidth])
+    return np.asarray(np.isfinite(limits).any(axis=0))
 
 
 def words_per_access(model: Model) -> Floats:
@@ -133,7 +200,7 @@ def rounding_pj(model: Model, keep: Bools, weight: float, n_units: int) -> float
     Every count is rounded to a word and then up to an access, and the first visits that are free are rounded down to
     a word once per fan-out (tqhw/engine/flow.py, ``accesses`` and ``partitions``).
     """
-    if not np.isinf([model.read_bandwidth, model.write_bandwidth, model.shared_bandwidth]).all():
+    if limited_levels(model).any():
         return math.inf
     accesses = np.where(model.read_write, 1.5 + n_units, 1.5)
     per_access = np.outer(model.read_pj + model.fill_pj, accesses) + 1.5 * model.update_pj[:, None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -29,12 +30,24 @@ class ParetoFronts(NamedTuple):
 
 
 @bundle
+class Ports(NamedTuple):
+    """What can throttle: P ports (prices.port_prices), with their prices and fronts, as in Prices and ParetoFronts."""
+
+    parent: Floats  # [P, L + 1, S] cycles
+    fill: Floats  # [P, L, S]
+    first: Floats  # [P, L]
+    start: Ints  # [P, Q + 1, N]
+    rows: Ints  # [P, Q + 1, N]
+    partials: Floats  # [M, HEAD + S * WIDTH] of all ports
+
+
+@bundle
 class Scratch(NamedTuple):
     """Work arrays of one sweep or search."""
 
     rows: Floats  # [cap, V]
     partial: Floats  # [V]
-    start: Floats  # [1, V] the first partial cost
+    start: Floats  # [1 + P, V] the first partial cost, and those of the ports
     block: Block
     shares: Floats  # [S] least shares of the traffic that is open at a tile,
     ideal: Floats  # [S] and at the tile inside of it
@@ -55,6 +68,8 @@ class Relaxation(NamedTuple):
     lookahead: Floats  # [Q, N] see look_ahead
     objective: int
     work: Scratch
+    ports: Ports
+    least_cycles: float  # that every mapping takes
 
 
 def make_fronts(n_slots: int, n_tiles: int, width: int) -> ParetoFronts:
@@ -70,7 +85,7 @@ def make_fronts(n_slots: int, n_tiles: int, width: int) -> ParetoFronts:
     )
 
 
-def make_scratch(n_dims: int, n_spaces: int, n_points: int) -> Scratch:
+def make_scratch(n_dims: int, n_spaces: int, n_points: int, n_ports: int = 0) -> Scratch:
     """Work arrays of one search."""
     width = HEAD + WIDTH * n_spaces
 
@@ -79,5 +94,22 @@ def make_scratch(n_dims: int, n_spaces: int, n_points: int) -> Scratch:
 
     shares = np.ones(n_spaces)
     block = Block(np.ones(n_spaces), np.zeros(n_spaces, np.bool_), np.zeros(n_spaces, np.bool_), np.ones(n_spaces))
-    rows, partial, start = np.zeros((n_points, width)), np.zeros(width), np.zeros((1, width))
+    rows, partial, start = np.zeros((n_points, width)), np.zeros(width), np.zeros((1 + n_ports, width))
     return Scratch(rows, partial, start, block, shares, shares.copy(), ones(), ones(), ones(), ones())
+
+
+def join_ports(prices: Sequence[Prices], fronts: Sequence[ParetoFronts], width: int) -> Ports:
+    """The ports as one bundle. ``width``: of a partial cost."""
+    first = np.cumsum([0, *(len(front.partials) for front in fronts)])
+    return Ports(
+        parent=_stacked([one.parent_pj for one in prices], 2),
+        fill=_stacked([one.fill_pj for one in prices], 2),
+        first=_stacked([one.first_pj for one in prices], 1),
+        start=_stacked([front.start + begin for front, begin in zip(fronts, first, strict=False)], 2).astype(np.int64),
+        rows=_stacked([front.rows for front in fronts], 2).astype(np.int64),
+        partials=np.concatenate([np.zeros((0, width)), *(front.partials for front in fronts)]),
+    )
+
+
+def _stacked(tables: Sequence[np.ndarray], axes: int) -> np.ndarray:
+    return np.stack(tables) if tables else np.zeros((0,) * (axes + 1))

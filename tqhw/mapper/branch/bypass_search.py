@@ -13,8 +13,8 @@ from tqhw.engine.jit import Kernel
 from tqhw.mapper.bound.lookahead import look_ahead
 from tqhw.mapper.bound.lower_bound import ENERGY, make_outside
 from tqhw.mapper.bound.pareto import sweep
-from tqhw.mapper.bound.prices import build_prices
-from tqhw.mapper.bound.relaxation import Relaxation, make_fronts, make_scratch
+from tqhw.mapper.bound.prices import Bypass, build_prices, port_prices
+from tqhw.mapper.bound.relaxation import ParetoFronts, Relaxation, join_ports, make_fronts, make_scratch
 from tqhw.mapper.branch.dominance import make_contexts
 from tqhw.mapper.branch.expand import Tree
 from tqhw.mapper.branch.explore import EXHAUSTED, FULL_STACK, explore
@@ -25,13 +25,13 @@ from tqhw.mapper.space.mapspace import Mapspace
 from tqhw.mapper.space.orders import LoopOrders
 from tqhw.objectives import Objective
 
+PORT_FRONT = 64  # partial costs of a tile that are kept for a port
 FRONT_SIZE = 1024  # partial costs of a tile at most; beyond it some are merged
 STEPS, TILES = 50, 128  # nodes, and tiles of a sweep, between two looks at the clock
 BATCH = 256  # mappings priced at once
 PAIRS = 50_000  # tiles inside tiles that take well below a second
 
 Lists = Sequence[Sequence[int]]
-Bypass = tuple[tuple[bool, ...], ...]  # [L, S] what every level keeps
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,12 @@ class BypassSearch:
         self.objective = subproblem.objective.code
         self.prices = build_prices(space, subproblem.model, mask, energy=subproblem.objective.energy_power > 0)
         n_slots, n_dims, n_spaces = len(tables.level), len(tables.bounds), len(tables.relevant)
-        self.work = make_scratch(n_dims, n_spaces, 1)
-        self.out = make_outside(n_slots, n_dims, n_spaces)
+        delays = subproblem.objective.delay_power > 0
+        self.port_prices = port_prices(space, subproblem.model, mask) if delays else []
+        n_ports = len(self.port_prices)
+        self.least_cycles = 0.0
+        self.work = make_scratch(n_dims, n_spaces, 1, n_ports)
+        self.out = make_outside(n_slots, n_dims, n_spaces, n_ports)
         self.release()
         # The slot from which on no units are left outside: what is inside of it has a floor, and is swept once.
         self.inner = min(n_slots - 2, int(np.flatnonzero(~self.prices.units_left[1:])[0]))
@@ -71,6 +75,7 @@ class BypassSearch:
     def bound_root(self, clock: Clock) -> None:
         """Sweeps fronts of one partial cost up to the last spatial slot; afterwards the lower bound is known."""
         self._look_ahead(clock)
+        self._sweep_ports(clock)
         self.fronts = make_fronts(len(self.tables.level), len(self.tables.digits), self.work.rows.shape[1])
         self.inner_rows = 1
         for q in range(self.inner + 1):
@@ -82,6 +87,10 @@ class BypassSearch:
         """Gives the tables back; they are quick to make again, and there may be thousands of choices."""
         self.fronts = make_fronts(len(self.tables.level), 0, self.work.rows.shape[1])
         self.lookahead = np.zeros((0, 0))
+        self.ports = join_ports(self.port_prices, self._no_fronts(), self.work.rows.shape[1])
+
+    def _no_fronts(self) -> list[ParetoFronts]:
+        return [make_fronts(len(self.tables.level), 0, self.work.rows.shape[1]) for _ in self.port_prices]
 
     def dive(self, incumbent: Incumbent, clock: Clock, looks: int | None = None) -> None:
         """Looks for a better mapping, on the fronts of bound_root; ``looks``: how often at most."""
@@ -91,15 +100,27 @@ class BypassSearch:
     def sweep_below(self, limit: float, clock: Clock) -> None:
         """Sweeps the fronts of all slots but the outermost in full, as far as mappings stay below ``limit``."""
         if len(self.work.rows) < FRONT_SIZE:
-            self.work = make_scratch(len(self.tables.bounds), len(self.tables.relevant), FRONT_SIZE)
+            n_ports = len(self.port_prices)
+            self.work = make_scratch(len(self.tables.bounds), len(self.tables.relevant), FRONT_SIZE, n_ports)
         if len(self.lookahead) == 0:
             self._look_ahead(clock)
+            self._sweep_ports(clock)
         self.fronts = make_fronts(len(self.tables.level), len(self.tables.digits), self.work.rows.shape[1])
         self._sweep_from(0, 1, limit, clock)
 
     def _bound(self) -> Relaxation:
         """The tables as they are now: fronts and stack are replaced where they grow."""
-        return Relaxation(self.tables, self.prices, self.orders, self.fronts, self.lookahead, self.objective, self.work)
+        return Relaxation(
+            self.tables,
+            self.prices,
+            self.orders,
+            self.fronts,
+            self.lookahead,
+            self.objective,
+            self.work,
+            self.ports,
+            self.least_cycles,
+        )
 
     def _tree(self) -> Tree:
         return Tree(self._bound(), self.stack, self.contexts, self.out, self.leaves)
@@ -115,16 +136,37 @@ class BypassSearch:
 
     def _look_ahead(self, clock: Clock) -> None:
         """Makes the table of what stands outside of every tile at least."""
+        self.lookahead = self._looked_ahead(self._bound(), clock)
+
+    def _looked_ahead(self, bound: Relaxation, clock: Clock) -> np.ndarray:
         n_slots, n_tiles = len(self.tables.level), len(self.tables.digits)
-        self.lookahead = np.full((n_slots, n_tiles), np.inf)
-        self.lookahead[-1, -1] = 0.0
+        table = np.full((n_slots, n_tiles), np.inf)
+        table[-1, -1] = 0.0
+        bound = bound._replace(lookahead=table)
         for q in range(n_slots - 1, -1, -1):
             begin = 0
             while begin < n_tiles:
                 clock.check()
                 end = min(begin + self._tiles_at_once(q, begin, clock), n_tiles)
-                look_ahead(self._bound(), q, begin, end)
+                look_ahead(bound, q, begin, end)
                 begin = end
+        return table
+
+    def _sweep_ports(self, clock: Clock) -> None:
+        """Makes the fronts of the ports, each as if its cycles were all that a mapping costs."""
+        n_slots, n_tiles = len(self.tables.level), len(self.tables.digits)
+        small = make_scratch(len(self.tables.bounds), len(self.tables.relevant), PORT_FRONT, len(self.port_prices))
+        fronts = []
+        for prices in self.port_prices:
+            front = make_fronts(n_slots, n_tiles, small.rows.shape[1])
+            bound = self._bound()._replace(prices=prices, fronts=front, objective=ENERGY, work=small)
+            bound = bound._replace(lookahead=self._looked_ahead(bound, clock))
+            used = 1
+            for q in range(n_slots - 1):
+                bound, used = self._swept(bound, q, used, math.inf, clock, True)
+            fronts.append(bound.fronts._replace(partials=bound.fronts.partials[:used]))
+            self.least_cycles = max(self.least_cycles, *bound.fronts.floor[: self.inner + 1])
+        self.ports = join_ports(self.port_prices, fronts, small.rows.shape[1])
 
     def _sweep_from(self, first: int, rows: int, limit: float, clock: Clock) -> None:
         for q in range(first, len(self.tables.level) - 1):
@@ -134,23 +176,35 @@ class BypassSearch:
     def _plant(self) -> None:
         """A tree with a closed root."""
         n_slots, n_dims, n_spaces = len(self.tables.level), len(self.tables.bounds), len(self.tables.relevant)
-        self.stack = make_stack(n_slots, n_dims, n_spaces, room=1 << 14)
+        self.stack = make_stack(n_slots, n_dims, n_spaces, 1 << 14, len(self.port_prices))
         self.contexts = make_contexts(self.tables, self.model)
         self.leaves = make_leaves(BATCH, len(self.model.mesh_x), n_dims)
 
     def _sweep(self, q: int, used: int, limit: float, clock: Clock) -> int:
         """Sweeps one slot; returns the rows used. Raises OutOfTimeError."""
-        n_tiles = len(self.tables.digits)
         spread = self.objective != ENERGY or bool(self.prices.units_left[q + 1])
+        bound, used = self._swept(self._bound(), q, used, limit, clock, spread)
+        self.fronts = bound.fronts
+        return used
+
+    def _swept(
+        self, bound: Relaxation, q: int, used: int, limit: float, clock: Clock, spread: bool
+    ) -> tuple[Relaxation, int]:
+        """Sweeps one slot of fronts, which are replaced where they grow; returns also the rows used.
+
+        ``spread``: the compute units used matter to what stands outside.
+        """
+        n_tiles = len(self.tables.digits)
         begin = 0
         while begin < n_tiles:
             clock.check()
             end = min(begin + self._tiles_at_once(q, begin, clock), n_tiles)
-            begin, used = sweep(self._bound(), q, begin, end, used, limit, spread)
+            begin, used = sweep(bound, q, begin, end, used, limit, spread)
             if begin < end:
-                partials = self.fronts.partials
-                self.fronts = self.fronts._replace(partials=np.concatenate([partials, np.zeros_like(partials)]))
-        return used
+                partials = bound.fronts.partials
+                grown_fronts = bound.fronts._replace(partials=np.concatenate([partials, np.zeros_like(partials)]))
+                bound = bound._replace(fronts=grown_fronts)
+        return bound, used
 
     def _tiles_at_once(self, q: int, begin: int, clock: Clock) -> int:
         """How many tiles to sweep between two looks at the clock: large ones have many tiles inside."""

@@ -18,9 +18,18 @@ from tqhw.mapper.bound.lower_bound import (
     put_best_order,
     tile_share,
 )
-from tqhw.mapper.bound.partial_cost import first_partial, irrelevant_units, links_to_macs, slides_in_unit, spatial_gains
-from tqhw.mapper.bound.prices import Prices
-from tqhw.mapper.bound.relaxation import Relaxation, Scratch
+from tqhw.mapper.bound.partial_cost import (
+    HEAD,
+    SHUT,
+    WIDTH,
+    U,
+    first_partial,
+    irrelevant_units,
+    links_to_macs,
+    slides_in_unit,
+    spatial_gains,
+)
+from tqhw.mapper.bound.relaxation import Relaxation
 from tqhw.mapper.branch.dominance import Contexts, forget_newest, is_dominated
 from tqhw.mapper.branch.stack import Leaves, Stack, push, sort_children
 from tqhw.mapper.space.arrays import Space
@@ -58,8 +67,36 @@ def collect_loops(space: Space, orders: LoopOrders, stack: Stack, q: int, n: int
 
 
 @part
-def arrive(space: Space, prices: Prices, orders: LoopOrders, stack: Stack, q: int, out: Outside) -> int:
+def start_inside(bound: Relaxation) -> None:
+    """Writes the first partial costs, of energy and of every port."""
+    start = bound.work.start
+    first_partial(bound.space, bound.prices, start[0])
+    for p in range(bound.ports.first.shape[0]):
+        start[1 + p, :] = 0.0
+        start[1 + p, U] = 1.0
+        for s in range(bound.space.relevant.shape[0]):
+            start[1 + p, HEAD + s * WIDTH + SHUT] = bound.space.computes * bound.ports.parent[p, 0, s]
+
+
+@part
+def throttle(bound: Relaxation, stack: Stack, q: int, s: int, moved: float) -> None:
+    """Adds the cycles that ports take for the ``moved`` words of a data space that the level of slot q keeps."""
+    space, ports, level, used = bound.space, bound.ports, bound.space.level[q], stack.used[q]
+    for p in range(ports.first.shape[0]):
+        stack.throttled[q, p] += moved * (
+            ports.fill[p, level, s] / (stack.link[q, s] * used)
+            + ports.parent[p, level + 1, s] / (stack.multicast[q, s] * stack.served[q, s])
+        )
+        if s == space.output:
+            tensor = space.words[s, space.iterations.shape[0] - 1]
+            stack.throttled[q, p] -= ports.first[p, level] * tensor * stack.first_visits[q] / used
+    stack.served[q, s] = used
+
+
+@part
+def arrive(bound: Relaxation, stack: Stack, q: int, out: Outside) -> int:
     """Makes the context of node q; a temporal slot's level gets its traffic. Returns the number of loops outside."""
+    space, prices, orders = bound.space, bound.prices, bound.orders
     n_loops = collect_loops(space, orders, stack, q + 1, 0, out)
     look_outside(space, 0, n_loops, out)
     if space.spatial[q]:
@@ -76,6 +113,7 @@ def arrive(space: Space, prices: Prices, orders: LoopOrders, stack: Stack, q: in
             stack.settled[q] += moved * (
                 prices.fill_pj[level, s] / stack.link[q, s] + prices.parent_pj[level + 1, s] / stack.multicast[q, s]
             )
+            throttle(bound, stack, q, s, moved)
             stack.multicast[q, s] = 1.0
             if s == space.output:
                 tensor = space.words[s, space.iterations.shape[0] - 1]
@@ -92,6 +130,10 @@ def set_totals(stack: Stack, q: int, out: Outside) -> None:
     out.totals[FIRST] = stack.first_visits[q]
     out.totals[USED] = stack.used[q]
     out.totals[LEAKING] = stack.leaking[q]
+    for p in range(out.throttled.shape[0]):
+        out.throttled[p] = stack.throttled[q, p]
+    for s in range(out.served.shape[0]):
+        out.served[s] = stack.served[q, s]
 
 
 @part
@@ -101,18 +143,19 @@ def push_units(tree: Tree, q: int, inside: int, mask: int, limit: float, top: in
     space, prices, orders, work = bound.space, bound.prices, bound.orders, bound.work
     set_totals(stack, q, out)
     if q == 0:
-        first_partial(space, prices, work.start[0])
+        start_inside(bound)
     linked = False
     for s in range(space.relevant.shape[0]):
         multicast, gain, fill_gain, reach = spatial_gains(space, prices, q, s, work.factors, work.tile, work.above)
-        share = linked_share(space, out, s, reach, work.tile) if reach > 0.0 else 0.0
+        share = linked_share(bound, q, s, reach, out)
         gain = 1.0 / (1.0 - share + share / gain)
         linked = linked or space.tangled[s] or share > 0.0
         out.multicast[s] = stack.multicast[q, s] * multicast * gain
         out.link[s] = stack.link[q, s] * (fill_gain if share > 0.0 else 1.0)
         if space.level[q] == 0 and multicast * gain > 1.0:
             linked = True
-            links_to_macs(space, s, work.start[0])
+            for i in range(work.start.shape[0]):
+                links_to_macs(space, s, work.start[i])
     for d in range(space.bounds.shape[0]):
         out.totals[USED] *= work.factors[d]
         if space.copies[d]:
@@ -181,7 +224,7 @@ def expand(tree: Tree, q: int, limit: float) -> int:
     n_dims = space.bounds.shape[0]
     t = stack.tile[q]
     top: int = stack.begin[q]
-    n_outside = arrive(space, prices, orders, stack, q, out)
+    n_outside = arrive(bound, stack, q, out)
     stack.next[q] = top
     stack.end[q] = top
     if is_dominated(space, prices, stack, contexts, q, n_outside, out):
@@ -210,10 +253,9 @@ def expand(tree: Tree, q: int, limit: float) -> int:
 
 
 @part
-def descend_to(
-    space: Space, prices: Prices, orders: LoopOrders, stack: Stack, q: int, at: int, out: Outside, work: Scratch
-) -> None:
+def descend_to(bound: Relaxation, stack: Stack, q: int, at: int, out: Outside) -> None:
     """Decides slot q as its child ``at`` says and makes the start of node q - 1."""
+    space, prices, orders, work = bound.space, bound.prices, bound.orders, bound.work
     n_dims = space.bounds.shape[0]
     t = stack.tile[q]
     inside = stack.child[at]
@@ -230,14 +272,17 @@ def descend_to(
     if q == 0:
         return
     stack.plain[q - 1] = stack.plain[q]
+    for p in range(stack.throttled.shape[1]):
+        stack.throttled[q - 1, p] = stack.throttled[q, p]
     for s in range(space.relevant.shape[0]):
+        stack.served[q - 1, s] = stack.served[q, s]
         stack.multicast[q - 1, s] = stack.multicast[q, s]
         stack.link[q - 1, s] = stack.link[q, s]
         if space.spatial[q]:
             multicast, gain, fill_gain, reach = spatial_gains(space, prices, q, s, work.factors, work.tile, work.above)
             if multicast > irrelevant_units(space, s, work.factors) or slides_in_unit(space, s, work.factors):
                 stack.plain[q - 1] = False
-            share = linked_share(space, out, s, reach, work.tile) if reach > 0.0 else 0.0
+            share = linked_share(bound, q, s, reach, out)
             if share > 0.0:
                 stack.plain[q - 1] = False
                 gain = 1.0 / (1.0 - share + share / gain)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from tqhw.engine.jit import jit, part
-from tqhw.mapper.bound.partial_cost import first_partial
 from tqhw.mapper.bound.prices import Prices, fits_level
-from tqhw.mapper.branch.expand import Tree, descend_to, expand
+from tqhw.mapper.branch.expand import Tree, descend_to, expand, start_inside
 from tqhw.mapper.branch.stack import Leaves, Stack
 from tqhw.mapper.space.arrays import Space
 from tqhw.mapper.space.orders import LoopOrders
@@ -56,7 +55,9 @@ def open_root(space: Space, prices: Prices, stack: Stack) -> bool:
     stack.first_visits[q] = 1.0
     stack.used[q] = 1.0
     stack.leaking[q] = 0.0
+    stack.throttled[q, :] = 0.0
     for s in range(space.relevant.shape[0]):
+        stack.served[q, s] = 1.0
         stack.multicast[q, s] = 1.0
         stack.link[q, s] = 1.0
     stack.begin[q] = 0
@@ -70,8 +71,8 @@ def explore(tree: Tree, limit: float, wanted: int, steps: int) -> tuple[int, int
     Returns (EXHAUSTED, PAUSED after ``steps`` nodes or with all mappings, or FULL_STACK; number of mappings).
     """
     bound, stack, out, leaves = tree.bound, tree.stack, tree.out, tree.leaves
-    space, prices, orders, work = bound.space, bound.prices, bound.orders, bound.work
-    first_partial(space, prices, work.start[0])
+    space, prices, orders = bound.space, bound.prices, bound.orders
+    start_inside(bound)
     n_slots = space.level.shape[0]
     q: int = stack.depth[0]
     found = 0
@@ -95,7 +96,7 @@ def explore(tree: Tree, limit: float, wanted: int, steps: int) -> tuple[int, int
                 stack.next[q] = stack.end[q]
                 continue
             stack.nodes[0] += 1
-            descend_to(space, prices, orders, stack, q, at, out, work)
+            descend_to(bound, stack, q, at, out)
             stack.next[q] += 1
             if q == 0:
                 write_leaf(space, orders, stack, stack.bound[at], leaves, found)

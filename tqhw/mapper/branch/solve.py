@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from itertools import islice
 
 from tqhw.engine import Batch, Model
-from tqhw.mapper.bound.prices import compulsory
-from tqhw.mapper.branch.bypass_search import PAIRS, Bypass, BypassSearch, Subproblem
+from tqhw.mapper.bound.prices import Bypass, compulsory
+from tqhw.mapper.branch.bypass_search import PAIRS, BypassSearch, Subproblem
 from tqhw.mapper.branch.incumbent import SLACK, Clock, Incumbent, OutOfTimeError
 from tqhw.mapper.space.mapspace import Mapspace, most_units
 from tqhw.mapper.space.orders import LoopOrders, build_orders

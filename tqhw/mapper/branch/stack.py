@@ -22,6 +22,8 @@ class Stack(NamedTuple):
     first_visits: Floats  # [Q + 1] product of the reduction units outside
     used: Floats  # [Q + 1] instances outside
     leaking: Floats  # [Q + 1] pJ per cycle of the levels decided
+    throttled: Floats  # [Q + 1, P] cycles that every port takes for what is decided
+    served: Floats  # [Q + 1, S] instances of the level that serves the data space
     multicast: Floats  # [Q + 1, S]
     link: Floats  # [Q + 1, S]
     factors: Ints  # [Q, D] decided
@@ -48,7 +50,7 @@ class Leaves(NamedTuple):
     bound: Floats  # [B]
 
 
-def make_stack(n_slots: int, n_dims: int, n_spaces: int, room: int) -> Stack:
+def make_stack(n_slots: int, n_dims: int, n_spaces: int, room: int, n_ports: int = 0) -> Stack:
     """A stack with a closed root."""
 
     def depth() -> Ints:
@@ -62,6 +64,8 @@ def make_stack(n_slots: int, n_dims: int, n_spaces: int, room: int) -> Stack:
         first_visits=np.ones(n_slots + 1),
         used=np.ones(n_slots + 1),
         leaking=np.zeros(n_slots + 1),
+        throttled=np.zeros((n_slots + 1, n_ports)),
+        served=np.ones((n_slots + 1, n_spaces)),
         multicast=np.ones((n_slots + 1, n_spaces)),
         link=np.ones((n_slots + 1, n_spaces)),
         factors=np.ones((n_slots, n_dims), np.int64),

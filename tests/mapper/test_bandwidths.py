@@ -1,0 +1,77 @@
+"""Drawn machines whose levels have narrow ports: the search equals the enumeration, whatever throttles it."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from tests.mapper.places import conv, machine
+from tests.mapper.test_properties import MOST, draw_case
+from tests.mapper.test_solve import check
+from tqhw.engine import build_model
+from tqhw.mapper.bound.prices import port_prices
+from tqhw.mapper.branch.solve import solve
+from tqhw.mapper.space.mapspace import build_mapspace
+from tqhw.spec import ERT, Hardware, Problem
+
+CASES = 20  # machines per seed
+PORTS = ("read_bandwidth", "write_bandwidth", "shared_bandwidth")
+
+
+def draw_throttled(r: random.Random, nested: bool) -> tuple[Hardware, ERT, Problem, str]:
+    """A machine of test_properties with ports of up to some words per cycle, a layer and an objective."""
+    hardware, ert, problem, _ = draw_case(r, nested)
+    wide = r.choice([(0.5, 1, 1.5), (1, 2, 3), (0.25, 4)])
+    often = r.choice([0.2, 0.6])
+    levels = tuple(
+        replace(level, **{port: float(r.choice(wide)) for port in PORTS if r.random() < often})
+        if level.kind == "storage"
+        else level
+        for level in hardware.levels
+    )
+    return replace(hardware, levels=levels), ert, problem, r.choice(["latency", "latency", "edp", "energy"])
+
+
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("seed", range(3))
+def test_equals_enumeration(seed: int, nested: bool) -> None:
+    r = random.Random(seed)
+    checked = 0
+    while checked < CASES:
+        hardware, ert, problem, objective = draw_throttled(r, nested)
+        checked += check((hardware, ert), objective, problem, MOST)
+
+
+def test_a_layer_without_reuse_is_proved_by_what_its_ports_take() -> None:
+    """Depthwise: few units have work, and the buffer throttles most mappings that use them."""
+    hardware, ert = machine("eyeriss_like")
+    problem = conv(G=16, R=3, S=3, P=8, Q=8)
+    space, model = build_mapspace(problem, hardware), build_model(problem, hardware, ert)
+    found = solve(space, model, "latency")
+    assert found.proved
+    assert found.nodes < 20_000
+    assert found.tightness >= 1.0
+    assert found.value > problem.computes / hardware.compute.instances
+
+
+def test_ports_that_serve_all_units_below_them_throttle_nothing() -> None:
+    """By hand: a level of one word per cycle and unit is no port, one of half a word is."""
+    hardware, ert = machine("eyeriss_like")
+    problem = conv(C=4, M=4, P=4)
+    names = [level.name for level in hardware.levels]
+    inner = names.index("weights_spad")
+    for bandwidth, number in ((1.0, 0), (0.5, 1)):
+        levels = tuple(
+            replace(level, read_bandwidth=bandwidth if i == inner else None, write_bandwidth=None)
+            for i, level in enumerate(hardware.levels)
+        )
+        narrow = replace(hardware, levels=levels)
+        space, model = build_mapspace(problem, narrow), build_model(problem, narrow, ert)
+        found = port_prices(space, model, next(space.masks()))
+        assert len(found) == number
+        for port in found:
+            weights = problem.shape.data_space_names.index("Weights")
+            assert port.parent_pj[0, weights] == 2.0  # cycles per word that the unit asks for
+            assert port.per_instance
