@@ -38,7 +38,6 @@ class TrainingTask:
     folder: Path | None
     bits: tuple[int, ...]
     stored: int
-    data: Data | None = None
 
     @property
     def steps(self) -> int:
@@ -48,7 +47,7 @@ class TrainingTask:
 
     def opened(self) -> Data:
         """Its data set."""
-        return self.recipe.open_data() if self.data is None else self.data
+        return self.recipe.open_data()
 
     def run(self, tell: Tell) -> Measured:
         """Trains what is not trained yet and measures; ``tell`` is told the steps that are done."""
@@ -225,13 +224,13 @@ def _run_all(tell: Tell, tasks: Sequence[AccuracyTask]) -> list[Measured]:
 
 
 def planned(
-    experiment: Experiment, kept: Callable[[str], Path] | None, recipes: Sequence[Recipe], data: Data | None = None
+    experiment: Experiment, kept: Callable[[str], Path] | None, recipes: Sequence[Recipe]
 ) -> list[TrainingTask]:
     """What there is to train of an experiment; checkpoints are kept by a hash of all that decides the weights."""
     found = []
     for recipe in recipes:
         folder = None if kept is None else kept(f"{recipe.method}-{_digest(recipe)}")
-        found.append(TrainingTask(recipe, folder, experiment.bits, experiment.stored_bits, data))
+        found.append(TrainingTask(recipe, folder, experiment.bits, experiment.stored_bits))
     return found
 
 
