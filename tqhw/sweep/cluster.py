@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -71,18 +72,26 @@ class Cluster:
                 self.client.cancel([*running], force=True)
 
     def _submit(self, waiting: Iterator[SweepTask], running: dict[str, SweepTask], coming: Any, again: str) -> None:
-        while len(running) < WINDOW and (task := next(waiting, None)) is not None:
-            future = self.client.submit(
+        """Sends more tasks, many at once: Dask takes as long for one message as for a thousand tasks in it."""
+        if len(running) > WINDOW // 2:
+            return
+        batch = list(islice(waiting, WINDOW - len(running)))
+        trainings = [task for task in batch if task.kind == TRAINING]
+        others = [task for task in batch if task.kind != TRAINING]
+        for tasks, resources in ((trainings, self.training or None), (others, None)):
+            if not tasks:
+                continue
+            futures = self.client.map(
                 work,
-                self.versions,
-                task.kind,
-                task.arguments,
-                key=f"tqhw-{task.kind}-{task.key}{again}",
+                [self.versions] * len(tasks),
+                [task.kind for task in tasks],
+                [task.arguments for task in tasks],
+                key=[f"tqhw-{task.kind}-{task.key}{again}" for task in tasks],
                 pure=False,
-                resources=self.training if task.kind == TRAINING and self.training else None,
+                resources=resources,
             )
-            running[future.key] = task
-            coming.add(future)
+            running.update({future.key: task for future, task in zip(futures, tasks, strict=True)})
+            coming.update(futures)
 
     def _outcome(self, future: Any) -> TaskOutcome:
         from concurrent.futures import CancelledError as Cancelled
