@@ -35,7 +35,7 @@ ROOMS = {
     "mapper": "errors objectives system spec engine",
     "backends": "version errors registry objectives system spec drawing options energy engine mapper",
     "scenario": "errors registry spec results options energy",
-    "report": "version errors registry system results",
+    "report": "version errors registry system spec drawing results engine",
     "experiment": "errors objectives datasets quant spec results options scenario",
     "allocation": "errors datasets quant workload train scenario report",
     "pipeline": "version errors system spec options results datasets models quant energy architecture workload train"

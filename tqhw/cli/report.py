@@ -29,7 +29,7 @@ def report(
     from tqhw import report as reporting
 
     found = reporting.load(results)
-    reporting.write(found, out or results, figures=figures)
+    reporting.write(found, out or results, figures=figures, run=results)
     for table in reporting.tables(found):
         console().print(table)
 

@@ -16,10 +16,10 @@ from tqhw.cli.machine import ARCHITECTURES, Params, Words
 
 if TYPE_CHECKING:
     from tqhw.architecture import Rendered
-    from tqhw.spec import Hardware, Invalid, Problem, Stats
-    from tqhw.spec import Mapping as LoopMapping
+    from tqhw.drawing import LoopNest
+    from tqhw.spec import Hardware, Invalid, Problem
 
-RESULTS, ARCHITECTURE, MAPPINGS, PROBLEMS = "results.json", "architecture.yaml", "mappings", "problems"
+RESULTS = "results.json"
 _LEVER = "name the results folder of a finished run"
 
 
@@ -139,14 +139,14 @@ def _architecture(what: list[str], reading: ReadingOptions) -> Shown:
 def _mapping(path: Path, arch: list[str] | None, reading: ReadingOptions) -> Shown:
     from tqhw.backends import Design
     from tqhw.errors import TqhwError
+    from tqhw.report.drawings import ARCHITECTURE, MAPPINGS, rendering
 
     path = path.absolute()
     folder = path.parent.parent
     in_a_run = path in folder.glob(f"{MAPPINGS}/*.yaml") and (folder / ARCHITECTURE).is_file()
     if in_a_run and not arch and not reading.problem:
-        hardware, mappings = _rendering(folder)
-        layer = next(layer for file, layer in mappings if file.name == path.name)
-        return _nest(path, layer, hardware, folder.name)
+        here = rendering(folder)
+        return _nest(path, here.problems[path], here.hardware, folder.name)
     problem = reading.layer()
     if not arch or problem is None:
         lever = "give --arch and --problem, too"
@@ -158,72 +158,35 @@ def _mapping(path: Path, arch: list[str] | None, reading: ReadingOptions) -> Sho
 
 def _nest(path: Path, problem: Problem, hardware: Hardware, name: str) -> Shown:
     from tqhw import frontend
-    from tqhw.drawing import loop_nest, nest_svg, nest_text
-    from tqhw.spec import Invalid
+    from tqhw.report.drawings import nest
 
     mapping = frontend.load_mapping(frontend.sources([str(path)]), problem, hardware)
-    stats = _counts(problem, hardware, mapping)
-    if isinstance(stats, Invalid):
-        show_refusal(stats, f"{path}: the mapping is invalid:")
-        raise typer.Exit(NO)
-    nest = loop_nest(mapping, stats, hardware, f"{problem.name} on {name}")
-    return Shown(path.stem, nest_text(nest), nest_svg(nest))
+    return _shown(path, path.stem, nest(mapping, problem, hardware, f"{problem.name} on {name}"))
 
 
-def _counts(problem: Problem, hardware: Hardware, mapping: LoopMapping) -> Stats | Invalid:
-    """Tiles and cycles, which need no energies: a class that nobody can cost is drawn all the same."""
-    from tqhw import engine
-    from tqhw.spec import ERT
+def _shown(path: Path, name: str, drawn: LoopNest | Invalid) -> Shown:
+    from tqhw.drawing import LoopNest, nest_svg, nest_text
 
-    nothing = dict.fromkeys(("read", "write", "update", "leak", "compute"), 0.0)
-    names = [*hardware.level_names, hardware.compute.name]
-    return engine.evaluate(problem, hardware, ERT(dict.fromkeys(names, nothing)), mapping)
+    if isinstance(drawn, LoopNest):
+        return Shown(name, nest_text(drawn), nest_svg(drawn))
+    show_refusal(drawn, f"{path}: the mapping is invalid:")
+    raise typer.Exit(NO)
 
 
 def _run(results: Path) -> Iterator[Shown]:
     """Every architecture of a run with its mappings, that of the widest weights first."""
-    from dataclasses import replace
-
-    from tqhw.drawing import chart, chart_svg, chart_text
+    from tqhw.drawing import chart_svg, chart_text
     from tqhw.errors import TqhwError
     from tqhw.report import load
-    from tqhw.spec import load_architecture
+    from tqhw.report.drawings import ARCHITECTURE, HARDWARE, rendering, renderings
 
-    load(results)  # says what is wrong with a folder that only looks like a run's
-    folders = [path.parent for path in sorted((results / "hardware").glob(f"**/{ARCHITECTURE}"))]
+    found = load(results)  # says what is wrong with a folder that only looks like a run's
+    folders = renderings(results, found.experiment.get("stored_bits"))
     if not folders:
-        raise TqhwError(f"there is no hardware/*/{ARCHITECTURE} in it", place=str(results), lever=_LEVER)
-    stored = load(results).experiment.get("stored_bits")
-    folders.sort(key=lambda folder: folder.name != f"fetch{stored}_weights{stored}")
+        raise TqhwError(f"there is no {HARDWARE}/*/{ARCHITECTURE} in it", place=str(results), lever=_LEVER)
     for folder in folders:
-        hardware, mappings = _rendering(folder)
-        where = str(folder.relative_to(results / "hardware"))
-        drawn = replace(chart(hardware, load_architecture(folder / ARCHITECTURE)), title=where)
+        here, where = rendering(folder), str(folder.relative_to(results / HARDWARE))
+        drawn = here.chart(where)
         yield Shown(f"{where}/architecture", chart_text(drawn), chart_svg(drawn))
-        for file, layer in mappings:
-            nest = _nest(file, layer, hardware, where)
-            yield Shown(f"{where}/{nest.name}", nest.text, nest.svg)
-
-
-def _rendering(folder: Path) -> tuple[Hardware, list[tuple[Path, Problem]]]:
-    """The hardware in a folder of a run, and its mappings with their problems."""
-    from tqhw.errors import TqhwError
-    from tqhw.spec import flatten, load_architecture, load_problem, yamlio
-    from tqhw.spec.word_bits import WORDS, apply_word_bits, parse_word_bits
-
-    hardware = flatten(load_architecture(folder / ARCHITECTURE, folder.name))
-    mappings = []
-    for file in sorted((folder / MAPPINGS).glob("*.yaml")):
-        places = [place / PROBLEMS / file.name for place in (folder, *folder.parents)]
-        problem = next((place for place in places if place.is_file()), None)
-        if problem is None:
-            raise TqhwError(
-                "its problem is not in the run's folder", place=str(file), lever="give --arch and --problem"
-            )
-        mappings.append((file, load_problem(problem)))
-    if mappings and (folder / WORDS).is_file():
-        document = yamlio.as_map(yamlio.load(folder / WORDS), str(folder / WORDS), "words of a run")
-        words = parse_word_bits(document.get("word_bits", {}), document.get("packing", "pack"), str(folder / WORDS))
-        names = mappings[0][1].shape.data_space_names
-        hardware = apply_word_bits(hardware, words, names, str(folder / WORDS), wide=names)
-    return hardware, mappings
+        for file, problem in here.problems.items():
+            yield _shown(file, f"{where}/{file.stem}", here.nest(file, f"{problem.name} on {where}"))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from tqhw.report import labels
 from tqhw.report.table import Table, groups
-from tqhw.results import COMPONENTS, QUANTIZER, AccuracyRow, LayerRow, Results
+from tqhw.results import COMPONENTS, QUANTIZER, AccuracyRow, LayerEvaluation, LayerRow, Results
 
 DEFAULT_SCHEME = "truncquant"
 BEST = (
@@ -243,6 +243,14 @@ def layers(results: Results) -> Table | None:
         )
     heads = ("Layer", "Shape", "Bits", "Optimum proved", "Count", "MACs", "Weights", *(f"uJ at {b}" for b in widths))
     return Table("Layers: one inference of one of each", heads, tuple(rows), labels=4) if rows else None
+
+
+def evaluation(row: LayerRow, bits: int) -> LayerEvaluation | None:
+    """How a layer runs at ``bits``, or at its own: on the first scratchpad model, fetched as wide as used if it can be."""
+    wanted = bits if row.bits is None else row.bits
+    first = row.evaluations[0].spad_model if row.evaluations else None
+    found = [e for e in row.evaluations if e.spad_model == first and e.weight_bits == wanted]
+    return min(found, key=lambda e: abs(e.fetch_bits - wanted), default=None)
 
 
 def _shape(row: LayerRow) -> str:

@@ -16,23 +16,26 @@ from tqhw.system.json_files import read_json
 RESULTS = "results.json"
 
 
-def write(results: Results, out_dir: str | Path, figures: bool = True) -> None:
-    """Writes results.json, a CSV per list, the figures (PNG and SVG, in ``figures/``) and report.html.
+def write(results: Results, out_dir: str | Path, figures: bool = True, run: str | Path | None = None) -> None:
+    """Writes results.json, a CSV per list, the figures (PNG, SVG and PDF, in ``figures/``) and report.html.
 
-    ``figures``: False leaves the figures out, of the page too. The same results give the same bytes. Raises
-    TqhwError where a file cannot be written.
+    ``figures``: False leaves the figures and drawings out, of the page too. ``run``: the folder whose architectures and
+    mappings the page draws, ``out_dir`` itself where it is None. The same results give the same bytes. Raises TqhwError
+    where a file cannot be written, or one of the run cannot be read.
     """
     from tqhw.report.figures import pictures
     from tqhw.report.page import html
 
     folder = Path(out_dir)
-    drawn = pictures(results) if figures else ()
+    of = (folder if run is None else Path(run)) if figures else None
+    drawn = pictures(results, of) if figures else ()
     for name, text in csvs.texts(results).items():
         write_text(folder / name, text)
     for picture in drawn:
         write_bytes(folder / "figures" / f"{picture.name}.png", picture.png)
         write_text(folder / "figures" / f"{picture.name}.svg", picture.svg)
-    write_text(folder / "report.html", html(results, drawn))
+        write_bytes(folder / "figures" / f"{picture.name}.pdf", picture.pdf)
+    write_text(folder / "report.html", html(results, drawn, of))
     write_text(folder / RESULTS, json.dumps(results.as_json(), indent=1, ensure_ascii=False) + "\n")
 
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 COLUMN = 3.5
 """Inches: one column of a two-column paper."""
+PAGE = 7.16
+"""Inches: both columns."""
 
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib
@@ -43,7 +47,9 @@ _STYLE: dict[Any, Any] = {
     "lines.linewidth": 1.2,
     "lines.markersize": 3.5,
     "hatch.linewidth": 0.5,
+    "text.parse_math": False,  # names of strangers are no formulas
     "svg.fonttype": "path",
+    "pdf.fonttype": 42,  # TrueType, embedded: what venues ask for
     "savefig.dpi": 300,
     "figure.dpi": 100,
 }
@@ -66,16 +72,26 @@ def figure(width: float, height: float, rows: int = 1, columns: int = 1, **kwarg
     return made, [axis for row in axes for axis in row]
 
 
-def rendered(name: str, draw: Callable[[], Figure]) -> tuple[bytes, str]:
-    """(PNG, SVG) of what ``draw`` makes. ``name`` keeps the ids of several SVGs in one page apart."""
+@dataclass(frozen=True)
+class FigureFiles:
+    """A figure in all formats."""
+
+    png: bytes
+    svg: str
+    pdf: bytes
+
+
+def rendered(name: str, draw: Callable[[], Figure]) -> FigureFiles:
+    """What ``draw`` makes. ``name`` keeps the ids of several SVGs in one page apart."""
     with style():
         matplotlib.rcParams["svg.hashsalt"] = name
         made = draw()
         made.draw_without_rendering()
-        made.set_layout_engine("none")  # laid out once, so that both formats have everything at the same place
-        png, svg = io.BytesIO(), io.StringIO()
+        made.set_layout_engine("none")  # laid out once, so that all formats have everything at the same place
+        png, svg, pdf = io.BytesIO(), io.StringIO(), io.BytesIO()
         # What savefig does, without the drawing that it starts with for the sake of a layout.
+        FigureCanvasPdf(made).print_pdf(pdf, metadata={"CreationDate": None, "Creator": "tqhw", "Producer": None})  # type: ignore[no-untyped-call]
         made.dpi = matplotlib.rcParams["savefig.dpi"]
         FigureCanvasAgg(made).print_png(png, metadata={"Software": None})  # type: ignore[no-untyped-call]
         FigureCanvasSVG(made).print_svg(svg, metadata={"Date": None, "Creator": "tqhw"})  # type: ignore[no-untyped-call]
-    return png.getvalue(), svg.getvalue()
+    return FigureFiles(png.getvalue(), svg.getvalue(), pdf.getvalue())

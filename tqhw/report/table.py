@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from dataclasses import dataclass
 
 import rich.table
@@ -37,6 +39,13 @@ class Table:
                 table.add_section()
             table.add_row(*map(Text, self._without_repeats(number)))
         return table
+
+    @property
+    def csv(self) -> str:
+        """What it shows, as CSV."""
+        stream = io.StringIO(newline="")
+        csv.writer(stream, lineterminator="\n").writerows((self.columns, *self.rows))
+        return stream.getvalue()
 
     def _without_repeats(self, number: int) -> tuple[str, ...]:
         """The row, its leading labels blank where they are those of the row above."""
