@@ -1,7 +1,10 @@
 """Results as a run gives them, with made-up numbers of the right size."""
 
+import shutil
 from functools import cache
+from pathlib import Path
 
+from tqhw import architecture
 from tqhw.report.figures import Picture, pictures
 from tqhw.results import (
     ARRAY,
@@ -23,6 +26,7 @@ from tqhw.results import (
 )
 from tqhw.scenario.methods import METHODS
 
+ROOT = Path(__file__).parents[2]
 BITS = (2, 4, 6, 8)
 SPADS = ("smartbuffer_rf", "register_file", "sram")
 TOP1 = {
@@ -160,6 +164,23 @@ def sample() -> Results:
         notes=("weights of 6 bits: rows of 64 bits hold 10 words, 6.2 % padding", "scratchpads interpolated <a>"),
         provenance={"versions": {"tqhw": "0.1.0"}, "seed": 0, "command": ["tqhw", "run"], "wall_seconds": 51.2},
     )
+
+
+def with_hardware(folder: Path, name: str = "conv", dram_bandwidth: float | None = None) -> Results:
+    """Results of one layer, ResNet-18's second; in ``folder`` its rendering and mapping as a run leaves them."""
+    there = "hardware/sram/fetch8_weights8"
+    file = "01_layer1.0.conv1.yaml"
+    for place in (folder / there / "mappings", folder / "problems"):
+        place.mkdir(parents=True)
+    found = architecture.load(["eyeriss_like"], {} if dram_bandwidth is None else {"dram_bandwidth": dram_bandwidth})
+    (folder / there / "architecture.yaml").write_text(found.text, "utf-8")
+    shutil.copy(ROOT / "workloads/resnet18/02_layer1.0.conv1.yaml", folder / "problems" / file)
+    shutil.copy(ROOT / "mappings/eyeriss_like/resnet18/02_layer1.0.conv1.map.yaml", folder / there / "mappings" / file)
+    run = LayerEvaluation(
+        8, 8, "sram", 9e8, 802816, 0.857, True, {DRAM: 9e8}, {"Weights": 294912, "Inputs": 10**6}, there
+    )
+    layer = LayerRow(name, (name,), 4, "conv2d", {"C": 64, "M": 64}, 115605504, 36864, None, (run,))
+    return Results(experiment={"bits": [8], "stored_bits": 8}, layers=(layer,))
 
 
 @cache

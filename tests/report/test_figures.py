@@ -4,6 +4,7 @@ import itertools
 import struct
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from unittest.mock import patch
 
 import matplotlib
@@ -13,8 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.text import Annotation, Text
 
-from tests.report.sample import drawn, sample
-from tqhw.report import bars, lines, style
+from tests.report.sample import drawn, sample, with_hardware
+from tqhw.report import bars, layer_figures, lines, style, tradeoff
 from tqhw.report.figures import pictures
 from tqhw.results import STATES, AccuracyRow, AmortisedRow, EnergyRow, Results, TrafficRow
 from tqhw.scenario.methods import METHODS
@@ -160,7 +161,10 @@ def test_the_same_results_give_the_same_bytes_whatever_the_users_style() -> None
     with matplotlib.rc_context({"font.size": 20, "axes.facecolor": "red"}):
         again = pictures(sample())
     assert first == again
-    assert [p.name for p in first] == ["energy", "accuracy", "amortised", "traffic"]
+    assert [p.name for p in first] == [
+        *("energy", "accuracy", "amortised", "traffic"),
+        *("accuracy_energy", "layers", "roofline"),
+    ]
 
 
 def test_nothing_of_the_day_or_the_program_is_in_the_files() -> None:
@@ -168,6 +172,8 @@ def test_nothing_of_the_day_or_the_program_is_in_the_files() -> None:
         assert picture.png.startswith(b"\x89PNG")
         assert b"tEXt" not in picture.png
         assert "<dc:date>" not in picture.svg
+        assert b"Date" not in picture.pdf
+        assert b"/FontFile2" in picture.pdf and b"/Type3" not in picture.pdf  # TrueType, embedded
         width, height = struct.unpack(">II", picture.png[16:24])
         assert width >= 300 * style.COLUMN - 1 and height > 300  # 300 dots per inch
 
@@ -186,3 +192,68 @@ def test_intervals_and_the_network_in_floating_point_are_drawn() -> None:
     assert (94.7, 97.3) in [tuple(line.get_ydata()) for line in axis.lines]
     names = axis.get_legend_handles_labels()[1]
     assert "FP32" in names and axis.get_ylim()[0] < 94.7 and list(axis.get_xticks()) == [2, 8]
+
+
+def layers(count: int) -> Results:
+    """As many layers, whose names are long; every fourth occurs twice."""
+    first = sample().layers[0]
+    named = (f"encoder.block{i}.attention.output.$dense$_{i}" for i in range(count))
+    rows = (replace(first, name=name, count=1 + (i % 4 == 0)) for i, name in enumerate(named))
+    return replace(sample(), layers=tuple(rows))
+
+
+@pytest.mark.parametrize("results", [sample(), layers(60)], ids=["sample", "sixty"])
+@pytest.mark.parametrize("draw", [layer_figures.layer_energy, tradeoff.accuracy_energy])
+def test_no_labels_of_layers_and_points_overlap(results: Results, draw: Callable[[Results], Figure]) -> None:
+    with style.style():
+        assert_readable(draw(results))
+
+
+def test_the_energy_of_a_layer_is_that_of_all_its_occurrences() -> None:
+    with style.style():
+        low, high = layer_figures.layer_energy(sample()).axes
+    assert [low.get_title(loc="left"), high.get_title(loc="left")] == ["2 bits", "8 bits"]
+    assert [t.get_text() for t in low.get_yticklabels()] == ["layer1.0.conv1 ×2", "layer2.0.conv1 ×2", "fc.conv1 ×2"]
+    first = sample().layers[0]
+    one = next(e for e in first.evaluations if (e.fetch_bits, e.weight_bits) == (8, 8))
+    bars_of_first = [p for p in high.patches if isinstance(p, Rectangle) and abs(p.get_y() + p.get_height() / 2) < 0.01]
+    assert sum(p.get_width() for p in bars_of_first) == pytest.approx(2 * sum(one.components.values()) / 1e6)
+
+
+def test_layers_that_are_too_many_are_one_bar() -> None:
+    with style.style():
+        names = [t.get_text() for t in layer_figures.layer_energy(layers(60)).axes[0].get_yticklabels()]
+    assert len(names) == layer_figures.MOST_LAYERS + 1 and names[-1] == "20 others"
+    assert names[0] == "encoder.bloc…put.$dense$_0 ×2"  # a dollar is no formula
+
+
+def test_the_roofline_has_the_array_and_the_bandwidth_that_an_architecture_gives(tmp_path: Path) -> None:
+    with style.style():
+        (bare,) = layer_figures.roofline(with_hardware(tmp_path / "bare"), tmp_path / "bare").axes
+        (given,) = layer_figures.roofline(with_hardware(tmp_path / "given", dram_bandwidth=64), tmp_path / "given").axes
+    assert bare.get_title(loc="left") == "DRAM: no bandwidth given"
+    assert given.get_title(loc="left").startswith("DRAM: ") and given.get_title(loc="left").endswith(" bytes per cycle")
+    assert [t.get_text() for t in bare.texts] == ["168 MACs per cycle"]
+    (x, y) = bare.collections[0].get_offsets().tolist()[0]  # type: ignore[union-attr]
+    assert (x, y) == (pytest.approx(115605504 * 8 / 1294912), pytest.approx(144))
+    slope = next(line for line in given.lines if len(set(line.get_ydata())) == 2)
+    (x0, x1), (y0, y1) = slope.get_xdata(), slope.get_ydata()
+    assert y0 / x0 == pytest.approx(y1 / x1) and y1 == pytest.approx(168, rel=1e-3)
+
+
+def test_accuracy_stands_against_the_energy_of_a_steady_inference() -> None:
+    rows = (
+        AccuracyRow("truncquant", 2, "shifted", 96.0, 1000, True, 1, None, 94.7, 97.3),
+        AccuracyRow("dorefa", 2, "requantized", 97.0, 1000, True, 1, None, 95.7, 98.3),
+    )
+    parts = [
+        (m, s, c, e) for m in ("truncquant", "any_precision") for s, e in (("steady", 1.5), ("x", 9)) for c in "ab"
+    ]
+    energy = tuple(EnergyRow(m, 2, s, c, e) for m, s, c, e in parts)
+    with style.style():
+        (axis,) = tradeoff.accuracy_energy(Results({"bits": [2]}, accuracy=rows, energy=energy)).axes
+        (nothing,) = tradeoff.accuracy_energy(Results({"bits": [2]}, energy=energy)).axes
+    drawn_lines = [(list(line.get_xdata()), list(line.get_ydata())) for line in axis.lines]
+    assert ([3.0, 3.0], [94.7, 97.3]) in drawn_lines
+    assert ([3.0], [96.0]) in drawn_lines and ([3.0], [97.0]) in drawn_lines
+    assert [t.get_text() for t in nothing.texts] == ["not measured"]

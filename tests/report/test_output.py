@@ -7,6 +7,7 @@ from rich.console import Console
 from tests.report.sample import sample
 from tqhw import report
 from tqhw.errors import TqhwError
+from tqhw.report.figures import FIGURES
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -21,7 +22,7 @@ def test_a_report_can_be_made_again_from_its_results(tmp_path: Path) -> None:
             f"{n}.csv"
             for n in ("accuracy", "energy", "traffic", "storage", "area", "amortised", "schedule", "layers", "summary")
         ),
-        *(f"figures/{n}.{e}" for n in ("energy", "accuracy", "amortised", "traffic") for e in ("png", "svg")),
+        *(f"figures/{name}.{ending}" for name in FIGURES for ending in ("png", "svg", "pdf")),
         "report.html",
         "results.json",
     }

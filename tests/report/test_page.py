@@ -1,11 +1,17 @@
+import base64
+import csv
+import hashlib
+import io
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote
 
-from tests.report.sample import drawn, sample
+from tests.report.sample import BITS, drawn, sample, with_hardware
 from tqhw.report.figures import Picture, pictures
 from tqhw.report.page import html
-from tqhw.results import Results
+from tqhw.results import STATES, Results
 
 VOID = {"meta", "link", "br", "img", "hr", "input"}
 
@@ -54,8 +60,27 @@ def test_the_page_is_whole_and_needs_nothing_else() -> None:
     assert page.open == []
     assert len(page.ids) == len(set(page.ids))
     assert {r.removeprefix("#") for r in page.references} <= set(page.ids)
-    assert page.fetched == []
-    assert "script" not in html(sample(), ())
+    assert page.fetched and all(found.startswith("data:text/csv;charset=utf-8,") for found in page.fetched)
+    script = re.findall("<script>(.*?)</script>", html(sample(), ()), flags=re.DOTALL)
+    assert len(script) == 1 and html(sample(), ()).count("<script") == 1
+    digest = base64.b64encode(hashlib.sha256(script[0].encode()).digest()).decode()
+    assert f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'" in html(sample(), ())
+
+
+def test_every_table_has_its_csv() -> None:
+    links = [unquote(found.partition(",")[2]) for found in checked(sample()).fetched]
+    overview = next(text for text in links if text.startswith("Bits,State,"))
+    rows = list(csv.reader(io.StringIO(overview)))
+    assert len(rows) == 1 + len(BITS) * len(STATES) and rows[0][2] == "Top-1 in %, TruncQuant, truncated"
+    assert any(text.startswith("Option,Value\n") and "model.options.num_classes,10" in text for text in links)
+
+
+def test_a_figure_has_the_colours_of_the_page() -> None:
+    text = html(sample(), drawn())
+    plots = re.findall('<svg class="plot".*?</svg>', text, flags=re.DOTALL)
+    assert len(plots) == len(drawn())
+    assert not any(re.search("(fill|stroke): #(ffffff|000000)", plot) for plot in plots)
+    assert all("var(--paper)" in plot and "currentColor" in plot for plot in plots)
 
 
 def test_the_headline_comes_first() -> None:
@@ -85,7 +110,8 @@ def test_every_option_and_all_provenance_is_there() -> None:
 def test_what_strangers_named_is_text_not_markup() -> None:
     assert "scratchpads interpolated <a>" in checked(sample()).text
     named = replace(sample(), experiment={"name": "<script>alert(1)</script>", "bits": [2]})
-    assert "<script" not in html(named, ())
+    text = html(named, ())
+    assert text.count("<script") == 1 and "<h1>&lt;script&gt;alert(1)&lt;/script&gt;:" in text
 
 
 def test_results_without_rows_make_a_page_too() -> None:
@@ -94,3 +120,16 @@ def test_results_without_rows_make_a_page_too() -> None:
     assert "This experiment compares nothing with TruncQuant." in text
     assert text.count("not measured") >= 3
     assert "Nothing was reported as estimated or padded." in text
+
+
+def test_the_accelerator_and_every_mapping_are_drawn(tmp_path: Path) -> None:
+    results = with_hardware(tmp_path, "a<b&c")
+    page = Checker()
+    page.feed(html(results, (), tmp_path))
+    page.close()
+    assert page.open == []
+    for part in ("hardware/sram/fetch8_weights8", "act_glb", "PE: 12 along Y", "The mapping of each layer at 8 bits"):
+        assert part in page.text
+    assert "a<b&c on hardware/sram/fetch8_weights8" in page.text and "multiply-accumulates, utilization" in page.text
+    assert "The accelerator is eyeriss_like" not in page.text  # the sample's experiment names none
+    assert "Accelerator and mappings" not in checked(results).text

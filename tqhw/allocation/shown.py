@@ -82,7 +82,8 @@ def table(answer: AllocationAnswer) -> Table:
 
 def picture(answer: AllocationAnswer) -> tuple[bytes, str]:
     """(PNG, SVG): accuracy against energy, with intervals."""
-    return style.rendered("allocation", lambda: _drawn(answer))
+    made = style.rendered("allocation", lambda: _drawn(answer))
+    return made.png, made.svg
 
 
 def _drawn(answer: AllocationAnswer) -> Figure:

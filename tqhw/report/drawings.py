@@ -102,7 +102,7 @@ def _bits_per_cycle(level: Level) -> float | None:
 
 
 def drawn_rendering(results: Results, run: Path, bits: int) -> RunHardware | None:
-    """The rendering that most layers run on at ``bits``, on the first model of scratchpads; None where it is not there."""
+    """The rendering that most layers run on at ``bits``, on the first scratchpad model; None where it is not there."""
     files = [found.files for row in results.layers if row.bits is None for found in [evaluation(row, bits)] if found]
     folders = [run / max(files, key=files.count)] if files else renderings(run, bits)
     return next((rendering(folder) for folder in folders if (folder / ARCHITECTURE).is_file()), None)

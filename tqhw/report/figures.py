@@ -67,21 +67,21 @@ FIGURES: Registry[FigureKind] = Registry(
         ),
         "accuracy_energy": FigureKind(
             "accuracy",
-            "Top-1 accuracy, with its 95 % interval, against the energy of a steady inference; the numbers at the first "
-            "method's points are bits. Up and to the left is better.",
+            "Top-1 accuracy, with its 95 % interval, against the energy of a steady inference; the numbers at the "
+            "first method's points are bits. Up and to the left is better.",
             tradeoff.accuracy_energy,
         ),
         "layers": FigureKind(
             "layers",
-            "Energy of one inference by layer and component group, all occurrences of a layer together, at the lowest and "
-            "the highest precision. Every panel has a scale of its own.",
+            "Energy of one inference by layer and component group, all occurrences of a layer together, at the "
+            "lowest and the highest precision. Every panel has a scale of its own.",
             layer_figures.layer_energy,
         ),
         "roofline": FigureKind(
             "layers",
-            "Roofline: multiply-accumulates a cycle against those per byte that crosses the DRAM's interface, a mark per "
-            "layer and precision. The flat roof is the array; a slope is the DRAM's bandwidth, where the architecture "
-            "gives one.",
+            "Roofline: multiply-accumulates a cycle against those per byte that crosses the DRAM's interface, a mark "
+            "per layer and precision. The flat roof is the array; a slope is the DRAM's bandwidth, where the "
+            "architecture gives one.",
             layer_figures.roofline,
             of_run=True,
         ),

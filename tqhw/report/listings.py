@@ -246,7 +246,7 @@ def layers(results: Results) -> Table | None:
 
 
 def evaluation(row: LayerRow, bits: int) -> LayerEvaluation | None:
-    """How a layer runs at ``bits``, or at its own: on the first scratchpad model, fetched as wide as used if it can be."""
+    """A layer at ``bits``, or at its own: on the first scratchpad model, fetched as wide as used or nearest to it."""
     wanted = bits if row.bits is None else row.bits
     first = row.evaluations[0].spad_model if row.evaluations else None
     found = [e for e in row.evaluations if e.spad_model == first and e.weight_bits == wanted]

@@ -12,34 +12,41 @@ STEADY = "steady"
 
 def served(results: Results, method: str, bits: int) -> AccuracyRow | None:
     """The measured accuracy of what a method serves: any_precision quantizes anew, every other one truncates."""
-    ways = (("dorefa", "requantized"),) if method == "any_precision" else (("truncquant", "shifted"),)
-    found = {(row.scheme, row.weights, row.bits): row for row in results.accuracy if row.top1 is not None}
-    return next((found[(*way, bits)] for way in ways if (*way, bits) in found), None)
+    way = ("dorefa", "requantized") if method == "any_precision" else ("truncquant", "shifted")
+    found = (row for row in results.accuracy if (row.scheme, row.weights, row.bits) == (*way, bits))
+    return next((row for row in found if row.top1 is not None), None)
 
 
-def accuracy_energy(results: Results) -> Figure:
-    """Top-1 with its interval by mJ of a steady inference; says where nothing was measured."""
+def _steady(results: Results) -> dict[tuple[str, int], float]:
+    """mJ of a steady inference by method and bits."""
     energies: dict[tuple[str, int], float] = {}
     for row in results.energy:
         if row.state == STEADY:
             energies[row.method, row.bits] = energies.get((row.method, row.bits), 0.0) + row.energy_mj
+    return energies
+
+
+def accuracy_energy(results: Results) -> Figure:
+    """Top-1 with its interval by mJ of a steady inference; says where nothing was measured."""
     figure, (axis,) = style.figure(style.COLUMN, 2.6)
-    for method in dict.fromkeys(method for method, _ in energies):
+    energies = _steady(results)
+    methods = list(dict.fromkeys(method for method, _ in energies))
+    for method in methods:
         look = results.method(method)
-        points = sorted(
-            (bits, energy, row)
-            for (name, bits), energy in energies.items()
+        points = [
+            (energy, row)
+            for (name, bits), energy in sorted(energies.items())
             for row in [served(results, name, bits)]
             if name == method and row is not None
-        )
-        for bits, energy, row in points:
+        ]
+        for energy, row in points:
             if row.low is not None and row.high is not None:
                 axis.plot([energy, energy], [row.low, row.high], color=look.colour, linewidth=0.8, zorder=1)
+            if method == methods[0]:
+                axis.annotate(str(row.bits), (energy, row.top1), xytext=(4, -8), textcoords="offset points")
         if points:
-            tops = [row.top1 for _, _, row in points]
-            axis.plot([energy for _, energy, _ in points], tops, color=look.colour, **{"marker": "*", **look.style}, label=look.label)
-        for bits, energy, row in points if method == next(iter(energies))[0] else ():
-            axis.annotate(str(bits), (energy, row.top1), xytext=(4, -8), textcoords="offset points")  # type: ignore[arg-type]
+            x, y = [energy for energy, _ in points], [row.top1 for _, row in points]
+            axis.plot(x, y, color=look.colour, label=look.label, **{"marker": "*", **look.style})
     axis.set_xlabel("Energy of a steady inference (mJ)")
     axis.set_ylabel("Top-1 accuracy (%)")
     axis.set_xlim(left=0)

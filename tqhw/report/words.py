@@ -75,14 +75,15 @@ def _energy(results: Results) -> Iterator[str]:
         return
     method = steady[0].method
     own = [row for row in steady if row.method == method]
-    ends = sorted({row.bits for row in own})
-    totals = {b: sum(row.energy_mj for row in own if row.bits == b) for b in ends}
-    told = " and ".join(f"{labels.number(totals[b])} mJ at {labels.bits(b)}" for b in dict.fromkeys((ends[0], ends[-1])))
-    largest = max((row for row in own if row.bits == ends[0]), key=lambda row: row.energy_mj)
-    share = "" if not totals[ends[0]] else f"; at {labels.bits(ends[0])}, {largest.component} takes " + (
-        f"{largest.energy_mj / totals[ends[0]]:.0%} of it"
-    )
-    yield f"A steady inference with {results.method(method).label} takes {told}{share}."
+    totals: dict[int, float] = {}
+    for row in own:
+        totals[row.bits] = totals.get(row.bits, 0.0) + row.energy_mj
+    low, high = min(totals), max(totals)
+    told = " and ".join(f"{labels.number(totals[b])} mJ at {labels.bits(b)}" for b in dict.fromkeys((low, high)))
+    largest = max((row for row in own if row.bits == low), key=lambda row: row.energy_mj)
+    share = largest.energy_mj / totals[low] if totals[low] else 0.0
+    most = f"at {labels.bits(low)}, {largest.component} takes {share:.0%} of it"
+    yield f"A steady inference with {results.method(method).label} takes {told}; {most}."
 
 
 def _layers(results: Results) -> Iterator[str]:
@@ -99,8 +100,8 @@ def _layers(results: Results) -> Iterator[str]:
         yield f"Of the layers, {name} (with those alike) takes the most energy at {labels.bits(bits[0])}: {share:.0%}."
     searched = [e.proved_optimal for row in results.layers for e in row.evaluations]
     if searched:
-        proved = "every one" if all(searched) else f"{sum(searched)}"
-        yield f"Of {len(searched):,} mappings searched, {proved} is proved to be the optimum."
+        proved = "every one is" if all(searched) else f"{sum(searched):,} are" if any(searched) else "none is"
+        yield f"Of {len(searched):,} mappings searched, {proved} proved to be the optimum."
 
 
 def assumed(results: Results) -> tuple[str, ...]:
@@ -117,7 +118,8 @@ def _assumed(results: Results) -> Iterator[str]:
     if experiment.get("stored_bits") is not None:
         yield f"Weights are stored with {experiment['stored_bits']} bits."
     if isinstance(chosen, dict):
-        named = [f"{key.replace('_', ' ')} {chosen[key]}" for key in ("layout", "requantize", "residency") if key in chosen]
+        keys = [key for key in ("layout", "requantize", "residency") if key in chosen]
+        named = [f"{key} {chosen[key]}" for key in keys]
         if named:
             yield f"Scenario: {', '.join(named)}."
     if any(row.component == QUANTIZER for row in results.energy):
