@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from tests.report.sample import sample
+from tests.report.sample import sample, with_hardware
 from tqhw import report
 from tqhw.errors import TqhwError
 from tqhw.report.figures import FIGURES
@@ -59,6 +59,18 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(TqhwError, match=r"cannot be written"):
         report.write(sample(), tmp_path / "file", figures=False)
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_mapping_that_cannot_be_read_leaves_nothing_half_written(tmp_path: Path) -> None:
+    results = with_hardware(tmp_path / "run")
+    (mapping,) = (tmp_path / "run").rglob("mappings/*.yaml")
+    mapping.with_name("notes.yaml").write_text("mine")
+    with pytest.raises(TqhwError, match=r"notes\.yaml: its problem is not in the run's folder"):
+        report.write(results, tmp_path / "out", run=tmp_path / "run")
+    assert not (tmp_path / "out").exists()
+    mapping.with_name("notes.yaml").unlink()
+    report.write(results, tmp_path / "out", run=tmp_path / "run")
+    assert "Accelerator and mappings" in (tmp_path / "out/report.html").read_text("utf-8")
 
 
 def test_the_terminal_shows_the_headline_last() -> None:

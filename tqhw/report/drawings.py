@@ -116,7 +116,7 @@ def of_layers(results: Results, run: Path, bits: int) -> Iterator[tuple[str, Loo
         if found is None or not (run / found.files / ARCHITECTURE).is_file():
             continue
         here = read.get(found.files) or read.setdefault(found.files, rendering(run / found.files))
-        file = next((file for file in here.problems if int(file.name.partition("_")[0]) == number), None)
+        file = next((file for file in here.problems if file.name.partition("_")[0].lstrip("0") == str(number)), None)
         drawn = None if file is None else here.nest(file, f"{row.name} on {found.files}")
         if isinstance(drawn, LoopNest):
             yield row.name, drawn

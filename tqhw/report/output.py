@@ -29,13 +29,14 @@ def write(results: Results, out_dir: str | Path, figures: bool = True, run: str 
     folder = Path(out_dir)
     of = (folder if run is None else Path(run)) if figures else None
     drawn = pictures(results, of) if figures else ()
+    page = html(results, drawn, of)  # before anything is written: what cannot be read leaves nothing half-written
     for name, text in csvs.texts(results).items():
         write_text(folder / name, text)
     for picture in drawn:
         write_bytes(folder / "figures" / f"{picture.name}.png", picture.png)
         write_text(folder / "figures" / f"{picture.name}.svg", picture.svg)
         write_bytes(folder / "figures" / f"{picture.name}.pdf", picture.pdf)
-    write_text(folder / "report.html", html(results, drawn, of))
+    write_text(folder / "report.html", page)
     write_text(folder / RESULTS, json.dumps(results.as_json(), indent=1, ensure_ascii=False) + "\n")
 
 
