@@ -22,7 +22,7 @@ from torch import nn
 
 from tqhw import models
 from tqhw.quant import OnnxModel, QuantConfig, convert, save_onnx
-from tqhw.quant.onnx_run import session
+from tqhw.quant.onnx.run import session
 
 RUNS = 25
 

@@ -89,7 +89,7 @@ def of_numpy(path: Path) -> dict[str, float]:
 
 
 def of_onnx(path: Path, x: torch.Tensor, runs: int = 30) -> dict[str, float]:
-    from tqhw.quant.onnx_run import session
+    from tqhw.quant.onnx.run import session
 
     held: list[OnnxModel] = []
     images = x.numpy()

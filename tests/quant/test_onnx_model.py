@@ -21,7 +21,7 @@ from tqhw.quant import (  # noqa: E402
     save_onnx,
     set_bits,
 )
-from tqhw.quant.onnx_model import at_precision  # noqa: E402
+from tqhw.quant.onnx.model import at_precision  # noqa: E402
 
 PRECISIONS = (2, 4, 8)
 

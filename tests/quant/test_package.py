@@ -26,7 +26,7 @@ from tqhw.quant import (  # noqa: E402
     save,
     set_bits,
 )
-from tqhw.quant.rangefile import RangeFile  # noqa: E402
+from tqhw.quant.files.rangefile import RangeFile  # noqa: E402
 from tqhw.train import TrainConfig, train  # noqa: E402
 
 PRECISIONS = (1, 2, 4, 8)

@@ -2,7 +2,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from tqhw.quant.planes import pack, unpack  # noqa: E402
+from tqhw.quant.files.planes import pack, unpack  # noqa: E402
 
 
 def test_the_example_of_the_docstring():

@@ -27,9 +27,9 @@ from tqhw.quant import (  # noqa: E402
     set_bits,
     storage,
 )
-from tqhw.quant.fitting import fit, fit_whole  # noqa: E402
-from tqhw.quant.moments import second_moments  # noqa: E402
-from tqhw.quant.nested import Line, level_of, nested_codes  # noqa: E402
+from tqhw.quant.post_training.fitting import fit, fit_whole  # noqa: E402
+from tqhw.quant.post_training.moments import second_moments  # noqa: E402
+from tqhw.quant.post_training.nested import Line, level_of, nested_codes  # noqa: E402
 
 BITS = (2, 3, 4, 8)
 PRIORITIES = {bits: 2.0**bits for bits in BITS}

@@ -98,8 +98,8 @@ def _granularity(text: str | None) -> str | int | None:
 def _answers(model: nn.Module, data: Calibration) -> list[torch.Tensor]:
     import torch
 
-    from tqhw.quant.moments import call
-    from tqhw.quant.onnx_run import first_tensor
+    from tqhw.quant.onnx.run import first_tensor
+    from tqhw.quant.post_training.moments import call
 
     with torch.no_grad():
         return [first_tensor(call(model, batch)).float() for batch in data.batches]

@@ -8,16 +8,16 @@ from tqhw.quant.coding import quantize
 from tqhw.quant.config import QuantConfig, bits_by_layer
 from tqhw.quant.convert import convert, revert
 from tqhw.quant.coverage import Coverage, Unswitched, coverage
-from tqhw.quant.deployed import Deployed, load
+from tqhw.quant.files.deployed import Deployed, load
+from tqhw.quant.files.package import save
 from tqhw.quant.foreign import quantized_by
 from tqhw.quant.layers import QuantizedLayer, holds_codes, is_quantized, quantization_of, quantized_layers
 from tqhw.quant.magnitude import losing_magnitude, magnitude_warning
 from tqhw.quant.norm import SwitchableBatchNorm
-from tqhw.quant.onnx_file import save_onnx
-from tqhw.quant.onnx_model import OnnxModel
+from tqhw.quant.onnx.file import save_onnx
+from tqhw.quant.onnx.model import OnnxModel
 from tqhw.quant.order import execution_order
-from tqhw.quant.package import save
-from tqhw.quant.post import PostTraining, post_train, post_training_config
+from tqhw.quant.post_training.post import PostTraining, post_train, post_training_config
 from tqhw.quant.precision import add_precision, at_bits, keep_precisions, set_bits, shared_normalization
 from tqhw.quant.schemes import SCHEMES, Scheme, scheme_named
 from tqhw.quant.slices import Slices

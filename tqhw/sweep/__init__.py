@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tqhw.sweep.cluster import Cluster, connected, local
-    from tqhw.sweep.document import keys_table
     from tqhw.sweep.folder import first_reason, is_sweep, read_point, status, write_report
     from tqhw.sweep.page import write_page
     from tqhw.sweep.points import MANY, Point, Sweep, load
@@ -27,7 +26,6 @@ _HOMES = {
     "export": "table",
     "first_reason": "folder",
     "is_sweep": "folder",
-    "keys_table": "document",
     "load": "points",
     "local": "cluster",
     "read_point": "folder",
@@ -50,7 +48,6 @@ __all__ = [
     "export",
     "first_reason",
     "is_sweep",
-    "keys_table",
     "load",
     "local",
     "read_point",

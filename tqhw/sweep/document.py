@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from tqhw.errors import TqhwError
-from tqhw.options import DocumentSection, apply_setting, documented_keys, read, section
+from tqhw.options import DocumentSection, apply_setting, read, section
 from tqhw.options.section import Positive
 from tqhw.spec import yamlio
 
@@ -88,11 +88,3 @@ def _check_blocks(sweep: SweepDocument, top: yamlio.Map) -> None:
         seen[key] = block
     if not {*seen.values()} - {"derive"}:
         raise TqhwError("nothing is varied", place=top.source, lever="give grid, zip, list or random")
-
-
-def keys_table() -> str:
-    """The keys of a sweep as a Markdown table."""
-    lines = ["| key | default | meaning |", "| --- | --- | --- |"]
-    rows = documented_keys(SweepDocument)
-    lines += [f"| `{key}` | `{default}` | {' '.join(meaning.split())} |" for key, default, meaning in rows]
-    return "\n".join(lines) + "\n"

@@ -16,7 +16,7 @@ from torch import nn
 from tqhw.errors import TqhwError
 from tqhw.options import TrainConfig
 from tqhw.quant import is_quantized, quantization_of
-from tqhw.quant.tensorfile import read_header, read_tensors, save_tensors
+from tqhw.quant.files.tensorfile import read_header, read_tensors, save_tensors
 from tqhw.system.json_files import checked
 from tqhw.train.differences import differences
 from tqhw.train.health import first_broken_tensor

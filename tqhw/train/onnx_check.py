@@ -13,7 +13,7 @@ from torch import nn
 from tqhw.datasets.base import Data
 from tqhw.errors import TqhwError
 from tqhw.quant import MAX_BITS, input_quantizers, integer_codes, quantization_of, running_on_codes
-from tqhw.quant.onnx_run import answer, session
+from tqhw.quant.onnx.run import answer, session
 from tqhw.train.evaluate import logits_of
 
 TOLERANCE: Final = 1e-4

@@ -13,7 +13,7 @@ from tqhw.datasets.base import Data
 from tqhw.errors import TqhwError
 from tqhw.models import MODELS
 from tqhw.quant import MAX_BITS, add_precision, check_precisions, save, save_onnx
-from tqhw.quant.tensorfile import read_header, read_tensors
+from tqhw.quant.files.tensorfile import read_header, read_tensors
 from tqhw.train.calibrate import recalibrate, start_inputs
 from tqhw.train.checkpoint import CHECKPOINT, KIND, VERSION, Checkpoints, EpochRecord, load_model
 from tqhw.train.evaluate import Accuracy, evaluate_both, evaluate_full, evaluate_requantized

@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 
 import torch
 
-from tqhw.quant.rangefile import DTYPES, RangeFile
+from tqhw.quant.files.rangefile import DTYPES, RangeFile
 
 VERSION: Final = 2
 _NAMES: Final = {dtype: name for name, dtype in DTYPES.items()}

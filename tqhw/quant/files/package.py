@@ -16,14 +16,14 @@ from torch import nn
 from tqhw.errors import TqhwError
 from tqhw.quant.bits import MAX_BITS
 from tqhw.quant.codes import integer_codes
-from tqhw.quant.contents import VERSION, Tensors, at_precision, block_of, checksum, table_of
+from tqhw.quant.files.contents import VERSION, Tensors, at_precision, block_of, checksum, table_of
+from tqhw.quant.files.planes import pack
+from tqhw.quant.files.rangefile import DTYPES
 from tqhw.quant.folding import fold as folded
 from tqhw.quant.folding import foldable
 from tqhw.quant.identity import aliases, identity
 from tqhw.quant.layers import QuantizedLayer, every_name, plain, quantization_of, quantized_layers, share_names
 from tqhw.quant.norm import switchable_norms
-from tqhw.quant.planes import pack
-from tqhw.quant.rangefile import DTYPES
 from tqhw.quant.tensor import Affine, QuantizedTensor
 from tqhw.system.files import write_bytes
 

@@ -16,14 +16,14 @@ from tqhw.errors import TqhwError
 from tqhw.options import LayerBits
 from tqhw.quant.bits import MAX_BITS, check_bits
 from tqhw.quant.config import QuantConfig
-from tqhw.quant.contents import VERSION, Contents, Tensors, contents
-from tqhw.quant.deploy import add_norms, fill, place
+from tqhw.quant.files.contents import VERSION, Contents, Tensors, contents
+from tqhw.quant.files.deploy import add_norms, fill, place
+from tqhw.quant.files.package import KIND
+from tqhw.quant.files.planes import unpack
+from tqhw.quant.files.rangefile import RangeFile
 from tqhw.quant.folding import unfold
 from tqhw.quant.layers import plain, quantization_of
 from tqhw.quant.normalization import Normalizer
-from tqhw.quant.package import KIND
-from tqhw.quant.planes import unpack
-from tqhw.quant.rangefile import RangeFile
 from tqhw.quant.schemes import scheme_named
 from tqhw.quant.slices import Slices
 from tqhw.quant.tensor import Affine, QuantizedTensor

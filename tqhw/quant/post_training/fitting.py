@@ -7,7 +7,7 @@ from typing import Final
 
 import torch
 
-from tqhw.quant.nested import Line, regular
+from tqhw.quant.post_training.nested import Line, regular
 
 _NUMBERS: Final = 1 << 24
 """Of the matrices that are solved together."""

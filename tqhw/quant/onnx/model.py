@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tqhw.errors import TqhwError
-from tqhw.quant.onnx_run import session
+from tqhw.quant.onnx.run import session
 
 
 class OnnxModel:

@@ -13,8 +13,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from tqhw.quant.onnx_graph import GraphBuilder
-from tqhw.quant.onnx_inputs import PlainInput
+from tqhw.quant.onnx.graph import GraphBuilder
+from tqhw.quant.onnx.inputs import PlainInput
 from tqhw.quant.schemes import SignAndMagnitude
 from tqhw.quant.tensor import QuantizedTensor
 

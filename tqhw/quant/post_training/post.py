@@ -15,13 +15,13 @@ from tqhw.quant.bits import FULL, MAX_BITS
 from tqhw.quant.codes import refuse_held
 from tqhw.quant.coding import quantize
 from tqhw.quant.config import QuantConfig, bits_by_layer
-from tqhw.quant.deploy import place
-from tqhw.quant.fitting import fit, fit_whole
+from tqhw.quant.files.deploy import place
 from tqhw.quant.identity import identity
 from tqhw.quant.layers import QuantizedLayer, quantization_of, quantized_layers
-from tqhw.quant.moments import Inputs, call, real_weights, second_moments
-from tqhw.quant.nested import Line, level_of, nested_codes
 from tqhw.quant.parts import parts_of
+from tqhw.quant.post_training.fitting import fit, fit_whole
+from tqhw.quant.post_training.moments import Inputs, call, real_weights, second_moments
+from tqhw.quant.post_training.nested import Line, level_of, nested_codes
 from tqhw.quant.precision import set_bits
 from tqhw.quant.slices import Slices
 from tqhw.quant.statistics import measured, move_norms
@@ -93,13 +93,13 @@ def post_train(
 ) -> nn.Module:
     """Gives ``model``, converted and of trained weights, codes for all its precisions without training; returns it.
 
-    ``batches``: inputs of single calls, as :data:`tqhw.quant.moments.Inputs`; None: no data, codes are truncated and
-    errors of weights stand for those of outputs. With data, codes are rounded for all precisions together
-    (:mod:`tqhw.quant.nested`), scales and offsets fitted to what the layers read, and statistics of batch norms moved
-    at each precision. The paper's normalisation and ``zero`` have codes of their own rule, of which the norms alone are
-    moved. Afterwards the model computes with these codes and has no other weights. Raises TqhwError for a model that
-    has codes already, a scheme whose codes cannot be shifted, and calibration data that are empty, hold NaN, or that
-    the model refuses.
+    ``batches``: inputs of single calls, as :data:`tqhw.quant.post_training.moments.Inputs`; None: no data, codes are
+    truncated and errors of weights stand for those of outputs. With data, codes are rounded for all precisions together
+    (:mod:`tqhw.quant.post_training.nested`), scales and offsets fitted to what the layers read, and statistics of batch
+    norms moved at each precision. The paper's normalisation and ``zero`` have codes of their own rule, of which the
+    norms alone are moved. Afterwards the model computes with these codes and has no other weights. Raises TqhwError
+    for a model that has codes already, a scheme whose codes cannot be shifted, and calibration data that are empty,
+    hold NaN, or that the model refuses.
     """
     config = quantization_of(model)
     refuse_held(model, "it was quantized already", "start from the network in floating point")

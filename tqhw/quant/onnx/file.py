@@ -23,10 +23,10 @@ from tqhw.quant.codes import fixed_bits, integer_codes
 from tqhw.quant.convert import revert
 from tqhw.quant.layers import QuantizedLayer, every_name, plain, quantization_of, quantized_layers
 from tqhw.quant.norm import norms_of, switchable_norms
-from tqhw.quant.onnx_graph import GraphBuilder
-from tqhw.quant.onnx_inputs import PlainInput, started_inputs
-from tqhw.quant.onnx_integers import WrittenLayer, in_integers
-from tqhw.quant.onnx_run import disagreement
+from tqhw.quant.onnx.graph import GraphBuilder
+from tqhw.quant.onnx.inputs import PlainInput, started_inputs
+from tqhw.quant.onnx.integers import WrittenLayer, in_integers
+from tqhw.quant.onnx.run import disagreement
 from tqhw.quant.precision import set_bits
 from tqhw.system.files import write_bytes
 
@@ -53,7 +53,7 @@ def save_onnx(
     answers: a loop over the batch, or a choice by the values of the input, is written down as it went once.
 
     ``integers``: layers with quantized inputs are sums of integers where they can be, see
-    :mod:`tqhw.quant.onnx_integers`; whether that is faster is up to the runtime.
+    :mod:`tqhw.quant.onnx.integers`; whether that is faster is up to the runtime.
     Quantized activations are written as operators that clamp, floor and scale; where they follow the weights, by the
     same input ``bits``. Raises TqhwError for ranges of theirs that wait for data, for batch norms without running
     statistics, for models of another type than float32, and for one that torch cannot export.
