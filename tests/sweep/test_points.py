@@ -152,3 +152,26 @@ def test_a_file_that_is_no_sweep(tmp_path: Path) -> None:
     path.write_text("experiment: nowhere.yaml\ngrid: {bits: [2]}\n")
     with pytest.raises(TqhwError, match=r"nowhere\.yaml: no such file"):
         load(path)
+
+
+@pytest.mark.parametrize("where", ["max", "'no'", "states"])
+def test_conditions_that_are_neither_true_nor_false(tmp_path: Path, where: str) -> None:
+    with pytest.raises(TqhwError, match=r"gives .*, neither true nor false \(compare with something, such as"):
+        [*given(tmp_path, grid=GRID, where=[where])]
+
+
+def test_a_last_word_that_two_keys_share_is_neithers(tmp_path: Path) -> None:
+    keys = {"architecture.name": ["eyeriss_like"], "data.name": ["digits"], "data.size": [8, 16]}
+    assert len([*given(tmp_path, grid=keys, where=["architecture.name == 'eyeriss_like' and size == 8"])]) == 1
+    with pytest.raises(TqhwError, match=r"(unknown name 'name'|where leaves none)"):
+        [*given(tmp_path, grid=keys, where=["name == 'digits'"])]
+    named = {"architecture.name": ["eyeriss_like"], "name": ["a", "b"]}
+    assert [point.settings["name"] for point in given(tmp_path, grid=named, where=["name == 'b'"])] == ["b"]
+
+
+def test_a_key_that_would_take_back_another(tmp_path: Path) -> None:
+    grid = {COLUMNS: [2, 4], "architecture": [{"name": "eyeriss_like"}, {"name": "weight_stationary"}]}
+    with pytest.raises(TqhwError, match=rf"grid: architecture would take back {COLUMNS}, of grid \(name"):
+        given(tmp_path, grid=grid)
+    sweep = given(tmp_path, grid=dict(reversed(grid.items())))
+    assert [point.experiment().architecture.params for point in sweep] == [{"pe_columns": n} for n in (2, 4, 2, 4)]

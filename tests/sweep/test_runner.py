@@ -10,6 +10,8 @@ import pytest
 
 pytest.importorskip("torch")
 
+from torch import nn
+
 from tests.sweep.sample import GRID, Here, content, done, given
 from tqhw.backends.embedded import Embedded
 from tqhw.errors import TqhwError
@@ -128,6 +130,46 @@ def test_a_fault_of_one_search_is_not_the_end_of_the_others(tmp_path: Path, monk
     monkeypatch.setattr(Embedded, "search", failing)
     assert done(given(tmp_path), tmp_path / "out") == {"done": 2, "impossible": 2}
     assert first_reason(tmp_path / "out") == "search ended by ZeroDivisionError: division by zero"
+
+
+def test_what_was_refused_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: Any) -> Any:
+        raise OSError("no such program")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Embedded, "search", failing)
+        assert done(given(tmp_path), tmp_path / "out") == {"impossible": 4}
+    assert done(given(tmp_path), tmp_path / "out") == {"done": 4}
+
+
+def test_a_point_that_cannot_be_planned_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(*_: Any) -> Any:
+        raise TqhwError("no such file", place="arch.yaml")
+
+    out, cluster = tmp_path / "out", Here()
+    assert done(given(tmp_path), out) == {"done": 4}
+    before = content(out)
+    with monkeypatch.context() as broken:
+        broken.setattr("tqhw.sweep.plan.render", lost)
+        assert done(given(tmp_path), out) == {"impossible": 4}
+    assert content(out)["outcomes"] == [], "nothing is left of what is impossible"
+    assert done(given(tmp_path), out, cluster) == {"done": 4}
+    assert (cluster.asked, content(out)) == ([], before)
+
+
+def test_a_network_with_another_number_of_equal_layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def net() -> nn.Module:
+        same = [nn.Conv2d(4, 4, 3, padding=1) for _ in range(layers)]
+        return nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), *same, nn.Flatten(), nn.Linear(256, 10))
+
+    found = []
+    monkeypatch.setattr("tests.pipeline.tiny.net", net)
+    for layers in (2, 3):  # noqa: B007 - net reads it
+        assert done(given(tmp_path), tmp_path / "out") == {"done": 4}
+        with opened(tmp_path / "out") as store:
+            found.append(dict(store.read("SELECT point, energy_mj FROM outcomes")))
+            assert len(store.known("searches")) == 3 * 4, "the same searches"
+    assert all(found[1][point] > 1.2 * energy for point, energy in found[0].items())
 
 
 def test_a_training_that_points_share_is_done_once(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from tests.sweep.sample import done, given
 from tqhw.errors import TqhwError
 from tqhw.sweep import export, to_frame
 from tqhw.sweep.outcomes import COLUMNS
+from tqhw.sweep.store import opened
 
 GRID = {"bits": [[2, 4], [8]], "stored_bits": [8, 4], "scenario.layout": ["bitplane"], "model.options": [{"width": 4}]}
 
@@ -61,3 +62,12 @@ def test_other_kinds_of_tables(finished: Path, tmp_path: Path) -> None:
     with pytest.raises(TqhwError, match="cannot be written"):
         export(finished, tmp_path / "file" / "points.csv")
     assert [*tmp_path.iterdir()] == [tmp_path / "file"]
+
+
+def test_a_key_that_only_late_points_set_has_its_column(tmp_path: Path) -> None:
+    with opened(tmp_path, write=True) as store:
+        rows = [(number, '{"seed": 1}', None, "too small") for number in range(1500)]
+        store.plan_points([*rows, (1500, '{"seed": 1, "stored_bits": 4}', None, "too small")])
+    export(tmp_path, tmp_path / "points.csv")
+    last = [*csv.DictReader((tmp_path / "points.csv").read_text().splitlines())][-1]
+    assert (last["point"], last["stored_bits"]) == ("1500", "4")

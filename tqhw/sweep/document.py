@@ -85,6 +85,11 @@ def _check_blocks(sweep: SweepDocument, top: yamlio.Map) -> None:
     for key, block in varied(sweep):
         if key in seen:
             raise TqhwError(f"{key} is in {seen[key]}, too", place=top.place(block), lever="vary it in one block")
+        for inner in (known for known in seen if known.startswith(f"{key}.")):
+            message = f"{key} would take back {inner}, of {seen[inner]}"
+            raise TqhwError(
+                message, place=top.place(block), lever=f"name {inner} below {key}, or give keys of one depth"
+            )
         seen[key] = block
     if not {*seen.values()} - {"derive"}:
         raise TqhwError("nothing is varied", place=top.source, lever="give grid, zip, list or random")

@@ -36,12 +36,14 @@ KEPT = 256
 class PointsPlan:
     """The searches of all points that differ in their scenarios alone; ``experiment`` is the first one's.
 
-    ``searches``: a key for every entry of ``hardware.searches``, once the ``renderings`` have their tables.
+    ``network``: a hash of the subject, whose counts no search tells. ``searches``: a key for every entry of
+    ``hardware.searches``, once the ``renderings`` have their tables.
     """
 
     key: str
     experiment: Experiment
     subject: Subject
+    network: str
     hardware: HardwarePlan
     engine: Backend
     settings: Settings
@@ -129,7 +131,7 @@ class Planner:
         about = self.subject(experiment)
         found = hardware.plan(experiment, about.workload, self._render)
         tables = tuple(table_key(engine, one.design, experiment.energy, settings) for one in found.rendered.values())
-        return PointsPlan(key, experiment, about, found, engine, settings, tables)
+        return PointsPlan(key, experiment, about, digest(repr(about)), found, engine, settings, tables)
 
     def _render(self, experiment: Experiment, model: str | None, at: RenderedWords, shape: Shape) -> Unpriced:
         chosen = experiment.model_dump(mode="json", include={"architecture", "word_bits"})
@@ -165,9 +167,9 @@ def _plan_key(experiment: Experiment) -> str:
 
 
 def point_key(experiment: Experiment, plan: PointsPlan, trainings: Sequence[SweepTask]) -> str:
-    """A hash of everything that decides a point: its experiment, its searches, its trainings, and our versions."""
+    """A hash of what decides a point: its experiment and network, its searches and trainings, and our versions."""
     told = experiment.model_dump(mode="json")
-    return digest([told, list(plan.searches), [task.key for task in trainings], versions()])
+    return digest([told, plan.network, list(plan.searches), [task.key for task in trainings], versions()])
 
 
 def results(

@@ -6,13 +6,13 @@ import itertools
 import json
 import math
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tqhw import architecture
-from tqhw.errors import TqhwError, unknown
+from tqhw.errors import TqhwError, shown, unknown
 from tqhw.experiment import Experiment, parse
 from tqhw.frontend.expressions import evaluate
 from tqhw.options.section import fields_of, section_in, takes_list, takes_map
@@ -71,6 +71,7 @@ class Sweep:
     def __init__(self, given: SweepDocument, base: yamlio.Map, source: str = "sweep") -> None:
         self.given, self.base, self.source = given, base, source
         self.keys = {key: _key(key, f"{source}: {block}") for key, block in varied(given)}
+        self._by_last_word = {key for key, known in self.keys.items() if _is_alone(known, self.keys.values())}
         self._names = parse(base, f"{source}: experiment").model_dump(mode="json")
         self._grid = [(key, listed(values, f"{source}: grid.{key}")) for key, values in given.grid.items()]
         self._rows = _zipped(given.zip, f"{source}: zip")
@@ -143,16 +144,17 @@ class Sweep:
         if not self.given.where:
             return True
         scope = self._scope(settings)
-        return all(evaluate(text, scope, f"{self.source}: where") for text in self.given.where)
+        return all(_truth(text, scope, f"{self.source}: where") for text in self.given.where)
 
     def _scope(self, settings: Settings) -> dict[str, Any]:
-        """What expressions read: the whole experiment by its dotted keys, and what is varied by its last word."""
+        """What expressions read: the whole experiment by its dotted keys, and what is varied by its last word.
+
+        A last word that two varied keys share is neither's, unless it is the whole of one.
+        """
         names = self._names
         for key, value in settings.items():
             names = _with(names, self.keys[key].parts, value)
-        short: dict[str, Any] = {}
-        for key, value in settings.items():
-            short[self.keys[key].short] = value
+        short = {self.keys[key].short: value for key, value in settings.items() if key in self._by_last_word}
         return {**{name: _visible(value) for name, value in names.items()}, **short}
 
     def _document(self, settings: Settings) -> yamlio.Map:
@@ -235,6 +237,18 @@ class _Visible:
 
 def _visible(value: Any) -> Any:
     return _Visible(value) if isinstance(value, Mapping) else value
+
+
+def _is_alone(key: _Key, keys: Iterable[_Key]) -> bool:
+    return len(key.parts) == 1 or [other.short for other in keys].count(key.short) == 1
+
+
+def _truth(text: str, names: Mapping[str, Any], place: str) -> bool:
+    value = evaluate(text, names, place)
+    if not isinstance(value, bool | int | float):
+        lever = 'compare with something, such as pe_rows > 8 or dram_type == "DDR3"'
+        raise TqhwError(f"'{text}' gives {shown(value)}, neither true nor false", place=place, lever=lever)
+    return bool(value)
 
 
 def _is_lone(value: Any) -> bool:

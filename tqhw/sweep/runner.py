@@ -71,6 +71,7 @@ def run(
     try:
         with opened(folder, write=True) as store:
             _check_ours(store, sweep)
+            store.forget_refused()
             planner = Planner(folder, trust, keep_trainings)
             _SweepRun(sweep, store, planner, watch, Rate(folder / LOG), cache).run(start)
             return store.counts()
@@ -118,10 +119,7 @@ class _SweepRun:
             for points in _batches(self.sweep, BATCH):
                 self.store.plan_points([self._planned(point) for point in points])
                 tick(points[-1].number + 1)
-        with (
-            self.store.writing() as connection
-        ):  # of a where that has become stricter nothing is left: it is another sweep
-            connection.execute("DELETE FROM points WHERE number > ?", (points[-1].number,))
+        self.store.end_points(points[-1].number)
 
     def _planned(self, point: Point) -> tuple[int, str, str | None, str | None]:
         told = settings_text(point.settings)

@@ -127,6 +127,20 @@ class Store:
             return found
         return checked(tuple[str, list[Accuracy]], found, f"{self.path}: training {key[:12]}", _AGAIN)
 
+    def forget_refused(self) -> None:
+        """Searches and trainings that had no answer, by a fault perhaps that is mended, are to be done again."""
+        with self.writing() as connection:
+            connection.execute("""DELETE FROM searches WHERE answer LIKE '{"refused"%'""")
+            connection.execute("""DELETE FROM trainings WHERE answer LIKE '"%'""")
+
+    def end_points(self, last: int) -> None:
+        """``last``: the number of the last point that there is. Outcomes of points now impossible are forgotten."""
+        with self.writing() as connection:
+            connection.execute("DELETE FROM points WHERE number > ?", (last,))
+            connection.execute(
+                f"DELETE FROM outcomes WHERE point IN (SELECT number FROM points WHERE status = '{IMPOSSIBLE}')"
+            )
+
     def counts(self) -> dict[str, int]:
         """How many points have which status."""
         return dict(self.read("SELECT status, count(*) FROM points GROUP BY status"))
@@ -137,7 +151,7 @@ class Store:
             connection.executemany(
                 "INSERT INTO points VALUES (?1, ?2, ?3, NULL, iif(?4 IS NULL, 'waiting', 'impossible'), ?4) ON CONFLICT"
                 " (number) DO UPDATE SET settings = ?2, plan = ?3, status = iif(?4 IS NULL, status, 'impossible'),"
-                " reason = iif(?4 IS NULL, reason, ?4)",
+                " reason = iif(?4 IS NULL, reason, ?4), key = iif(?4 IS NULL, key, NULL)",
                 rows,
             )
 
@@ -156,13 +170,17 @@ class Store:
             connection.executemany("DELETE FROM outcomes WHERE point = ?", [(number,) for _, number in found])
 
     def finish_points(self, rows: Iterable[tuple[int, str | None, Sequence[tuple[Any, ...]]]]) -> None:
-        """Number, reason (of an impossible point) and outcomes of points."""
+        """Number, reason (of an impossible point) and outcomes of points.
+
+        An impossible one has no key, so that it is looked at again when the sweep is started again.
+        """
         width = len(COLUMNS) + 1
         with self.writing() as connection:
             for number, reason, outcomes in rows:
                 status = DONE if reason is None else IMPOSSIBLE
                 connection.execute(
-                    "UPDATE points SET status = ?, reason = ? WHERE number = ?", (status, reason, number)
+                    "UPDATE points SET status = ?1, reason = ?2, key = iif(?2 IS NULL, key, NULL) WHERE number = ?3",
+                    (status, reason, number),
                 )
                 connection.execute("DELETE FROM outcomes WHERE point = ?", (number,))
                 connection.executemany(

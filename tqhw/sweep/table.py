@@ -24,7 +24,7 @@ LEFT JOIN outcomes ON point = number ORDER BY number, method, bits, state"""
 
 def heads(store: Store) -> tuple[list[str], list[str]]:
     """The keys that the sweep sets, and all columns; ``set.bits`` is the key, ``bits`` the precision of the outcome."""
-    texts = store.read("SELECT DISTINCT keys FROM (SELECT settings AS keys FROM points LIMIT 1000)")
+    texts = store.read("SELECT settings FROM points ORDER BY number")
     keys = [*dict.fromkeys(key for (text,) in texts for key in json.loads(text))]
     others = ("status", "reason", *COLUMNS)
     return keys, ["point", *(f"set.{key}" if key in others else key for key in keys), *others]
