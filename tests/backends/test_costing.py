@@ -14,7 +14,7 @@ from tqhw.backends import Design, backend
 from tqhw.backends.costing import costed, load_table
 from tqhw.errors import TqhwError
 from tqhw.options import EnergyOptions
-from tqhw.spec import ERT, dump_art, dump_ert
+from tqhw.spec import ART, ERT, dump_art, dump_ert
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +139,15 @@ def test_tables_beside_an_architecture_are_its_own(tmp_path: Path, design: Desig
     )
     (packaged,) = costed(backend("embedded"), [own], EnergyOptions(source="packaged"))
     assert packaged.ert.energies != ert.energies
+
+
+def test_areas_without_energies_beside_an_architecture(design: Design) -> None:
+    (plain,) = costed(backend("embedded"), [design])
+    areas = dump_art(ART({c.name: 1.0 for c in design.architecture.components()}))
+    (target,) = costed(backend("embedded"), [replace(design, text=design.text + areas)])
+    assert target.art.areas == plain.art.areas
+    note = "the ART in the architecture's files is not read, as in Timeloop: there is no ERT beside it"
+    assert target.notes == (*plain.notes, note)
 
 
 def test_tables_beside_an_architecture_that_lack_a_component(design: Design) -> None:

@@ -53,7 +53,7 @@ def costed(
                 lever="leave it out, or set energy.source: packaged",
             )
         targets = engine.targets(designs, done)
-    return [overlaid(target, options.table) for target in targets]
+    return [overlaid(_told(target), options.table) for target in targets]
 
 
 def _from_files(design: Design, options: EnergyOptions) -> Target:
@@ -75,6 +75,15 @@ def own_tables(design: Design) -> Target | None:
     if design.operands:
         note += "; the multiplier's does not follow word_bits"
     return replace(found, notes=(note,))
+
+
+def _told(target: Target) -> Target:
+    """Says where areas in an architecture's files are not taken: as in Timeloop, they go with energies only."""
+    design = target.design
+    if "ART:" not in design.text or "ERT:" in design.text or "ART" not in yamlio.parse(design.text, design.name):
+        return target
+    note = "the ART in the architecture's files is not read, as in Timeloop: there is no ERT beside it"
+    return replace(target, notes=(*target.notes, note))
 
 
 def _with_tables(design: Design, ert: ERT, art: ART) -> Target:
