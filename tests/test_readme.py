@@ -1,11 +1,13 @@
 """The README is true: its files exist, its commands are the commands, its examples load."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 import typer
 import yaml
+from typer.testing import CliRunner
 
 from tqhw import experiment
 from tqhw.cli import app
@@ -50,3 +52,19 @@ def test_the_example_model_has_layers_to_quantize() -> None:
     net = scope["net"]
     assert callable(net)
     assert net()(torch.zeros(1, 3, 32, 32)).shape == (1, 10)
+
+
+def test_its_energies_of_one_layer_are_what_the_lines_print(monkeypatch: pytest.MonkeyPatch) -> None:
+    (block,) = re.findall(r"```\n(arch=.*?)```", README, flags=re.DOTALL)
+    names, *lines = block.splitlines()
+    values = dict(name.split("=", 1) for name in names.split("; "))
+    monkeypatch.chdir(ROOT)
+    for line in lines:
+        command, _, comment = line.partition("#")
+        given = shlex.split(re.sub(r"\$(\w+)", lambda found: values[found[1]], command))
+        done = CliRunner().invoke(app, given[1:])
+        assert done.exit_code == 0, done.output
+        (picojoules,) = re.findall(r"^([\d,.]+) pJ \(leakage", done.stdout, flags=re.MULTILINE)
+        told = f"{float(picojoules.replace(',', '')) / 1e6:.1f} uJ"
+        assert comment.split()[-2:] == told.split(), line
+    assert len(lines) == 3
