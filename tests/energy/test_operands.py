@@ -66,6 +66,14 @@ def test_of_a_mac_the_adder_stays() -> None:
     assert narrow[1] == pytest.approx(adder[1] + multiplier[1] / 4, rel=1e-5)
 
 
+@pytest.mark.parametrize("class_, attributes", [("int_mac", "a_bits: 8, b_bits: 8"), ("intmultiplier", "width: 8")])
+def test_widths_that_are_the_file_s_own_are_no_reason_to_say_that_it_does_not_follow(
+    class_: str, attributes: str
+) -> None:
+    for operands in ((8, 8), (2, 8)):
+        assert not any("does not follow" in note for note in mac(class_, attributes, operands)[2])
+
+
 def test_what_does_not_follow_is_told() -> None:
     adder = mac("intadder", "width: 8", (2, 8))
     assert adder[0] == mac("intadder", "width: 8")[0]

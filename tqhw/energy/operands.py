@@ -6,7 +6,7 @@ Accelergy's `aladdin_multiplier` has a width per operand. The Aladdin plug-in's 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -18,15 +18,25 @@ Operands = tuple[int | None, int | None]
 """Bits of the two factors; None: as wide as the architecture says."""
 
 _FLOATS = ("fpmultiplier", "fpmac")
+_QUADRATIC = ("intmultiplier", "intmac")
+_INTEGERS = ("aladdin_multiplier", *_QUADRATIC)
 
 
 def narrowed(part: Part, operands: Operands) -> tuple[Part, tuple[Note, ...]]:
     """The compute unit with its integer multipliers at these widths, and what a reader must know of it."""
     notes: list[Note] = []
     found = _narrowed(part, operands, notes)
-    if found == part and not notes:
+    if not notes and not any(class_ in _INTEGERS for class_ in _classes(part)):
         notes.append(Note("caution", "no multiplier in it is known, so its energy does not follow word_bits"))
     return found, tuple(dict.fromkeys(notes))
+
+
+def _classes(part: Part) -> Iterator[str]:
+    """Of the primitives that it is made of."""
+    if part.compound is None:
+        yield part.query.class_
+    for sub in part.parts.values():
+        yield from _classes(sub)
 
 
 def _narrowed(part: Part, operands: Operands, notes: list[Note]) -> Part:
@@ -37,7 +47,7 @@ def _narrowed(part: Part, operands: Operands, notes: list[Note]) -> Part:
         notes.append(Note("caution", f"{query.class_} is no integer multiplier and keeps its width"))
     if query.class_ == "aladdin_multiplier":
         return replace(part, query=replace(query, attributes=_library_widths(query, operands)))
-    if query.class_ in ("intmultiplier", "intmac"):
+    if query.class_ in _QUADRATIC:
         width = query.whole("width")
         a, b = (width if bits is None else bits for bits in operands)
         if a * b != width * width:
