@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import io
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from tests.report.sample import sample as results
 from tqhw.comparison import Side, csv_text, differences, inputs, tables, write_page
@@ -54,11 +56,25 @@ def test_every_kind_of_number_has_a_table_and_what_is_alike_is_counted() -> None
     assert kinds <= {*found}
     assert {"Energy, per layer", "Cycles, per layer"} <= {*found}
     assert found["Storage"].rows == ()
-    assert found["Storage"].note == f"{len(results().storage)} more are alike."
+    assert found["Storage"].note == f"All {len(results().storage)} are alike."
     everything = {table.title.partition(" (")[0]: table for table in tables(SIDES, everything=True)}
     assert len(everything["Storage"].rows) == len(results().storage)
     assert found["Energy"].columns == ("Of", "a", "b", "b / a")
     assert found["Energy, per layer"].columns == ("Layer", "Of", "a", "b", "b / a")
+
+
+def test_things_are_called_as_in_the_tables_of_a_run() -> None:
+    found = {table.title.partition(" (")[0]: [row[0] for row in table.rows] for table in tables(SIDES, everything=True)}
+    assert "Any-Precision, 2 bits, precision switching, all" in found["Energy"]
+    assert "TruncQuant, 2 bits, truncated" in found["Accuracy"]
+    assert not any("_" in row for row in found["Energy"] + found["Storage"] + found["Accuracy"])
+
+
+def test_what_is_alike_has_no_empty_table_in_the_terminal() -> None:
+    (storage,) = (table for table in tables(SIDES) if table.title.startswith("Storage"))
+    screen = Console(width=80, record=True, file=io.StringIO())
+    screen.print(storage.terminal())
+    assert screen.export_text().split("\n")[1:] == [storage.title, storage.note, ""]
 
 
 def test_a_csv_has_every_number() -> None:

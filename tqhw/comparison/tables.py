@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tqhw.comparison.quantities import NumberDifference, Side, differences, inputs
-from tqhw.report.labels import number
+from tqhw.report.labels import SCHEMES, STATES, WEIGHTS, number
 from tqhw.report.table import Table
 
 KINDS = {
@@ -60,11 +60,12 @@ def _inputs(sides: Sequence[Side]) -> Table:
 
 def _numbers(sides: Sequence[Side], title: str, found: Sequence[NumberDifference], everything: bool) -> Table:
     names = [side.name for side in sides]
+    called = SCHEMES | WEIGHTS | STATES | {m.name: m.label for side in sides for m in side.results.methods}
     shown = [row for row in found if everything or not row.same]
     rows = tuple(
         (
             *((row.layer,) if row.layer else ()),
-            ", ".join(filter(None, row.of)).replace("_", " "),
+            ", ".join(called.get(word, word) for word in row.of if word),
             *(_number(value) for value in row.values),
             *(_number(value) for value in row.ratios),
         )
@@ -77,7 +78,7 @@ def _numbers(sides: Sequence[Side], title: str, found: Sequence[NumberDifference
         (*layer, "Of", *names, *(f"{name} / {names[0]}" for name in names[1:])),
         rows,
         labels=1 + len(layer),
-        note=f"{alike} more are alike." if alike else "",
+        note=(f"{alike} more are alike." if rows else f"All {alike} are alike.") if alike else "",
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import rich.table
+from rich.console import RenderableType
 
 from tqhw.errors import TqhwError
 from tqhw.report import csvs, headline, listings
@@ -48,7 +48,7 @@ def load(folder: str | Path) -> Results:
     return from_json(read_json(path, "run the experiment again"), str(path))
 
 
-def terminal(results: Results) -> tuple[rich.table.Table, ...]:
+def terminal(results: Results) -> tuple[RenderableType, ...]:
     """The tables that a run prints, the headline ratios last; empty ones left out."""
     found = (
         listings.accuracy(results),

@@ -24,8 +24,10 @@ class Table:
     note: str = ""
     break_before: frozenset[int] = frozenset()
 
-    def terminal(self) -> rich.table.Table:
-        """The table for the terminal."""
+    def terminal(self) -> rich.table.Table | Text:
+        """The table for the terminal; without rows, title and note."""
+        if not self.rows:
+            return Text(f"\n{self.title}\n{self.note}".rstrip())
         table = rich.table.Table(
             title=Text(f"\n{self.title}", "bold"),  # a Text: what strangers named is no markup
             title_justify="left",
