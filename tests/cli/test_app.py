@@ -20,6 +20,7 @@ from tqhw.cli import app
 SHAPE = """{"name": "s", "dimensions": ["C", "M", "R", "S", "N", "P", "Q", "G"], "data_spaces": [
   {"name": "Weights", "projection": [[["Z"]]]}, {"name": "Outputs", "projection": [[["M"]]], "read_write": true}]}"""
 ROOT = Path(__file__).resolve().parents[2]
+GROUPS = [group.typer_instance.info for group in app.registered_groups if group.typer_instance]
 
 
 def tqhw(*arguments: object) -> Result:
@@ -292,6 +293,20 @@ class TestFront:
         for command in app.registered_commands:
             summary = str(command.callback.__doc__).split(". ")[0].split("\n")[0].strip().removesuffix(".")
             assert f"{command.name} {summary}." in lines
+
+    @pytest.mark.parametrize("arguments", [(), *((group.name,) for group in GROUPS)])
+    def test_no_list_of_commands_cuts_a_line_at_80_columns(self, arguments: tuple[str, ...]) -> None:
+        found = subprocess.run(
+            [sys.executable, "-m", "tqhw", *arguments, "--help"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "COLUMNS": "80"},
+        ).stdout
+        listed = found.partition("Commands:\n")[2].splitlines()
+        assert len(listed) >= 1
+        assert [line for line in listed if line.endswith("...")] == []
 
     @pytest.mark.parametrize("module", ["tqhw", "tqhw.cli"])
     def test_the_version_is_told_and_where_it_stands(self, module: str) -> None:

@@ -24,7 +24,10 @@ def compare(
     page: Annotated[Path | None, typer.Option("--page", help="Writes the tables as an HTML page.")] = None,
     trust: Trust = False,
 ) -> None:
-    """Says what differs between runs: in the inputs, and in energy, traffic, cycles, area and accuracy, with ratios."""
+    """Says what differs between runs or points of sweeps.
+
+    In the inputs, and in energy, traffic, cycles, area, storage and accuracy, with ratios.
+    """
     from tqhw import comparison
     from tqhw.system.files import write_text
 

@@ -46,7 +46,7 @@ def quantize(
     samples: Annotated[int, typer.Option(help="How many samples of the data are read.")] = 256,
     batch_size: Annotated[int, typer.Option(help="How many of them at once.")] = 32,
 ) -> None:
-    """Quantizes a trained network for several precisions at once, without training.
+    """A trained network as one model of several precisions.
 
     Codes are rounded so that a shift serves every precision; prints how far the outputs are from the network's.
     """

@@ -163,7 +163,10 @@ def build(
     engine: Annotated[str | None, typer.Option(help=ENGINE_HELP)] = None,
     option: Annotated[list[str] | None, typer.Option(help="Handed to the engine's build; repeatable.")] = None,
 ) -> None:
-    """Builds the image, as `docker build -f docker/Dockerfile -t tqhw .` does."""
+    """Builds the image of backend container.
+
+    `docker build -f docker/Dockerfile -t tqhw .` gives the same.
+    """
     from tqhw.backends.container import build_image
 
     built = build_image(tag, target, base_image, engine, option or [])

@@ -28,7 +28,7 @@ class _RunByDefault(TyperGroup):
 app = typer.Typer(
     name="sweep",
     cls=_RunByDefault,
-    help="Many runs at once: tqhw sweep SWEEP.yaml runs them, status, export and report show what they gave.",
+    help="Many runs at once. `tqhw sweep SWEEP.yaml` runs them; the other commands show what they gave.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -119,7 +119,10 @@ def export(
     folder: Folder,
     out: Annotated[Path, typer.Option("--out", help="A file that ends in .csv or .parquet.")],
 ) -> None:
-    """Writes the outcomes of a sweep as one table, a row for every point, method, precision and state."""
+    """Writes the outcomes of a sweep as one table.
+
+    A row for every point, method, precision and state.
+    """
     from tqhw import sweep as room
 
     rows = room.export(folder, out)
@@ -134,7 +137,10 @@ def report(
     trust: Trust = False,
     figures: Annotated[bool, typer.Option(help="Draw the figures too.")] = True,
 ) -> None:
-    """Writes the whole report of points, from what is kept; FOLDER/points/NUMBER/report.html."""
+    """Writes the whole report of points, from what is kept.
+
+    It is in FOLDER/points/NUMBER/report.html.
+    """
     from tqhw import sweep as room
 
     for number in points:
