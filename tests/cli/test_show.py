@@ -162,6 +162,12 @@ def test_a_mapping_in_a_run_has_its_architecture_and_problem_there(folder: Path)
     assert "on fetch2_weights2" in found.stdout.splitlines()[0]
 
 
+def test_a_folder_of_something_else_is_told_from_one_that_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "sweep.sqlite").touch()
+    assert f"{tmp_path}: holds no .yaml, .yml, .jinja, .jinja2 file" in refused(tmp_path)
+    assert "no such architecture file or template folder" in refused(tmp_path / "nothing")
+
+
 def test_a_folder_that_only_looks_like_a_run(tmp_path: Path) -> None:
     (tmp_path / "results.json").write_text("{")
     assert "results.json: not valid JSON" in refused(tmp_path)

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from tqhw.errors import TqhwError
 from tqhw.frontend.arch import ArchitectureNode
@@ -32,6 +32,8 @@ from tqhw.frontend.sections import (
 from tqhw.frontend.templates import Reader
 from tqhw.frontend.warnings import mistakes
 from tqhw.spec.yamlio import Map
+
+_ENDINGS: Final = (".yaml", ".yml", ".jinja", ".jinja2")
 
 
 class Specification(Section):
@@ -183,13 +185,14 @@ def given_files(given: Iterable[str | Path]) -> tuple[Path, ...]:
     for one in given:
         path = Path(one)
         if path.is_dir():
-            hits = sorted(p for p in path.iterdir() if p.suffix in (".yaml", ".yml", ".jinja", ".jinja2"))
+            hits = sorted(p for p in path.iterdir() if p.suffix in _ENDINGS)
         else:
             matches = sorted(glob.glob(str(one)))  # noqa: PTH207 - it may be absolute
             hits = [path] if path.is_file() else [Path(hit) for hit in matches]
         files = [hit.resolve() for hit in hits if hit.is_file()]
         if not files:
-            raise TqhwError("there is no such file", place=str(one))
+            rule = f"holds no {', '.join(_ENDINGS)} file" if path.is_dir() else "there is no such file"
+            raise TqhwError(rule, place=str(one))
         found += files
     return tuple(dict.fromkeys(found))
 
