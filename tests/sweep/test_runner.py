@@ -53,6 +53,18 @@ def test_a_point_has_what_a_run_of_its_experiment_has(finished: Path, tmp_path: 
     assert area == pytest.approx(sum(row.area_um2 or 0 for row in alone.area if row.fetch_bits == 4) / 1e6)
 
 
+def test_widths_of_words_in_shared_memories_have_one_table_and_searches_of_their_own(tmp_path: Path) -> None:
+    """DRAM that delivers 32 bits of a weight, and 2: the same file, the same energies, not the same rows."""
+    sweep = given(tmp_path, grid={"architecture.name": ["nvdla_like"], "methods": [["any_precision", "truncquant"]]})
+    assert done(sweep, tmp_path / "out") == {"done": 1}
+    ran = run_experiment(next(iter(sweep)).experiment())
+    found = read_point(tmp_path / "out", 0)
+    assert (found.energy, found.traffic, found.area) == (ran.energy, ran.traffic, ran.area)
+    with opened(tmp_path / "out") as store:
+        bits = dict(store.read("SELECT method, dram_bits FROM outcomes"))
+    assert bits == {method: sum(f.dram_bits for f in ran.traffic if f.method == method) for method in bits}
+
+
 def test_each_distinct_search_is_done_once(tmp_path: Path) -> None:
     cluster = Here()
     sweep = given(tmp_path, grid={**GRID, **STATES, "scenario.inferences_per_switch": [[1], [2, 3]]})

@@ -60,8 +60,13 @@ class PointsPlan:
         ]
 
     def price(self, targets: Sequence[Target]) -> None:
-        """Takes the tables, in the order of ``tables``: now it is known which searches there are."""
-        self.renderings = priced(self.hardware.rendered, targets)
+        """Takes the tables, in the order of ``tables``: now it is known which searches there are.
+
+        Designs that differ in the widths of words in their memories alone have one table; each keeps its own memories.
+        """
+        rendered = self.hardware.rendered
+        pairs = zip(targets, rendered.values(), strict=True)
+        self.renderings = priced(rendered, [replace(target, design=own.design) for target, own in pairs])
         objective = objective_of(self.experiment.search.objective)
         self.searches = tuple(search_keys(self.engine, self.jobs(), objective, self.settings))
 
