@@ -132,8 +132,8 @@ class Experiment(RecipeDocument):
     architecture: ArchitectureOptions = ArchitectureOptions()
     """The accelerator."""
     word_bits: dict[str, int] = Field(default_factory=dict)
-    """Bits of words on an architecture given by files: {Inputs: 8, Outputs: 16, Outputs@DRAM: 8}. Weights have those
-    of the precision; data spaces that are not named keep the files' width."""
+    """Bits of words where no parameter of the architecture says them: {Inputs: 8, Outputs: 16, Outputs@DRAM: 8}.
+    Weights have those of the precision; data spaces that are not named keep the files' width."""
     spad_models: Annotated[tuple[str, ...], Field(min_length=1)] = ("smartbuffer_rf", "register_file", "sram")
     """How scratchpads are costed. The first one is reported in full, of the others the headline ratios."""
     energy: EnergyOptions | None = None
