@@ -219,15 +219,15 @@ def test_the_command_prints_the_tables_and_says_where_the_rest_is(tmp_path: Path
     path.write_text(json.dumps({**TINY, "training": None, "bits": [2]}))
     found = CliRunner().invoke(app, ["run", str(path), "--out", str(out), "--jobs", "1"])
     assert found.exit_code == 0, found.output
-    assert "replaces" not in found.stderr
+    assert "which this run replaces" not in found.output
     for table in ("Energy in mJ", "DRAM traffic", "Storage", "Headline ratios"):
         assert table in found.stdout
     assert "not measured" in found.stdout
     assert "% of the weights switch their bits (" in " ".join(found.stdout.split())
     assert f"Everything is in {out}" in " ".join(found.stdout.split())
     anew = CliRunner().invoke(app, ["run", str(path), "--out", str(out), "--jobs", "1"])
-    assert f"tqhw: {out} holds results of 2" in anew.stderr
-    assert "which this run replaces when it is done; another --out keeps them" in anew.stderr
+    assert f"{out} holds results of 2" in anew.stdout
+    assert "which this run replaces when it is done; another --out keeps them" in anew.stdout
     again = CliRunner().invoke(app, ["report", str(out), "--no-figures", "--out", str(tmp_path / "again")])
     assert again.exit_code == 0
     assert document(tmp_path / "again") == document(out)

@@ -15,7 +15,7 @@ from tqhw import models  # noqa: E402
 from tqhw.quant import QuantConfig, convert, load, quantized_layers, save, set_bits, storage  # noqa: E402
 from tqhw.quant.files.contents import at_precision  # noqa: E402
 
-# Written by version 1 (quant.save of commit 148ddc3, TinyNet after some batches); their recipes hold logits of then.
+# Written by version 1 (quant.save of commit e80ca62, TinyNet after some batches); their recipes hold logits of then.
 OLD = Path(__file__).parent / "data"
 
 

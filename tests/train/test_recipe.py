@@ -94,7 +94,7 @@ def test_the_network_is_quantized_as_the_method_says():
         ({"quantization": {"first": 9}}, "recipe: quantization.first: 9 must be at most 8 .Bits of the first layer"),
         ({"quantization": {"scheme": "dorefa"}}, "quantization.scheme: is set by the recipe itself .use method"),
         ({"quantization": {"precisions": [2]}}, "quantization.precisions: is set by the recipe itself .use bits"),
-        ({"data": {"name": "mnist"}}, "data.name: unknown value 'mnist' .known: digits, cifar10, imagefolder"),
+        ({"data": {"name": "mnist"}}, "data.name: unknown value 'mnist' .did you mean 'mnist_subset'. known: digits,"),
         (
             {"method": "any_precision", "training": {"distillation": "none"}},
             "training.distillation: 'none' contradicts method any_precision, which has 'recursive'",

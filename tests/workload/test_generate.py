@@ -55,7 +55,7 @@ def test_input_and_factory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize(
     ("model", "shape", "message"),
     [
-        ("resnet81", None, "unknown model 'resnet81' (did you mean 'resnet18'?"),
+        ("resnet81", None, "unknown model 'resnet81' (did you mean 'resnet8'?"),
         ("resnet18", "1,3,0,224", "input, position 3: 0 is not a size"),
         ("resnet18", "1,1,64,64", "model resnet18: on an input of 1,1,64,64 the forward pass raised RuntimeError"),
         ("torch.nn:ReLU", None, "model torch.nn:ReLU: no quantizable layer"),

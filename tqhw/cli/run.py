@@ -50,7 +50,7 @@ def run(
     earlier = written(folder)
     if earlier is not None:
         told = f"{folder} holds results of {earlier:%Y-%m-%d %H:%M}, which this run replaces when it is done"
-        say(f"{told}; another --out keeps them")
+        console().print(f"{told}; another --out keeps them", highlight=False, markup=False, soft_wrap=True)
     watch = bars(console(stderr=True))
     results = run_experiment(
         chosen,
