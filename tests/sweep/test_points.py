@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+pytest.importorskip("torch")
+
 from tests.sweep.sample import EXPERIMENT, GRID, given, write
 from tqhw.errors import TqhwError
 from tqhw.experiment import Experiment

@@ -6,10 +6,12 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tqhw.results import STATES
-from tqhw.sweep.store import Store
+
+if TYPE_CHECKING:
+    from tqhw.sweep.store import Store
 
 
 @dataclass(frozen=True)
