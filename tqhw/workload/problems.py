@@ -16,6 +16,7 @@ import math
 from collections.abc import Sequence
 
 from tqhw.spec import CONV2D, CONV3D, Problem, make_problem
+from tqhw.workload.operations import Convolution
 
 
 def convolution(
@@ -52,6 +53,19 @@ def _transposed(name: str, window: Sequence[int], picture: Sequence[int], groups
     depth = math.prod(picture[2:-2])
     kernel = {"C": window[0] // groups, "M": math.prod(window[1:]), "R": 1, "S": 1}
     return make_problem(CONV2D, {**kernel, "N": picture[0] * depth, "P": p, "Q": q, "G": groups}, name, place=name)
+
+
+def of_convolution(name: str, found: Convolution) -> Problem:
+    """The problem of a convolution that was found in a model, whatever it was read from."""
+    return convolution(
+        name,
+        found.window,
+        found.picture,
+        stride=found.stride,
+        dilation=found.dilation,
+        groups=found.groups,
+        transposed=found.transposed,
+    )
 
 
 def product(name: str, *, batch: int, rows: int, inner: int, columns: int) -> Problem:

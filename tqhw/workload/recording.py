@@ -113,15 +113,7 @@ class Recorder:
 
     def _convolution(self, found: Convolution, operator: str) -> None:
         def make(name: str) -> Problem:
-            return problems.convolution(
-                name,
-                found.window,
-                found.picture,
-                stride=found.stride,
-                dilation=found.dilation,
-                groups=found.groups,
-                transposed=found.transposed,
-            )
+            return problems.of_convolution(name, found)
 
         words = _numel(found.window)
         weight = self._weight_of(found.inputs, found.weight, words)

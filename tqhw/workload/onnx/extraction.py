@@ -207,15 +207,7 @@ def _problem(name: str, product: MatrixProduct | Convolution) -> Problem:
         return problems.product(
             name, batch=product.batch, rows=product.rows, inner=product.inner, columns=product.columns
         )
-    return problems.convolution(
-        name,
-        product.window,
-        product.picture,
-        stride=product.stride,
-        dilation=product.dilation,
-        groups=product.groups,
-        transposed=product.transposed,
-    )
+    return problems.of_convolution(name, product)
 
 
 def _has_rows(product: MatrixProduct | Convolution) -> bool:
