@@ -130,6 +130,6 @@ def test_the_accelerator_and_every_mapping_are_drawn(tmp_path: Path) -> None:
     assert page.open == []
     for part in ("hardware/sram/fetch8_weights8", "act_glb", "PE: 12 along Y", "The mapping of each layer at 8 bits"):
         assert part in page.text
-    assert "a<b&c on hardware/sram/fetch8_weights8" in page.text and "multiply-accumulates, utilization" in page.text
+    assert "a<b&c on hardware/sram/fetch8_weights8" in page.text and "computes, utilization" in page.text
     assert "The accelerator is eyeriss_like" not in page.text  # the sample's experiment names none
     assert "Accelerator and mappings" not in checked(results).text

@@ -43,7 +43,7 @@ def show(stats: Stats, more: Mapping[str, Any], mapping: str | None = None) -> N
     leakage = sum(level.leakage_pj for level in stats.levels.values())
     screen.print(
         f"{stats.energy_pj:,.1f} pJ (leakage {leakage:,.1f}), {stats.cycles:,} cycles, "
-        f"{stats.computes:,} multiply-accumulates, utilization {stats.utilization:.1%}",
+        f"{stats.computes:,} computes, utilization {stats.utilization:.1%}",
         highlight=False,
     )
     for key, form in _FORMATS.items():

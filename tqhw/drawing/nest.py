@@ -83,7 +83,7 @@ def loop_nest(mapping: Mapping, stats: Stats, hardware: Hardware | None = None, 
             )
     compute, unit = next(item for item in stats.levels.items() if item[1].kind == "compute")
     nest.append(NestLevel(compute, unit.utilized_instances, unit.instances, (), ()))
-    summary = f"{stats.cycles:,} cycles, {stats.computes:,} multiply-accumulates, utilization {stats.utilization:.1%}"
+    summary = f"{stats.cycles:,} cycles, {stats.computes:,} computes, utilization {stats.utilization:.1%}"
     return LoopNest(title, summary, tuple(nest), spaces)
 
 
