@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tqhw.errors import TqhwError
-from tqhw.system.workers import aside
+from tqhw.system import signals
+from tqhw.system.workers import as_done, aside
 
 
 def double(tell: Callable[[int], None], number: int) -> int:
@@ -71,7 +75,7 @@ def note_and_wait(tell: Callable[[int], None], place: str) -> None:
 KILLED = """
 import sys, time
 from tests.system.test_workers import note_and_wait
-from tqhw.system.workers import aside
+from tqhw.system.workers import aside, as_done
 if __name__ == "__main__":
     with aside(note_and_wait, [(sys.argv[1],)]):
         time.sleep(60)
@@ -94,3 +98,33 @@ def test_a_process_ends_with_the_one_that_started_it_even_by_sigkill(tmp_path: P
             return
         time.sleep(0.05)
     pytest.fail("it goes on")
+
+
+def test_what_is_done_comes_as_it_ends() -> None:
+    ends = [threading.Event() for _ in range(3)]
+    with ThreadPoolExecutor(3) as pool:
+        futures = {pool.submit(end.wait): number for number, end in enumerate(ends)}
+        done = as_done(futures)
+        for number in (2, 0, 1):
+            ends[number].set()
+            assert futures[next(done)] == number
+        assert list(done) == []
+
+
+def test_a_signal_that_another_thread_got_ends_the_wait() -> None:
+    """The system gives it to any thread that takes it, and that does not wake the one in which Python raises."""
+    end = threading.Event()
+
+    def signalled() -> None:
+        time.sleep(0.3)  # the main thread waits by then
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+        end.wait(20)
+
+    start = time.monotonic()
+    with pytest.raises(signals.StopError, match="SIGTERM"), signals.handled(), ThreadPoolExecutor(1) as pool:
+        try:
+            list(as_done([pool.submit(signalled)]))
+        finally:
+            waited = time.monotonic() - start
+            end.set()
+    assert waited < 10

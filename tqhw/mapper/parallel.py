@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable, Generator, Iterator, Sequence
 from collections.abc import Mapping as MappingABC
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ from tqhw.mapper.search import check_options, search
 from tqhw.objectives import Objective
 from tqhw.spec import ERT, Hardware, Problem
 from tqhw.system import signals
+from tqhw.system.workers import as_done
 
 T = TypeVar("T")
 FEW_COMPUTES = 1 << 20  # layers below this are done before a process has started
@@ -133,7 +134,7 @@ def _side_by_side(
     with _pool(min(jobs, len(calls))) as pool:
         with signals.held():  # submitting starts the processes
             futures = {pool.submit(work, *arguments): key for key, arguments in calls.items()}
-        for future in as_completed(futures):
+        for future in as_done(futures):
             yield futures[future], future.result()
 
 

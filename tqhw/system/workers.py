@@ -7,7 +7,8 @@ import multiprocessing
 import os
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
@@ -78,6 +79,18 @@ def aside(function: Callable[..., T], calls: Sequence[tuple[Any, ...]]) -> Itera
         for process in processes:
             process.join()
         messages.close()
+
+
+def as_done(futures: Collection[Future[T]]) -> Iterator[Future[T]]:
+    """The futures, each as it ends.
+
+    Python calls the handler of a signal in the main thread, and nothing wakes that one where the signal came a moment
+    before it began to wait, or to another thread: it looks up every LOOK_S (as_completed sleeps through).
+    """
+    left = set(futures)
+    while left:
+        done, left = wait(left, LOOK_S, FIRST_COMPLETED)
+        yield from done
 
 
 def _end_with_parent() -> None:

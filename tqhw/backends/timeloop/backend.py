@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -37,6 +37,7 @@ from tqhw.spec import Invalid, Problem, Stats, load_mapping
 from tqhw.spec import Mapping as LoopMapping
 from tqhw.spec.yamlio import read_text
 from tqhw.system.programs import Children
+from tqhw.system.workers import as_done
 from tqhw.version import __version__
 
 _DIAGNOSTIC_TIMEOUT = 2000  # invalid mappings that are looked at to say why there is no valid one
@@ -179,7 +180,7 @@ class Timeloop:
         with self._stopping(), ThreadPoolExecutor(workers) as pool:
             try:
                 futures: dict[Future[Answer], int] = {pool.submit(one, number): number for number in range(count)}
-                for future in as_completed(futures):
+                for future in as_done(futures):
                     answers[futures[future]] = future.result()
                     if done is not None:
                         done(futures[future])
