@@ -39,7 +39,8 @@ def test_another_number_than_the_packaged_one_is_not_narrowed() -> None:
     assert with_operands(replace(target, design=replace(design, operands=None))).ert is target.ert
 
 
-def test_timeloops_mapper_does_not_search_where_words_have_several_widths() -> None:
-    target = Embedded().target(narrow())
-    with pytest.raises(TqhwError, match=r"word_bits: timeloop cannot search here.*tqhw verify"):
+def test_timeloops_mapper_does_not_search_rows_that_no_memory_has() -> None:
+    words = parse_word_bits("Weights=3,Inputs=8", "ideal")
+    target = Embedded().target(with_word_bits(rendered_design("weight_stationary"), words, CONV2D))
+    with pytest.raises(TqhwError, match=r"packing: ideal.*no memory has such rows"):
         Timeloop().search([Job(conv(C=2, M=2), target)], Search())

@@ -10,9 +10,9 @@ from typing import Literal
 from tqhw import energy
 from tqhw.backends.protocol import Design, Target
 from tqhw.errors import TqhwError, unknown
-from tqhw.spec import Hardware, Shape
+from tqhw.spec import Shape
 from tqhw.spec.stats import ENERGY_TOLERANCE
-from tqhw.spec.word_bits import PLACE, WordBits, apply_word_bits, is_packed
+from tqhw.spec.word_bits import PLACE, WordBits, apply_word_bits
 
 Multiplier = Literal["match", "fixed"]
 MULTIPLIERS: tuple[Multiplier, ...] = ("match", "fixed")
@@ -42,16 +42,6 @@ def with_word_bits(
     factors = [given.get(space.name) for space in shape.data_spaces if not space.read_write]
     narrows = multiplier == "match" and len(factors) == 2 and factors != [None, None]
     return replace(design, hardware=hardware, operands=(factors[0], factors[1]) if narrows else None)
-
-
-def check_plain(hardware: Hardware, backend: str) -> None:
-    """Raises TqhwError for packed memories, on which no mapper of Timeloop searches."""
-    if is_packed(hardware):
-        raise TqhwError(
-            f"{backend} cannot search here: timeloop-mapper knows one word size per memory",
-            place=PLACE,
-            lever="map with the embedded engine; `tqhw verify` holds what it found against Timeloop",
-        )
 
 
 def with_operands(target: Target) -> Target:

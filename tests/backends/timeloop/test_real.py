@@ -196,6 +196,17 @@ def test_words_of_several_widths_are_counted_as_on_the_split_machine(name: str, 
     assert valid > 3
 
 
+@pytest.mark.parametrize("text", ["Weights=2,Inputs=8,Outputs=8", "Weights=3,Inputs=8,Outputs=16,Weights@DRAM=8"])
+def test_a_search_on_words_of_several_widths_is_costed_with_their_own(text: str) -> None:
+    backend = Timeloop(TimeloopOptions(victory_condition=50))
+    target = backend.target(with_word_bits(reference_design("eyeriss_like"), parse_word_bits(text), CONV2D))
+    problem = make_problem(CONV2D, SMALL, "small")
+    (found,) = backend.search([Job(problem, target)], Search())
+    assert isinstance(found, Found)
+    assert compare("", engine.evaluate(problem, target.hardware, target.ert, found.mapping), found.stats) == []
+    assert any("as wide as its widest" in warning for warning in found.warnings) == ("Outputs=16" in text)
+
+
 def test_a_run_on_files_of_ones_own_is_verified(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     from tqhw.backends.reference.verify import read_run, verify

@@ -25,9 +25,10 @@ from tqhw.backends.container.exchange import (
 )
 from tqhw.backends.container.run import CANNOT_START, container_name, kill, run_container
 from tqhw.backends.protocol import Design, Evaluation, Found, Job, Search, Target
+from tqhw.backends.reference.one_width import search_by_one_width
 from tqhw.backends.reference.packed import evaluate_split
 from tqhw.backends.timeloop.runs import hold
-from tqhw.backends.words import check_plain, with_operands
+from tqhw.backends.words import with_operands
 from tqhw.engine.batch import BadMappingError, check_names
 from tqhw.errors import TqhwError
 from tqhw.mapper.space.mapspace import build_mapspace
@@ -117,9 +118,12 @@ class ContainerBackend:
     def search(
         self, jobs: Sequence[Job], search: Search, done: Callable[[Job], None] | None = None
     ) -> list[Found | Invalid]:
-        """Many searches in one container. Constraints are checked before it starts, as the embedded mapper does."""
+        """Many searches in one container. Constraints are checked before it starts, as the embedded mapper does.
+
+        Packed memories are searched and evaluated by machines with one word width per memory
+        (:mod:`tqhw.backends.reference.one_width`), in two containers.
+        """
         for job in jobs:
-            check_plain(job.target.hardware, self.name)
             build_mapspace(job.problem, job.target.hardware)
 
         def tell(number: int) -> None:
@@ -127,8 +131,12 @@ class ContainerBackend:
                 done(jobs[number])
 
         wanted = replace(search, objective=objective_of(search.objective))  # what was added is not known inside
-        fields = {"jobs": tuple((job.problem, job.target) for job in jobs), "search": wanted}
-        return read_search(self._request("search", fields, tell), jobs)
+
+        def searching(asked: Sequence[Job]) -> list[Found | Invalid]:
+            fields = {"jobs": tuple((job.problem, job.target) for job in asked), "search": wanted}
+            return read_search(self._request("search", fields, tell), asked)
+
+        return search_by_one_width(jobs, searching, self.evaluate_all)
 
     def _request(
         self, verb: str, fields: Mapping[str, Any], done: Callable[[int], None] | None = None

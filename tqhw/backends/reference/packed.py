@@ -16,6 +16,7 @@ from tqhw import engine
 from tqhw.backends.protocol import Design, Evaluation, Target
 from tqhw.backends.reference.split import Split, split, text_of
 from tqhw.spec import (
+    ERT,
     DataSpaceStats,
     Hardware,
     Invalid,
@@ -97,7 +98,8 @@ def _runs(number: int, evaluation: Evaluation, fits: Stats) -> list[SplitRun]:
     runs = []
     for space in _linked(target.hardware, mapping, fits) or [None]:
         parts = split(problem, target.hardware, target.ert, mapping, rows, space)
-        runs.append(SplitRun(number, space, parts, (problem, _target(target, parts), parts.mapping)))
+        machine = plain_target(target, parts.hardware, parts.ert, "split")
+        runs.append(SplitRun(number, space, parts, (problem, machine, parts.mapping)))
     return runs
 
 
@@ -114,13 +116,13 @@ def _linked(hardware: Hardware, mapping: LoopMapping, fits: Stats) -> list[str |
     return found
 
 
-def _target(target: Target, parts: Split) -> Target:
-    """The split as a target of its own, read back from the text that Timeloop is given."""
-    name = f"{target.design.name}, split"
-    text = text_of(parts.hardware, target.design.architecture.variables)
+def plain_target(target: Target, hardware: Hardware, ert: ERT, name: str) -> Target:
+    """A target with these levels and energies in place of its own, read back from the text that Timeloop is given."""
+    name = f"{target.design.name}, {name}"
+    text = text_of(hardware, target.design.architecture.variables)
     architecture = parse_architecture(yamlio.parse(text, name), name, target.hardware.name)
     design = Design(name, architecture, flatten(architecture), text, target.design.components_text)
-    return replace(target, design=design, ert=parts.ert)
+    return replace(target, design=design, ert=ert)
 
 
 def _joined(evaluation: Evaluation, runs: list[tuple[SplitRun, Stats | Invalid]]) -> Stats | Invalid:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from tqhw.errors import TqhwError
 from tqhw.spec import ERT, Component, Compute, Hardware, Level, LevelMapping, Mapping, Problem, Spatial, yamlio
-from tqhw.spec.constraints import Constraints
+from tqhw.spec.constraints import Constraints, LoopConstraint
 from tqhw.spec.hardware import PackedSpace
 
 _SIZES = (  # attributes of a memory that a part has its own of, under all their names
@@ -70,7 +70,7 @@ def split(
             keep = (space.name,) if kept else ()
             bypass = tuple(n for n in names if n not in keep)
             parts[level.name][space.name] = name
-            levels.append(_part(level, space, name, rows[level.name].get(space.name, 1)))
+            levels.append(part_of(level, space, name, rows[level.name].get(space.name, 1)))
             # A word may take several rows, each of them an access; the whole memory leaks once.
             whole = {action: pj if action == "leak" else pj * space.rows for action, pj in energies[level.name].items()}
             energies[name] = {**whole, **({"leak": 0.0} if i else {})}
@@ -78,7 +78,8 @@ def split(
     return Split(replace(hardware, levels=tuple(levels)), ERT(energies), Mapping(tuple(loops)), parts)
 
 
-def _part(level: Level, space: PackedSpace, name: str, rows: int) -> Level:
+def part_of(level: Level, space: PackedSpace, name: str, rows: int) -> Level:
+    """A memory for the words of one data space alone, ``rows`` deep, without constraints. Raises as :func:`split`."""
     if space.rows > 1 and space.words > 1:
         raise TqhwError(
             f"{level.name}: {space.words} words of {space.name} in {space.rows} rows (packing: ideal)",
@@ -115,7 +116,10 @@ def _component(
 
 
 def text_of(hardware: Hardware, variables: MappingABC[str, Any]) -> str:
-    """A v0.4 architecture with these levels, one below the other, and nothing inherited."""
+    """A v0.4 architecture with these levels, one below the other, and nothing inherited.
+
+    Their constraints say by ``keep`` and ``bypass`` what they say of data spaces.
+    """
     nodes: list[yamlio.Map] = []
     fanout: Level | None = None
     levels: list[Level | Compute] = [*reversed(hardware.levels), hardware.compute]
@@ -126,15 +130,40 @@ def text_of(hardware: Hardware, variables: MappingABC[str, Any]) -> str:
             continue
         spatial = {}
         if fanout is not None and fanout.node == level.name:
-            spatial, fanout = {"spatial": _mesh(fanout)}, None
-        nodes += [] if fanout is None else [_container(fanout)]
+            spatial = {"spatial": _mesh(fanout)}
+        nodes += [] if fanout is None or spatial else [_container(fanout)]
+        nodes.append(_node(level, {**spatial, **_constraints(level, fanout if spatial else None)}))
         fanout = None
-        nodes.append(_node(level, spatial))
     return yamlio.dump({"architecture": {"version": "0.4", "nodes": nodes}, "variables": _plain(variables)})
 
 
 def _container(level: Level) -> yamlio.Map:
-    return yamlio.tagged("!Container", name=level.node, spatial=_mesh(level))
+    return yamlio.tagged("!Container", name=level.node, spatial=_mesh(level), **_constraints(None, level))
+
+
+def _constraints(level: Level | Compute | None, fanout: Level | None) -> dict[str, Any]:
+    """What a node says: ``level`` of its data spaces and loops over time, its ``fanout`` of those in space."""
+    found: dict[str, Any] = {}
+    if isinstance(level, Level):
+        own = level.constraints
+        spaces = {key: list(names) for key, names in (("keep", own.keep), ("bypass", own.bypass)) if names}
+        found = {"dataspace": spaces, "temporal": _loops(own.temporal)}
+        found |= {"utilization": own.min_utilization} if own.min_utilization else {}
+    if fanout is not None:
+        found["spatial"] = _loops(fanout.constraints.spatial)
+    said = {key: value for key, value in found.items() if value}
+    return {"constraints": said} if said else {}
+
+
+def _loops(loops: LoopConstraint) -> dict[str, Any]:
+    factors = [f"{d}={n}" for d, n in loops.factors.items()]
+    factors += [f"{d}<={n}" for d, n in loops.at_most.items()] + [f"{d}>={n}" for d, n in loops.at_least.items()]
+    found: dict[str, Any] = {"factors_only": factors} if loops.others_one else {"factors": factors} if factors else {}
+    if loops.permutation or loops.suffix:
+        found["permutation"] = [*loops.permutation, *(("_", *loops.suffix) if loops.suffix else ())]
+    if loops.not_over:
+        found["no_iteration_over_dataspaces"] = list(loops.not_over)
+    return {**found, **({} if loops.split is None else {"split": loops.split})}
 
 
 def _mesh(level: Level) -> dict[str, int]:

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from tqhw.backends.protocol import Design, Evaluation, Found, Job, Search, Target
 from tqhw.backends.reference.compare import compare, verdict
+from tqhw.backends.reference.one_width import search_by_one_width
 from tqhw.backends.reference.packed import evaluate_split
 from tqhw.backends.timeloop.accelergy import read_tables, run_accelergy
 from tqhw.backends.timeloop.failures import (
@@ -28,7 +29,7 @@ from tqhw.backends.timeloop.programs import ACCELERGY_FILES, Programs, check_acc
 from tqhw.backends.timeloop.render import Renderer
 from tqhw.backends.timeloop.runs import RunFolders, run_key, write_input
 from tqhw.backends.timeloop.statistics import read_statistics
-from tqhw.backends.words import check_plain, with_operands
+from tqhw.backends.words import with_operands
 from tqhw.engine.batch import BadMappingError, check_names
 from tqhw.errors import TqhwError
 from tqhw.mapper.space.mapspace import build_mapspace
@@ -153,25 +154,27 @@ class Timeloop:
     ) -> list[Found | Invalid]:
         """timeloop-mapper on many problems side by side; finished ones are taken from the folder where there is one.
 
-        The shorter of ``search.budget_s`` and the options' budget counts. Raises, before any program runs,
-        TqhwError for packed memories, and what the embedded mapper raises for constraints that contradict each other.
+        The shorter of ``search.budget_s`` and the options' budget counts. Packed memories are searched and evaluated by
+        machines with one word width per memory (:mod:`tqhw.backends.reference.one_width`). Raises, before any program
+        runs, what the embedded mapper raises for constraints that contradict each other.
         """
-        for job in jobs:
-            check_plain(job.target.hardware, self.name)
         warnings = [build_mapspace(job.problem, job.target.hardware).warnings for job in jobs]
         budgets = [b for b in (search.budget_s, self.options.budget_s) if b is not None]
         options = replace(self.options, budget_s=min(budgets, default=None))
-
-        def one(number: int) -> Found | Invalid:
-            found = self._mapper(jobs[number], search, options)
-            return replace(found, warnings=warnings[number]) if isinstance(found, Found) else found
 
         def tell(number: int) -> None:
             if done is not None:
                 done(jobs[number])
 
-        workers = options.jobs or max(1, search.jobs // options.num_threads)
-        return self._side_by_side(one, len(jobs), tell, workers)
+        def searching(asked: Sequence[Job]) -> list[Found | Invalid]:
+            workers = options.jobs or max(1, search.jobs // options.num_threads)
+            return self._side_by_side(lambda n: self._mapper(asked[n], search, options), len(asked), tell, workers)
+
+        answers = search_by_one_width(jobs, searching, self.evaluate_all)
+        return [
+            replace(found, warnings=(*told, *found.warnings)) if isinstance(found, Found) else found
+            for found, told in zip(answers, warnings, strict=True)
+        ]
 
     def _side_by_side(
         self, one: Callable[[int], Answer], count: int, done: Callable[[int], None] | None, workers: int
