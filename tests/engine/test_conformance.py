@@ -16,6 +16,7 @@ from tqhw.errors import TqhwError
 DATA = Path(__file__).parent.parent / "data"
 REFERENCE = DATA / "timeloop"
 MORE = DATA / "timeloop_more"
+REMAINDERS = DATA / "timeloop_remainders"
 GALLERY = DATA / "timeloop_gallery"
 ARCHITECTURES = sorted(file.stem for file in (REFERENCE / "cases").glob("*.jsonl"))
 
@@ -49,6 +50,20 @@ def test_other_architectures_and_problem_shapes_are_exact_too() -> None:
     assert result.differences == ()
     assert len(result.valid) == 11
     assert (sum(result.valid.values()), sum(result.invalid.values())) == (378, 108)
+
+
+def test_mappings_with_remainders_are_exact_in_every_field() -> None:
+    result = check_folder(REMAINDERS)
+    assert result.differences == ()
+    assert len(result.valid) == 9
+    assert (sum(result.valid.values()), sum(result.invalid.values())) == (329, 48)
+
+
+@pytest.mark.parametrize("field", ["computes", "compute_level.avg_utilized_instances", "levels.0.utilized_instances.0"])
+def test_what_only_remainders_change_is_compared(field: str, tmp_path: Path) -> None:
+    lines = (REMAINDERS / "cases" / "clustered.jsonl").read_text().splitlines()
+    result = check_folder(part_of(REMAINDERS, tmp_path, "clustered", [changed(json.loads(lines[0]), field)]))
+    assert [d.field for d in result.differences] == [field.replace("levels.0", "reg").removesuffix(".0")]
 
 
 def test_the_gallery_is_exact() -> None:

@@ -158,8 +158,8 @@ def test_a_zero_is_what_the_others_leave(factors: str, tmp_path: Path) -> None:
     ("text", "found"),
     [
         (
-            "mapping:\n- {target: buf, type: temporal, factors: [M=3,2]}\n",
-            "factor 'M=3,2' has a remainder",
+            "mapping:\n- {target: buf, type: temporal, factors: [M=3,4]}\n",
+            "factor 'M=3,4' has a remainder of 4",
         ),
         ("mapping: {a: 1}\n", "a mapping is a list of directives"),
         ("x: 1\n", "no file has 'mapping'"),

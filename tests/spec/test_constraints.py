@@ -78,6 +78,15 @@ def test_refused_factors(value: object, shown: str) -> None:
     assert str(caught.value) == f"f.yaml:3: factor '{shown}' is not of the form C=4, C<=4 or C>=4"
 
 
+def test_a_constraint_has_no_remainders() -> None:
+    with pytest.raises(TqhwError) as caught:
+        parse_factors(["K=3", "M=6,4"], "f.yaml:3")
+    assert str(caught.value) == (
+        "f.yaml:3: factor 'M=6,4' has a remainder: a constraint's factors have none (fix M to a factor that divides "
+        "its bound, or leave it free and search `factors: imperfect`)"
+    )
+
+
 def test_dialects_of_permutations() -> None:
     for value in ("CMR", "C M R", "C,M,R", "C, M, R", ["C", "M", "R"]):
         assert parse_permutation(value) == (("C", "M", "R"), ())

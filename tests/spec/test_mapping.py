@@ -16,6 +16,7 @@ from tqhw.spec import (
     parse_mapping,
     yamlio,
 )
+from tqhw.spec.mapping import has_remainders
 
 TEXT = """\
 mapping:
@@ -57,6 +58,27 @@ def test_a_factor_of_zero_is_the_rest_of_the_dimension() -> None:
         filled(load(TEXT.replace("K3", "K0").replace("K1", "K0")), {"M": 4, "K": 3, "N": 4})
 
 
+@pytest.mark.parametrize("text", ["'M6,4 K3,3 N4'", "'M=6,4, K=3, N=4'", "[M=6,4, K=3, N=4]", "['M=6,4', K=3, N=4]"])
+def test_remainders_are_kept_in_every_dialect(text: str) -> None:
+    mapping = load(TEXT.replace("M2 K3 N4", text))
+    loops = mapping.level("DRAM").temporal
+    assert (loops.factors, loops.remainders) == ({"M": 6, "K": 3, "N": 4}, {"M": 4})
+    assert has_remainders(mapping) and not has_remainders(load(TEXT))
+    assert directives(mapping, ("M", "K", "N"))[2]["factors"] == "M6,4 K3 N4"
+    assert "M6,4 K3 N4" in dump_mapping(mapping, ("M", "K", "N"))
+    assert "M6,4" in mapping._repr_html_()
+    again = load(dump_mapping(mapping, ("M", "K", "N")))
+    assert again.level("DRAM").temporal == loops and load(dump_mapping(again, ("M", "K", "N"))) == again
+
+
+def test_the_rest_of_a_dimension_is_not_told_beside_a_remainder() -> None:
+    mapping = load(
+        TEXT.replace("M2 K3 N4", "'M0 K3 N4'").replace("factors: M2 K1", "factors: 'M5,3 K1").replace("N1,", "N1',")
+    )
+    with pytest.raises(TqhwError, match=r"m.yaml:2: M=0 .* not known beside a remainder: 5,3 \(write the factor of M"):
+        filled(mapping, {"M": 13, "K": 3, "N": 4})
+
+
 def test_both_dialects_say_the_same() -> None:
     assert load(FRONT_END) == load(TEXT)
 
@@ -82,9 +104,11 @@ def test_directives_are_those_of_a_reference_case() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "parts"),
     [
-        ("M2 K3 N4", "M6,4 K3 N4", ["m.yaml:3", "'M6,4' has a remainder", "imperfect factors", "pad the problem's"]),
-        ("M2 K3 N4", "'M=6,4, K=3'", ["m.yaml:3", "'M=6,4' has a remainder"]),
-        ("M2 K3 N4", "[K=3, M=6,4]", ["m.yaml:3", "'M=6,4' has a remainder", "give M one factor that divides"]),
+        ("M2 K3 N4", "M6,4 K3 N4", ["m.yaml:3", "'M6,4' has a remainder, and YAML ends", "factors into quotes"]),
+        ("M2 K3 N4", "'M=6,7, K=3'", ["m.yaml:3", "'M=6,7' has a remainder of 7", "between 1 and the factor"]),
+        ("M2 K3 N4", "[K=3, M=6,0]", ["m.yaml:3", "'M=6,0' has a remainder of 0", "write M=6,4 for 6 iterations"]),
+        ("M2 K3 N4", "[K=3, 'M=2,0']", ["m.yaml:3", "'M=2,0' has a remainder of 0", "write M=2 where every pass"]),
+        ("M2 K3 N4", "'M6,4,2 K3'", ["m.yaml:3", "factor 'M6,4,2' is not of the form"]),
         ("M2 K3 N4", "M<=2", ["a mapping has exact factors", "write C=4, not C<=4"]),
         ("M2 K3 N4", "M2 K3 M4", ["the factor of M is given twice"]),
         ("M2 K3 N4", "M2 Kx", ["factor 'Kx' is not of the form"]),

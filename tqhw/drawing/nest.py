@@ -12,15 +12,21 @@ from tqhw.spec import DataSpaceStats, Hardware, Level, Loops, Mapping, Stats
 
 @dataclass(frozen=True)
 class NestLoop:
-    """A loop that turns ``factor`` times; in parallel along ``axis``, X or Y, or one after the other ("")."""
+    """A loop that turns ``factor`` times; in parallel along ``axis``, X or Y, or one after the other ("").
+
+    ``remainder``: how often in the last pass of the loops outside, where that is less.
+    """
 
     dimension: str
     factor: int
     axis: str = ""
+    remainder: int | None = None
 
     @property
     def text(self) -> str:
         turns = f"{self.dimension} in {self.factor:,}"
+        if self.remainder is not None:
+            turns += f" (last {self.remainder:,})"
         return f"parallel {turns} along {self.axis}" if self.axis else f"for {turns}"
 
 
@@ -93,7 +99,8 @@ def _loops(loops: Loops, spatial: bool) -> Iterator[NestLoop]:
     for position in reversed(range(len(order))):
         name = order[position]
         if loops.factors.get(name, 1) != 1:
-            yield NestLoop(name, loops.factors[name], ("X" if position < split else "Y") if spatial else "")
+            axis = ("X" if position < split else "Y") if spatial else ""
+            yield NestLoop(name, loops.factors[name], axis, loops.remainders.get(name))
 
 
 def _tile(space: str, found: DataSpaceStats, level: Level | None) -> Tile:

@@ -39,16 +39,26 @@ class Batch:
         return len(self.temporal)
 
 
+@dataclass(frozen=True)
+class RemainderBatch(Batch):
+    """Mappings of which some have remainders: how many iterations a loop makes in the last pass of those outside."""
+
+    temporal_rest: Ints  # [N, L, D]
+    spatial_rest: Ints  # [N, L, D]
+
+
 def encode(problem: Problem, hardware: Hardware, mappings: Sequence[Mapping]) -> Batch:
     """The arrays of a list of mappings.
 
     Raises BadMappingError for a level that does not exist or spatial loops without a fan-out, and for factors that do
-    not multiply to the problem's bounds; TqhwError for names that the problem does not have.
+    not multiply to the problem's bounds; TqhwError for names that the problem does not have. A RemainderBatch where a
+    mapping has remainders.
     """
     dims = problem.shape.dimensions
     n, n_levels, n_dims = len(mappings), len(hardware.levels), len(dims)
     temporal = np.ones((n, n_levels, n_dims), np.int64)
     spatial = np.ones_like(temporal)
+    temporal_rest, spatial_rest = np.ones_like(temporal), np.ones_like(temporal)
     order = np.broadcast_to(np.arange(n_dims), temporal.shape).copy()
     spatial_order = order.copy()
     split = np.full((n, n_levels), n_dims, np.int64)
@@ -57,12 +67,17 @@ def encode(problem: Problem, hardware: Hardware, mappings: Sequence[Mapping]) ->
         for index, part in _targets(hardware, filled(mapping, problem.bounds)):
             _check_names(part, problem)
             keep[i, index] = _keep(part, problem.shape.data_space_names, hardware.levels[index].kind == "storage")
-            temporal[i, index], order[i, index] = _loops(part.temporal, dims)
+            temporal[i, index], temporal_rest[i, index], order[i, index] = _loops(part.temporal, dims)
             if part.spatial is not None:
-                spatial[i, index], spatial_order[i, index] = _loops(part.spatial, dims)
+                spatial[i, index], spatial_rest[i, index], spatial_order[i, index] = _loops(part.spatial, dims)
                 split[i, index] = n_dims if part.spatial.split is None else min(part.spatial.split, n_dims)
-        _check_factors(problem, temporal[i], spatial[i])
-    return Batch(temporal, order, spatial, spatial_order, split, keep)
+        if (temporal_rest[i] != temporal[i]).any() or (spatial_rest[i] != spatial[i]).any():
+            _check_remainders(problem, hardware, temporal[i], temporal_rest[i], spatial[i], spatial_rest[i])
+        else:
+            _check_factors(problem, temporal[i], spatial[i])
+    if (temporal_rest == temporal).all() and (spatial_rest == spatial).all():
+        return Batch(temporal, order, spatial, spatial_order, split, keep)
+    return RemainderBatch(temporal, order, spatial, spatial_order, split, keep, temporal_rest, spatial_rest)
 
 
 def check_names(problem: Problem, hardware: Hardware, mapping: Mapping) -> None:
@@ -112,9 +127,12 @@ def _keep(part: LevelMapping, data_spaces: tuple[str, ...], default: bool) -> li
     return [name in part.keep or (default and name not in part.bypass) for name in data_spaces]
 
 
-def _loops(loops: Loops, dims: tuple[str, ...]) -> tuple[list[int], list[int]]:
+def _loops(loops: Loops, dims: tuple[str, ...]) -> tuple[list[int], list[int], list[int]]:
+    """Factors, remainders, and the order of the loops."""
     order = [dims.index(d) for d in loops.permutation]
-    return [loops.factors.get(d, 1) for d in dims], order + [i for i in range(len(dims)) if i not in order]
+    factors = [loops.factors.get(d, 1) for d in dims]
+    remainders = [loops.remainders.get(d, factor) for d, factor in zip(dims, factors, strict=True)]
+    return factors, remainders, order + [i for i in range(len(dims)) if i not in order]
 
 
 def _check_factors(problem: Problem, temporal: Ints, spatial: Ints) -> None:
@@ -134,6 +152,32 @@ def _check_factors(problem: Problem, temporal: Ints, spatial: Ints) -> None:
         raise BadMappingError(reasons)
 
 
+def _check_remainders(
+    problem: Problem, hardware: Hardware, temporal: Ints, temporal_rest: Ints, spatial: Ints, spatial_rest: Ints
+) -> None:
+    """Refuses factors whose passes, the last ones shorter, do not add up to a bound, and what Timeloop cannot count."""
+    reasons = []
+    for index, d in enumerate(problem.shape.dimensions):
+        iterations, wide = 0, False  # wide: a loop stands outside
+        for i in reversed(range(len(temporal))):
+            for factors, rests in ((temporal, temporal_rest), (spatial, spatial_rest)):
+                factor, rest = int(factors[i, index]), int(rests[i, index])
+                if rest < factor and not wide and factors is spatial:
+                    name = hardware.levels[i].name
+                    message = (
+                        f"{name}: spatial factor {d}={factor},{rest} has a remainder, but no loop over {d} outside"
+                    )
+                    lever = f"write {d}={rest}, or put a loop over {d} further out"
+                    reasons.append(Reason(name, "factors", factor, rest, f"{message} ({lever})"))
+                iterations = iterations * factor + rest - 1
+                wide = wide or factor > 1
+        if (have := iterations + 1) != (bound := problem.bounds[d]):
+            message = f"the factors of dimension {d} with their remainders make {have}, the problem's bound is {bound}"
+            reasons.append(Reason("", "factors", have, bound, message))
+    if reasons:
+        raise BadMappingError(reasons)
+
+
 def decode(problem: Problem, hardware: Hardware, batch: Batch, index: int) -> Mapping:
     """Mapping ``index`` of a batch as a document object; loops of bound 1 are ordered by the shape."""
     dims = problem.shape.dimensions
@@ -143,9 +187,12 @@ def decode(problem: Problem, hardware: Hardware, batch: Batch, index: int) -> Ma
         row: list[int] = array[min(index, len(array) - 1), level].tolist()
         return row
 
-    def loops(factors: list[int], order: list[int], split: int | None) -> Loops:
+    def loops(kind: str, level: int, split: int | None) -> Loops:
+        factors, order = pick(getattr(batch, kind), level), pick(getattr(batch, f"{kind}_order"), level)
+        rests = pick(getattr(batch, f"{kind}_rest"), level) if isinstance(batch, RemainderBatch) else factors
         found = {dims[d]: factors[d] for d in range(len(dims)) if factors[d] > 1}
-        return Loops(found, tuple(dims[d] for d in order), split)
+        uneven = {dims[d]: rests[d] for d in range(len(dims)) if rests[d] < factors[d]}
+        return Loops(found, tuple(dims[d] for d in order), split, uneven)
 
     levels = []
     for i, level in enumerate(hardware.levels):
@@ -153,13 +200,13 @@ def decode(problem: Problem, hardware: Hardware, batch: Batch, index: int) -> Ma
         spatial = None
         if level.fanout > 1:
             split = int(batch.split[min(index, len(batch.split) - 1), i])
-            spatial = loops(pick(batch.spatial, i), pick(batch.spatial_order, i), split)
+            spatial = loops("spatial", i, split)
         levels.append(
             LevelMapping(
                 level.name,
                 keep=tuple(d for d, k in zip(names, kept, strict=True) if k),
                 bypass=tuple(d for d, k in zip(names, kept, strict=True) if not k),
-                temporal=loops(pick(batch.temporal, i), pick(batch.temporal_order, i), None),
+                temporal=loops("temporal", i, None),
                 spatial=spatial,
             )
         )
@@ -180,3 +227,16 @@ def check_batch(batch: Batch, n_levels: int, n_dims: int, n_spaces: int) -> None
         array = getattr(batch, name)
         if array.shape[1:] != shape or array.shape[0] not in (1, n) or (name == "temporal" and n == 0):
             raise TqhwError(f"batch array '{name}' has shape {array.shape}, not ({n} or 1, *{shape})")
+
+
+def expansion(batch: Batch, at: int) -> tuple[int, int]:
+    """Products of the X and Y factors above a level of the first mapping (-1: the compute level)."""
+    x = y = 1
+    for level in range(at + 1, batch.spatial.shape[1]):
+        for position, d in enumerate(batch.spatial_order[0, level]):
+            factor = int(batch.spatial[0, level, d])
+            if position < batch.split[0, level]:
+                x *= factor
+            else:
+                y *= factor
+    return x, y

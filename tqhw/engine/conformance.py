@@ -52,7 +52,7 @@ class Conformance:
         }
 
 
-_Numbers = bool | int | float | list[bool | int | float]
+_Numbers = bool | int | float | None | list[bool | int | float]  # None: not recorded
 _LEVER = "see the reference's case schema"
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
 
-from tqhw.engine.batch import BadMappingError, Batch, check_batch, encode
+from tqhw.engine.batch import BadMappingError, Batch, RemainderBatch, check_batch, encode, expansion
 from tqhw.engine.interpreted import interpreted, pays
 from tqhw.engine.jit import Kernel, python
 from tqhw.engine.kernel import Counts, Work, evaluate_batch, make_counts, make_work
 from tqhw.engine.model import Model, build_model
 from tqhw.engine.nest import FANOUT, OVERFLOW, RULES, VALID
+from tqhw.engine.remainders import evaluate_remainders, make_remainder_work
 from tqhw.engine.table import MAX_ROWS
 from tqhw.errors import TqhwError
 from tqhw.spec import (
@@ -34,11 +36,14 @@ def run_batch(model: Model, batch: Batch, detail: bool = False, work: Work | Non
     n_levels, n_spaces, n_dims = len(model.mesh_x), len(model.ranks), len(model.bounds)
     check_batch(batch, n_levels, n_dims, n_spaces)
     out = make_counts(len(batch), n_levels, n_spaces, detail)
+    out.computes[:] = np.prod(model.bounds)
     alone = work is None and pays(model, batch)
-    kernel: Any = python(evaluate_batch) if alone else evaluate_batch
+    compiled = evaluate_remainders if isinstance(batch, RemainderBatch) else evaluate_batch
+    kernel: Any = python(compiled) if alone else compiled
     work = make_work(model) if work is None else work
+    arrays: Any = make_remainder_work(work) if isinstance(batch, RemainderBatch) else work
     with np.errstate(all="ignore"):  # compiled code does not warn
-        kernel(*vars(batch).values(), interpreted(work) if alone else work, detail, out)
+        kernel(*vars(batch).values(), interpreted(arrays) if alone else arrays, detail, out)
     if (out.rule == OVERFLOW).any():
         raise TqhwError(
             f"a fan-out of a mapping delivers in more than {MAX_ROWS} different ways, which the engine cannot hold",
@@ -76,10 +81,10 @@ def statistics(problem: Problem, hardware: Hardware, model: Model, batch: Batch,
     """The first mapping of a batch, which is valid, by the names of levels and data spaces. ``counts``: with detail."""
     names = problem.shape.data_space_names
     cycles = int(counts.cycles[0])
-    computes = problem.computes
+    computes = int(counts.computes[0])
     levels: dict[str, LevelStats] = {}
     compute = hardware.compute
-    used = computes // int(counts.compute_cycles[0])
+    used = math.prod(expansion(batch, -1))
     levels[compute.name] = LevelStats(
         "compute", compute.instances, computes * model.compute_pj, 0.0, int(counts.compute_cycles[0]), used, {}
     )
@@ -135,7 +140,7 @@ def invalid(problem: Problem, hardware: Hardware, batch: Batch, counts: Counts) 
         if bound is not None and demand > bound:
             message = f"{name}: the tiles need {demand} {unit}, the capacity is {bound}"
             reasons.append(Reason(name, "capacity", demand, bound, message))
-    x, y = _expansion(batch, at)
+    x, y = expansion(batch, at)
     bounds = hardware.levels[at] if at >= 0 else mesh
     for what, demand, bound in (
         ("instances", x * y, bounds.instances),
@@ -155,16 +160,3 @@ def tile_demand(level: Level, words: Sequence[int]) -> tuple[int, int | None, st
         return sum(words), level.effective_size, "words"
     rows = (-(-w * space.rows // space.words) for w, space in zip(words, level.packing.spaces, strict=True))
     return sum(rows), level.packing.rows, f"rows of {level.packing.row_bits} bits"
-
-
-def _expansion(batch: Batch, at: int) -> tuple[int, int]:
-    """Products of the X and Y factors above a level (-1: the compute level)."""
-    x = y = 1
-    for level in range(at + 1, batch.spatial.shape[1]):
-        for position, d in enumerate(batch.spatial_order[0, level]):
-            factor = int(batch.spatial[0, level, d])
-            if position < batch.split[0, level]:
-                x *= factor
-            else:
-                y *= factor
-    return x, y

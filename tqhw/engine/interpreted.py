@@ -9,13 +9,14 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from tqhw.engine.batch import Batch
+from tqhw.engine.batch import Batch, RemainderBatch
 from tqhw.engine.model import Model
 
 B = TypeVar("B", bound=tuple[Any, ...])
 
 MAX_MAPPINGS = 32  # per process; then the compiler is worth loading
 MAX_ELEMENTS = 256  # of a fan-out that kernels visit one by one
+MAX_LOOPS = 6  # over time, of a mapping with remainders, whose walk visits each of them up to four times
 
 _left: Iterator[int] = iter(range(MAX_MAPPINGS))
 
@@ -23,6 +24,8 @@ _left: Iterator[int] = iter(range(MAX_MAPPINGS))
 def pays(model: Model, batch: Batch) -> bool:
     """Whether to do without the compiler: a single mapping of few steps, where nothing was compiled yet."""
     if len(batch) > 1 or "tqhw.engine.compiler" in sys.modules:
+        return False
+    if isinstance(batch, RemainderBatch) and (batch.temporal > 1).sum() > MAX_LOOPS:
         return False
     few = bool(model.separable.all() or batch.spatial.prod(axis=-1).max() <= MAX_ELEMENTS)
     return few and next(_left, None) is not None

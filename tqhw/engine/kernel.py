@@ -38,6 +38,8 @@ class Counts(NamedTuple):
     level_cycles: Ints  # [N, L]
     used: Ints  # [N, L] used instances
     compute_cycles: Ints  # [N] before throttling
+    computes: Ints  # [N] operations; with remainders, those that Timeloop counts,
+    units: Ints  # [N] on so many compute units on average (0: on all, as without remainders)
 
 
 @bundle
@@ -74,6 +76,8 @@ def make_counts(n: int, n_levels: int, n_spaces: int, detail: bool) -> Counts:
         level_cycles=ints(),
         used=ints(),
         compute_cycles=np.zeros(n, np.int64),
+        computes=np.zeros(n, np.int64),
+        units=np.zeros(n, np.int64),
     )
 
 

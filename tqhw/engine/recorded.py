@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tqhw.engine.batch import Batch
+from tqhw.engine.batch import Batch, expansion
 from tqhw.engine.kernel import Counts
 from tqhw.engine.model import Model
 from tqhw.spec import Hardware, Problem
@@ -46,17 +46,19 @@ def compare(
     KeyError where the case lacks one of the values that everything else follows from.
     """
     name, expected = case["id"], case["expected"]
-    cycles, compute_cycles = int(counts.cycles[0]), int(counts.compute_cycles[0])
+    cycles, compute_cycles, computes = (int(n[0]) for n in (counts.cycles, counts.compute_cycles, counts.computes))
     ours: dict[str, Any] = {
         "cycles": cycles,
-        "computes": problem.computes,
-        "utilization": problem.computes / hardware.compute.instances / cycles,
+        "computes": computes,
+        "utilization": computes / hardware.compute.instances / cycles,
         "energy": float(counts.energy_pj[0]),
         "compute_level.name": hardware.compute.name,
-        "compute_level.utilized_instances": problem.computes // compute_cycles,
+        "compute_level.utilized_instances": math.prod(expansion(batch, -1)),
         "compute_level.cycles": compute_cycles,
-        "compute_level.energy": problem.computes * model.compute_pj,
+        "compute_level.energy": computes * model.compute_pj,
     }
+    if "avg_utilized_instances" in expected["compute_level"]:
+        ours["compute_level.avg_utilized_instances"] = int(counts.units[0]) or math.prod(expansion(batch, -1))
     for field, value in ours.items():
         recorded = expected
         for key in field.split("."):
@@ -80,13 +82,10 @@ def level_fields(model: Model, batch: Batch, counts: Counts, i: int) -> dict[str
     reads, fills, updates = counts.reads[0, i], counts.fills[0, i], counts.updates[0, i]
     read_write = model.read_write
     spaces = len(keep)
-    x = y = 1
-    for level in range(i + 1, batch.spatial.shape[1]):
-        for position, d in enumerate(batch.spatial_order[0, level]):
-            factor = int(batch.spatial[0, level, d])
-            x, y = (x * factor, y) if position < batch.split[0, level] else (x, y * factor)
-    used = x * y
-    clusters = min(float(used), model.instances[i] / model.cluster_size[i])
+    x, y = expansion(batch, i)
+    used = int(counts.used[0, i])
+    spread = x * y / used  # above 1 where remainders leave instances idle
+    clusters = min(float(x * y), model.instances[i] / model.cluster_size[i])
     energy = counts.ds_energy_pj[0, i]
     compute_cycles, slowdown = int(counts.compute_cycles[0]), counts.slowdown[0, i]
     words, rows = model.row_words[i], model.row_count[i]
@@ -109,8 +108,8 @@ def level_fields(model: Model, batch: Batch, counts: Counts, i: int) -> dict[str
         "vector_updates": (-(-updates * rows // words)).tolist(),
         "energy_per_instance": (energy / used).tolist(),
         "energy": energy.tolist(),
-        "read_bandwidth": (reads / compute_cycles * slowdown).tolist(),
-        "write_bandwidth": ((fills + updates) / compute_cycles * slowdown).tolist(),
+        "read_bandwidth": (np.ceil(reads / spread) / compute_cycles * slowdown).tolist(),
+        "write_bandwidth": (np.ceil((fills + updates) / spread) / compute_cycles * slowdown).tolist(),
         "leakage_energy": float(counts.leak_pj[0, i]),
         "leaks_per_cycle": max(1, used),
         "slowdown": float(slowdown),

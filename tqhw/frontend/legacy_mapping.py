@@ -50,7 +50,7 @@ def clean_mapping(mapping: spec.Mapping, hardware: spec.Hardware) -> list[Map]:
         for kind, loop in loops.items():
             if loop is None or (kind == "temporal" and level.target.startswith("inter_")):
                 continue
-            factors = [f"{d}={n}" for d, n in loop.factors.items()]
+            factors = [f"{d}={loop.factor(d)}" for d in loop.factors]
             entry = Map(target=name, type=kind, factors=factors, permutation=list(loop.permutation))
             if loop.split is not None:
                 entry["split"] = loop.split

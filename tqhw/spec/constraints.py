@@ -18,7 +18,7 @@ from tqhw.spec.yamlio import Map, as_map
 
 _FACTOR = re.compile(r"\s*([A-Za-z_][\w-]*?)\s*(<=|>=|=)\s*([0-9]{1,18})\s*$", re.ASCII)
 _ENGINE_FACTOR = re.compile(r"\s*([A-Za-z]+)\s*([0-9]{1,18})\s*$")
-_REMAINDER = re.compile(r"\s*([A-Za-z_][\w-]*?)\s*=?\s*[0-9]+\s*,\s*[0-9]+\s*$", re.ASCII)
+_REMAINDER = re.compile(r"\s*([A-Za-z_][\w-]*?)\s*=?\s*([0-9]{1,18})\s*,\s*([0-9]{1,18})\s*$", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -78,11 +78,30 @@ class Constraints:
 
 
 def parse_factors(value: Any, place: str) -> dict[str, dict[str, int]]:
-    """``[C=4, M<=2]`` or ``"C=4,M<=2"`` or the engine's ``"C4 M2"`` as {"=": {...}, "<=": {...}, ">=": {...}}."""
+    """``[C=4, M<=2]`` or ``"C=4,M<=2"`` or the engine's ``"C4 M2"`` as {"=": {...}, "<=": {...}, ">=": {...}}.
+
+    Raises TqhwError for a factor with a remainder, which only a mapping may have.
+    """
+    result, remainders = parse_remainders(value, place)
+    for name, remainder in remainders.items():
+        raise TqhwError(
+            f"factor '{name}={result['='][name]},{remainder}' has a remainder: a constraint's factors have none",
+            place=place,
+            lever=f"fix {name} to a factor that divides its bound, or leave it free and search `factors: imperfect`",
+        )
+    return result
+
+
+def parse_remainders(value: Any, place: str) -> tuple[dict[str, dict[str, int]], dict[str, int]]:
+    """:func:`parse_factors` of a mapping, and the remainders of the factors that have one that differs: ``P=6,4``.
+
+    Six iterations, and four in the last pass of the loops outside. A remainder lies between 1 and its factor.
+    """
     if value is None or value == {}:
         value = ""
     items = value if isinstance(value, list) else re.split(r"[,\s]+(?=[A-Za-z_])", str(value).strip())
     result: dict[str, dict[str, int]] = {"=": {}, "<=": {}, ">=": {}}
+    remainders: dict[str, int] = {}
     for item in _joined(items):
         text = item.strip().rstrip(",")
         if not text:
@@ -93,23 +112,24 @@ def parse_factors(value: Any, place: str) -> dict[str, dict[str, int]]:
             name, operator, number = match.groups()
         elif engine:
             name, operator, number = engine[1], "=", engine[2]
-        elif remainder := _REMAINDER.match(text):
-            raise imperfect(text, remainder[1], place)
+        elif uneven := _REMAINDER.match(text):
+            name, operator, number = uneven[1], "=", uneven[2]
+            if not 1 <= int(uneven[3]) <= int(number):
+                raise TqhwError(
+                    f"factor '{text}' has a remainder of {int(uneven[3])}: it must lie between 1 and the factor",
+                    place=place,
+                    lever=f"write {name}={number},4 for {number} iterations of which the last pass makes 4"
+                    if int(number) > 4
+                    else f"write {name}={number} where every pass is whole",
+                )
+            if int(uneven[3]) < int(number):
+                remainders[name] = int(uneven[3])
         else:
             raise TqhwError(f"factor '{text}' is not of the form C=4, C<=4 or C>=4", place=place)
         if name in result[operator]:
             raise TqhwError(f"the factor of {name} is given twice", place=place, lever="keep one")
         result[operator][name] = int(number)
-    return result
-
-
-def imperfect(factor: str, dimension: str, place: str) -> TqhwError:
-    """The refusal of a factor with a remainder (``M=6,4``: six, and four in the last round)."""
-    return TqhwError(
-        f"factor '{factor}' has a remainder: imperfect factors are not modelled",
-        place=place,
-        lever=f"give {dimension} one factor that divides its bound, or pad the problem's dimension",
-    )
+    return result, remainders
 
 
 def _joined(items: list[Any]) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from tqhw.errors import TqhwError, unknown
 from tqhw.spec import yamlio
-from tqhw.spec.constraints import imperfect, parse_factors, parse_permutation
+from tqhw.spec.constraints import parse_permutation, parse_remainders
 from tqhw.spec.fields import as_name, as_names, is_whole
 from tqhw.spec.yamlio import Map, as_map
 from tqhw.system import html
@@ -25,12 +25,18 @@ class Loops:
     """Loops of one level: a factor per dimension (absent: 1; 0: the rest of it), and their order, innermost first.
 
     ``split``, spatial loops only: positions of the permutation below it are mapped along X, the others along Y;
-    None means all along X.
+    None means all along X. ``remainders``: iterations in the last pass of the loops outside, where that are fewer.
     """
 
     factors: MappingABC[str, int] = field(default_factory=dict)
     permutation: tuple[str, ...] = ()
     split: int | None = None
+    remainders: MappingABC[str, int] = field(default_factory=dict)
+
+    def factor(self, dimension: str) -> str:
+        """``6``, or ``6,4`` with a remainder."""
+        factor = str(self.factors.get(dimension, 1))
+        return f"{factor},{self.remainders[dimension]}" if dimension in self.remainders else factor
 
 
 @dataclass(frozen=True)
@@ -66,12 +72,17 @@ class Mapping:
         return next((level for level in self.levels if level.target == target), LevelMapping(target))
 
 
+def has_remainders(mapping: Mapping) -> bool:
+    """Whether a loop of the mapping makes fewer iterations in the last pass of the loops outside."""
+    return any(loops.remainders for level in mapping.levels for loops in (level.temporal, level.spatial or Loops()))
+
+
 def _told(loops: Loops | None) -> str:
     """``C2 M16``: the loops that turn more than once, the innermost first."""
     if loops is None:
         return ""
     order = [*loops.permutation, *(name for name in loops.factors if name not in loops.permutation)]
-    return " ".join(f"{name}{loops.factors[name]}" for name in order if loops.factors.get(name, 1) != 1)
+    return " ".join(f"{name}{loops.factor(name)}" for name in order if loops.factors.get(name, 1) != 1)
 
 
 def filled(mapping: Mapping, bounds: MappingABC[str, int]) -> Mapping:
@@ -86,6 +97,11 @@ def filled(mapping: Mapping, bounds: MappingABC[str, int]) -> Mapping:
             place = level.place or f"level {level.target}"
             if name in rests:
                 raise TqhwError(f"{name}=0 is the rest of {name}, it stands here for a second time", place=place)
+            if uneven := next((other for _, other in loops if name in other.remainders), None):
+                message = (
+                    f"{name}=0 is the rest of {name}, which is not known beside a remainder: {uneven.factor(name)}"
+                )
+                raise TqhwError(message, place=place, lever=f"write the factor of {name} here")
             others = math.prod(other.factors.get(name, 1) or 1 for _, other in loops)
             if bounds[name] % others:
                 message = (
@@ -139,8 +155,12 @@ def parse_mapping(document: Any, source: str = "mapping") -> Mapping:
             raise unknown("directive type", str(entry.get("type")), _KEYS, place)
         for key in entry:
             if key[:1].isdigit() and entry.get("factors"):  # {factors: M=6,4 K3, ...}, which YAML splits at the comma
-                last = str(entry["factors"]).split()[-1]
-                raise imperfect(f"{last},{key.split()[0]}", last.rstrip("=0123456789"), place)
+                factor = f"{str(entry['factors']).split()[-1]},{key.split()[0]}"
+                raise TqhwError(
+                    f"'{factor}' has a remainder, and YAML ends the factors at its comma",
+                    place=place,
+                    lever="put the factors into quotes",
+                )
             if key not in _KEYS[kind]:
                 raise unknown("key", key, _KEYS[kind], place)
         if entry.get("target") is None:
@@ -177,7 +197,7 @@ def _names(entry: Map, place: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def _loops(entry: Map, kind: str, place: str) -> Loops:
-    factors = parse_factors(entry.get("factors"), place)
+    factors, remainders = parse_remainders(entry.get("factors"), place)
     if factors["<="] or factors[">="]:
         raise TqhwError("a mapping has exact factors", place=place, lever="write C=4, not C<=4")
     permutation, suffix = parse_permutation(entry.get("permutation"), place)
@@ -187,7 +207,7 @@ def _loops(entry: Map, kind: str, place: str) -> Loops:
     split = entry.get("split")
     if split is not None and not is_whole(split, least=0):
         raise TqhwError(f"split '{split}' must be a whole number of at least 0", place=place)
-    return Loops(factors["="], permutation, None if split is None else int(split))
+    return Loops(factors["="], permutation, None if split is None else int(split), remainders)
 
 
 def load_mapping(path: str | Path) -> Mapping:
@@ -205,7 +225,7 @@ def directives(mapping: Mapping, dimensions: tuple[str, ...]) -> list[dict[str, 
         entry: dict[str, Any] = {
             "target": target,
             "type": kind,
-            "factors": " ".join(f"{d}{sign}{found.factors.get(d, 1)}" for d in dimensions),
+            "factors": " ".join(f"{d}{sign}{found.factor(d)}" for d in dimensions),
             "permutation": "".join(order) if single else ",".join(order) + ("," if len(order) == 1 else ""),
         }
         if kind == "spatial":

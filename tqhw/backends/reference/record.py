@@ -187,9 +187,9 @@ def _choose(target: Target, problems: list[Problem], cases: int, seed: int) -> l
     return [(problem, mapping) for _, problem, mapping in sorted(chosen, key=lambda one: one[0])]
 
 
-def _expected(folder: Path, prefix: str, problem: Problem, target: Target) -> dict[str, Any]:
+def _expected(folder: Path, prefix: str, problem: Problem, target: Target, mapping: Mapping) -> dict[str, Any]:
     """A case's ``expected``: the archive's own numbers where it has them, the checked sums for the whole."""
-    stats = read_statistics(folder, prefix, problem, target)
+    stats = read_statistics(folder, prefix, problem, target, mapping)
     tiles = _tiles(folder / f"{prefix}.map.txt")
     raw = read_archive(folder / f"{prefix}.map+stats.xml", len(problem.shape.data_spaces))
     levels = []

@@ -30,12 +30,13 @@ from tqhw.backends.timeloop.render import Renderer
 from tqhw.backends.timeloop.runs import RunFolders, run_key, write_input
 from tqhw.backends.timeloop.statistics import read_statistics
 from tqhw.backends.words import with_operands
-from tqhw.engine.batch import BadMappingError, check_names
+from tqhw.engine.batch import BadMappingError, check_names, encode
 from tqhw.errors import TqhwError
 from tqhw.mapper.space.mapspace import build_mapspace
 from tqhw.options import TimeloopOptions
 from tqhw.spec import Invalid, Problem, Stats, load_mapping
 from tqhw.spec import Mapping as LoopMapping
+from tqhw.spec.mapping import has_remainders
 from tqhw.spec.yamlio import read_text
 from tqhw.system.programs import Children
 from tqhw.system.workers import as_done
@@ -134,18 +135,18 @@ class Timeloop:
     def read_all(
         self,
         evaluations: Sequence[Evaluation],
-        read: Callable[[Path, str, Problem, Target], Answer],
+        read: Callable[[Path, str, Problem, Target, LoopMapping], Answer],
         done: Callable[[int], None] | None = None,
     ) -> list[Answer | Invalid]:
         """Like :meth:`evaluate_all`, with ``read`` in place of ``read_statistics`` on the finished run folders."""
         inputs = [self._model_input(*evaluation) for evaluation in evaluations]
 
         def one(number: int) -> Answer | Invalid:
-            problem, target, _ = evaluations[number]
+            problem, target, mapping = evaluations[number]
             text = inputs[number]
             if isinstance(text, Invalid):
                 return text
-            return self._model(text, target, lambda folder: read(folder, _MODEL, problem, target))
+            return self._model(text, target, lambda folder: read(folder, _MODEL, problem, target, mapping))
 
         return self._side_by_side(one, len(evaluations), done, self.options.side_by_side)
 
@@ -207,6 +208,8 @@ class Timeloop:
         """Levels that do not exist are told as the embedded engine tells them; other unknown names are a TqhwError."""
         try:
             check_names(problem, target.hardware, mapping)
+            if has_remainders(mapping):
+                encode(problem, target.hardware, [mapping])  # what Timeloop takes without a word, or ends at
         except BadMappingError as bad:
             return Invalid(bad.reasons)
         return self.renderer.model(problem, target, mapping)

@@ -13,8 +13,11 @@ from pathlib import Path
 
 from tqhw.backends.protocol import Target
 from tqhw.backends.timeloop.xml import Raw, RawLevel, read_archive
+from tqhw.engine import encode
+from tqhw.engine.batch import expansion
 from tqhw.errors import TqhwError
-from tqhw.spec import DataSpaceStats, Level, LevelStats, Problem, Stats
+from tqhw.spec import DataSpaceStats, Level, LevelStats, Mapping, Problem, Stats
+from tqhw.spec.mapping import has_remainders
 from tqhw.spec.stats import ENERGY_TOLERANCE
 from tqhw.spec.yamlio import read_text
 
@@ -28,20 +31,32 @@ _TEXT_FIELDS = {
 }
 
 
-def read_statistics(folder: Path, prefix: str, problem: Problem, target: Target) -> Stats:
+def read_statistics(
+    folder: Path, prefix: str, problem: Problem, target: Target, mapping: Mapping | None = None
+) -> Stats:
     """The statistics of a finished run in ``folder`` (files ``PREFIX.map+stats.xml`` and ``PREFIX.stats.txt``).
+
+    ``mapping``: the one that was evaluated, where it may have remainders, of which Timeloop counts other computes.
 
     Raises TqhwError where they are missing or damaged, or contradict each other, the problem or the ERT.
     """
     archive = folder / f"{prefix}.map+stats.xml"
     raw = read_archive(archive, len(problem.shape.data_spaces))
-    stats = _stats(raw, problem, target, str(archive))
+    uneven = mapping is not None and has_remainders(mapping)
+    widest = _widest(problem, target, mapping) if mapping is not None and uneven else {}
+    stats = _stats(raw, problem, target, str(archive), uneven, widest)
     printed = folder / f"{prefix}.stats.txt"
     _check_text(read_text(printed), raw, stats, target, problem.shape.data_space_names, str(printed))
     return stats
 
 
-def _stats(raw: Raw, problem: Problem, target: Target, place: str) -> Stats:
+def _widest(problem: Problem, target: Target, mapping: Mapping) -> dict[str, int]:
+    """Instances of every level that are busy in the widest pass of a mapping with remainders."""
+    batch = encode(problem, target.hardware, [mapping])
+    return {level.name: math.prod(expansion(batch, i)) for i, level in enumerate(target.hardware.levels)}
+
+
+def _stats(raw: Raw, problem: Problem, target: Target, place: str, uneven: bool, widest: dict[str, int]) -> Stats:
     hardware, names, found = target.hardware, problem.shape.data_space_names, raw.by_name()
     compute = hardware.compute
     if raw.compute.name != compute.name or set(found) != set(hardware.level_names):
@@ -49,10 +64,11 @@ def _stats(raw: Raw, problem: Problem, target: Target, place: str) -> Stats:
         raise TqhwError(
             f"the statistics are of other levels: {known}", place=place, lever="is the folder another run's?"
         )
-    if raw.compute.computes != problem.computes:
-        raise TqhwError(f"{raw.compute.computes} computes, not {problem.computes}", place=place)
+    computes = raw.compute.computes
+    if computes != problem.computes and not uneven:
+        raise TqhwError(f"{computes} computes, not {problem.computes}", place=place)
     cycles = max(raw.compute.cycles, *(level.cycles for level in raw.levels))
-    compute_pj = problem.computes * target.ert.energy_pj(compute.name, "compute")
+    compute_pj = computes * target.ert.energy_pj(compute.name, "compute")
     _same(compute.name, "energy", compute_pj, raw.compute.energy_pj, place)
     levels = {
         compute.name: LevelStats(
@@ -67,13 +83,21 @@ def _stats(raw: Raw, problem: Problem, target: Target, place: str) -> Stats:
     }
     for level in hardware.levels:
         if level.kind == "storage":
-            levels[level.name] = _level(level, found[level.name], names, target, cycles, place)
+            levels[level.name] = _level(level, found[level.name], names, target, cycles, widest, place)
     energy_pj = sum(level.energy_pj + level.leakage_pj for level in levels.values())
-    utilization = problem.computes / compute.instances / cycles
-    return Stats(cycles, problem.computes, utilization, energy_pj, levels)
+    utilization = computes / compute.instances / cycles
+    return Stats(cycles, computes, utilization, energy_pj, levels)
 
 
-def _level(level: Level, raw: RawLevel, names: tuple[str, ...], target: Target, cycles: int, place: str) -> LevelStats:
+def _level(
+    level: Level,
+    raw: RawLevel,
+    names: tuple[str, ...],
+    target: Target,
+    cycles: int,
+    widest: dict[str, int],
+    place: str,
+) -> LevelStats:
     ert = target.ert
     used = round(raw.utilized_instances[0])
     spaces: dict[str, DataSpaceStats] = {}
@@ -82,7 +106,8 @@ def _level(level: Level, raw: RawLevel, names: tuple[str, ...], target: Target, 
         vectors = [-(-count // level.block_size) for count in accesses]
         energies = [ert.energy_pj(level.name, action) for action in ("read", "write", "update")]
         expected = sum(n * e for n, e in zip(vectors, energies, strict=True))
-        per_instance = expected * raw.utilized_clusters[s] / raw.utilized_instances[s] if expected else 0.0
+        spread = widest.get(level.name, raw.utilized_instances[s])
+        per_instance = expected * raw.utilized_clusters[s] / spread if expected else 0.0
         _same(f"{level.name}, {name}", "energy per instance", per_instance, raw.energy_pj[s], place)
         if raw.keep[s]:
             energy_pj = raw.energy_pj[s] * raw.utilized_instances[s]
