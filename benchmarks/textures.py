@@ -38,18 +38,18 @@ spad_models: [smartbuffer_rf]
 
 
 class SmallMobileNet(nn.Module):
-    """Takes ``[N, 3, 32, 32]``, gives logits ``[N, 8]``."""
+    """Takes ``[N, in_channels, H, W]``, 32x32 say, gives logits ``[N, num_classes]``."""
 
-    def __init__(self) -> None:
+    def __init__(self, in_channels: int = 3, num_classes: int = len(KINDS)) -> None:
         super().__init__()
-        blocks: list[nn.Module] = [conv_norm_relu(3, 16, 3, stride=2)]
+        blocks: list[nn.Module] = [conv_norm_relu(in_channels, 16, 3, stride=2)]
         inputs = 16
         for expansion, outputs, depth, first_stride in STAGES:
             for index in range(depth):
                 blocks.append(InvertedResidual(inputs, outputs, first_stride if index == 0 else 1, expansion))
                 inputs = outputs
         self.features = nn.Sequential(*blocks, conv_norm_relu(inputs, 96, 1))
-        self.classifier = nn.Linear(96, len(KINDS))
+        self.classifier = nn.Linear(96, num_classes)
         initialize(self)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -57,9 +57,9 @@ class SmallMobileNet(nn.Module):
         return logits
 
 
-def network() -> nn.Module:
+def network(in_channels: int = 3, num_classes: int = len(KINDS)) -> nn.Module:
     """The network of the experiment."""
-    return SmallMobileNet()
+    return SmallMobileNet(in_channels, num_classes)
 
 
 def pattern(kind: str, drawn: np.random.Generator) -> np.ndarray:

@@ -7,8 +7,19 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 from torch.nn.utils import parametrize  # noqa: E402
 
+from tests.quant.nets import images, tiny  # noqa: E402
 from tqhw.errors import TqhwError  # noqa: E402
-from tqhw.quant import QuantConfig, SwitchableBatchNorm, convert, is_quantized, revert  # noqa: E402
+from tqhw.quant import (  # noqa: E402
+    QuantConfig,
+    SwitchableBatchNorm,
+    convert,
+    is_quantized,
+    load,
+    revert,
+    save,
+    set_bits,
+)
+from tqhw.quant.statistics import measure_norms  # noqa: E402
 
 
 def batch(mean):
@@ -164,3 +175,29 @@ def test_frozen_parameters_stay_frozen_at_every_precision():
     model = convert(net(norm), QuantConfig(precisions=(2, 8), first=None))
     for own in (model[1], model[1].at["2"], revert(model)[1]):
         assert not own.weight.requires_grad and own.bias.requires_grad
+
+
+def test_norms_that_are_named_stay_one_for_all_precisions(tmp_path):
+    """As the shortcuts' norms in the published code of Any-Precision DNNs."""
+    config = QuantConfig(precisions=(2, 8), last=None, unswitched=("*2",))
+    model = convert(tiny(), config)
+    assert isinstance(model.bn1, SwitchableBatchNorm) and type(model.bn2) is nn.BatchNorm2d
+    for bits in (2, 8):
+        set_bits(model, bits)
+        model.train()(images())
+    assert model.bn2.num_batches_tracked == 2 and model.bn1.of(2).num_batches_tracked == 1
+    kept = model.bn2.running_mean.clone()
+    measure_norms(model, lambda: [model(images() + 1)])
+    assert torch.equal(model.bn2.running_mean, kept), "they serve the other precisions, too"
+    model.eval()
+    save(model, tmp_path / "one.tqhw")
+    for bits in (2, 8):
+        set_bits(model, bits)
+        assert torch.equal(load(tmp_path / "one.tqhw", bits).into(tiny(1)).eval()(images()), model(images()))
+
+
+def test_a_pattern_that_names_no_norm_is_refused():
+    with pytest.raises(TqhwError, match=r"unswitched: unknown batch norm 'bn3' \(did you mean 'bn"):
+        convert(tiny(), QuantConfig(unswitched=("bn3",)))
+    with pytest.raises(TqhwError, match="unswitched: shared norms are one for all precisions already"):
+        QuantConfig(norms="shared", unswitched=("bn1",))

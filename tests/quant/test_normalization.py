@@ -7,7 +7,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from tqhw.errors import TqhwError  # noqa: E402
-from tqhw.quant import Normalization, QuantConfig, Slices, quantize  # noqa: E402
+from tqhw.quant import Normalization, QuantConfig, Slices, quantize, scheme_named  # noqa: E402
+from tqhw.quant.normalization import Normalizer  # noqa: E402
 
 DTYPES = [torch.float32, torch.bfloat16, torch.float16, torch.float64]
 MILLION = 1 << 20
@@ -16,6 +17,7 @@ WAYS = [
     for clip, scales, offset, zero in product(("max", "searched"), ("shared", "own"), (False, True), (False, True))
     if not (offset and zero)
 ]
+OFFSET_OR_ZERO = [(False, False), (True, False), (False, True)]
 SLICES = [{}, {"channel_axis": 0}, {"channel_axis": 0, "group": 32}, {"channel_axis": 1, "group": 64}]
 
 
@@ -48,6 +50,21 @@ def shift_is_exact(w, way, **slices):
 @pytest.mark.parametrize("way", [w for w in WAYS if (w.clip, w.scales) == ("max", "shared")], ids=name)
 def test_truncating_a_million_weights_is_quantizing_them_anew(way, dtype):
     assert shift_is_exact(weights(dtype), way, channel_axis=0)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("slices", SLICES, ids=str)
+def test_it_is_so_for_a_million_weights_in_groups_with_any_clip(slices, dtype):
+    """Clips at shares that learning might have come to, of each slice its own; the codes alone, which is all of it."""
+    w, parts = weights(dtype), Slices(slices.get("channel_axis"), slices.get("group"))
+    for way in (Normalization("linear", "learned", offset=offset, zero=zero) for offset, zero in OFFSET_OR_ZERO):
+        how = Normalizer(way)
+        scheme = how.scheme(scheme_named("truncquant"))
+        drawn = torch.rand(len(parts.rows(w)), 1, generator=torch.Generator().manual_seed(7)) * 0.9 + 0.1
+        u = how.normalize(w, parts, parts.stored(drawn, w.shape)).u
+        codes = {bits: scheme.codes(u, bits).to(torch.uint8) for bits in range(way.fewest, 9)}
+        assert len(codes[8].unique()) > 20
+        assert all(torch.equal(codes[b] >> (b - fewer), codes[fewer]) for b in codes for fewer in range(way.fewest, b))
 
 
 @pytest.mark.parametrize("slices", SLICES, ids=str)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from tqhw.errors import TqhwError
 from tqhw.options.section import AboveZero, Bits, Positive, refused, section
@@ -69,16 +69,27 @@ class QuantizationOptions:
     """Bits by layer name or pattern; they win over first and last."""
     norms: Literal["switchable", "shared"] = field(default="switchable", kw_only=True)
     """One batch norm per precision, or one for all."""
+    unswitched: tuple[str, ...] = field(default=(), kw_only=True)
+    """Of switchable norms, names or patterns of those that stay one for all precisions."""
     granularity: Literal["tensor", "channel"] | Positive = field(default="tensor", kw_only=True)
     """One scale per weight tensor, per output channel, or per so many neighbours in a channel (64, say)."""
     normalization: Normalization = field(default_factory=Normalization, kw_only=True)
     """How weights become numbers between 0 and 1."""
     gradient: str | None = field(default=None, kw_only=True)
     """The straight-through estimator of truncquant, null for the scheme's own."""
-    activations: Literal["full", "dorefa", "pact"] = field(default="full", kw_only=True)
-    """What the layers read: FP32, clamped to [0, 1] (dorefa), or to a learned range (pact). Quantized ones reach the
-    hardware with their bits, layer by layer; FP32 ones have those of the architecture there."""
+    through_maximum: bool = Field(default=False, strict=True, kw_only=True)
+    """Whether the gradient passes through the largest weight too, which all others are divided by."""
+    activations: Literal["full", "dorefa", "pact", "lsq", "lsq_plus"] = field(default="full", kw_only=True)
+    """What the layers read: FP32, clamped to [0, 1] (dorefa), or to a learned range: pact, lsq (learned steps, signed
+    where values are), lsq_plus (both ends learned). Quantized ones reach the hardware with their bits, layer by layer;
+    FP32 ones have those of the architecture there."""
     activation_bits: Bits | None = field(default=8, kw_only=True)
     """Bits of quantized activations, null for those of the weights."""
     alpha: AboveZero | None = field(default=None, kw_only=True)
-    """Where the clamp of pact starts, null for what suits the first batch."""
+    """Where the clamp of pact starts, and the range of lsq and lsq_plus ends at first; null for what suits the first
+    batch."""
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_said(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        found: dict[str, Any] = serialize(self)
+        return {key: value for key, value in found.items() if value or key not in ("unswitched", "through_maximum")}

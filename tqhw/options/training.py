@@ -14,6 +14,11 @@ MAX_SEED: Final = 2**32 - 1
 """The epochs' random numbers are seeded with a million times as much, which torch has 64 bits for."""
 
 
+def _said(found: dict[str, Any]) -> dict[str, Any]:
+    """Without the keys that documents of before have not, where they say nothing."""
+    return {key: value for key, value in found.items() if (key, value) != ("decay", "all")}
+
+
 @section
 class TrainingOptions:
     """What can be chosen of a training run, whatever its seed; precisions and scheme are the model's own."""
@@ -32,6 +37,9 @@ class TrainingOptions:
     """Of stochastic gradient descent; AdamW's first beta."""
     weight_decay: NotNegative = 5e-4
     """Of the optimizer."""
+    decay: Literal["all", "weights"] = "all"
+    """What decays: all parameters, or weights alone. Norms, biases, embeddings, positions, learned ranges and clips do
+    not then."""
     schedule: Literal["cosine", "step"] = "cosine"
     """cosine falls to zero; step divides by 10 at each of the milestones."""
     milestones: tuple[Annotated[float, Field(strict=True)], ...] = ()
@@ -61,6 +69,10 @@ class TrainingOptions:
             )
         if not all(0 < share < 1 for share in self.milestones):
             raise refused(f"{list(self.milestones)} are not shares between 0 and 1", "milestones")
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_said(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _said(serialize(self))
 
 
 @section
@@ -98,7 +110,7 @@ class Training(TrainingOptions):
 
     @model_serializer(mode="wrap")
     def _without_what_is_not_said(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        found: dict[str, Any] = serialize(self)
+        found = _said(serialize(self))
         found.pop("trained", None)
         if self.trained:
             return {"from": list(self.trained), "device": self.device, "threads": self.threads}

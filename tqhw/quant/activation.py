@@ -1,4 +1,4 @@
-"""Quantized inputs of a layer: clamped to [0, 1] as in DoReFa-Net, or to a learned range as in PACT."""
+"""Quantized inputs of a layer: clamped to [0, 1] as in DoReFa-Net, or to a learned range as in PACT, LSQ and LSQ+."""
 
 from __future__ import annotations
 
@@ -8,21 +8,20 @@ import math
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, cast
 
 import torch
 from torch import nn
 
 from tqhw.errors import TqhwError
 from tqhw.quant.bits import FULL, top_code
-from tqhw.quant.clip import best_clip
 from tqhw.quant.here import bits_now
+from tqhw.quant.ranges import LOWEST, RANGES, Clamped
 from tqhw.quant.schemes import Scheme
 from tqhw.quant.weight import QuantizedWeight
 
-ActivationKind = Literal["dorefa", "pact"]
 ALPHA: Final = 6.0
-"""Where PACT's learned clamp stands before it has seen data, and beyond a batch-normed ReLU at initialisation."""
+"""Where a learned range ends before it has seen data, and beyond a batch-normed ReLU at initialisation."""
 ALPHA_FLOOR: Final = 2.0**-10
 """Learning takes the clamp no lower: at 0 every input would be one value, and a quotient by it no number."""
 _DROPPED: Final = 0.01
@@ -30,37 +29,41 @@ _SAMPLE: Final = 1 << 16
 
 
 class _Staircase(torch.autograd.Function):
-    """Forward: x in [low, alpha] on the grid ``low + (alpha - low) code / M``, clamped to it.
+    """Forward: x in [low alpha, alpha] on the grid ``low alpha + (1 - low) alpha code / M``, clamped to it.
 
-    Backward: inside the range the identity times the factor; what lies beyond an end moves alpha, and with it
-    ``low = quantizer.low alpha`` (PACT's equation 2, and its mirror image below zero).
+    Backward: inside the range the identity times the factor; alpha and low get what their kind of range says, see
+    :meth:`tqhw.quant.ranges.InputRange.gradients`.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, x: torch.Tensor, alpha: torch.Tensor, quantizer: InputQuantizer, factor: float
+        ctx: Any, x: torch.Tensor, alpha: torch.Tensor, relative: torch.Tensor, quantizer: InputQuantizer, factor: float
     ) -> torch.Tensor:
         real = x if x.dtype == torch.float64 else x.float()
         top = alpha.clamp_min(ALPHA_FLOOR)
-        low = quantizer.low * top
-        ctx.save_for_backward(real <= low, real >= top, quantizer.low)
-        ctx.factor = factor
+        low = relative * top
+        below, above = real <= low, real >= top
         clamped = torch.minimum(torch.maximum(real, low), top)
-        bits = bits_now(quantizer)
+        bits, error = bits_now(quantizer), None
+        kept = clamped if quantizer.range.steps and ctx.needs_input_grad[1] else None
         if bits != FULL:
             clamped = quantizer.codes((clamped - low) / (top - low)).mul_((top - low) / top_code(bits)).add_(low)
+        if kept is not None:
+            error = (clamped - kept).masked_fill_(below | above, 0)
+        ctx.save_for_backward(below, above, error, top, relative)
+        ctx.factor, ctx.range = factor, quantizer.range
         return clamped.to(x.dtype)
 
     @staticmethod
-    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None, None]:
-        below, above, low = ctx.saved_tensors
+    def backward(
+        ctx: Any, *grads: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None, None, None]:
+        below, above, error, alpha, low = ctx.saved_tensors
         scaled = grads[0] * ctx.factor
-        nothing = torch.zeros((), dtype=scaled.dtype, device=scaled.device)
-        inside = torch.where(below | above, nothing, scaled)
-        ends = (
-            torch.where(above, scaled, nothing).float().sum() + low * torch.where(below, scaled, nothing).float().sum()
-        )
-        return inside, ends, None, None
+        inside = torch.where(below | above, torch.zeros((), dtype=scaled.dtype, device=scaled.device), scaled)
+        if not ctx.needs_input_grad[1]:
+            return inside, None, None, None, None
+        return inside, *ctx.range.gradients(grads[0], scaled, Clamped(below, above, error), alpha, low), None, None
 
 
 class InputQuantizer(nn.Module):
@@ -70,15 +73,16 @@ class InputQuantizer(nn.Module):
     codes are made at these bits and shifted right, which is what hardware does to activations it holds. ``off``:
     inputs pass as they are, which is enough to see what a model computes.
 
-    The range is [low alpha, alpha]: [0, 1] for ``dorefa``, with alpha learned for ``pact``. With ``precisions`` given
-    the first batch decides where it starts (see :meth:`start`), ``alpha`` where that is given.
+    The range is [low alpha, alpha]: [0, 1] for ``dorefa``, learned as its ``kind`` says for the others, see
+    :data:`tqhw.quant.ranges.RANGES`. With ``precisions`` given the first batch decides where it starts (see
+    :meth:`start`), ``alpha`` where that is given.
     """
 
     def __init__(
         self,
         scheme: Scheme,
         gradient: str,
-        kind: ActivationKind,
+        kind: str,
         bits: int,
         follows: bool,
         *,
@@ -90,6 +94,7 @@ class InputQuantizer(nn.Module):
         self.scheme = scheme
         self.gradient = gradient
         self.kind = kind
+        self.range = RANGES[kind]
         self.bits = bits
         self.follows = follows
         self.precisions = tuple(bits for bits in precisions if bits != FULL)
@@ -101,13 +106,16 @@ class InputQuantizer(nn.Module):
         self.argument = "input"  # the name of what it quantizes among the layer's
         self.reading = 0  # calls of the layer that are under way
         self.passed_on: weakref.ref[torch.Tensor] | None = None  # what the hook quantized for the call to come
-        if kind == "pact":
+        self.low: torch.Tensor
+        if self.range.learned:
             self.alpha = nn.Parameter(torch.tensor(ALPHA if alpha is None else float(alpha)))
             self.register_load_state_dict_pre_hook(_read_range)  # type: ignore[no-untyped-call]
         else:
             self.register_buffer("alpha", torch.tensor(1.0), persistent=False)
-        self.low: torch.Tensor
-        self.register_buffer("low", torch.tensor(0.0), persistent=kind == "pact")
+        if self.range.moves:
+            self.low = nn.Parameter(torch.tensor(0.0))
+        else:
+            self.register_buffer("low", torch.tensor(0.0), persistent=self.range.learned)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self.off:
@@ -117,10 +125,11 @@ class InputQuantizer(nn.Module):
         bits = bits_now(self)
         if self.kind == "dorefa" and bits == FULL:
             return x.relu()  # as the code of Any-Precision DNNs has it
-        if self.training and self.kind == "pact":
+        if self.training and self.range.learned:
             self.alpha.data.clamp_(min=ALPHA_FLOOR)
+            self.low.data.clamp_(LOWEST, 0)
         factor = 1.0 if bits == FULL else self.scheme.factor(self.gradient, bits)
-        return cast(torch.Tensor, _Staircase.apply(x, self.alpha, self, factor))  # type: ignore[no-untyped-call]
+        return cast(torch.Tensor, _Staircase.apply(x, self.alpha, self.low, self, factor))  # type: ignore[no-untyped-call]
 
     def first_of(self, inputs: tuple[Any, ...], named: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments of the layer with the first of them, by position or by name, quantized."""
@@ -143,8 +152,9 @@ class InputQuantizer(nn.Module):
     def start(self, x: torch.Tensor) -> None:
         """Sets the range by a first batch ``x``; a batch of zeros, or with what is no number, sets nothing.
 
-        ``pact``: alpha is where the squared error, summed over the precisions, is least, and low alpha the smallest
-        value, but not below -alpha. Raises TqhwError for ``dorefa`` where values are negative: it would drop them.
+        A range that is learned starts where the squared error, summed over the precisions, is least, with low alpha at
+        the smallest value, but not below -alpha. Raises TqhwError for ``dorefa`` where values are negative: it would
+        drop them.
         """
         values = x.detach().float().reshape(-1)
         values = values[:: max(1, math.ceil(values.numel() / _SAMPLE))]
@@ -155,13 +165,12 @@ class InputQuantizer(nn.Module):
             raise TqhwError(
                 f"{negative:.0%} of the values that the layer reads are negative: dorefa's clamp to [0, 1] drops them",
                 place=self.place,
-                lever="use activations: pact, whose range then reaches below zero, or activations: full",
+                lever="use activations: pact, lsq or lsq_plus, whose range then reaches below 0, or activations: full",
             )
-        if self.kind == "pact":
-            lowest = min(0.0, float(values.min()))
-            alpha = self.given or best_clip(values, lowest, self.scheme, self.precisions)
+        if self.range.learned:
+            alpha, low = self.range.start(values, self.scheme, self.precisions, self.given)
             self.alpha.fill_(alpha)
-            self.low.fill_(max(-1.0, lowest / alpha))
+            self.low.fill_(low)
         self.started = True
 
     def extra_repr(self) -> str:
@@ -173,9 +182,10 @@ def _read_range(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) 
     assert isinstance(module, InputQuantizer)
     module.started |= prefix + "alpha" in state
     alpha, low = (float(state.setdefault(prefix + part, getattr(module, part).detach())) for part in ("alpha", "low"))
-    if not (0 < alpha < math.inf and -1 <= low <= 0):
+    least = LOWEST if module.range.moves else -1
+    if not (0 < alpha < math.inf and least <= low <= 0):
         raise TqhwError(
-            f"alpha {alpha:g} and low {low:g} leave no range to clamp to: alpha is above 0, low from -1 to 0",
+            f"alpha {alpha:g} and low {low:g} leave no range to clamp to: alpha is above 0, low from {least:g} to 0",
             place=prefix + "alpha",
             lever="train it again, or take alpha and low out of the state dict and the first batch decides",
         )

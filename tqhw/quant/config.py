@@ -26,6 +26,18 @@ class QuantConfig(QuantizationOptions):
         object.__setattr__(self, "precisions", check_precisions(self.precisions))
         gradient_named(Normalizer(self.normalization).scheme(scheme_named(self.scheme)), self.gradient)
         self.normalization.check_bits(self.precisions[0], "precisions")
+        if self.through_maximum and self.normalization.offset:
+            raise TqhwError(
+                "with an offset, the largest and the smallest weight move the middle as well as the range",
+                place="through_maximum",
+                lever="leave out one of through_maximum and normalization.offset",
+            )
+        if self.unswitched and self.norms == "shared":
+            raise TqhwError(
+                "shared norms are one for all precisions already",
+                place="unswitched",
+                lever="leave out one of the two",
+            )
         if isinstance(self.granularity, int) and self.normalization.kind == "tanh":
             raise TqhwError(
                 "the paper's normalisation has no groups: no batch norm gives back what each of them loses",

@@ -20,7 +20,7 @@ from tqhw.quant.foreign import refuse_foreign
 from tqhw.quant.identity import identity
 from tqhw.quant.layers import holds_codes, is_quantized, plain, quantization_of, quantized_layers
 from tqhw.quant.magnitude import magnitude_warning
-from tqhw.quant.norm import check_norms, make_single, make_switchable
+from tqhw.quant.norm import check_norms, check_unswitched, make_single, make_switchable
 from tqhw.quant.normalization import Normalizer
 from tqhw.quant.parts import QUANTIZABLE, ModelPart, parts_of
 from tqhw.quant.schemes import gradient_named, scheme_named
@@ -77,11 +77,12 @@ def apply(
             config.slices(part.output_axis).check(getattr(part.module, part.tensor).shape, part.parameter)
     if config.norms == "switchable":
         check_norms(model)
+        check_unswitched(model, config.unswitched)
     if config.activations != "full":
         _refuse_bypassed_inputs(model)
     try:
         if config.norms == "switchable":
-            make_switchable(model, config.precisions)
+            make_switchable(model, config.precisions, unswitched=config.unswitched)
         for part in found:
             bits = chosen[part.name]
             if bits != "full":
@@ -183,6 +184,7 @@ def _weight_quantizer(part: ModelPart, config: QuantConfig, bits: LayerBits) -> 
         normalizer,
         config.precisions,
         weight.shape,
+        config.through_maximum,
     ).to(weight.device)
 
 

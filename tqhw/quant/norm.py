@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import fnmatch
+from collections.abc import Iterable
 from functools import cache
 from typing import Any, Final
 
@@ -11,7 +13,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils import parametrize
 
-from tqhw.errors import TqhwError
+from tqhw.errors import TqhwError, unknown
 from tqhw.quant.here import bits_now
 
 _OURS: Final = ("original", "bits", "highest")
@@ -143,11 +145,23 @@ def check_norms(model: nn.Module) -> None:
             raise TqhwError("its tensors are computed by a parametrization", place=name, lever="remove it first")
 
 
-def make_switchable(model: nn.Module, precisions: tuple[int, ...], *, tied: bool = False) -> None:
+def check_unswitched(model: nn.Module, patterns: Iterable[str]) -> None:
+    """Refuses a pattern that names no batch norm of ``model``."""
+    names = [*norms_of(model)]
+    for pattern in patterns:
+        if not any(fnmatch.fnmatchcase(name, pattern) for name in names):
+            raise unknown("batch norm", pattern, names, place="unswitched")
+
+
+def make_switchable(
+    model: nn.Module, precisions: tuple[int, ...], *, tied: bool = False, unswitched: Iterable[str] = ()
+) -> None:
     """Gives every batch norm of ``model`` one set of tensors per precision, or the same set under each; or changes
-    nothing, where one of them cannot be copied.
+    nothing, where one of them cannot be copied. Those that a pattern of ``unswitched`` names stay.
     """
-    places = _norms(model)
+    patterns = tuple(unswitched)
+    stay = {norm for name, norm in norms_of(model).items() if any(fnmatch.fnmatchcase(name, p) for p in patterns)}
+    places = [place for place in _norms(model) if place[2] not in stay]
     made = {norm: SwitchableBatchNorm(norm, precisions, tied=tied) for _, _, norm in places}  # one in two places is one
     for parent, name, norm in places:
         setattr(parent, name, made[norm])

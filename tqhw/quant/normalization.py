@@ -6,7 +6,7 @@ Whatever u a weight gets, codes floor(2^n u) of fewer bits are those of more, sh
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import torch
@@ -46,11 +46,16 @@ class Normalizer:
         return scheme_named("truncquant_zero")
 
     @torch.no_grad()
-    def normalize(self, weight: torch.Tensor, slices: Slices, share: torch.Tensor | None = None) -> Normalized:
+    def normalize(
+        self, weight: torch.Tensor, slices: Slices, share: torch.Tensor | None = None, peak: bool = False
+    ) -> Normalized:
         """``weight`` on the unit interval; ``share`` of the largest is the clip, as :meth:`search` gives it.
 
-        float16 and bfloat16 are computed in float32. A slice of equal weights, zeros say, has the scale 0.
+        float16 and bfloat16 are computed in float32. A slice of equal weights, zeros say, has the scale 0. ``peak``:
+        whether to say where the largest weights are.
         """
+        if peak:
+            return replace(self.normalize(weight, slices, share), peak=_peak(weight, slices))
         if self.how.kind == "tanh":
             return normalize(weight, slices.axis)
         w = weight if weight.dtype == torch.float64 else weight.float()
@@ -63,6 +68,23 @@ class Normalizer:
         spread = slices.spread(torch.where(scale > 0, scale, torch.ones_like(scale)), w.shape)
         u = centred.div(spread).div_(2).add_(0.5).clamp_(0, 1)
         return Normalized(u, scale, (centred.abs() <= spread).to(w.dtype), offset)
+
+    def by_largest(
+        self, normalized: Normalized, level: torch.Tensor, factor: float, share: torch.Tensor | None, slices: Slices
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The derivative of the numbers by each slice's largest weight, of the shape of the weight, in two parts.
+
+        The first is summed over a slice with the gradient, the second says what each weight gets of the sum. With
+        x = 2 u - 1 and the slope s of the staircase, ``factor``: of E t / max|t|, t = tanh w, E constant, it is
+        - s x E / max|t| times dt/dw at the largest; of a level(w / a) with the clip a = share max|w| it is
+        share (level - s x) inside the clip and share level beyond. Scales of the precisions' own are taken for a.
+        """
+        assert normalized.peak is not None
+        x = normalized.u.mul(2).sub_(1)
+        if self.how.kind == "tanh":
+            return x.mul_(-factor), normalized.peak * normalized.slope
+        part = normalized.peak if share is None else normalized.peak * slices.spread(share, x.shape).to(x.dtype)
+        return level - x.mul_(normalized.slope).mul_(factor), part
 
     def affine(self, weight: torch.Tensor, normalized: Normalized, level: torch.Tensor, slices: Slices) -> Affine:
         """What makes numbers of ``level``, ``weight`` coded on [-1, 1]: the shared scale, or one fitted to it."""
@@ -105,6 +127,15 @@ class Normalizer:
         low, high = rows.amin(dim=1, keepdim=True), rows.amax(dim=1, keepdim=True)
         middle = low / 2 + high / 2
         return torch.maximum(high - middle, middle - low), middle
+
+
+def _peak(weight: torch.Tensor, slices: Slices) -> torch.Tensor:
+    w = weight if weight.dtype == torch.float64 else weight.float()
+    rows = slices.rows(w).abs()
+    top = rows.amax(dim=1, keepdim=True)
+    shape = w.shape
+    ties = slices.spread(slices.stored((rows == top).sum(dim=1, keepdim=True).to(w.dtype), shape), shape)
+    return w.sign().mul_(w.abs() == slices.spread(slices.stored(top, shape), shape)).div_(ties)
 
 
 def _fit(rows: torch.Tensor, levels: torch.Tensor, offset: bool) -> tuple[torch.Tensor, torch.Tensor | None]:

@@ -19,8 +19,12 @@ Runs = Callable[[], Iterable[object]]
 
 @torch.no_grad()
 def measure_norms(model: nn.Module, runs: Runs) -> None:
-    """Sets the running statistics of the norms at work to their plain means over ``runs``."""
-    active = _active(model)
+    """Sets the running statistics of the norms at work to their plain means over ``runs``.
+
+    Where some are switchable, those that are not serve every precision, and stay.
+    """
+    switching = _switching(model)
+    active = [norm for norm, own in zip(_active(model), switching, strict=True) if own or not any(switching)]
     momenta = [norm.momentum for norm in active]
     try:
         with evaluating(model):

@@ -19,13 +19,15 @@ class Normalized:
 
     ``u``: the shape of the weight; ``scale``, ``offset``: of each slice as :class:`tqhw.quant.slices.Slices` stores
     them. ``slope``: the derivative of ``scale (2 u - 1) + offset`` by w with what is taken of the whole slice held
-    constant, the shape of the weight. float32; float64 for float64 weights.
+    constant, the shape of the weight. ``peak``: where it is asked for, the derivative of each slice's largest magnitude
+    by w, which equal magnitudes share. float32; float64 for float64 weights.
     """
 
     u: torch.Tensor
     scale: torch.Tensor
     slope: torch.Tensor
     offset: torch.Tensor | None = None
+    peak: torch.Tensor | None = None
 
 
 @torch.no_grad()

@@ -24,8 +24,9 @@ _LEAST_SHARE: Final = 2.0**-10
 class _StraightThrough(torch.autograd.Function):
     """Forward: the dequantized weight. Backward: its slope with the staircase taken for a straight line.
 
-    A clip that is learned gets the derivative by ``share`` at codes that stay: in the range the error of the level, as
-    in learned step sizes (LSQ), beyond an end the end itself.
+    Where the largest weight is not held constant, it gets what it does to all others. A clip that is learned gets the
+    derivative by ``share`` at codes that stay: in the range the error of the level, as in learned step sizes (LSQ),
+    beyond an end the end itself.
     """
 
     @staticmethod
@@ -42,21 +43,31 @@ class _StraightThrough(torch.autograd.Function):
         by_share = None
         if share is not None and share.requires_grad:
             inside = normalized.slope * normalized.u.mul(2).sub_(1)
-            largest = quantizer.slices.spread(normalized.scale / share.to(level.dtype), weight.shape)
-            by_share = (level - inside).mul_(largest)
+            top = quantizer.slices.spread(normalized.scale / share.to(level.dtype), weight.shape)
+            by_share = (level - inside).mul_(top)
+        by_largest = largest = None
+        if normalized.peak is not None:
+            parts = normalized, level, factor, share, quantizer.slices
+            by_largest, largest = quantizer.normalizer.by_largest(*parts)
         ctx.slices = quantizer.slices
-        ctx.save_for_backward(normalized.slope, by_share)
+        ctx.save_for_backward(normalized.slope, by_share, by_largest, largest)
         return affine.real(level, quantizer.slices).to(weight.dtype)
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None, None, None, None]:
-        slope, by_share = ctx.saved_tensors
+        slope, by_share, by_largest, largest = ctx.saved_tensors
         (grad,) = grads
-        moved = None
-        if by_share is not None:
-            sums = ctx.slices.rows(grad * by_share).sum(dim=1, keepdim=True, dtype=torch.float64)
-            moved = ctx.slices.stored(sums, grad.shape).float()
-        return (grad * slope).mul_(ctx.factor).to(grad.dtype), moved, None, None, None
+        moved = None if by_share is None else _sums(grad * by_share, ctx.slices).float()
+        found = (grad * slope).mul_(ctx.factor)
+        if by_largest is not None:
+            sums = _sums(grad * by_largest, ctx.slices).to(largest.dtype)
+            found = found + largest * ctx.slices.spread(sums, grad.shape)
+        return found.to(grad.dtype), moved, None, None, None
+
+
+def _sums(values: torch.Tensor, slices: Slices) -> torch.Tensor:
+    """The sum of each slice, in double, stored as scales are."""
+    return slices.stored(slices.rows(values).sum(dim=1, keepdim=True, dtype=torch.float64), values.shape)
 
 
 class InputReader(Protocol):
@@ -74,6 +85,7 @@ class QuantizedWeight(nn.Module):
     on these integers shifted to ``bits``, and its real weight is not read. With ``off`` set it computes with the real
     weight: that is enough to see what a model computes, and saves quantizing it. ``share``: the clip of a normalisation
     that has one, as a share of the largest weight of each slice; the first forward pass searches it for ``precisions``.
+    ``through_maximum``: whether the largest weight of a slice gets the gradient of what it does to all others.
     """
 
     def __init__(
@@ -86,11 +98,13 @@ class QuantizedWeight(nn.Module):
         normalizer: Normalizer = PAPER,
         precisions: tuple[int, ...] = (),
         shape: torch.Size | None = None,
+        through_maximum: bool = False,
     ) -> None:
         super().__init__()
         self.scheme = scheme
         self.gradient = gradient
         self.bits = bits
+        self.through_maximum = through_maximum
         self.fixed = fixed
         self.slices = slices
         self.normalizer = normalizer
@@ -212,7 +226,8 @@ class QuantizedWeight(nn.Module):
     def _normalized(self, weight: torch.Tensor) -> Normalized:
         if self._held is not None:
             return self._held
-        normalized = self.normalizer.normalize(weight, self.slices, self.clip(weight))
+        peak = self.through_maximum and torch.is_grad_enabled()
+        normalized = self.normalizer.normalize(weight, self.slices, self.clip(weight), peak)
         if self.hold:
             self._held = normalized
         return normalized

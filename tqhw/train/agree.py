@@ -14,7 +14,7 @@ from tqhw.train.differences import differences
 from tqhw.train.recipe import DataRecipe, Recipe
 
 _PARTS: Final[Mapping[str, str]] = {"model": "another model", "quantization": "another quantization"}
-_START: Final = ("gradient", "alpha")
+_START: Final = ("gradient", "alpha", "through_maximum")
 """How a quantization is learned, which the trained network no longer shows."""
 _SIZES: Final = {"digits": 8, "mnist_subset": SIDE, "imagefolder": FolderData.size}
 

@@ -66,7 +66,7 @@ def started_inputs(model: nn.Module) -> dict[str, InputQuantizer]:
     """The input quantizers of ``model`` by the name of their layer; TqhwError for a range that waits for data."""
     found = {layer.name: q for layer in quantized_layers(model) if (q := layer.input_quantizer) is not None}
     for name, quantizer in found.items():
-        if quantizer.kind == "pact" and not quantizer.started:
+        if quantizer.range.learned and not quantizer.started:
             raise TqhwError(
                 "the range of its quantized input waits for a first batch",
                 place=name,
