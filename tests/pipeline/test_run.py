@@ -228,6 +228,8 @@ def test_the_command_prints_the_tables_and_says_where_the_rest_is(tmp_path: Path
     anew = CliRunner().invoke(app, ["run", str(path), "--out", str(out), "--jobs", "1"])
     assert f"{out} holds results of 2" in anew.stdout
     assert "which this run replaces when it is done; another --out keeps them" in anew.stdout
+    refused = CliRunner().invoke(app, ["run", str(path), "--out", str(out), "--set", "architecture.params.pe_rows=0"])
+    assert (refused.exit_code, refused.stdout) == (2, ""), "what is refused replaces nothing, and does not say so"
     again = CliRunner().invoke(app, ["report", str(out), "--no-figures", "--out", str(tmp_path / "again")])
     assert again.exit_code == 0
     assert document(tmp_path / "again") == document(out)

@@ -137,6 +137,50 @@ def test_conditions_that_leave_nothing_or_say_nothing(tmp_path: Path, where: str
     assert "where" in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("where", "told"),
+    [
+        ("'2' < 3", "compares '2', a text, with 3, a number; a number has no quotes"),
+        ("pe_columns > '2'", "compares pe_columns, a number, with '2', a text; a number has no quotes, here and where"),
+        ("bits > 2 and stored_bits > 2", "compares bits, a list, with 2, a number"),
+        ("bits == '2'", "where leaves none of the 4 points (the last one was"),
+        ("bits == '2'", "'bits == '2'' compares bits, a list, with '2', a text"),
+        ("search.objective == energy", "compares search.objective, a text, with energy, nothing"),
+        ("pe_columns = 2", "is no expression: invalid syntax (write pe_columns == 2)"),
+        ("pe_columns => 2", "(write pe_columns >= 2)"),
+        ("pe_columns and", "(such as pe_rows * pe_columns <= 168)"),
+        ("10 / (pe_columns - 2) > 1", "division by zero (where pe_columns is 2)"),
+    ],
+)
+def test_values_of_two_kinds_are_told_apart(tmp_path: Path, where: str, told: str) -> None:
+    with pytest.raises(TqhwError) as error:
+        [*given(tmp_path, grid={"bits": [[2], [4]], COLUMNS: [2, 4]}, where=[where])]
+    assert told in str(error.value)
+
+
+def test_texts_that_look_like_numbers_are_told_where_they_are_compared(tmp_path: Path) -> None:
+    with pytest.raises(TqhwError, match="compares pe_columns, a text, with 3, a number; a number has no quotes"):
+        [*given(tmp_path, grid={COLUMNS: ["2", "4"]}, where=["pe_columns < 3"])]
+
+
+def test_conditions_know_what_the_architecture_has_by_default(tmp_path: Path) -> None:
+    where = ["architecture.params.pe_rows * pe_columns < 30 and architecture.params.glb_rows == 8192"]
+    grid = {COLUMNS: [2, 4], "architecture.params.glb_rows": [8192, 16384]}
+    assert [point.settings[COLUMNS] for point in given(tmp_path, grid=grid, where=where)] == [2]
+
+
+def test_a_derived_key_without_a_value_is_the_points_own_fault(tmp_path: Path) -> None:
+    derive = {"architecture.params.glb_rows": "16384 // (pe_columns - 2)"}
+    first, second = given(tmp_path, grid={COLUMNS: [2, 4]}, derive=derive, where=["glb_rows > 1"])
+    assert second.experiment().architecture.params == {"pe_columns": 4, "glb_rows": 8192}
+    with pytest.raises(TqhwError, match=r"point 0: .*derive.*division by zero \(where pe_columns is 2\)"):
+        first.experiment()
+    (alone,) = given(tmp_path, grid={COLUMNS: [2, 4]}, derive=derive, where=["pe_columns > 2", "glb_rows > 1"])
+    assert alone.number == 0
+    with pytest.raises(TqhwError, match=r"unknown name 'pe_colums'"):
+        [*given(tmp_path, grid={COLUMNS: [2, 4]}, derive={"architecture.params.glb_rows": "pe_colums * 1000"})]
+
+
 def test_many_points_are_asked_about(tmp_path: Path) -> None:
     sweep = given(
         tmp_path, grid={COLUMNS: {"from": 1, "to": 256}, "architecture.params.glb_rows": {"from": 3, "to": 99}}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch")
@@ -196,6 +198,82 @@ def test_a_training_that_points_share_is_done_once(tmp_path: Path) -> None:
     assert len(tops) == 2
     assert 0 < tops[0] == tops[1] <= 100
     assert [row.top1 for row in read_point(tmp_path / "out", 1).accuracy if row.weights == "shifted"] == tops[:1]
+
+
+TRAINED = {
+    "training": [{"schemes": ["truncquant"], "epochs": 1, "batch_size": 16, "learning_rate": 0.5}],
+    "data": [{"name": "arrays", "path": "data.npz"}],
+}
+
+
+def _write_data(seed: int) -> None:
+    source = np.random.default_rng(seed)
+    images, labels = source.integers(0, 256, (96, 8, 8), np.uint8), np.arange(96) % 10
+    np.savez("data.npz", train_images=images, train_labels=labels, test_images=images, test_labels=labels)
+
+
+def _tops(out: Path) -> list[float]:
+    with opened(out) as store:
+        return [top for (top,) in store.read("SELECT top1 FROM outcomes ORDER BY point, bits")]
+
+
+def test_other_contents_of_the_same_data_file_are_trained_on_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    sweep, out, trained = given(tmp_path, grid=TRAINED), tmp_path / "out", []
+    for seed in (0, 0, 1):
+        _write_data(seed)
+        cluster = Here()
+        assert done(sweep, out, cluster) == {"done": 1}
+        trained.append([task.kind for task in cluster.asked].count("training"))
+    assert trained == [1, 0, 1]
+    with opened(out) as store:
+        kept = [json.loads(answer)[1][0]["top1"] for (answer,) in store.read("SELECT answer FROM trainings")]
+    assert len(kept) == 2 and _tops(out)[0] in kept
+    assert len([*(out / "kept").iterdir()]) == 2, "nor do checkpoints of the one start the other"
+    _write_data(2)
+    with pytest.raises(TqhwError, match="point 0: its inputs have changed since"):
+        read_point(out, 0)
+
+
+def test_networks_that_were_trained_before_are_measured_and_not_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    _write_data(0)
+    first = given(tmp_path, grid=TRAINED)
+    assert done(first, tmp_path / "first") == {"done": 1}
+    joined = {"training": [{"from": ["first/kept"]}, {"from": ["nowhere"]}], "data": TRAINED["data"]}
+    sweep, cluster = given(tmp_path, grid=joined), Here()
+    assert done(sweep, tmp_path / "out", cluster) == {"done": 1, "impossible": 1}
+    assert [type(task.arguments[0]).__name__ for task in cluster.asked if task.kind == "training"] == ["TrainedNetwork"]
+    assert _tops(tmp_path / "out") == _tops(tmp_path / "first")
+    assert "nowhere: there is no such file" in first_reason(tmp_path / "out")
+    alone = run_experiment(next(iter(sweep)).experiment())
+    found = read_point(tmp_path / "out", 0)
+    assert (found.accuracy, found.notes) == (alone.accuracy, alone.notes)
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "told"),
+    [
+        ("architecture.name", ["eyeriss_like", "eyerissss"], "unknown architecture 'eyerissss' (did you mean"),
+        ("architecture.name", ["eyeriss_like", "here/nowhere.yaml"], "no such architecture file or template folder"),
+        ("architecture.files", [[], ["nowhere.yaml"]], "nowhere.yaml"),
+        ("model.name", ["tests.pipeline.tiny:net", "resnet999"], "unknown model 'resnet999' (did you mean"),
+        ("model.name", ["tests.pipeline.tiny:net", "tests.pipeline.tiny:nett"], "nett"),
+        ("model.name", ["tests.pipeline.tiny:net", "nowhere.onnx"], "nowhere.onnx"),
+        ("search.objective", ["edp", "speed"], "search.objective: unknown value 'speed'"),
+        ("backend", ["embedded", "paper"], "unknown backend 'paper'"),
+    ],
+)
+def test_a_name_that_one_point_alone_gets_wrong_is_that_points_result(
+    tmp_path: Path, key: str, values: list[Any], told: str
+) -> None:
+    sweep = given(tmp_path, grid={key: values, "architecture.params.pe_columns": [2]})
+    assert done(sweep, tmp_path / "out") == {"done": 1, "impossible": 1}
+    assert told in first_reason(tmp_path / "out")
 
 
 def test_the_results_of_another_sweep_or_version(

@@ -39,7 +39,7 @@ def run(
     from tqhw.pipeline.results_folder import written
     from tqhw.pipeline.run import default_experiment
     from tqhw.pipeline.run import run as run_experiment
-    from tqhw.system.progress import bars
+    from tqhw.system.progress import bars, saying
 
     if keys:
         sys.stdout.write(keys_table())
@@ -47,11 +47,12 @@ def run(
     changes = [*(settings or []), *([f"backend={backend}"] if backend is not None else [])]
     chosen = load(experiment or default_experiment(), changes)
     folder = out or Path("results") / chosen.name
+    watch = bars(console(stderr=True))
     earlier = written(folder)
     if earlier is not None:
         told = f"{folder} holds results of {earlier:%Y-%m-%d %H:%M}, which this run replaces when it is done"
-        console().print(f"{told}; another --out keeps them", highlight=False, markup=False, soft_wrap=True)
-    watch = bars(console(stderr=True))
+        text = f"{told}; another --out keeps them"
+        watch = saying(watch, lambda: console().print(text, highlight=False, markup=False, soft_wrap=True))
     results = run_experiment(
         chosen,
         folder,

@@ -171,20 +171,20 @@ class _Walker(Evaluator):
 
     def checked(self, value: Any) -> Any:
         if isinstance(value, int) and value.bit_length() > MAX_INTEGER_BITS:
-            raise self.refusal(f"a step gives an integer of more than {MAX_INTEGER_BITS} bits")
+            raise self.undefined(f"a step gives an integer of more than {MAX_INTEGER_BITS} bits")
         if isinstance(value, complex | bytes):
-            raise self.refusal(f"a step gives {value!r}, which is no real number")
+            raise self.undefined(f"a step gives {value!r}, which is no real number")
         if isinstance(value, str | list | tuple | dict | set | range) and len(value) > MAX_LENGTH:
-            raise self.refusal(f"more than {MAX_LENGTH} characters or items")
+            raise self.undefined(f"more than {MAX_LENGTH} characters or items")
         return value
 
     def apply(self, function: Callable[..., Any], *values: Any) -> Any:
         try:
             return super().apply(function, *values)
         except KeyError as error:
-            raise self.refusal(f"there is no {error.args[0]!r}") from None
+            raise self.undefined(f"there is no {error.args[0]!r}") from None
         except (AttributeError, IndexError, RecursionError) as error:
-            raise self.refusal(str(error)) from None
+            raise self.undefined(str(error)) from None
 
     def _name(self, name: str, names: Mapping[str, Any]) -> Any:
         if name in names:

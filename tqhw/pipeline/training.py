@@ -17,6 +17,7 @@ from tqhw import train
 from tqhw.datasets import Data
 from tqhw.experiment import Experiment
 from tqhw.results import AccuracyRow
+from tqhw.system.files import content_digest
 from tqhw.system.progress import Watcher
 from tqhw.system.workers import Aside, aside
 from tqhw.train import Accuracy, Recipe
@@ -235,6 +236,8 @@ def planned(
 
 
 def _digest(found: Recipe) -> str:
-    """A name for the recipe and for what carries it out."""
+    """A name for the recipe, for what stands in its files, where they are here, and for what carries it out."""
     parts = {"recipe": found.json, "tqhw": __version__, "torch": str(torch.__version__)}
+    if contents := [digest for digest in map(content_digest, found.files) if digest is not None]:
+        parts["contents"] = contents
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]

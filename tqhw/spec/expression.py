@@ -18,6 +18,11 @@ from tqhw.errors import TqhwError, unknown
 
 Value = bool | int | float | str
 
+
+class CannotEvaluateError(TqhwError):
+    """An expression has no value at these values of its names; at others it may have one."""
+
+
 MAX_TEXT = 1000
 MAX_NODES = 300
 MAX_INTEGER_BITS = 1024
@@ -192,20 +197,27 @@ class Evaluator:
         try:
             return self.checked(function(*values))
         except ZeroDivisionError as error:
-            raise self.refusal("division by zero") from error  # of a rest, Python only says "float modulo"
+            raise self.undefined("division by zero") from error  # of a rest, Python only says "float modulo"
         except (ArithmeticError, ValueError, TypeError) as error:
-            raise self.refusal(str(error)) from error
+            raise self.undefined(str(error)) from error
 
     def checked(self, value: Any) -> Value:
         if isinstance(value, float) and not math.isfinite(value):
-            raise self.refusal(f"a step gives {value}, which is no finite number")
+            raise self.undefined(f"a step gives {value}, which is no finite number")
         if isinstance(value, int) and value.bit_length() > MAX_INTEGER_BITS:
-            raise self.refusal(f"a step gives an integer of more than {MAX_INTEGER_BITS} bits")
+            raise self.undefined(f"a step gives an integer of more than {MAX_INTEGER_BITS} bits")
         if isinstance(value, int) and abs(value) > sys.float_info.max:
-            raise self.refusal("a step gives an integer that no double holds")
+            raise self.undefined("a step gives an integer that no double holds")
         if not isinstance(value, bool | int | float | str):
-            raise self.refusal(f"a step gives {value}, which is no real number")
+            raise self.undefined(f"a step gives {value}, which is no real number")
         return value
 
     def refusal(self, reason: str, lever: str | None = None) -> TqhwError:
-        return TqhwError(f"cannot evaluate '{self.text}': {reason}", place=self.place, lever=lever)
+        return TqhwError(self._told(reason), place=self.place, lever=lever)
+
+    def undefined(self, reason: str) -> CannotEvaluateError:
+        """For a step that these values do not allow."""
+        return CannotEvaluateError(self._told(reason), place=self.place)
+
+    def _told(self, reason: str) -> str:
+        return f"cannot evaluate '{self.text}': {reason}"

@@ -17,19 +17,21 @@ from tqhw.objectives import objective_of
 from tqhw.pipeline import accuracy, hardware
 from tqhw.pipeline.assemble import assemble
 from tqhw.pipeline.hardware import Evaluated, HardwarePlan, Pricings
+from tqhw.pipeline.joined import TrainedNetwork, trained_networks
 from tqhw.pipeline.renderings import RenderedWords, Unpriced, priced, render
 from tqhw.pipeline.run import backend_settings
 from tqhw.pipeline.subject import Subject, subject
-from tqhw.pipeline.training import TrainingTask, planned
-from tqhw.results import AccuracyRow, Results
+from tqhw.pipeline.training import Measured, TrainingTask, planned, rows
+from tqhw.results import Results
 from tqhw.scenario.methods import widths
 from tqhw.spec import Invalid, Shape
 from tqhw.sweep.tasks import SEARCH, TABLE, TRAINING, SweepTask, versions
+from tqhw.system.files import content_digest
 
 T = TypeVar("T")
 _DECIDES_NETWORK: Final = {"model", "quantization", "data", "training", "bits", "stored_bits", "seed"}
 KEPT = 256
-"""So many renderings, and networks, are kept for the next points."""
+"""So many renderings, networks and trainings are kept for the next points."""
 
 
 @dataclass
@@ -100,6 +102,7 @@ class Planner:
         self.kept = folder / "kept" if folder is not None and keep_trainings else None
         self.plans: dict[str, PointsPlan] = {}
         self._subjects: OrderedDict[str, Subject | TqhwError] = OrderedDict()
+        self._trainings: OrderedDict[str, list[SweepTask] | TqhwError] = OrderedDict()
         self._rendered: OrderedDict[str, Unpriced | TqhwError] = OrderedDict()
 
     def plan(self, experiment: Experiment) -> PointsPlan:
@@ -110,9 +113,16 @@ class Planner:
         return self.plans[key]
 
     def trainings(self, experiment: Experiment) -> list[SweepTask]:
-        """One task per scheme."""
+        """One task per network that is trained, or was. Raises TqhwError where folders hold none of the experiment."""
         if experiment.training is None:
             return []
+        chosen = experiment.model_dump(mode="json", include=_DECIDES_NETWORK)
+        return _kept(self._trainings, digest(chosen), lambda: self._planned_trainings(experiment))
+
+    def _planned_trainings(self, experiment: Experiment) -> list[SweepTask]:
+        assert experiment.training is not None
+        if experiment.training.trained:
+            return [_measuring(found) for found in trained_networks(experiment)]
         recipes = [
             accuracy.recipe(experiment, scheme, seed)
             for scheme in experiment.training.schemes
@@ -142,6 +152,14 @@ class Planner:
         chosen = experiment.model_dump(mode="json", include={"architecture", "word_bits"})
         key = digest([chosen, model, repr(at), repr(shape)])
         return _kept(self._rendered, key, lambda: render(experiment, model, at, shape))
+
+
+def _measuring(found: TrainedNetwork) -> SweepTask:
+    """What a network measures that was trained before, which its checkpoint, the data and the precisions decide."""
+    read: list[str | Path] = [found.path, *found.recipe.files, *([] if found.data_path is None else [found.data_path])]
+    contents = [content_digest(path) for path in read]
+    told = [found.recipe.json, found.model, sorted(found.bits), found.stored, contents]
+    return SweepTask(TRAINING, digest(told), (found,), 1e29)
 
 
 def _kept(places: OrderedDict[str, T | TqhwError], key: str, make: Callable[[], T]) -> T:
@@ -178,12 +196,18 @@ def point_key(experiment: Experiment, plan: PointsPlan, trainings: Sequence[Swee
 
 
 def results(
-    experiment: Experiment, plan: PointsPlan, evaluated: tuple[Evaluated, ...], measured: tuple[AccuracyRow, ...]
+    experiment: Experiment,
+    plan: PointsPlan,
+    evaluated: tuple[Evaluated, ...],
+    trainings: Sequence[SweepTask],
+    measured: Sequence[Measured],
 ) -> Results:
-    """What ``tqhw run`` finds for the experiment, but for its provenance."""
+    """What ``tqhw run`` finds for the experiment, but for its provenance. ``measured``: what the trainings gave."""
     about = plan.subject
-    rows = measured or accuracy.not_measured(experiment)
-    return assemble(experiment, about.workload, evaluated, rows, about.scales, about.notes, about.switching)
+    found = rows(measured) or accuracy.not_measured(experiment)
+    said = dict.fromkeys(task.arguments[0].note for task in trainings if task.arguments[0].note is not None)
+    notes = (*about.notes, *said)
+    return assemble(experiment, about.workload, evaluated, found, about.scales, notes, about.switching)
 
 
 def is_quick(task: SweepTask) -> bool:

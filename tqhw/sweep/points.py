@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tqhw import architecture
-from tqhw.errors import TqhwError, shown, unknown
+from tqhw.errors import TqhwError, unknown
 from tqhw.experiment import Experiment, parse
-from tqhw.frontend.expressions import evaluate
 from tqhw.options.section import fields_of, section_in, takes_list, takes_map
 from tqhw.spec import yamlio
+from tqhw.spec.expression import CannotEvaluateError
+from tqhw.sweep import conditions
 from tqhw.sweep.document import SweepDocument, read_sweep, varied
 from tqhw.sweep.values import drawn, listed
 
@@ -28,14 +28,20 @@ Settings = dict[str, Any]
 
 @dataclass(frozen=True)
 class Point:
-    """One point. ``number`` counts those that ``where`` leaves; ``document`` is its experiment, still unread."""
+    """One point. ``number`` counts those that ``where`` leaves; ``document`` is its experiment, still unread.
+
+    ``fault``: why no experiment can be made of it, where a derived key has no value.
+    """
 
     number: int
     settings: Settings
     document: yamlio.Map
+    fault: TqhwError | None = None
 
     def experiment(self) -> Experiment:
         """Raises TqhwError where the values do not fit together."""
+        if self.fault is not None:
+            raise TqhwError(f"point {self.number}: {self.fault}")
         return parse(self.document, f"point {self.number}")
 
 
@@ -91,17 +97,19 @@ class Sweep:
 
     def __iter__(self) -> Iterator[Point]:
         """The points that ``where`` leaves. Raises TqhwError at the end where there is none."""
-        number, derived = 0, {}
+        number, point = 0, Point(0, {}, self.base)
         for settings in self._combined():
-            derived = self._derived(settings)
-            if self._holds(derived):
-                yield Point(number, derived, self._document(derived))
+            point = self._point(number, settings)
+            if self._holds(point):
+                yield point
                 number += 1
         if not number:
+            told = f"the last one was {json.dumps(point.settings, ensure_ascii=False)}"
+            never = conditions.unlike(self.given.where, self._scope(point.settings))
             raise TqhwError(
                 f"where leaves none of the {self.size:,} points",
                 place=f"{self.source}: where",
-                lever=f"the last one was {json.dumps(derived)}",
+                lever=told if never is None else f"{told}; {never}",
             )
 
     def described(self) -> dict[str, Any]:
@@ -134,17 +142,22 @@ class Sweep:
                 seen.add(told)
                 yield draw
 
-    def _derived(self, settings: Settings) -> Settings:
+    def _point(self, number: int, settings: Settings) -> Point:
         found = dict(settings)
         for key, text in self.given.derive.items():
-            found[key] = _plain(evaluate(text, self._scope(found), f"{self.source}: derive.{key}"))
-        return found
+            try:
+                found[key] = conditions.derived(text, self._scope(found), f"{self.source}: derive.{key}")
+            except CannotEvaluateError as error:  # of these values; others may have one
+                return Point(number, settings, self.base, error)
+        return Point(number, found, self._document(found))
 
-    def _holds(self, settings: Settings) -> bool:
+    def _holds(self, point: Point) -> bool:
         if not self.given.where:
             return True
-        scope = self._scope(settings)
-        return all(_truth(text, scope, f"{self.source}: where") for text in self.given.where)
+        scope, place = self._scope(point.settings), f"{self.source}: where"
+        if point.fault is not None:
+            return not conditions.excluded(self.given.where, scope, place)
+        return conditions.holds(self.given.where, scope, place)
 
     def _scope(self, settings: Settings) -> dict[str, Any]:
         """What expressions read: the whole experiment by its dotted keys, and what is varied by its last word.
@@ -155,7 +168,7 @@ class Sweep:
         for key, value in settings.items():
             names = _with(names, self.keys[key].parts, value)
         short = {self.keys[key].short: value for key, value in settings.items() if key in self._by_last_word}
-        return {**{name: _visible(value) for name, value in names.items()}, **short}
+        return {**conditions.visible(names), **short}
 
     def _document(self, settings: Settings) -> yamlio.Map:
         document: Mapping[str, Any] = self.base
@@ -165,18 +178,22 @@ class Sweep:
         return yamlio.Map(document)
 
     def _check_parameters(self) -> None:
-        """Parameters of the architecture that none of the sweep's architectures has."""
+        """Parameters of the architecture that none of the sweep's architectures has.
+
+        An architecture that is not there is its points' own fault, and says nothing of parameters.
+        """
         given = {"grid": self._grid, "zip": list(_columns(self._rows)), "list": list(_columns(self.given.list))}
         named = [values for block in given.values() for key, values in block if key == "architecture.name"]
-        others = [key for key in self.keys if key in ("architecture", "architecture.files")]
+        others = {"architecture", "architecture.files"} | ({"architecture.name"} if not named else set())
         architectures = named[0] if named else [self._names["architecture"]["name"]]
-        if others or self._names["architecture"].get("files"):
+        if others & self.keys.keys() or self._names["architecture"].get("files"):
             return
-        templates = [a for a in architectures if isinstance(a, str) and architecture.is_template(a)]
-        known = dict.fromkeys(p.name for a in templates for p in architecture.parameters_of(a).parameters)
+        known = conditions.parameters(architectures)
+        if known is None:
+            return
         for key, block in varied(self.given):
             parts = self.keys[key].parts
-            if parts[:2] == ("architecture", "params") and len(parts) == 3 and parts[2] not in known and templates:
+            if parts[:2] == ("architecture", "params") and len(parts) == 3 and parts[2] not in known:
                 raise unknown("parameter", parts[2], known, f"{self.source}: {block}")
 
 
@@ -225,35 +242,9 @@ def _with(tree: Mapping[str, Any], parts: tuple[str, ...], value: Any) -> dict[s
     return found
 
 
-class _Visible:
-    """A section of the experiment, as expressions see it: ``architecture.params.pe_rows``."""
-
-    def __init__(self, tree: Mapping[str, Any]) -> None:
-        self._tree = tree
-
-    def public(self) -> dict[str, Any]:
-        return {key: _visible(value) for key, value in self._tree.items()}
-
-
-def _visible(value: Any) -> Any:
-    return _Visible(value) if isinstance(value, Mapping) else value
-
-
 def _is_alone(key: _Key, keys: Iterable[_Key]) -> bool:
     return len(key.parts) == 1 or [other.short for other in keys].count(key.short) == 1
 
 
-def _truth(text: str, names: Mapping[str, Any], place: str) -> bool:
-    value = evaluate(text, names, place)
-    if not isinstance(value, bool | int | float):
-        lever = 'compare with something, such as pe_rows > 8 or dram_type == "DDR3"'
-        raise TqhwError(f"'{text}' gives {shown(value)}, neither true nor false", place=place, lever=lever)
-    return bool(value)
-
-
 def _is_lone(value: Any) -> bool:
     return value is not None and not isinstance(value, list | tuple | Mapping)
-
-
-def _plain(value: Any) -> Any:
-    return str(value) if isinstance(value, str) else value

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from tqhw.errors import TqhwError
 from tqhw.experiment import Experiment
 from tqhw.pipeline.hardware import Evaluated
-from tqhw.pipeline.training import Measured, rows
+from tqhw.pipeline.training import Measured
 from tqhw.results import Results
 from tqhw.sweep.cluster import Cluster
 from tqhw.sweep.outcomes import outcomes
@@ -176,10 +176,14 @@ class _SweepRun:
         return self._in_order(searches, trainings)
 
     def _needed(self, plan: PointsPlan, known: set[str]) -> _Needs:
-        needs, changed = _Needs(plan, {*plan.searches}), []
+        needs, changed, refused = _Needs(plan, {*plan.searches}), [], []
         for number, settings, key, status in self.store.points_of(plan.key):
             experiment = self.sweep.experiment(number, json.loads(settings))
-            trainings = self.planner.trainings(experiment)
+            try:
+                trainings = self.planner.trainings(experiment)
+            except TqhwError as error:
+                refused.append((number, str(error), ()))
+                continue
             now = point_key(experiment, plan, trainings)
             if key != now:
                 changed.append((now, number))
@@ -189,6 +193,7 @@ class _SweepRun:
             needs.trainings |= {task.key: task for task in trainings if task.key not in known}
         if changed:
             self.store.wait_for(changed)
+        self.store.finish_points(refused)
         return needs
 
     def _in_order(self, searches: set[str], trainings: dict[str, SweepTask]) -> Iterator[SweepTask]:
@@ -263,12 +268,13 @@ def _results(
     planner: Planner, store: Store, experiment: Experiment, plan: PointsPlan, evaluated: tuple[Evaluated, ...]
 ) -> Results:
     measured: list[Measured] = []
-    for task in planner.trainings(experiment):
+    trainings = planner.trainings(experiment)
+    for task in trainings:
         found = store.training(task.key)
         if found is None or isinstance(found, str):
             raise TqhwError(f"training: {found or 'not done'}")
         measured.append(found)
-    return results(experiment, plan, evaluated, rows(measured))
+    return results(experiment, plan, evaluated, trainings, measured)
 
 
 def point_results(sweep: Sweep, store: Store, number: int, planner: Planner) -> Results:

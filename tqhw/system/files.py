@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 
 from tqhw.errors import TqhwError
@@ -41,6 +43,33 @@ def read_text(path: str | Path) -> str:
         raise TqhwError("no path", place=repr(str(path))) from None
     except OSError as error:
         raise TqhwError(f"cannot be read: {error.strerror}", place=str(path)) from None
+
+
+def content_digest(path: str | Path) -> str | None:
+    """SHA-256 of a file, or of a folder's files and their names; None where nothing is there.
+
+    Raises TqhwError where it is there and cannot be read.
+    """
+    if not exists(path):
+        return None
+    place = Path(path)
+    try:
+        files = [place] if place.is_file() else sorted(p for p in place.rglob("*") if p.is_file())
+        found = hashlib.sha256()
+        for file in files:
+            stat = file.stat()
+            known = _file_digest(str(file.resolve()), stat.st_size, stat.st_mtime_ns)
+            found.update(f"{file.relative_to(place).as_posix()} {known}\n".encode("utf-8", "surrogateescape"))
+    except OSError as error:
+        raise TqhwError(f"cannot be read: {error.strerror}", place=str(error.filename or path)) from None
+    return found.hexdigest()
+
+
+@lru_cache(maxsize=100_000)
+def _file_digest(path: str, size: int, changed: int) -> str:
+    """Of a file that is read again when its size or its time has changed."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def sweep(folder: Path, prefix: str) -> None:

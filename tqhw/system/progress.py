@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
@@ -29,6 +29,24 @@ class Watcher(Protocol):
 def unwatched(stage: str, total: int) -> Iterator[Tick]:
     """Nobody watches."""
     yield lambda done=None, note="": None
+
+
+def saying(watch: Watcher, say: Callable[[], None]) -> Watcher:
+    """``watch``, but that ``say`` is called once, when the first unit of work is done: what is refused has none."""
+    left = [say]
+
+    @contextmanager
+    def told(stage: str, total: int) -> Iterator[Tick]:
+        with watch(stage, total) as tick:
+
+            def first(done: int | None = None, note: str = "") -> None:
+                if left:
+                    left.pop()()
+                tick(done, note)
+
+            yield first
+
+    return told
 
 
 def bars(console: Console) -> Watcher:

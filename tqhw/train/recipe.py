@@ -32,6 +32,7 @@ from tqhw.options import (
     section,
 )
 from tqhw.quant import QuantConfig, check_precisions, convert, execution_order
+from tqhw.system.files import exists
 from tqhw.train.checkpoint import load_weights
 from tqhw.train.methods import method_named
 from tqhw.train.reproducible import reproducible
@@ -99,6 +100,13 @@ class Recipe:
         for derived in ("scheme", "precisions"):
             del document["quantization"][derived]
         return document
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files and folders that are read for it: data, first weights, and options that are such paths."""
+        options = [*self.model.options.values(), *(self.data.options or {}).values()]
+        named = [self.data.path, self.model.weights, *(one for one in options if isinstance(one, str) and exists(one))]
+        return tuple(path for path in named if path is not None)
 
     def open_data(self) -> Data:
         """Its data set, split as its seed says where it asks for that."""
