@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tqhw.errors import TqhwError
-from tqhw.system.files import exists, is_file, read_text, scratch, write_bytes, write_text
+from tqhw.system.files import content_digest, exists, is_file, read_text, scratch, write_bytes, write_text
 
 
 def test_unreadable_files_say_why(tmp_path: Path) -> None:
@@ -93,3 +93,17 @@ def test_what_cannot_be_there_is_not(name: str, tmp_path: Path) -> None:
     assert not exists(tmp_path / name)
     assert not is_file(tmp_path / name)
     assert exists(tmp_path) and not is_file(tmp_path) and is_file(tmp_path / "file")
+
+
+def test_a_digest_of_contents(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    assert content_digest(folder) is None
+    (folder / "train").mkdir(parents=True)
+    (folder / "train" / "a").write_bytes(b"1")
+    first, lone = content_digest(folder), content_digest(folder / "train" / "a")
+    (folder / "train" / "a").touch()
+    assert content_digest(folder) == first != lone, "times do not count"
+    (folder / "train" / "a").rename(folder / "train" / "b")
+    moved = content_digest(folder)
+    (folder / "train" / "b").write_bytes(b"22")
+    assert len({first, moved, content_digest(folder)}) == 3, "names and contents do"

@@ -116,7 +116,7 @@ def visible(tree: Mapping[str, Any]) -> dict[str, Any]:
     found = {name: _visible(value) for name, value in tree.items()}
     place = tree.get("architecture")
     if isinstance(place, Mapping):
-        found["architecture"] = _Architecture(place)
+        found["architecture"] = _ArchitectureSection(place)
     return found
 
 
@@ -130,7 +130,7 @@ class _Section:
         return {key: _visible(value) for key, value in self._tree.items()}
 
 
-class _Architecture(_Section):
+class _ArchitectureSection(_Section):
     """The section of the architecture, whose parameters are all of its template's."""
 
     def public(self) -> dict[str, Any]:
