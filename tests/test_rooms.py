@@ -47,8 +47,8 @@ ROOMS = {
     " allocation train version backends results report experiment pipeline sweep comparison",
     "run": "pipeline cli",
     "__main__": "cli",
-    "api": "errors objectives system frontend spec quant architecture workload backends results report experiment"
-    " pipeline",
+    "api": "errors objectives system frontend spec datasets quant architecture workload backends results report"
+    " experiment pipeline",
     "": "version errors api",
 }
 FLOORS_OF_THE_MAPPER = ("space", "bound", "branch")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         run_experiment,
         search,
         target,
+        train_experiment,
     )
     from tqhw.errors import TqhwError
 
@@ -36,6 +37,7 @@ __all__ = [
     "run_experiment",
     "search",
     "target",
+    "train_experiment",
 ]
 
 

@@ -41,8 +41,9 @@ def load_experiment(
 ) -> Experiment:
     """An experiment from a YAML file or a dictionary, with ``key.sub=value`` settings and top-level ``keys`` on top.
 
-    docs/experiment.md has all keys, which ``tqhw run --keys`` prints. Raises TqhwError with line, nearest key and rule
-    for whatever does not fit.
+    docs/experiment.md has all keys, which ``tqhw run --keys`` prints. ``data`` may be a
+    :class:`tqhw.datasets.TensorData`, too: tensors held in memory, known from then on by the digest of what they hold.
+    Raises TqhwError with line, nearest key and rule for whatever does not fit.
 
     >>> import tqhw
     >>> tqhw.load_experiment({"model": {"name": "resnet20"}}, ["scenario.layout=packed"], bits=[2, 8]).bits
@@ -52,13 +53,13 @@ def load_experiment(
     from tqhw.spec import yamlio
 
     document = yamlio.load(source) if isinstance(source, str | Path) else yamlio.Map(source or {})
-    return parse(_over(document, keys), str(source) if isinstance(source, str | Path) else "experiment", settings)
-
-
-def _over(document: Any, keys: Mapping[str, Any]) -> Any:
     if isinstance(document, dict):
         document.update(keys)
-    return document
+        if not isinstance(document.get("data", {}), Mapping | str):
+            from tqhw.datasets import section_of  # PyTorch, only where there are tensors
+
+            document["data"] = yamlio.Map(section_of(document["data"]))
+    return parse(document, str(source) if isinstance(source, str | Path) else "experiment", settings)
 
 
 def run_experiment(
@@ -91,6 +92,40 @@ def run_experiment(
 
     chosen = experiment if isinstance(experiment, Experiment) else load_experiment(experiment)
     return run(chosen, out, watch=watch, jobs=jobs, cache=cache)
+
+
+def train_experiment(
+    experiment: Experiment | str | Path | Mapping[str, Any],
+    folder: str | Path,
+    *,
+    resume: bool = False,
+    watch: Watcher | None = None,
+    trust: bool = False,
+) -> tuple[Path, ...]:
+    """Trains the networks of an experiment without the hardware, which ``tqhw train`` does; returns their checkpoints.
+
+    :func:`run_experiment` joins them with energies, of an experiment with ``training={"from": [folder]}``
+    (docs/how-to/join-what-was-trained.md). ``resume`` goes on from the last finished epoch, to the same weights bit for
+    bit. ``watch`` as :func:`run_experiment` has it. ``trust``: calls a factory that does not declare to give a model,
+    too. Raises TqhwError where the experiment trains nothing, for a checkpoint of other options or data, and for a
+    folder that holds one where nothing is to be resumed.
+
+    >>> import tempfile, torch, tqhw
+    >>> from tqhw.datasets import TensorData
+    >>> images, labels = torch.rand(64, 1, 8, 8), torch.arange(64) % 10
+    >>> mine = TensorData("noise", 10, images, labels, images, labels)
+    >>> small = {"model": {"name": "tests.pipeline.tiny:net"}, "training": {"epochs": 1, "batch_size": 32}}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     found = tqhw.train_experiment(tqhw.load_experiment(small, data=mine, bits=[2, 8]), folder)
+    >>> [path.name for path in found]
+    ['checkpoint.safetensors']
+    """
+    from tqhw.experiment import Experiment
+    from tqhw.pipeline.networks import train_networks
+    from tqhw.system.progress import unwatched
+
+    chosen = experiment if isinstance(experiment, Experiment) else load_experiment(experiment)
+    return train_networks(chosen, Path(folder), resume=resume, watch=watch or unwatched, trust=trust)
 
 
 def read_results(folder: str | Path) -> Results:
@@ -248,12 +283,21 @@ def quantize(weight: torch.Tensor, bits: int = 8, scheme: str = "truncquant") ->
     return quant.quantize(weight, bits=bits, scheme=scheme)
 
 
-def export(model: nn.Module, path: str | Path, *, stored: int = 8, input: Sequence[int] | None = None) -> int:
+def export(
+    model: nn.Module,
+    path: str | Path,
+    *,
+    stored: int = 8,
+    input: Sequence[int] | None = None,
+    fold: bool = False,
+    integers: bool = False,
+) -> int:
     """Writes a quantized model for deployment, its codes stored once at ``stored`` bits; returns the size in bytes.
 
-    A ``path`` that ends in ``.onnx`` needs the shape of one ``input``, without the batch; another one is read by
-    ``tqhw.quant.load``, and docs/format.md has its layout. Raises TqhwError for a model that is not quantized, and
-    where nothing can be written.
+    A ``path`` that ends in ``.onnx`` needs the shape of one ``input``, without the batch; ``integers`` then writes
+    layers with quantized inputs as sums of integers. Another one is read by ``tqhw.quant.load``, docs/format.md has its
+    layout, and ``fold`` leaves of batch norms two numbers per channel in the place of four. Raises TqhwError for a
+    model that is not quantized, for an option of the other form, and where nothing can be written.
 
     >>> import tempfile, torch, tqhw
     >>> model = tqhw.convert(torch.nn.Sequential(torch.nn.Linear(8, 4)), precisions=(2, 8), first=None, last=None)
@@ -262,14 +306,9 @@ def export(model: nn.Module, path: str | Path, *, stored: int = 8, input: Sequen
     True
     """
     from tqhw import quant
-    from tqhw.errors import TqhwError
 
-    place = Path(path)
-    if place.suffix != ".onnx":
-        return quant.save(model, place, stored=stored)
-    if input is None:
-        raise TqhwError("an ONNX file needs the shape of an input", place=str(path), lever="such as input=(3, 32, 32)")
-    return quant.save_onnx(model, place, tuple(input), stored=stored)
+    shape = None if input is None else tuple(input)
+    return quant.export(model, path, stored=stored, input=shape, fold=fold, integers=integers)
 
 
 def _engine(backend: Backend | str) -> Backend:

@@ -75,6 +75,7 @@ def test_what_torchvision_does_not_have_or_find_is_told(vision: None, tmp_path: 
         ({"dataset": "Whole"}, "Whole has no train= and no split= .write its pictures into an .npz file"),
         ({"dataset": "SVHN", "path": "nowhere"}, "nowhere: torchvision does not read Svhn there: Dataset not found."),
         ({}, "data.dataset: torchvision needs a dataset"),
+        ({"dataset": 3}, "data.dataset: 3 does not fit: input should be a valid string"),
     ):
         with pytest.raises(TqhwError, match=message):
             open_dataset("torchvision", {"path": str(tmp_path), **options})

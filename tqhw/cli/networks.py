@@ -1,4 +1,4 @@
-"""The networks that a command is about: those that an experiment has trained, and those that lie in folders."""
+"""The checkpoints that a command is about."""
 
 from __future__ import annotations
 
@@ -11,34 +11,7 @@ from tqhw.cli.common import console
 from tqhw.errors import TqhwError
 
 if TYPE_CHECKING:
-    from tqhw.experiment import Experiment
-    from tqhw.train import OpenedData, Recipe
-
-
-def recipes(chosen: Experiment, methods: Sequence[str] | None = None, seeds: int | None = None) -> list[Recipe]:
-    """The networks that an experiment asks for, by method and then by seed."""
-    from tqhw.experiment.schema import Training
-    from tqhw.train import recipe
-
-    training = chosen.training or Training()
-    if training.trained:
-        raise TqhwError("names what is trained already", place="training.from", lever="leave it out to train")
-    first, count = chosen.seed, training.seeds if seeds is None else seeds
-    return [
-        recipe(chosen, method, chosen.precisions, seed)
-        for method in methods or training.schemes
-        for seed in range(first, first + count)
-    ]
-
-
-def named(recipe: Recipe) -> str:
-    """What its training is called."""
-    return f"{recipe.method}, seed {recipe.training.seed}"
-
-
-def folder_of(recipe: Recipe) -> Path:
-    """Where it is trained, among others."""
-    return Path(recipe.method) / f"seed{recipe.training.seed}"
+    from tqhw.train import OpenedData
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tqhw.cli.common import NO, Trust, console, guarded, tell_hints, write_json
-from tqhw.cli.networks import folder_of, given, named, only, recipes, tell_skipped
+from tqhw.cli.networks import given, only, tell_skipped
 from tqhw.errors import TqhwError
 
 if TYPE_CHECKING:
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     from tqhw.datasets import Data
     from tqhw.experiment import Experiment
+    from tqhw.pipeline.networks import NetworkRun
     from tqhw.quant import Storage
-    from tqhw.train import Accuracy, Cell, OpenedData, Recipe
+    from tqhw.train import Accuracy, Cell, OpenedData
 
 ExperimentFile = Annotated[
     Path, typer.Argument(help="An experiment; of it model, data, bits, quantization and training are read.")
@@ -68,17 +69,12 @@ def train(
     Each is trained jointly at all its precisions. A checkpoint is left after every epoch. Of several methods or seeds,
     each network has a folder of its own. Under torchrun, the processes share every batch.
     """
+    from tqhw.pipeline.networks import networks, runs_in
     from tqhw.quant import coverage
     from tqhw.train import OpenedData, joined
 
-    chosen = _loaded(experiment, settings)
-    wanted = recipes(chosen)
-    if not resume and any(out.glob("**/checkpoint.safetensors")):
-        raise TqhwError("holds a checkpoint already", place=str(out), lever="add --resume, or choose another --out")
-    if len(wanted) == 1:
-        runs = [("training", wanted[0], out)]
-    else:
-        runs = [(named(recipe), recipe, out / folder_of(recipe)) for recipe in wanted]
+    wanted = networks(_loaded(experiment, settings))
+    runs = runs_in(out, wanted, resume=resume)
     opened = OpenedData()
     opened.of(wanted[0])
     with joined(wanted[0].training.device) as team:
@@ -116,6 +112,7 @@ def table(
 
     Run again, it goes on where it was stopped.
     """
+    from tqhw.pipeline.networks import below, networks
     from tqhw.train import OpenedData, joined
 
     chosen = _loaded(experiment, settings)
@@ -123,15 +120,14 @@ def table(
     listed = own.schemes if own is not None and len(own.schemes) > 1 else ("dorefa", "truncquant")
     ways = listed if methods is None else tuple(name.strip() for name in methods.split(","))
     several = own.seeds if own is not None and own.seeds > 1 else 3
-    wanted = recipes(chosen, ways, several if seeds is None else seeds)
-    folders = [out / folder_of(recipe) for recipe in wanted]
+    wanted = networks(chosen, ways, several if seeds is None else seeds)
+    runs = below(out, wanted)
     opened = OpenedData()
     opened.of(wanted[0])
     with joined(wanted[0].training.device) as team:
-        runs = list(zip(map(named, wanted), wanted, folders, strict=True))
         _train(runs, opened, resume=True, leads=team.leads, trust=trust)
         if team.leads:
-            _measure(folders, None, stored, json, wanted[0].model.name, opened)
+            _measure([run.folder for run in runs], None, stored, json, wanted[0].model.name, opened)
             if json != "-":
                 tell_hints(experiment, settings)
 
@@ -163,6 +159,9 @@ def export(
     fold: Annotated[
         bool, typer.Option("--fold", help="Of batch norms, two numbers per channel in the place of four.")
     ] = False,
+    integers: Annotated[
+        bool, typer.Option("--integers", help="Of an ONNX file, layers with quantized inputs as sums of integers.")
+    ] = False,
 ) -> None:
     """Writes one deployable model that serves all precisions.
 
@@ -178,19 +177,21 @@ def export(
     for one in wanted or ():
         check_bits(one, place="--bits", stored=check_bits(stored, place="--stored"))
     network, recipe = load_run(checkpoint, model=found.model)
-    data = OpenedData(found.path).of(recipe)
+    data = None  # read where there is something to calibrate or to compare, alone
+    if out.suffix == ".onnx" or {*(wanted or ())} - {*recipe.bits}:
+        data = OpenedData(found.path).of(recipe)
     if wanted is not None:
         serve(network, recipe, wanted, data)
         keep_precisions(network, wanted)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        size = export_run(network, recipe, out, stored=stored, data=data, fold=fold)
+        size = export_run(network, recipe, out, stored=stored, data=data, fold=fold, integers=integers)
     for warning in dict.fromkeys(str(warning.message) for warning in told):
         console(stderr=True).print(warning, highlight=False, soft_wrap=True)
     show_parts(out, size, storage(network, stored, fold=fold))
     for path in checkpoints_in(checkpoint):
         _tell_unfinished(path)
-    if out.suffix == ".onnx" and not _agrees(network, data, out, stored):
+    if out.suffix == ".onnx" and data is not None and not _agrees(network, data, out, stored):
         raise typer.Exit(NO)
 
 
@@ -200,23 +201,21 @@ def _loaded(path: Path, settings: Iterable[str] | None) -> Experiment:
     return experiment.load(path, [*(settings or ())])
 
 
-def _train(
-    runs: Sequence[tuple[str, Recipe, Path]], opened: OpenedData, *, resume: bool, leads: bool, trust: bool
-) -> None:
+def _train(runs: Sequence[NetworkRun], opened: OpenedData, *, resume: bool, leads: bool, trust: bool) -> None:
     """Trains one recipe after the other, each by the name it is shown with into a folder of its own."""
     from tqhw.cli.epochs import Epochs
     from tqhw.train import train_run
 
     if not leads:
-        for _, recipe, folder in runs:
-            train_run(recipe, folder, resume=resume, data=opened.of(recipe), trust=trust)
+        for run in runs:
+            train_run(run.recipe, run.folder, resume=resume, data=opened.of(run.recipe), trust=trust)
         return
-    total = sum(recipe.training.epochs * len(recipe.way.networks(recipe.bits)) for _, recipe, _ in runs)
+    total = sum(run.recipe.training.epochs * len(run.recipe.way.networks(run.recipe.bits)) for run in runs)
     epochs = Epochs(console(stderr=True), total)
-    for name, recipe, folder in runs:
-        data = opened.of(recipe)
-        with epochs.watch(name, recipe, data) as watch:
-            train_run(recipe, folder, resume=resume, watch=watch, data=data, trust=trust)
+    for run in runs:
+        data = opened.of(run.recipe)
+        with epochs.watch(run.name, run.recipe, data) as watch:
+            train_run(run.recipe, run.folder, resume=resume, watch=watch, data=data, trust=trust)
 
 
 def _measure(

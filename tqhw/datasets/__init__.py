@@ -6,6 +6,7 @@ from tqhw.datasets.cifar10 import cifar10
 from tqhw.datasets.digits import digits
 from tqhw.datasets.image_folder import FolderData
 from tqhw.datasets.items import from_items
+from tqhw.datasets.memory import section_of
 from tqhw.datasets.registry import DATASETS, open_dataset, options_of
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "from_items",
     "open_dataset",
     "options_of",
+    "section_of",
 ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
 from typing import Protocol
 
 import torch
@@ -84,6 +86,15 @@ class TensorData:
                     f"the {part} labels go from {low} to {high}, but there are {self.classes} classes",
                     place=self.name,
                 )
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of what it holds: types, shapes and values, classes, mean, deviation; not of the augmentation."""
+        found = sha256(repr((self.classes, self.mean, self.deviation)).encode())
+        for tensor in (self.train_images, self.train_labels, self.test_images, self.test_labels):
+            found.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
+            found.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+        return found.hexdigest()
 
     @property
     def input_shape(self) -> tuple[int, int, int]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from tqhw.datasets.arrays import arrays
 from tqhw.datasets.base import Data
@@ -13,6 +15,7 @@ from tqhw.datasets.cifar10 import cifar10
 from tqhw.datasets.digits import digits
 from tqhw.datasets.image_folder import FolderData
 from tqhw.datasets.items import huggingface, torchvision
+from tqhw.datasets.memory import memory
 from tqhw.datasets.mnist_subset import mnist_subset
 from tqhw.errors import TqhwError
 from tqhw.registry import Registry
@@ -40,6 +43,7 @@ DATASETS: Registry[Opener] = Registry(
         "arrays": arrays,
         "torchvision": torchvision,
         "huggingface": huggingface,
+        "memory": memory,
     },
 )
 
@@ -54,9 +58,10 @@ def open_dataset(name: str, options: Mapping[str, Any], place: str = "data") -> 
     opener = DATASETS.named(name, f"{place}.name")
     takes = options_of(name)
     every = any(p.kind is p.VAR_KEYWORD for p in takes.values())
-    for option in options:
+    for option, value in options.items():
         if option not in takes and not every:
             raise TqhwError(f"{name} has no option '{option}'", place=f"{place}.{option}")
+        _check(value, _hints(opener).get(option, Any), f"{place}.{option}")
     for option, parameter in takes.items():
         required = parameter.default is parameter.empty and parameter.kind not in (
             parameter.VAR_KEYWORD,
@@ -66,3 +71,19 @@ def open_dataset(name: str, options: Mapping[str, Any], place: str = "data") -> 
             lever = "nothing is downloaded" if option == "path" else None
             raise TqhwError(f"{name} needs a {option}", place=f"{place}.{option}", lever=lever)
     return opener(**options)
+
+
+def _hints(opener: Opener) -> Mapping[str, Any]:
+    """Types of its arguments, where it says them."""
+    try:
+        return get_type_hints(opener)
+    except (NameError, TypeError):  # of names that its module has for its own checks alone
+        return {}
+
+
+def _check(value: Any, kind: Any, place: str) -> None:
+    """Refuses a value of another type: it comes from a file."""
+    try:
+        TypeAdapter(tuple[kind], config=ConfigDict(arbitrary_types_allowed=True, strict=True)).validate_python((value,))
+    except ValidationError as error:
+        raise TqhwError(f"{value!r} does not fit: {error.errors()[0]['msg'].lower()}", place=place) from None

@@ -43,7 +43,7 @@ from tqhw.scenario.ways import Options
 State = Literal["initial_loading", "precision_switching", "steady"]
 
 
-OWN_DATA: Final = ("digits", "cifar10", "imagefolder", "mnist_subset", "arrays", "torchvision", "huggingface")
+OWN_DATA: Final = ("digits", "cifar10", "imagefolder", "mnist_subset", "arrays", "torchvision", "huggingface", "memory")
 """Data sets whose names are known without PyTorch."""
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import field
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
-from tqhw.options.section import DocumentSection, Positive, section
+from tqhw.options.section import DocumentSection, Positive, refused, section
 
 Flag = Annotated[bool, Field(strict=True)]
 Count = Annotated[int, Field(strict=True, ge=0)]
@@ -44,7 +45,8 @@ class DataOptions:
 
     name: str = "digits"
     """The data set: digits (scikit-learn's, 8x8), mnist_subset (5,000 pictures), cifar10, imagefolder, arrays (an .npz
-    file), torchvision or huggingface (a data set of these packages), or one that was added (docs/extending.md)."""
+    file), torchvision or huggingface (a data set of these packages), memory (tensors that Python gives), or one that
+    was added (docs/extending.md)."""
     path: str | None = None
     """Where it lies; nothing is downloaded."""
     size: Positive | None = None
@@ -60,8 +62,14 @@ class DataOptions:
     """Whether cifar10's checksums are compared."""
     options: dict[str, Any] | None = None
     """What a data set takes beside these."""
+    held: Annotated[Any, Field(exclude=True)] = field(default=None, compare=False, repr=False)
+    """The data themselves, of memory: not a key of any file. What they hold has its digest among the options."""
 
     @model_serializer(mode="wrap")
     def _without_a_split_that_is_not_said(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         found: dict[str, Any] = serialize(self)
         return {key: value for key, value in found.items() if key != "split" or value is not None}
+
+    def __post_init__(self) -> None:
+        if self.held is not None and not hasattr(self.held, "digest"):
+            raise refused("unknown key 'held'", "held", "Python gives data in memory: load_experiment(..., data=...)")

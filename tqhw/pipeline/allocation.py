@@ -149,7 +149,7 @@ def _joined(experiment: Experiment, folders: Sequence[str]) -> tuple[nn.Module, 
     """The first network for truncation in the folders; all that is in them has to be the experiment's."""
     for one in trained_networks(experiment):
         if one.recipe.method == accuracy.HARDWARE_SCHEME:
-            data = train.OpenedData(one.data_path).of(one.recipe)
+            data = one.opened()
             model, _ = train.load_run(one.path, model=one.model, data=data)
             return model, data, _digest(one.path)
     raise TqhwError(

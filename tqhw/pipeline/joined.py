@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from tqhw import train
+from tqhw.datasets import Data
 from tqhw.experiment import Experiment
+from tqhw.options import DataOptions
 from tqhw.pipeline.training import Measured, Tell, measured
 from tqhw.train import OpenedData, Recipe
 from tqhw.train.agree import check_agrees, check_same_data, check_serves
@@ -24,15 +26,19 @@ class TrainedNetwork:
     model: str
     bits: tuple[int, ...]
     stored: int
-    data_path: str | None
+    here: DataOptions
 
     verb: ClassVar[str] = "measuring"
     steps: ClassVar[int] = 1
     folder: ClassVar[Path | None] = None
 
+    def opened(self) -> Data:
+        """Its data set, where it is here."""
+        return OpenedData(self.here.path, self.here.held).of(self.recipe)
+
     def run(self, tell: Tell) -> Measured:
         """Loads it and measures its accuracies here."""
-        data = OpenedData(self.data_path).of(self.recipe)
+        data = self.opened()
         network, recipe = train.load_run(self.path, model=self.model, data=data)
         found = measured(network, recipe, data, self.bits, self.stored)
         tell(1)
@@ -63,7 +69,7 @@ def trained_networks(experiment: Experiment) -> list[TrainedNetwork]:
     for group in groups.values():
         check_serves(group, experiment.bits)
     name, bits, stored = experiment.model.name, experiment.bits, experiment.stored_bits
-    return [TrainedNetwork(path, recipe, name, bits, stored, experiment.data.path) for path, recipe in found]
+    return [TrainedNetwork(path, recipe, name, bits, stored, experiment.data) for path, recipe in found]
 
 
 def data_of(experiment: Experiment) -> DataRecipe:

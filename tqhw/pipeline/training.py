@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import pickle
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ import torch
 
 from tqhw import train
 from tqhw.datasets import Data
+from tqhw.errors import TqhwError
 from tqhw.experiment import Experiment
 from tqhw.results import AccuracyRow
 from tqhw.system.files import content_digest
@@ -168,9 +170,22 @@ def trained(tasks: Sequence[AccuracyTask], jobs: int) -> Iterator[Pending]:
     if jobs == 1 or len(tasks) == 1:
         yield _Later(tasks)
         return
+    _check_can_be_sent(tasks)
     lanes = [tasks[start::jobs] for start in range(min(jobs, len(tasks)))]
     with aside(_run_all, [(lane,) for lane in lanes]) as others:
         yield _Beside(tasks, others)
+
+
+def _check_can_be_sent(tasks: Sequence[AccuracyTask]) -> None:
+    """Refuses what other processes cannot be given: of data in memory, an augmentation without a module of its own."""
+    try:
+        pickle.dumps([getattr(one.recipe.data.held, "augment", None) for one in tasks])
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise TqhwError(
+            f"its augmentation cannot be sent to other processes: {error}",
+            place="data",
+            lever="define it at the top of a module, or run with jobs=1",
+        ) from None
 
 
 @dataclass(frozen=True)

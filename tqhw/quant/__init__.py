@@ -8,6 +8,7 @@ from tqhw.quant.coding import quantize
 from tqhw.quant.config import QuantConfig, bits_by_layer
 from tqhw.quant.convert import convert, revert
 from tqhw.quant.coverage import Coverage, Unswitched, coverage
+from tqhw.quant.export import export
 from tqhw.quant.files.deployed import Deployed, load
 from tqhw.quant.files.package import save
 from tqhw.quant.foreign import quantized_by
@@ -54,6 +55,7 @@ __all__ = [
     "convert",
     "coverage",
     "execution_order",
+    "export",
     "holds_codes",
     "input_quantizers",
     "integer_codes",

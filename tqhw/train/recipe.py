@@ -66,6 +66,8 @@ class DataRecipe(DataOptions):
             return (1, self.size or SIDE, self.size or SIDE)
         if self.name == "imagefolder":
             return (3, self.size or FolderData.size, self.size or FolderData.size)
+        if self.name == "memory" and len(shape := (self.options or {}).get("shape", ())) == 3:
+            return tuple(shape)
         return self.open().input_shape
 
     def open(self, seed: int = 0) -> Data:

@@ -12,7 +12,7 @@ from torch import nn
 from tqhw.datasets.base import Data
 from tqhw.errors import TqhwError
 from tqhw.models import MODELS
-from tqhw.quant import MAX_BITS, add_precision, check_precisions, save, save_onnx
+from tqhw.quant import MAX_BITS, add_precision, check_precisions, export
 from tqhw.quant.files.tensorfile import read_header, read_tensors
 from tqhw.train.calibrate import recalibrate, start_inputs
 from tqhw.train.checkpoint import CHECKPOINT, KIND, VERSION, Checkpoints, EpochRecord, load_model
@@ -102,10 +102,14 @@ def _check_named(path: Path, name: str, given: str | None) -> None:
         raise TqhwError(f"is of model {name!r}, not of {given!r}", place=str(path))
 
 
-def serve(model: nn.Module, recipe: Recipe, bits: Iterable[int], data: Data) -> None:
-    """Lets ``model`` run at ``bits`` too: batch norms of precisions that were not trained are calibrated."""
+def serve(model: nn.Module, recipe: Recipe, bits: Iterable[int], data: Data | None = None) -> None:
+    """Lets ``model`` run at ``bits`` too: batch norms of precisions that were not trained are calibrated.
+
+    ``data``: the recipe's, where it is open already.
+    """
     for new in check_precisions(bits):
         if new not in recipe.bits:
+            data = recipe.open_data() if data is None else data
             add_precision(model, new)
             recalibrate(model, data, new, threads=recipe.training.threads)
 
@@ -138,14 +142,10 @@ def export_run(
     stored: int = MAX_BITS,
     data: Data | None = None,
     fold: bool = False,
+    integers: bool = False,
 ) -> int:
-    """Writes the deployable model, ONNX where ``path`` ends so; returns its size in bytes.
-
-    ``fold``: see :func:`tqhw.quant.save`; an ONNX file holds batch norms whole.
-    """
+    """Writes the deployable model as :func:`tqhw.quant.export` does; returns its size in bytes."""
+    shape = None
     if path.suffix == ".onnx":
-        if fold:
-            raise TqhwError("an ONNX file holds batch norms whole", place="--fold", lever="leave it out")
-        data = recipe.open_data() if data is None else data
-        return save_onnx(model, path, data.input_shape, stored=stored)
-    return save(model, path, stored=stored, recipe=recipe.json, fold=fold)
+        shape = recipe.data.image_shape if data is None else data.input_shape
+    return export(model, path, stored=stored, input=shape, recipe=recipe.json, fold=fold, integers=integers)
