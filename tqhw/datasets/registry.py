@@ -14,9 +14,9 @@ from tqhw.datasets.base import Data
 from tqhw.datasets.cifar10 import cifar10
 from tqhw.datasets.digits import digits
 from tqhw.datasets.image_folder import FolderData
-from tqhw.datasets.items import huggingface, torchvision
 from tqhw.datasets.memory import memory
 from tqhw.datasets.mnist_subset import mnist_subset
+from tqhw.datasets.packages import huggingface, torchvision
 from tqhw.errors import TqhwError
 from tqhw.registry import Registry
 

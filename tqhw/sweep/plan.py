@@ -156,7 +156,7 @@ class Planner:
 
 def _measuring(found: TrainedNetwork) -> SweepTask:
     """What a network measures that was trained before, which its checkpoint, the data and the precisions decide."""
-    read: list[str | Path] = [found.path, *found.recipe.files, *([] if found.data_path is None else [found.data_path])]
+    read: list[str | Path] = [found.path, *found.recipe.files, *([] if found.here.path is None else [found.here.path])]
     contents = [content_digest(path) for path in read]
     told = [found.recipe.json, found.model, sorted(found.bits), found.stored, contents]
     return SweepTask(TRAINING, digest(told), (found,), 1e29)
