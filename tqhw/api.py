@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tqhw.backends import Backend, Found, Target
     from tqhw.experiment import Experiment
-    from tqhw.objectives import Objective
+    from tqhw.objectives import Goal
     from tqhw.quant import QuantConfig, QuantizedTensor
     from tqhw.results import Results
     from tqhw.spec import Invalid, Problem, Stats
@@ -204,13 +204,16 @@ def search(
     architecture: Files | Target,
     problem: Files | Problem,
     *,
-    objective: str | Objective = "energy",
+    objective: str | Goal = "energy",
     budget_s: float | None = None,
     cache: bool = True,
     backend: Backend | str = "embedded",
     **machine: Unpack[MachineOptions],
 ) -> Found | Invalid:
     """The best mapping of a problem by ``objective`` (energy, edp, latency, or your own), or why there is none.
+
+    Of two objectives, as ``"energy,latency"``, their Pareto front, in ``found.front``; the answer itself is the best by
+    the first of them.
 
     ``budget_s``: wall-clock seconds after which the best so far is the answer; ``proved_optimal`` says whether it is
     the best there is (docs/mapper.md). ``machine``: params, ert and word_bits as :func:`target` has them. Raises
@@ -222,11 +225,14 @@ def search(
     >>> found = tqhw.search(machine, problem, objective="edp")
     >>> found.proved_optimal, tqhw.evaluate(machine, problem, found.mapping) == found.stats
     (True, True)
+    >>> front = tqhw.search(machine, problem, objective="energy,latency").front
+    >>> [point.stats.cycles for point in front.points]
+    [4, 2, 1]
     """
     from tqhw.backends import Job, Search
-    from tqhw.objectives import objective_of
+    from tqhw.objectives import goal_of
 
-    wanted = objective_of(objective, "objective")
+    wanted = goal_of(objective, "objective")
     layer, made = _problem_on(architecture, problem, backend, machine)
     (found,) = _engine(backend).search([Job(layer, made)], Search(wanted, budget_s, cache=cache))
     return found

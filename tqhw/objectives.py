@@ -1,4 +1,4 @@
-"""What a search minimizes: one row per objective, in a registry.
+"""What a search minimizes: one row per objective, in a registry; or a :class:`Tradeoff` of two, whose front it finds.
 
 Bounds hold for every product of powers of energy and cycles, so a new objective is one :class:`Objective`: added to
 :data:`OBJECTIVES`, offered by a package (entry points ``tqhw.objectives``), or handed to ``search`` as it is.
@@ -6,8 +6,10 @@ Bounds hold for every product of powers of energy and cycles, so a new objective
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
+from itertools import pairwise
 from operator import mul
 from typing import TYPE_CHECKING, TypeVar
 
@@ -59,3 +61,60 @@ OBJECTIVES: Registry[Objective] = Registry("objective", "tqhw.objectives", _OWN)
 def objective_of(given: str | Objective, place: str = "search") -> Objective:
     """An objective by name, or as it is. Raises TqhwError for a name that nobody has given to one."""
     return given if isinstance(given, Objective) else OBJECTIVES.named(given, place)
+
+
+@dataclass(frozen=True)
+class Tradeoff:
+    """Objectives of which none is to be had without giving of another: their Pareto front is looked for.
+
+    All objectives grow with energy and cycles. So two of them decide, and one that weighs energy against cycles as
+    another does, or in between two, would add nothing; it is refused.
+    """
+
+    objectives: tuple[Objective, ...]
+
+    def __post_init__(self) -> None:
+        names = [one.name for one in self.objectives]
+        for name in names:
+            if names.count(name) > 1:
+                raise _useless(names, f"{name} is named twice", f"name {name} once")
+        ordered = sorted(self.objectives, key=_steepness)
+        for one, other in pairwise(ordered):
+            if _steepness(one) == _steepness(other):
+                why = f"{one.name} and {other.name} put all mappings in one order: the best in one is the best in both"
+                raise _useless(names, why, f"leave {other.name} out")
+        if len(names) > 2:
+            ends = [name for name in names if name in (ordered[0].name, ordered[-1].name)]
+            why = f"{ordered[1].name} adds nothing to a front of {' and '.join(ends)}: it grows with both of them"
+            raise _useless(names, why, f"give {','.join(ends)}")
+
+    @property
+    def name(self) -> str:
+        return ",".join(one.name for one in self.objectives)
+
+    @property
+    def key(self) -> str:
+        """A part of the mapping cache's keys."""
+        return f"front of {', '.join(one.key for one in self.objectives)}"
+
+
+def _steepness(objective: Objective) -> float:
+    """How much cycles weigh, from 0 to 1."""
+    return objective.delay_power / (objective.energy_power + objective.delay_power)
+
+
+def _useless(names: Sequence[str], why: str, lever: str) -> TqhwError:
+    return TqhwError(why, place=f"objective {','.join(names)}", lever=lever)
+
+
+Goal = Objective | Tradeoff
+"""What a search is for."""
+
+
+def goal_of(given: str | Goal, place: str = "search") -> Goal:
+    """One objective, or several by names with commas between. Raises TqhwError for what no search can be for."""
+    if not isinstance(given, str):
+        return given
+    names = [name.strip() for name in given.split(",")]
+    found = tuple(objective_of(name, place) for name in names)
+    return found[0] if len(found) == 1 else Tradeoff(found)

@@ -139,3 +139,59 @@ def test_a_search_that_finds_nothing_says_so_with_its_reasons(tmp_path: Path) ->
     assert "buffer" in reason
     answer = json.loads(tqhw(*given, "--json", "-").stdout)
     assert [found["message"] for found in answer["reasons"]] == [reason.strip()]
+
+
+def fronted(folder: Path, *more: object) -> tuple[object, ...]:
+    return (*arguments(folder), "--objective", "energy,latency", *more)
+
+
+def test_a_front_is_told_drawn_and_written(tmp_path: Path) -> None:
+    out = tmp_path / "mapping.yaml"
+    for name in ("front.svg", "front.png", "front.pdf"):
+        result = tqhw(*fronted(tmp_path, "--json", tmp_path / "all.json", "--out", out, "--figure", tmp_path / name))
+        assert result.exit_code == 0, result.output
+        assert (tmp_path / name).stat().st_size > 1000
+    told = json.loads((tmp_path / "all.json").read_text())
+    assert told["objectives"] == ["energy", "latency"]
+    assert told["open_region"] == []
+    assert told["proved_optimal"]
+    first = told["front"][0]
+    assert (first["energy"], first["latency"], first["mapping"]) == (told["energy_pj"], told["cycles"], told["mapping"])
+    assert told["least"] == {"energy": first["energy"], "latency": told["front"][-1]["cycles"]}
+    evaluated = tqhw("evaluate", *arguments(tmp_path)[1:], "--mapping", out, "--json", "-")
+    assert json.loads(evaluated.stdout)["energy_pj"] == first["energy_pj"]
+
+
+def test_a_front_of_one_point_says_so(tmp_path: Path) -> None:
+    """Without a fan-out every mapping takes as many cycles."""
+    case = ("--arch", CASES / "arch" / "two_level.yaml", "--ert", CASES / "ert" / "two_level.ERT.yaml")
+    (tmp_path / "problem.yaml").write_text(PROBLEM)
+    result = tqhw("map", *case, "--problem", tmp_path / "problem.yaml", "--objective", "energy,latency")
+    assert "one mapping is best in energy and latency, proved: the front is this point" in result.output
+
+
+def test_a_point_is_chosen_by_its_number(tmp_path: Path) -> None:
+    found = tqhw(*fronted(tmp_path, "--json", "-", "--point", 2))
+    told = json.loads(found.stdout)
+    assert told["point"] == 2
+    assert (told["energy_pj"], told["cycles"]) == (told["front"][1]["energy"], told["front"][1]["latency"])
+    number = len(told["front"])
+    for point in (0, number + 1):
+        message = refused(*fronted(tmp_path, "--point", point))
+        assert f"the front has {number} points, there is no point {point} (give a number from 1 to {number})" in message
+
+
+@pytest.mark.parametrize(
+    "more, message",
+    [
+        (("--objective", "energy,energy"), "energy is named twice"),
+        (("--objective", "energy,latency,edp"), "edp adds nothing to a front of energy and latency"),
+        (("--objective", "energy,speed"), "--objective: unknown objective 'speed'"),
+        (("--objective", "edp", "--point", 2), "--point: the search for edp has one answer, not a front"),
+        (("--figure", "front.svg"), "--figure: the search for energy has one answer, not a front"),
+        (("--objective", "energy,edp", "--figure", "x.txt"), "a picture cannot be written as 'x.txt' (end it in .svg"),
+        (("--objective", "energy,edp", "--backend", "timeloop"), "timeloop finds one best mapping, not a front"),
+    ],
+)
+def test_what_makes_no_front_is_refused(tmp_path: Path, more: tuple[object, ...], message: str) -> None:
+    assert message in refused(*arguments(tmp_path), *more)

@@ -73,6 +73,29 @@ def mappings(space: Mapspace) -> Iterator[tuple[np.ndarray, ...]]:
                 yield temporal, temporal_order, spatial, spatial_order, split, mask
 
 
+def all_costs(space: Mapspace, model: Model, most: int = 200_000) -> tuple[np.ndarray, np.ndarray] | None:
+    """(pJ, cycles) of all mappings that fit, one after the other; None for more than ``most`` mappings."""
+    energies, cycles, number = [np.zeros(0)], [np.zeros(0, np.int64)], 0
+    source = mappings(space)
+    while rows := list(itertools.islice(source, CHUNK)):
+        number += len(rows)
+        if number > most:
+            return None
+        counts = run_batch(model, Batch(*(np.array(column) for column in zip(*rows, strict=True))))
+        energies.append(counts.energy_pj[counts.rule == 0])
+        cycles.append(counts.cycles[counts.rule == 0])
+    return np.concatenate(energies), np.concatenate(cycles)
+
+
+def front_of_costs(energies: np.ndarray, cycles: np.ndarray) -> list[tuple[float, int]]:
+    """The (pJ, cycles) that no other ones are below, by cycles; of energies that differ by rounding, one."""
+    found: list[tuple[float, int]] = []
+    for i in np.lexsort((energies, cycles)):
+        if not found or energies[i] < found[-1][0] * (1 - 1e-11):
+            found.append((float(energies[i]), int(cycles[i])))
+    return found
+
+
 def best_of_all(space: Mapspace, model: Model, objective: str, most: int = 200_000) -> tuple[float, int] | None:
     """(least objective over all mappings, how many there are); None for more than ``most`` of them."""
     least, number = np.inf, 0

@@ -15,6 +15,7 @@ import pytest
 from tests.mapper.places import conv, machine
 from tqhw.mapper import MappingCache, SearchResult, Task, cache_key, search, search_many
 from tqhw.mapper.kept import payload
+from tqhw.objectives import goal_of
 
 SMALL, OTHER = conv(C=4, M=4, R=3, P=4), conv(C=2, M=8, S=3, Q=4)
 ANEW = "what is kept for .* on eyeriss_like is not what the engine says; it is searched anew"
@@ -174,3 +175,43 @@ class TestOthers:
             os.umask(before)
         assert path.parent.stat().st_mode & 0o777 == 0o700
         assert search(SMALL, *machine("eyeriss_like"), cache=MappingCache(path)).cached
+
+
+@pytest.fixture(scope="module")
+def front() -> SearchResult:
+    return search(FRONTED, *machine("eyeriss_like"), "energy,latency")
+
+
+FRONTED = conv(C=3, M=4, R=3, P=5)
+
+
+def test_a_kept_front_is_evaluated_and_taken(path: Path, front: SearchResult) -> None:
+    cache = MappingCache(path)
+    assert len(front.front.points) > 1
+    assert not search(FRONTED, *machine("eyeriss_like"), "energy,latency", cache=cache).cached
+    found = search(FRONTED, *machine("eyeriss_like"), "energy,latency", cache=cache)
+    assert (found.cached, found.front, found.stats) == (True, front.front, front.stats)
+    for other in ("latency,energy", "energy"):
+        assert not search(FRONTED, *machine("eyeriss_like"), other, cache=cache).cached
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda kept: kept["front"]["points"].reverse(),
+        lambda kept: kept["front"]["points"].pop(0),
+        lambda kept: kept["front"]["points"][1]["stats"].update(cycles=1),
+        lambda kept: kept["front"]["least"].pop(),
+        lambda kept: kept["front"].update(least=[1e30, 1.0]),
+        lambda kept: kept["front"].update(share=0.5),
+        lambda kept: kept.pop("front"),
+    ],
+)
+def test_a_forged_front_is_searched_anew(path: Path, front: SearchResult, change: Callable[[Any], object]) -> None:
+    cache = MappingCache(path)
+    kept = json.loads(json.dumps(payload(front, None)))
+    change(kept)
+    cache.put(cache_key(FRONTED, *machine("eyeriss_like"), goal_of("energy,latency").key), kept)
+    found = search(FRONTED, *machine("eyeriss_like"), "energy,latency", cache=cache)
+    assert (found.cached, found.front) == (False, front.front)
+    assert any("is searched anew" in warning for warning in found.warnings)

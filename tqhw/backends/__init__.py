@@ -11,7 +11,8 @@ from tqhw.backends.protocol import (
 from tqhw.backends.registry import BACKENDS, backend
 from tqhw.backends.settings import Settings
 from tqhw.backends.words import with_word_bits
-from tqhw.objectives import OBJECTIVES, Objective
+from tqhw.mapper import FrontPoint, MappingFront
+from tqhw.objectives import OBJECTIVES, Goal, Objective
 
 __all__ = [
     "BACKENDS",
@@ -19,7 +20,10 @@ __all__ = [
     "Backend",
     "Design",
     "Found",
+    "FrontPoint",
+    "Goal",
     "Job",
+    "MappingFront",
     "Objective",
     "Search",
     "Settings",

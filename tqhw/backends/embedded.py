@@ -76,6 +76,7 @@ def _found(answer: mapper.Answer, job: Job) -> Found | Invalid:
             lower_bound=answer.lower_bound,
             gap=answer.gap,
             warnings=answer.warnings,
+            front=answer.front,
         )
     levers = f"; relaxing {' or '.join(answer.levers)} would admit one" if answer.levers else ""
     whole = Reason(job.target.hardware.name, "capacity", 0, 0, f"{answer.message}{levers}")

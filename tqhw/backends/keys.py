@@ -12,7 +12,7 @@ from tqhw import mapper
 from tqhw.backends.embedded import Embedded
 from tqhw.backends.protocol import Backend, Design, Job
 from tqhw.backends.settings import Settings
-from tqhw.objectives import Objective
+from tqhw.objectives import Goal
 from tqhw.options import EnergyOptions
 
 
@@ -21,7 +21,7 @@ def digest(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def search_keys(engine: Backend, jobs: Sequence[Job], objective: Objective, settings: Settings) -> list[str]:
+def search_keys(engine: Backend, jobs: Sequence[Job], objective: Goal, settings: Settings) -> list[str]:
     """Equal for jobs to which the engine has the same answer: what the mapping cache goes by, and the engine."""
     tasks = [mapper.Task(job.problem, job.target.hardware, job.target.ert) for job in jobs]
     keys = mapper.search_keys(tasks, objective)

@@ -8,7 +8,9 @@ from typing import Protocol
 
 from tqhw.drawing import chart, chart_svg, loop_nest, nest_svg
 from tqhw.energy.operands import Operands
-from tqhw.objectives import Objective
+from tqhw.errors import TqhwError
+from tqhw.mapper import MappingFront
+from tqhw.objectives import Goal, Objective, Tradeoff, goal_of
 from tqhw.spec import ART, ERT, Architecture, Digits, Hardware, Invalid, Problem, Stats, in_digits
 from tqhw.spec import Mapping as LoopMapping
 
@@ -92,15 +94,26 @@ class Target:
 class Search:
     """How to search, the same for every engine.
 
-    ``objective``: a name of ``OBJECTIVES``, or one of your own. ``budget_s``: wall-clock seconds for a problem, None
-    for no limit. ``jobs``: processes; the answers do not depend on their number. ``cache``: answers of earlier searches
-    may be used and kept.
+    ``objective``: a name of ``OBJECTIVES``, one of your own, or several for their front. ``budget_s``: wall-clock
+    seconds for a problem, None for no limit. ``jobs``: processes; the answers do not depend on their number. ``cache``:
+    answers of earlier searches may be used and kept.
     """
 
-    objective: str | Objective = "energy"
+    objective: str | Goal = "energy"
     budget_s: float | None = None
     jobs: int = 1
     cache: bool = True
+
+    def one_objective(self, engine: str) -> Objective:
+        """The objective, for an engine that finds no fronts. Raises TqhwError for several."""
+        found = goal_of(self.objective)
+        if isinstance(found, Tradeoff):
+            raise TqhwError(
+                f"{engine} finds one best mapping, not a front",
+                place=f"objective {found.name}",
+                lever=f"give one of {', '.join(one.name for one in found.objectives)}, or use the embedded engine",
+            )
+        return found
 
 
 @dataclass(frozen=True)
@@ -117,7 +130,8 @@ class Found:
 
     ``evaluated``: mappings tried. ``lower_bound``: below it no mapping has the objective (pJ, pJ*cycles or cycles), and
     ``gap`` is the part of what was found that lies above it; None where the engine proves nothing. ``warnings``: what
-    the search did without or passed over.
+    the search did without or passed over. ``front``: of a search for several objectives, all that it found; the mapping
+    is the best by the first of them.
     """
 
     mapping: LoopMapping
@@ -128,6 +142,7 @@ class Found:
     lower_bound: float | None = None
     gap: float | None = None
     warnings: tuple[str, ...] = ()
+    front: MappingFront | None = None
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the loop nest with its tiles as a picture."""

@@ -55,47 +55,59 @@ def evaluate(
 @guarded
 @bundled
 def search(
-    objective: Annotated[str, typer.Option(help="energy, edp, latency, or one that was added.")] = "energy",
+    objective: Annotated[
+        str, typer.Option(help="energy, edp, latency, or one that was added; two, as energy,latency, for their front.")
+    ] = "energy",
     budget: Annotated[float | None, typer.Option(help="Seconds after which the best so far is the answer.")] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Searches anew, and keeps nothing.")] = False,
+    point: Annotated[
+        int, typer.Option(help="Of a front: which mapping is told and written; 1 is best in the first objective.")
+    ] = 1,
     out: Annotated[Path | None, typer.Option(help="Writes the mapping, as `tqhw evaluate --mapping` reads it.")] = None,
+    figure: Annotated[Path | None, typer.Option(help="Draws the front: a .svg, .png or .pdf file.")] = None,
     json: Json = None,
     *,
     options: CaseOptions,
 ) -> None:
-    """Finds the best mapping of a problem. Exit code 1 where there is none."""
+    """Finds the best mapping of a problem, or the front of two objectives. Exit code 1 where there is none."""
     from tqhw.backends import Job, Search
-    from tqhw.objectives import objective_of
+    from tqhw.cli.front import FrontOptions
+    from tqhw.objectives import goal_of
     from tqhw.spec import Invalid, directives, dump_mapping
     from tqhw.system.files import write_text
 
-    wanted = objective_of(objective, "--objective")
+    goal = goal_of(objective, "--objective")
+    asked = FrontOptions(goal, point, figure)
     case = options.read()
     for note in case.notes:
         say(note)
-    (found,) = case.engine.search([Job(case.problem, case.target)], Search(wanted, budget, cache=not no_cache))
+    (found,) = case.engine.search([Job(case.problem, case.target)], Search(goal, budget, cache=not no_cache))
     if isinstance(found, Invalid):
         _refuse(found, json, "No mapping was found:")
     dimensions = case.problem.shape.dimensions
+    chosen = asked.chosen(found)
     more = {
         **case.areas(),
-        "mapping": directives(found.mapping, dimensions),
+        "mapping": directives(chosen.mapping, dimensions),
         "proved_optimal": found.proved_optimal,
         "evaluated": found.evaluated,
         "seconds": found.seconds,
         "lower_bound": found.lower_bound,
         "gap": found.gap,
         "notes": case.notes,
+        **asked.told(found, dimensions),
     }
     for warning in found.warnings:
         say(warning)
-    text = dump_mapping(found.mapping, dimensions)
+    text = dump_mapping(chosen.mapping, dimensions)
     if json is not None:
-        write_json({**found.stats.as_json(), **more}, json)
+        write_json({**chosen.stats.as_json(), **more}, json)
     if json != "-":
-        show(found.stats, more, text if out is None else None)
+        show(chosen.stats, more, text if out is None else None)
+        asked.show(found)
     if out is not None:
         write_text(out, text)
+    asked.draw(found, case.problem.name)
 
 
 def _refuse(found: Invalid, json: str | None, text: str) -> NoReturn:

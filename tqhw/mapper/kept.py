@@ -4,18 +4,40 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping as MappingABC
+from itertools import pairwise
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from tqhw.errors import TqhwError
 from tqhw.mapper.cache import MappingCache, plain
-from tqhw.mapper.result import SearchResult
-from tqhw.objectives import Objective
+from tqhw.mapper.result import FrontPoint, MappingFront, SearchResult
+from tqhw.objectives import Goal, Tradeoff
 from tqhw.spec import ERT, Hardware, Mapping, Problem, Stats, directives, parse_mapping
 from tqhw.system.json_files import checked
 
 NotNegative = Annotated[float, Field(ge=0)]
+
+
+class _KeptPoint(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    mapping: Mapping
+    stats: Stats
+
+
+class _KeptFront(BaseModel):
+    """A front's payload, see MappingFront."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    points: Annotated[tuple[_KeptPoint, ...], Field(min_length=1)]
+    share: Annotated[float, Field(ge=0, le=1)]
+    least: tuple[NotNegative, ...]
+
+    def front(self, tradeoff: Tradeoff) -> MappingFront:
+        points = tuple(FrontPoint(point.mapping, point.stats) for point in self.points)
+        return MappingFront(tradeoff, points, self.share, self.least)
 
 
 class _Kept(BaseModel):
@@ -34,10 +56,20 @@ class _Kept(BaseModel):
     seconds: NotNegative
     warnings: tuple[str, ...]
     budget_s: NotNegative | None
+    front: _KeptFront | None = None
 
 
 def payload(result: SearchResult, budget_s: float | None) -> dict[str, Any]:
     """A result as JSON types."""
+    return _payload(result, budget_s) | ({} if result.front is None else {"front": _front_payload(result.front)})
+
+
+def _front_payload(front: MappingFront) -> dict[str, Any]:
+    points = [{"mapping": plain(point.mapping), "stats": point.stats.as_json()} for point in front.points]
+    return {"points": points, "share": front.share, "least": list(front.least)}
+
+
+def _payload(result: SearchResult, budget_s: float | None) -> dict[str, Any]:
     return {
         "mapping": plain(result.mapping),
         "stats": result.stats.as_json(),
@@ -59,7 +91,7 @@ def recalled(
     problem: Problem,
     hardware: Hardware,
     ert: ERT,
-    objective: Objective,
+    objective: Goal,
     budget_s: float | None,
 ) -> SearchResult | None:
     """A kept result, if it was proved or its search had at least this budget, and the engine gives its figures.
@@ -73,10 +105,13 @@ def recalled(
         asked, had = (math.inf if b is None else b for b in (budget_s, found.budget_s))
         if not found.proved_optimal and had < asked:
             return None
-        result = SearchResult(
-            **{name: getattr(found, name) for name in _Kept.model_fields if name != "budget_s"}, cached=True
+        front = found.front.front(objective) if found.front and isinstance(objective, Tradeoff) else None
+        own = {name: getattr(found, name) for name in _Kept.model_fields if name not in ("budget_s", "front")}
+        result = SearchResult(**own, cached=True, front=front)
+        points = (FrontPoint(found.mapping, found.stats),) if front is None else front.points
+        holds = _holds(result, had, objective) and all(
+            _evaluated(problem, hardware, ert, point.mapping) == point.stats for point in points
         )
-        holds = _holds(result, had, objective) and _evaluated(problem, hardware, ert, found.mapping) == found.stats
     except TqhwError:
         holds = False
     if not holds:
@@ -85,15 +120,26 @@ def recalled(
     return result
 
 
-def _holds(result: SearchResult, had: float, objective: Objective) -> bool:
+def _holds(result: SearchResult, had: float, goal: Goal) -> bool:
     """Whether the parts of an answer agree: a search without a budget proves, and nothing lies below its bound."""
-    value = objective.value(result.stats.energy_pj, float(result.stats.cycles))
+    proved = result.objective == goal.name and (result.proved_optimal or had < math.inf)
+    if isinstance(goal, Tradeoff):
+        return proved and result.front is not None and _front_holds(result, result.front)
+    value = goal.value(result.stats.energy_pj, float(result.stats.cycles))
     gap = 0.0 if result.proved_optimal else 1.0 - result.lower_bound / value if value else 0.0
+    return proved and result.lower_bound <= value * (1.0 + 1e-9) and math.isclose(result.gap, gap, abs_tol=1e-9)
+
+
+def _front_holds(result: SearchResult, front: MappingFront) -> bool:
+    """Whether the points make a staircase above the least of each objective, and the result is that of the first."""
+    values = front.values()
+    least = [min(column) for column in zip(*values, strict=True)]
     return (
-        result.objective == objective.name
-        and (result.proved_optimal or had < math.inf)
-        and result.lower_bound <= value * (1.0 + 1e-9)
-        and math.isclose(result.gap, gap, abs_tol=1e-9)
+        all(a[0] < b[0] and a[-1] > b[-1] for a, b in pairwise(values))
+        and len(front.least) == len(least)
+        and all(low <= value * (1.0 + 1e-9) for low, value in zip(front.least, least, strict=True))
+        and (result.mapping, result.stats) == (front.points[0].mapping, front.points[0].stats)
+        and (result.proved_optimal, result.gap, result.lower_bound) == (front.proved, 1.0 - front.share, front.least[0])
     )
 
 

@@ -17,7 +17,7 @@ from tqhw.mapper.cache import MappingCache, key_of, machine_digest, problem_dige
 from tqhw.mapper.kept import recalled
 from tqhw.mapper.result import Answer, NoMappingError
 from tqhw.mapper.search import check_options, search
-from tqhw.objectives import Objective
+from tqhw.objectives import Goal
 from tqhw.spec import ERT, Hardware, Problem
 from tqhw.system import signals
 from tqhw.system.workers import as_done
@@ -37,7 +37,7 @@ class Task:
 
 def search_many(
     tasks: Sequence[Task],
-    objective: str | Objective = "energy",
+    objective: str | Goal = "energy",
     budget_s: float | None = None,
     jobs: int = 1,
     progress: Callable[[int, Answer], None] | None = None,
@@ -48,10 +48,10 @@ def search_many(
     ``progress`` is called in this process with a task's position and its answer. A task without a mapping is
     answered by its diagnosis. Raises what :func:`search` raises otherwise.
     """
-    objective = check_options(objective, budget_s)
+    goal = check_options(objective, budget_s)
     if jobs < 1:
         raise TqhwError(f"{jobs} jobs cannot search", place="jobs", lever="give at least 1")
-    keys = search_keys(tasks, objective)
+    keys = search_keys(tasks, goal)
     groups: dict[str, list[int]] = {}
     for i, key in enumerate(keys):
         groups.setdefault(key, []).append(i)
@@ -68,7 +68,7 @@ def search_many(
     for key, (i, *_) in groups.items():
         task, known = tasks[i], None
         if cache is not None:
-            known = recalled(kept.get(key), cache, task.problem, task.hardware, task.ert, objective, budget_s)
+            known = recalled(kept.get(key), cache, task.problem, task.hardware, task.ert, goal, budget_s)
         if known is not None:
             take(key, known)
         else:
@@ -80,9 +80,9 @@ def search_many(
     first = True
     while waiting and (first or jobs == 1 or tasks[groups[waiting[-1]][0]].problem.computes < FEW_COMPUTES):
         key = waiting.pop()
-        take(key, _answer(tasks[groups[key][0]], objective, budget_s, cache))
+        take(key, _answer(tasks[groups[key][0]], goal, budget_s, cache))
         first = False
-    calls = {key: (tasks[groups[key][0]], objective, budget_s, path) for key in waiting}
+    calls = {key: (tasks[groups[key][0]], goal, budget_s, path) for key in waiting}
     lost: list[str] = []
     with closing(in_processes(_work, calls, jobs)) as found:  # what ends this block ends the processes
         for key, answer in found:
@@ -155,7 +155,7 @@ def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
             raise
 
 
-def search_keys(tasks: Sequence[Task], objective: Objective) -> list[str]:
+def search_keys(tasks: Sequence[Task], goal: Goal) -> list[str]:
     """The cache's key of every task: equal for tasks that have the same answer."""
     # Tasks share problems and hardware, which are hashed once each.
     problems: dict[int, str] = {}
@@ -167,17 +167,17 @@ def search_keys(tasks: Sequence[Task], objective: Objective) -> list[str]:
             problems[problem] = problem_digest(task.problem)
         if machine not in machines:
             machines[machine] = machine_digest(task.hardware, task.ert)
-        keys.append(key_of(problems[problem], machines[machine], objective.key))
+        keys.append(key_of(problems[problem], machines[machine], goal.key))
     return keys
 
 
-def _answer(task: Task, objective: Objective, budget_s: float | None, cache: MappingCache | None) -> Answer:
+def _answer(task: Task, goal: Goal, budget_s: float | None, cache: MappingCache | None) -> Answer:
     try:
-        return search(task.problem, task.hardware, task.ert, objective, budget_s, cache)
+        return search(task.problem, task.hardware, task.ert, goal, budget_s, cache)
     except NoMappingError as error:
         return error.diagnosis
 
 
-def _work(task: Task, objective: Objective, budget_s: float | None, path: Path | None) -> Answer:
+def _work(task: Task, goal: Goal, budget_s: float | None, path: Path | None) -> Answer:
     """One search in another process."""
-    return _answer(task, objective, budget_s, None if path is None else MappingCache(path))
+    return _answer(task, goal, budget_s, None if path is None else MappingCache(path))

@@ -2,10 +2,88 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tqhw.errors import TqhwError
+from tqhw.objectives import Tradeoff
 from tqhw.spec import Mapping, Reason, Stats
+
+
+@dataclass(frozen=True)
+class FrontPoint:
+    """A mapping that no other one of the space dominates."""
+
+    mapping: Mapping
+    stats: Stats
+
+
+@dataclass(frozen=True)
+class MappingFront:
+    """The Pareto front of a space: one mapping for each of its values, in the order of the first objective.
+
+    ``share``: every mapping of the space costs at least ``share`` times what some point costs, and takes at least
+    ``share`` times its cycles; 1 where the front is proved. ``least``: of every objective, what no mapping is below.
+    """
+
+    tradeoff: Tradeoff
+    points: tuple[FrontPoint, ...]
+    share: float
+    least: tuple[float, ...]
+
+    @property
+    def proved(self) -> bool:
+        return self.share >= 1.0
+
+    def values(self) -> tuple[tuple[float, ...], ...]:
+        """The objectives of every point, in the units of each (pJ, cycles, pJ*cycles)."""
+        return tuple(
+            tuple(one.value(point.stats.energy_pj, float(point.stats.cycles)) for one in self.tradeoff.objectives)
+            for point in self.points
+        )
+
+    def open_region(self) -> tuple[tuple[float, ...], ...]:
+        """Where better mappings may still be: at or above one of these corners, in all objectives; none if proved.
+
+        A staircase of lower bounds: what lies above no corner is proved to be no mapping's.
+        """
+        if self.proved:
+            return ()
+        shares = [self.share ** (one.energy_power + one.delay_power) for one in self.tradeoff.objectives]
+        corners = sorted(
+            {
+                tuple(max(low, share * value) for low, share, value in zip(self.least, shares, values, strict=True))
+                for values in self.values()
+            }
+        )
+        return tuple(corner for i, corner in enumerate(corners) if all(corner[-1] < other[-1] for other in corners[:i]))
+
+
+def front_of(
+    tradeoff: Tradeoff, points: Sequence[FrontPoint], share: float, least_pj: float, least_cycles: float
+) -> MappingFront:
+    """The front of two objectives out of that of energy and cycles, which holds it.
+
+    For what is dominated in energy and cycles is so in all that grows with both.
+    """
+    first, second = tradeoff.objectives
+    ordered = sorted(
+        points,
+        key=lambda point: (
+            first.value(point.stats.energy_pj, float(point.stats.cycles)),
+            second.value(point.stats.energy_pj, float(point.stats.cycles)),
+        ),
+    )
+    found: list[FrontPoint] = []
+    best = math.inf
+    for point in ordered:
+        value = second.value(point.stats.energy_pj, float(point.stats.cycles))
+        if value < best:
+            best = value
+            found.append(point)
+    least = tuple(one.value(least_pj, least_cycles) for one in tradeoff.objectives)
+    return MappingFront(tradeoff, tuple(found), share, least)
 
 
 @dataclass(frozen=True)
@@ -14,7 +92,8 @@ class SearchResult:
 
     ``lower_bound`` bounds the objective of every mapping of the space (pJ, pJ*cycles or cycles); ``gap`` is
     (found - lower_bound) / found, 0 where ``proved_optimal``. ``evaluated``: mappings priced by the engine.
-    ``seconds`` are those of the search, also where the answer comes from a cache (``cached``).
+    ``seconds`` are those of the search, also where the answer comes from a cache (``cached``). Of a front, the mapping
+    and the bound are those of its first objective, ``gap`` is 1 - ``front.share``; ``proved_optimal`` tells of it all.
     """
 
     mapping: Mapping
@@ -28,6 +107,7 @@ class SearchResult:
     seconds: float
     cached: bool = False
     warnings: tuple[str, ...] = ()
+    front: MappingFront | None = None
 
 
 @dataclass(frozen=True)

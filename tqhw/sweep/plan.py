@@ -13,7 +13,7 @@ from tqhw.backends import Backend, Found, Job, Settings, Target, backend
 from tqhw.backends.keys import digest, search_keys, table_key
 from tqhw.errors import TqhwError
 from tqhw.experiment import Experiment
-from tqhw.objectives import objective_of
+from tqhw.objectives import goal_of
 from tqhw.pipeline import accuracy, hardware
 from tqhw.pipeline.assemble import assemble
 from tqhw.pipeline.hardware import Evaluated, HardwarePlan, Pricings
@@ -69,7 +69,7 @@ class PointsPlan:
         rendered = self.hardware.rendered
         pairs = zip(targets, rendered.values(), strict=True)
         self.renderings = priced(rendered, [replace(target, design=own.design) for target, own in pairs])
-        objective = objective_of(self.experiment.search.objective)
+        objective = goal_of(self.experiment.search.objective)
         self.searches = tuple(search_keys(self.engine, self.jobs(), objective, self.settings))
 
     def jobs(self) -> list[Job]:
@@ -77,7 +77,7 @@ class PointsPlan:
 
     def search_tasks(self, cache: bool) -> list[SweepTask]:
         """In the order of ``searches``."""
-        objective = objective_of(self.experiment.search.objective)
+        objective = goal_of(self.experiment.search.objective)
         chosen = (self.engine.name, self.settings)
         return [
             SweepTask(SEARCH, key, (*chosen, job, objective, cache), job.problem.computes)

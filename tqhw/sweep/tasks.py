@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tqhw import engine, mapper
-from tqhw.backends import Design, Found, Job, Objective, Search, Settings, Target, backend
+from tqhw.backends import Design, Found, Goal, Job, Search, Settings, Target, backend
 from tqhw.backends.costing import costed
 from tqhw.errors import TqhwError
 from tqhw.options import EnergyOptions
@@ -74,7 +74,7 @@ def _table(name: str, settings: Settings, design: Design, options: EnergyOptions
     return costed(backend(name, settings), [design], options)[0]
 
 
-def _search(name: str, settings: Settings, job: Job, objective: Objective, cache: bool) -> Found | Invalid:
+def _search(name: str, settings: Settings, job: Job, objective: Goal, cache: bool) -> Found | Invalid:
     (found,) = backend(name, settings).search([job], Search(objective, cache=cache))
     return found
 

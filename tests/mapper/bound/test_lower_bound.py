@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.mapper.tables import Small, small
-from tqhw.mapper.bound.lower_bound import links_possible, look_outside, objective_of, share_of
+from tqhw.mapper.bound.lower_bound import links_possible, look_outside, share_of
+from tqhw.mapper.bound.measure import objective_of
 from tqhw.objectives import OBJECTIVES, Objective
 
 

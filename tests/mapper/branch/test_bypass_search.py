@@ -11,8 +11,8 @@ from tqhw.mapper.bound.pareto import sweep
 from tqhw.mapper.branch import bypass_search
 from tqhw.mapper.branch.bypass_search import BypassSearch, Subproblem
 from tqhw.mapper.branch.explore import explore
-from tqhw.mapper.branch.incumbent import Clock, Incumbent
-from tqhw.mapper.branch.solve import limits, solve
+from tqhw.mapper.branch.incumbent import Clock, Incumbent, limits
+from tqhw.mapper.branch.solve import solve
 from tqhw.mapper.space.orders import build_orders
 from tqhw.mapper.space.subspace import whole
 from tqhw.objectives import objective_of

@@ -32,7 +32,6 @@ from tqhw.backends.words import with_operands
 from tqhw.engine.batch import BadMappingError, check_names
 from tqhw.errors import TqhwError
 from tqhw.mapper.space.mapspace import build_mapspace
-from tqhw.objectives import objective_of
 from tqhw.options import ContainerOptions, TimeloopOptions
 from tqhw.spec import Invalid, Problem, Stats
 from tqhw.spec import Mapping as LoopMapping
@@ -130,7 +129,7 @@ class ContainerBackend:
             if done is not None:
                 done(jobs[number])
 
-        wanted = replace(search, objective=objective_of(search.objective))  # what was added is not known inside
+        wanted = replace(search, objective=search.one_objective(self.name))  # what was added is not known inside
 
         def searching(asked: Sequence[Job]) -> list[Found | Invalid]:
             fields = {"jobs": tuple((job.problem, job.target) for job in asked), "search": wanted}

@@ -235,7 +235,7 @@ class Timeloop:
             return answer
 
     def _mapper(self, job: Job, search: Search, options: TimeloopOptions) -> Found | Invalid:
-        text = self.renderer.mapper(job.problem, job.target, search.objective, options)
+        text = self.renderer.mapper(job.problem, job.target, search.one_objective(self.name), options)
         budget = "" if options.budget_s is None else str(options.budget_s)
         programs = {"mapper": self._versions[_MAPPER], "model": self._versions[_MODEL]}
         key = run_key(text, {**programs, "budget_s": budget})
@@ -293,7 +293,7 @@ class Timeloop:
     def _diagnose(self, job: Job, search: Search, folder: Path) -> tuple[Diagnosis, ...]:
         """Runs the search once more with diagnostics on, which slow it down and are told only at its end."""
         short = replace(self.options, num_threads=1, timeout=_DIAGNOSTIC_TIMEOUT)
-        text = self.renderer.mapper(job.problem, job.target, search.objective, short, diagnostics=True)
+        text = self.renderer.mapper(job.problem, job.target, search.one_objective(self.name), short, diagnostics=True)
         inside = folder / "diagnostics"
         write_input(inside, text)
         arguments = [str(self.programs.mapper), "input.yaml"]

@@ -10,7 +10,7 @@ import numpy as np
 
 from tqhw.engine.jit import jit, part
 from tqhw.engine.model import Floats, Ints
-from tqhw.mapper.bound.lower_bound import objective_of
+from tqhw.mapper.bound.measure import measured
 from tqhw.mapper.bound.partial_cost import HEAD, OPEN, SHUT, WIDTH, A, Block, C, E, U, halo_share, rank_extent
 from tqhw.mapper.bound.prices import Prices, fits_level
 from tqhw.mapper.bound.relaxation import Relaxation
@@ -89,7 +89,7 @@ def floor_of(bound: Relaxation, q: int, lookahead_pj: float, shares: Floats, par
         energy += (partial[at + A] + partial[at + OPEN]) * shares[s] + partial[at + SHUT] * shut
     instances = space.most_units[q + 1] if bound.prices.per_instance else 1.0
     cycles = space.computes / (partial[U] * space.most_units[q + 1])
-    return objective_of(bound.objective, lookahead_pj + energy / instances, max(cycles, bound.least_cycles))
+    return measured(bound, lookahead_pj + energy / instances, max(cycles, bound.least_cycles))
 
 
 @jit

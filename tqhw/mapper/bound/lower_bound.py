@@ -9,6 +9,7 @@ import numpy as np
 from tqhw.engine.bundle import bundle
 from tqhw.engine.jit import part
 from tqhw.engine.model import Floats, Ints
+from tqhw.mapper.bound.measure import measured
 from tqhw.mapper.bound.partial_cost import (
     HEAD,
     LINK,
@@ -28,8 +29,6 @@ from tqhw.mapper.bound.partial_cost import (
 from tqhw.mapper.bound.relaxation import Relaxation
 from tqhw.mapper.space.arrays import HALO_RANKS, Space
 
-ENERGY = 1  # the code of the objective that is energy alone
-ROUNDED = 1e-12  # relative: sums of floats in another order
 # Totals: energy in pJ; the product of the reduction units; instances; what the levels decided leak, pJ per cycle.
 SETTLED, FIRST, USED, LEAKING = range(4)
 
@@ -264,20 +263,6 @@ def put_best_order(space: Space, factors: Ints, tile: Ints, out: Outside) -> Non
 
 
 @part
-def objective_of(objective: int, energy_pj: float, cycles: float) -> float:
-    """The objective of a code: the power of energy, and that of cycles times 8. Cycles are whole."""
-    if objective == ENERGY:
-        return energy_pj
-    cycles = np.ceil(cycles * (1.0 - ROUNDED))
-    value = 1.0
-    for _ in range(objective & 7):
-        value *= energy_pj
-    for _ in range(objective >> 3):
-        value *= cycles
-    return value
-
-
-@part
 def throttled_cycles(bound: Relaxation, q: int, t: int, out: Outside) -> float:
     """The cycles that the ports take at least with any inside of tile ``t``, inside of slot q, in the context ``out``.
 
@@ -337,5 +322,5 @@ def least(bound: Relaxation, q: int, t: int, out: Outside, strict: bool) -> floa
             ):
                 possible = False
         if possible:
-            best = min(best, objective_of(bound.objective, energy, cycles))
+            best = min(best, measured(bound, energy, cycles))
     return best

@@ -12,7 +12,7 @@ import numpy as np
 from tqhw.engine.jit import jit, part
 from tqhw.engine.model import Floats
 from tqhw.mapper.bound.lookahead import floor_of, keep_floor, pair_shares, tile_shares
-from tqhw.mapper.bound.lower_bound import ENERGY
+from tqhw.mapper.bound.measure import ENERGY
 from tqhw.mapper.bound.partial_cost import (
     HEAD,
     LINK,

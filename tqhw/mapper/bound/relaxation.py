@@ -70,6 +70,8 @@ class Relaxation(NamedTuple):
     work: Scratch
     ports: Ports
     least_cycles: float  # that every mapping takes
+    stairs: Floats  # [F, 2] energy and cycles of the mappings on the front so far, see bound/measure.py
+    least_pj: float  # that every mapping costs; told to a front alone
 
 
 def make_fronts(n_slots: int, n_tiles: int, width: int) -> ParetoFronts:

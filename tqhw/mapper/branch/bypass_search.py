@@ -11,14 +11,15 @@ import numpy as np
 from tqhw.engine import Model
 from tqhw.engine.jit import Kernel
 from tqhw.mapper.bound.lookahead import look_ahead
-from tqhw.mapper.bound.lower_bound import ENERGY, make_outside
+from tqhw.mapper.bound.lower_bound import make_outside
+from tqhw.mapper.bound.measure import ENERGY
 from tqhw.mapper.bound.pareto import sweep
 from tqhw.mapper.bound.prices import Bypass, build_prices, port_prices
 from tqhw.mapper.bound.relaxation import ParetoFronts, Relaxation, join_ports, make_fronts, make_scratch
 from tqhw.mapper.branch.dominance import make_contexts
 from tqhw.mapper.branch.expand import Tree
 from tqhw.mapper.branch.explore import EXHAUSTED, FULL_STACK, explore
-from tqhw.mapper.branch.incumbent import SLACK, Clock, Incumbent
+from tqhw.mapper.branch.incumbent import Clock, Incumbent, KnownFront
 from tqhw.mapper.branch.stack import grown, make_leaves, make_stack
 from tqhw.mapper.space.arrays import Space, build_space
 from tqhw.mapper.space.mapspace import Mapspace
@@ -43,11 +44,19 @@ class Subproblem:
     objective: Objective
     orders: LoopOrders
     tables: Space
+    known: KnownFront
 
     @staticmethod
-    def over(space: Mapspace, model: Model, objective: Objective, orders: LoopOrders, lists: Lists) -> Subproblem:
-        """The tables of the tiles that are made of the divisors ``lists``."""
-        return Subproblem(space, model, objective, orders, build_space(space, model, lists))
+    def over(
+        space: Mapspace,
+        model: Model,
+        objective: Objective,
+        orders: LoopOrders,
+        lists: Lists,
+        known: KnownFront | None = None,
+    ) -> Subproblem:
+        """The tables of the tiles that are made of the divisors ``lists``; what is ``known`` of a front may grow."""
+        return Subproblem(space, model, objective, orders, build_space(space, model, lists), known or KnownFront())
 
 
 class BypassSearch:
@@ -62,7 +71,8 @@ class BypassSearch:
         delays = subproblem.objective.delay_power > 0
         self.port_prices = port_prices(space, subproblem.model, mask) if delays else []
         n_ports = len(self.port_prices)
-        self.least_cycles = 0.0
+        self.known = subproblem.known
+        self.least_cycles = self.known.least_cycles
         self.work = make_scratch(n_dims, n_spaces, 1, n_ports)
         self.out = make_outside(n_slots, n_dims, n_spaces, n_ports)
         self.release()
@@ -120,6 +130,8 @@ class BypassSearch:
             self.work,
             self.ports,
             self.least_cycles,
+            self.known.stairs,
+            self.known.least_pj,
         )
 
     def _tree(self) -> Tree:
@@ -225,7 +237,7 @@ class BypassSearch:
             while not done and not (first and better) and looks != 0:
                 clock.check()
                 looks = None if looks is None else looks - 1
-                done, found = self._explore(min(limit, incumbent.value * (1.0 - SLACK)), wanted, steps)
+                done, found = self._explore(min(limit, incumbent.limit), wanted, steps)
                 if found and incumbent.price(self.leaves, found, self.prices.keep):
                     clock.armed = better = True
                     wanted = 1

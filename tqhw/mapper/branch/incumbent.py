@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
 from tqhw.engine import Batch, Model, run_batch
 from tqhw.engine.evaluation import compile_aside
 from tqhw.engine.kernel import Work, make_work
-from tqhw.engine.model import Bools
+from tqhw.engine.model import Bools, Floats
 from tqhw.mapper.branch.stack import Leaves
 from tqhw.mapper.space.mapspace import Mapspace
 from tqhw.objectives import Objective
@@ -45,14 +47,38 @@ class Clock:
             raise OutOfTimeError
 
 
-class Incumbent:
-    """The best mapping so far, and what pricing showed."""
+def limits(floor: float) -> list[float]:
+    """What the best mapping may cost, tried one after the other: most are within a few percent of the floor."""
+    return [floor * factor for factor in (1.15, 1.5, 2.5) if floor > 0.0] + [math.inf]
 
-    def __init__(self, space: Mapspace, model: Model, objective: Objective) -> None:
+
+@dataclass
+class KnownFront:
+    """What bounds may use of a front: its mappings so far, and what each mapping of the space costs and takes at least.
+
+    ``stairs`` [F, 2]: energies, less SLACK, and cycles; cycles rise.
+    """
+
+    stairs: Floats = field(default_factory=lambda: np.zeros((0, 2)))
+    least_pj: float = -math.inf
+    least_cycles: float = 0.0
+
+
+class Offers(Protocol):
+    """What is shown all that is priced."""
+
+    def offer(self, batch: Batch, energy_pj: Floats, cycles: Floats, fits: Bools) -> None: ...
+
+
+class Incumbent:
+    """The best mapping so far, and what pricing showed. ``front``: is offered what is priced, too."""
+
+    def __init__(self, space: Mapspace, model: Model, objective: Objective, front: Offers | None = None) -> None:
         self.objective, self.model, self.space = objective, model, space
         self.work: Work = make_work(model)
         self.value = math.inf
         self.batch: Batch | None = None
+        self.front = front
         self.evaluated = 0
         self.tightness = math.inf  # least ratio of a cost to its bound; below 1 a bound would be wrong
 
@@ -60,6 +86,15 @@ class Incumbent:
     def found(self) -> bool:
         """Whether there is a mapping to show."""
         return self.batch is not None
+
+    @property
+    def limit(self) -> float:
+        """What is worth looking for costs less."""
+        return self.value * (1.0 - SLACK)
+
+    def limits(self, floor: float) -> list[float]:
+        """Those of :func:`limits`."""
+        return limits(floor)
 
     def compile_aside(self, leaves: Leaves, keep: Bools) -> None:
         """Has the engine compiled meanwhile, where nobody ever has."""
@@ -70,18 +105,38 @@ class Incumbent:
         batch = leaf_batch(leaves, 0, n, keep)
         counts = run_batch(self.model, batch, work=self.work)
         energy, cycles = counts.energy_pj, counts.cycles.astype(np.float64)
-        value = self.objective.value(energy, cycles)
-        value = np.where((counts.rule == 0) & self.space.busy_enough(batch.spatial), value, np.inf)
+        fits = (counts.rule == 0) & self.space.busy_enough(batch.spatial)
+        value = np.where(fits, self._measured(energy, cycles), np.inf)
         self.evaluated += n
         bound = leaves.bound[:n]
         ratio = np.divide(value, bound, out=np.full(n, np.inf), where=bound > 0.0)  # a bound of 0 says nothing
         self.tightness = min(self.tightness, float(ratio.min()))
+        if self.front is not None:
+            self.front.offer(batch, energy, cycles, fits)
+        return self._take(batch, value)
+
+    def _measured(self, energy_pj: Floats, cycles: Floats) -> Floats:
+        return self.objective.value(energy_pj, cycles)
+
+    def _take(self, batch: Batch, value: Floats) -> bool:
         i = int(value.argmin())
-        if not value[i] < self.value * (1.0 - SLACK):
+        if not value[i] < self.limit:
             return False
         self.value = float(value[i])
-        self.batch = leaf_batch(leaves, i, i + 1, keep)
+        self.batch = one_of(batch, i)
         return True
+
+
+def one_of(batch: Batch, i: int) -> Batch:
+    """One mapping of a batch, copied."""
+    return Batch(
+        batch.temporal[i : i + 1].copy(),
+        batch.temporal_order[i : i + 1].copy(),
+        batch.spatial[i : i + 1].copy(),
+        batch.spatial_order[i : i + 1].copy(),
+        batch.split[i : i + 1].copy(),
+        batch.keep,
+    )
 
 
 def leaf_batch(leaves: Leaves, begin: int, end: int, keep: Bools) -> Batch:

@@ -11,7 +11,7 @@ from itertools import islice
 from tqhw.engine import Batch, Model
 from tqhw.mapper.bound.prices import Bypass, compulsory
 from tqhw.mapper.branch.bypass_search import PAIRS, BypassSearch, Subproblem
-from tqhw.mapper.branch.incumbent import SLACK, Clock, Incumbent, OutOfTimeError
+from tqhw.mapper.branch.incumbent import Clock, Incumbent, Offers, OutOfTimeError
 from tqhw.mapper.space.mapspace import Mapspace, most_units
 from tqhw.mapper.space.orders import LoopOrders, build_orders
 from tqhw.mapper.space.subspace import count_pairs, narrowed, whole
@@ -37,11 +37,19 @@ class Outcome:
 
 
 def solve(
-    space: Mapspace, model: Model, objective: str | Objective, budget_s: float | None = None, first: bool = False
+    space: Mapspace,
+    model: Model,
+    objective: str | Objective,
+    budget_s: float | None = None,
+    first: bool = False,
+    front: Offers | None = None,
 ) -> Outcome:
-    """The best mapping of the space, and a bound below every mapping of it; with ``first``, any mapping that fits."""
+    """The best mapping of the space, and a bound below every mapping of it; with ``first``, any mapping that fits.
+
+    ``front`` is offered all that is priced on the way.
+    """
     objective = objective_of(objective)
-    incumbent = Incumbent(space, model, objective)
+    incumbent = Incumbent(space, model, objective, front)
     if math.prod(map(most_units, space.slots)) < space.least_used:
         return Outcome(None, math.inf, math.inf, True, 0, 0, math.inf)
     begin = time.perf_counter()
@@ -64,7 +72,7 @@ def solve(
     except OutOfTimeError:
         pass
     bound = max(searches.bound(), min(compulsory(space, model, objective), incumbent.value))
-    proved = bound >= incumbent.value * (1.0 - SLACK)
+    proved = bound >= incumbent.limit
     return Outcome(
         incumbent.batch,
         incumbent.value,
@@ -116,11 +124,6 @@ def warm_start(
         clock.armed = incumbent.found
 
 
-def limits(floor: float) -> list[float]:
-    """What the best mapping may cost, tried one after the other: most are within a few percent of the floor."""
-    return [floor * factor for factor in (1.15, 1.5, 2.5) if floor > 0.0] + [math.inf]
-
-
 class BypassSearches:
     """The searches under all keep/bypass choices."""
 
@@ -156,11 +159,11 @@ class BypassSearches:
             self.begun.append(one)
         self.complete = True
         self.begun.sort(key=lambda one: one.lower_bound)
-        for limit in limits(self.bound()):
+        for limit in incumbent.limits(self.bound()):
             for one in self.begun:
-                if one.lower_bound < min(limit, incumbent.value * (1.0 - SLACK)):
+                if one.lower_bound < min(limit, incumbent.limit):
                     one.sweep_below(min(limit, incumbent.value), clock)
                     one.search(incumbent, limit, clock, first)
                     one.release()
-            if self.bound() >= incumbent.value * (1.0 - SLACK) or (first and incumbent.found):
+            if self.bound() >= incumbent.limit or (first and incumbent.found):
                 break

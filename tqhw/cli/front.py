@@ -1,0 +1,118 @@
+"""What ``tqhw map`` tells of a front: its points, where better ones may be, the mapping that was chosen, a picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tqhw.cli.common import console, say
+from tqhw.errors import TqhwError
+from tqhw.objectives import Goal, Tradeoff
+
+if TYPE_CHECKING:
+    from tqhw.backends import Found, FrontPoint, MappingFront
+
+FORMATS = (".svg", ".png", ".pdf")
+
+
+@dataclass(frozen=True)
+class FrontOptions:
+    """What of a front is told. Raises TqhwError where there is none, or the picture is of no known kind."""
+
+    goal: Goal
+    point: int
+    figure: Path | None
+
+    def __post_init__(self) -> None:
+        if self.figure is not None and self.figure.suffix not in FORMATS:
+            raise TqhwError(
+                f"a picture cannot be written as '{self.figure.name}'",
+                place="--figure",
+                lever=f"end it in {', '.join(FORMATS)}",
+            )
+        for option, given in (("--point", self.point != 1), ("--figure", self.figure is not None)):
+            if given and not isinstance(self.goal, Tradeoff):
+                raise TqhwError(
+                    f"the search for {self.goal.name} has one answer, not a front",
+                    place=option,
+                    lever="give two objectives, such as --objective energy,latency",
+                )
+
+    def chosen(self, found: Found) -> Found | FrontPoint:
+        """The mapping that is told in full. Raises TqhwError where the front has no such point."""
+        if found.front is None:
+            return found
+        number = len(found.front.points)
+        if not 1 <= self.point <= number:
+            raise TqhwError(
+                f"the front has {number} point{'s' if number > 1 else ''}, there is no point {self.point}",
+                place="--point",
+                lever=f"give a number from 1 to {number}" if number > 1 else "leave the option out",
+            )
+        return found.front.points[self.point - 1]
+
+    def told(self, found: Found, dimensions: tuple[str, ...]) -> dict[str, Any]:
+        """The front as JSON types; nothing of a search for one objective."""
+        from tqhw.spec import directives
+
+        if found.front is None:
+            return {}
+        front = found.front
+        names = [one.name for one in front.tradeoff.objectives]
+        points = [
+            {
+                "energy_pj": point.stats.energy_pj,
+                "cycles": point.stats.cycles,
+                **dict(zip(names, values, strict=True)),
+                "mapping": directives(point.mapping, dimensions),
+            }
+            for point, values in zip(front.points, front.values(), strict=True)
+        ]
+        region = [dict(zip(names, corner, strict=True)) for corner in front.open_region()]
+        least = dict(zip(names, front.least, strict=True))
+        return {"objectives": names, "point": self.point, "front": points, "least": least, "open_region": region}
+
+    def show(self, found: Found) -> None:
+        """Prints the points, and where better ones may be."""
+        from rich.table import Table
+
+        if found.front is None:
+            return
+        front, screen = found.front, console()
+        names = [one.name for one in front.tradeoff.objectives]
+        table = Table("point", *names, "utilization")
+        for number, (point, values) in enumerate(zip(front.points, front.values(), strict=True), 1):
+            table.add_row(str(number), *(f"{value:,.1f}" for value in values), f"{point.stats.utilization:.1%}")
+        screen.print(table)
+        screen.print(summary(front), highlight=False, soft_wrap=True)
+        for corner in front.open_region():
+            bounds = " and ".join(f"{name} {value:,.1f}" for name, value in zip(names, corner, strict=True))
+            screen.print(f"  at or above {bounds}", highlight=False, soft_wrap=True)
+
+    def draw(self, found: Found, title: str) -> None:
+        """Writes the picture that was asked for."""
+        from tqhw.report.front_figure import front_files
+        from tqhw.system.files import write_bytes
+
+        if self.figure is None or found.front is None:
+            return
+        front = found.front
+        names = [one.name for one in front.tradeoff.objectives]
+        files = front_files(names, {title: front.values()}, {title: front.open_region()})
+        written = {".svg": files.svg.encode(), ".png": files.png, ".pdf": files.pdf}
+        write_bytes(self.figure, written[self.figure.suffix])
+        say(f"wrote {self.figure}")
+
+
+def summary(front: MappingFront) -> str:
+    """One line for people."""
+    names = [one.name for one in front.tradeoff.objectives]
+    both, number = " and ".join(names), len(front.points)
+    if front.proved and number == 1:
+        return f"one mapping is best in {both}, proved: the front is this point"
+    if front.proved:
+        return f"{number} mappings: no other one is better than any of them in both {both}, proved"
+    found = f"{number} mapping{'s' if number > 1 else ''} so far."
+    bound = f"Every mapping has at least {front.share:.1%} of the energy and of the cycles of one of them"
+    return f"{found} {bound}; better ones may be:"
