@@ -31,13 +31,13 @@ ROOMS = {
     "architecture": "errors system spec drawing frontend",
     "engine": "errors system spec",
     "workload": "errors spec quant models",
-    "train": "errors system options datasets models quant",
+    "train": "errors registry system options datasets models quant",
     "mapper": "errors objectives system spec engine",
     "backends": "version errors registry objectives system spec drawing options energy engine mapper",
     "scenario": "errors registry spec results options energy",
     "report": "version errors registry system spec drawing results engine",
-    "experiment": "errors objectives datasets quant spec results options scenario",
-    "allocation": "errors datasets quant workload train scenario report",
+    "experiment": "errors objectives datasets quant spec results options train scenario",
+    "allocation": "errors results datasets quant workload train scenario report",
     "pipeline": "version errors system spec options results datasets models quant energy architecture workload train"
     " backends scenario report experiment allocation",
     "sweep": "version errors objectives system spec frontend options results architecture mapper engine"

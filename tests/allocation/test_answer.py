@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from tqhw.allocation import Allocated, AllocationAnswer, Switch
+from tqhw.results import MetricLook
 
 pytest.importorskip("torch")
 
@@ -76,3 +77,19 @@ def test_the_table_and_the_figure() -> None:
     png, svg = picture(ANSWER)
     assert png.startswith(b"\x89PNG")
     assert picture(ANSWER) == (png, svg)
+
+
+def test_of_an_error_less_is_better_and_the_words_are_its_own() -> None:
+    rmse = replace(ANSWER, metric=MetricLook("rmse", "", True))
+    verdicts = list(rmse.verdicts())
+    assert verdicts[1] == (
+        "4 bits everywhere (1.5 mJ, RMSE 85): better than 1x2, 1x8 (1.4 mJ, RMSE 92), which the program preferred"
+    )
+    lower = replace(rmse, points=(replace(ANSWER.points[1], top1=50.0, low=48.0, high=52.0),))
+    assert list(lower.verdicts())[1].endswith("1x2, 1x8 (1.4 mJ, RMSE 50) is better, by more than the intervals")
+    document = json.loads(as_json(rmse))
+    assert document["metric"] == {"name": "rmse", "unit": "", "lower_is_better": True}
+    assert document["points"][0]["value"] == 80.0 and "top1" not in document["points"][0]
+    assert next(csv.reader(io.StringIO(as_csv(rmse))))[2] == "rmse"
+    assert table(rmse).columns[3] == "RMSE, lower is better, 95 % interval"
+    assert "RMSE (lower is better)" in picture(rmse)[1] and "Top-1" not in picture(rmse)[1]

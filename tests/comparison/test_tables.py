@@ -13,7 +13,7 @@ from rich.console import Console
 from tests.report.sample import sample as results
 from tqhw.comparison import Side, csv_text, differences, inputs, tables, write_page
 from tqhw.errors import TqhwError
-from tqhw.results import Results
+from tqhw.results import AccuracyRow, Results
 
 
 def _halved() -> Results:
@@ -23,6 +23,23 @@ def _halved() -> Results:
         replace(row, energy_mj=row.energy_mj / 2) if row.component == "DRAM" else row for row in found.energy
     )
     return replace(found, energy=energy, layers=found.layers[1:], experiment={**found.experiment, "bits": [2]})
+
+
+def _of_errors(value: float) -> Results:
+    row = AccuracyRow(
+        "truncquant", 2, "shifted", None, 9, True, metric="rmse", value=value, unit="", lower_is_better=True
+    )
+    return replace(results(), accuracy=(row, replace(row, metric="r2", value=0.5, lower_is_better=False)))
+
+
+def test_metrics_have_rows_of_their_own_that_say_the_direction() -> None:
+    pair = (Side("a", _of_errors(50.0)), Side("b", _of_errors(60.0)))
+    (found,) = [row for row in differences(pair) if row.kind == "accuracy" and not row.same]
+    assert found.of == ("truncquant", "2 bits", "shifted", "RMSE, lower is better") and found.values == (50.0, 60.0)
+    (table,) = [one for one in tables(pair) if one.title.startswith("Accuracy")]
+    assert table.title == "Accuracy" and table.rows[0][0].endswith("truncated, RMSE, lower is better")
+    mixed = [one.title for one in tables((SIDES[0], pair[0])) if one.title.startswith("Accuracy")]
+    assert mixed == ["Accuracy (%)", "Accuracy"], "percentages do not stand in one table with errors"
 
 
 SIDES = (Side("a", results()), Side("b", _halved()))

@@ -92,3 +92,17 @@ def test_a_value_of_the_wrong_kind_is_named(rows: str, key: str, value: object, 
 def test_what_is_no_results_file_is_refused(broken: object) -> None:
     with pytest.raises(TqhwError, match=r"run the experiment again"):
         from_json(broken)
+
+
+def test_a_row_of_another_metric_says_its_name_and_direction_and_one_of_top1_is_as_ever():
+    top1 = AccuracyRow("truncquant", 2, "shifted", 96.0, 450, True)
+    rmse = AccuracyRow(
+        "truncquant", 2, "shifted", None, 111, True, metric="rmse", value=54.5, unit="", lower_is_better=True
+    )
+    assert (top1.measured, top1.metric, rmse.measured) == (96.0, "accuracy", 54.5)
+    document = Results({}, accuracy=(top1, rmse)).as_json()
+    assert not {"metric", "value", "unit", "lower_is_better"} & {*document["accuracy"][0]}
+    assert document["accuracy"][1]["top1"] is None and document["accuracy"][1]["value"] == 54.5
+    assert from_json(document).accuracy == (top1, rmse)
+    assert Results({}, accuracy=(rmse,)).metric.in_unit == "RMSE, lower is better"
+    assert Results({}).metric.axis == "Top-1 accuracy (%)"

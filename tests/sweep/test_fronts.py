@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
+from typing import Any
 
-from tqhw.sweep.fronts import Dot, front
+from tqhw.sweep.fronts import Dot, front, pictures
+from tqhw.sweep.outcomes import COLUMNS
+from tqhw.sweep.store import opened
 
 
 def _dots(*pairs: tuple[float, float]) -> list[Dot]:
@@ -37,3 +41,20 @@ def test_fronts_are_what_comparing_each_with_each_gives() -> None:
             )
         }
         assert {(dot.energy, dot.other) for dot in front(dots)} == kept
+
+
+def test_of_an_error_less_is_better_and_metrics_stand_in_pictures_of_their_own(tmp_path: Path) -> None:
+    def row(point: int, energy: float, metric: str, score: float, lower: bool) -> tuple[Any, ...]:
+        values: dict[str, Any] = {"method": "truncquant", "bits": point, "state": "steady", "energy_mj": energy}
+        values |= {"metric": metric, "score": score, "lower_is_better": lower, "proved": True}
+        return tuple(values.get(column) for column in COLUMNS)
+
+    with opened(tmp_path, write=True) as store:
+        store.plan_points((n, "{}", "p", None) for n in range(6))
+        rows = [(1.0, "rmse", 60.0, True), (2.0, "rmse", 70.0, True), (3.0, "rmse", 50.0, True)]
+        rows += [(1.0, "r2", 0.3, False), (2.0, "r2", 0.2, False), (3.0, "r2", 0.5, False)]
+        store.finish_points((n, None, [row(n, *values)]) for n, values in enumerate(rows))
+        found = {picture.quantity.label: picture for picture in pictures(store)}
+    assert [*found] == ["R²", "RMSE (lower is better)"]
+    assert [[dot.other for dot in front] for front in found["RMSE (lower is better)"].fronts] == [[60.0, 50.0]]
+    assert [[dot.other for dot in front] for front in found["R²"].fronts] == [[0.3, 0.5]]

@@ -10,14 +10,18 @@ from torch import nn
 
 from tqhw.datasets import Data
 from tqhw.quant import integer_codes, running_on_codes, set_bits
-from tqhw.train.evaluate import logits_of
+from tqhw.train.evaluate import answers_of, rows_of, same_answers
 from tqhw.train.interval import interval
+from tqhw.train.metrics import ACCURACY, Metric, metric_of_targets
 
 
 @dataclass(frozen=True)
 class MeasuredTop1:
-    """Percent, with the ends of its 95 % interval. ``verified``: every layer's shifted codes are those that its
-    quantizer gives at that width, and the logits of both are equal bit for bit."""
+    """Percent, or what another metric says, with the ends of its 95 % interval.
+
+    ``verified``: every layer's shifted codes are those that its quantizer gives at that width, and the logits of both
+    are equal bit for bit.
+    """
 
     top1: float
     low: float
@@ -26,17 +30,26 @@ class MeasuredTop1:
     verified: bool
 
 
-def measure(model: nn.Module, data: Data, bits: Mapping[str, int], stored: int, batch_size: int = 256) -> MeasuredTop1:
-    """Of ``model`` with the layers of ``bits`` at their widths."""
+def measure(
+    model: nn.Module,
+    data: Data,
+    bits: Mapping[str, int],
+    stored: int,
+    batch_size: int = 256,
+    metric: Metric | None = None,
+) -> MeasuredTop1:
+    """Of ``model`` with the layers of ``bits`` at their widths; ``metric``: None for that of the targets."""
     codes = integer_codes(model, stored)
     with running_on_codes(model, codes, stored):
         set_bits(model, bits)
-        shifted, labels = logits_of(model, data, batch_size)
+        shifted = answers_of(model, data, batch_size)
     set_bits(model, stored)
     set_bits(model, bits)
-    anew, _ = logits_of(model, data, batch_size)
+    anew = answers_of(model, data, batch_size)
     fresh = {width: integer_codes(model, width) for width in sorted({*bits.values()})}
     same = all(torch.equal(codes[name].truncate(width).codes, fresh[width][name].codes) for name, width in bits.items())
-    top1 = 100 * int((shifted.argmax(dim=1) == labels).sum()) / len(labels)
-    low, high = interval([top1], len(labels))
-    return MeasuredTop1(top1, low, high, len(labels), same and torch.equal(shifted, anew))
+    metric = metric or metric_of_targets(shifted[0][1])
+    rows = rows_of(metric, shifted)
+    value = metric.value(rows)
+    low, high = interval([value], len(rows)) if metric.name == ACCURACY else metric.interval(rows)
+    return MeasuredTop1(value, low, high, len(rows), same and same_answers(shifted, anew))

@@ -8,30 +8,33 @@ from itertools import islice
 import torch
 from torch import nn
 
-from tqhw.datasets import Data
+from tqhw.datasets import Batch, Data
 from tqhw.quant import integer_codes, running_on_codes, set_bits
+from tqhw.quant.calls import called, first_tensor, moved
 from tqhw.quant.modes import evaluating
+from tqhw.train.losses import LOSSES, Loss
 from tqhw.train.reproducible import reproducible
 
-Batches = Sequence[tuple[torch.Tensor, torch.Tensor]]
+Batches = Sequence[Batch]
 
 
-def calibration(data: Data, images: int, seed: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
+def calibration(data: Data, images: int, seed: int) -> list[Batch]:
     """The first ``images`` training images of a seed, in batches."""
     size = min(images, data.train_size, 256)
     with reproducible(seed, 1):
         return list(islice(data.train_batches(size, seed, epoch=0), max(1, images // size)))
 
 
-def loss_of(model: nn.Module, batches: Batches) -> float:
-    """The mean cross entropy of a model in evaluation mode, in nats."""
+def loss_of(model: nn.Module, batches: Batches, loss: Loss = LOSSES["cross_entropy"]) -> float:
+    """The mean loss of a model in evaluation mode, of cross entropy in nats; a batch counts as many as its targets."""
     at = next(model.parameters()).device
     total, count = 0.0, 0
     with torch.no_grad(), evaluating(model), reproducible(0, 1):
-        for images, labels in batches:
-            logits = model(images.to(at)).double()
-            total += float(nn.functional.cross_entropy(logits, labels.to(at), reduction="sum"))
-            count += len(labels)
+        for inputs, targets in batches:
+            outputs = first_tensor(called(model, moved(inputs, at))).double()
+            added, counted = loss.total(outputs, targets.to(at))
+            total += float(added)
+            count += counted
     return total / count
 
 
@@ -43,6 +46,7 @@ def sensitivities(
     stored: int,
     known: Mapping[str, Sequence[float]] | None = None,
     tell: Callable[[str, list[float]], None] = lambda name, losses: None,
+    loss: Loss = LOSSES["cross_entropy"],
 ) -> tuple[tuple[float, ...], ...]:
     """One row per layer of ``names``, one column per width of ``bits``: the loss with this layer's codes shifted to
     that width, less the loss with all codes at ``stored`` bits.
@@ -56,16 +60,16 @@ def sensitivities(
         for name in names:
             row = list((known or {}).get(name, ()))
             if len(row) != len(bits):
-                whole = loss_of(model, batches) if whole is None else whole
-                row = [_alone(model, batches, name, width, stored) - whole for width in bits]
+                whole = loss_of(model, batches, loss) if whole is None else whole
+                row = [_alone(model, batches, name, width, stored, loss) - whole for width in bits]
                 tell(name, row)
             rows.append(tuple(row))
     return tuple(rows)
 
 
-def _alone(model: nn.Module, batches: Batches, name: str, bits: int, stored: int) -> float:
+def _alone(model: nn.Module, batches: Batches, name: str, bits: int, stored: int, loss: Loss) -> float:
     set_bits(model, {name: bits})
     try:
-        return loss_of(model, batches)
+        return loss_of(model, batches, loss)
     finally:
         set_bits(model, {name: stored})

@@ -14,8 +14,10 @@ from matplotlib.figure import Figure
 from tqhw.allocation.answer import Allocated, AllocationAnswer
 from tqhw.report import labels, style
 from tqhw.report.table import Table
+from tqhw.results import TOP1
 
 PROXY = "Added loss is what the integer program sums up, in nats on training images; top-1 is measured"
+OTHER = "Added loss is what the integer program sums up, on training samples; the {metric} is measured"
 
 
 def as_json(answer: AllocationAnswer) -> str:
@@ -24,6 +26,7 @@ def as_json(answer: AllocationAnswer) -> str:
     document: dict[str, Any] = {
         "schema_version": 1,
         "experiment": answer.experiment,
+        **({} if answer.metric == TOP1 else {"metric": asdict(answer.metric)}),
         "points": [_point(answer, one) for one in answer.points],
         "uniform": [_point(answer, one) for one in answer.uniform],
         "switches": [asdict(one) for one in answer.switches],
@@ -45,6 +48,8 @@ def _by_width(answer: AllocationAnswer, row: tuple[float, ...]) -> Iterator[tupl
 
 def _point(answer: AllocationAnswer, one: Allocated) -> dict[str, Any]:
     found = {key: value for key, value in asdict(one).items() if key not in ("bits", "uniform")}
+    if answer.metric != TOP1:
+        found["value"] = found.pop("top1")
     return {**found, "bits": dict(zip(answer.layers, one.bits, strict=True))}
 
 
@@ -53,7 +58,8 @@ def as_csv(answer: AllocationAnswer) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     keys = ("energy_mj", "top1", "low", "high", "samples", "verified", "predicted_loss")
-    writer.writerow(("kind", *keys, *answer.layers))
+    called = {"top1": "top1" if answer.metric == TOP1 else answer.metric.name}
+    writer.writerow(("kind", *(called.get(key, key) for key in keys), *answer.layers))
     for kind, rows in (("point", answer.points), ("uniform", answer.uniform)):
         for one in rows:
             writer.writerow((kind, *(getattr(one, key) for key in keys), *one.bits))
@@ -62,21 +68,27 @@ def as_csv(answer: AllocationAnswer) -> str:
 
 def table(answer: AllocationAnswer) -> Table:
     """Points and uniform precisions by energy; a star where truncation was verified bit for bit."""
+    look = answer.metric
+
+    def shown(value: float) -> str:
+        return labels.measured(value, look)
+
     rows = sorted((*answer.points, *answer.uniform), key=lambda one: (one.energy_mj, one.uniform is None))
     cells = [
         (
             "uniform" if one.uniform is not None else "front",
             one.label,
             labels.number(one.energy_mj),
-            f"{one.top1:.1f} ({one.low:.1f} to {one.high:.1f})" + (" *" if one.verified else ""),
+            f"{shown(one.top1)} ({shown(one.low)} to {shown(one.high)})" + (" *" if one.verified else ""),
             f"{one.predicted_loss:.4f}",
         )
         for one in rows
     ]
-    heads = ("", "Layers x bits", "mJ", "Top-1 in %, 95 % interval", "Added loss")
+    heads = ("", "Layers x bits", "mJ", f"{look.title}{look.in_unit[len(look.label) :]}, 95 % interval", "Added loss")
     samples = rows[0].samples if rows else 0
-    title = f"Bits per layer, one inference, {samples} test images"
-    note = f"{PROXY}. * shifted integers are the quantizer's own and the logits equal, bit for bit."
+    title = f"Bits per layer, one inference, {samples} test {'images' if look == TOP1 else 'samples'}"
+    proxy = PROXY if look == TOP1 else OTHER.format(metric=look.label)
+    note = f"{proxy}. * shifted integers are the quantizer's own and the logits equal, bit for bit."
     return Table(title, heads, tuple(cells), note=note)
 
 
@@ -93,7 +105,7 @@ def _drawn(answer: AllocationAnswer) -> Figure:
     for one in answer.uniform:
         axis.annotate(f"{one.uniform}", (one.energy_mj, one.top1), xytext=(3, -8), textcoords="offset points", size=6)
     axis.set_xlabel("Energy of one inference (mJ)")
-    axis.set_ylabel("Top-1 (%)")
+    axis.set_ylabel("Top-1 (%)" if answer.metric == TOP1 else answer.metric.axis)
     axis.legend(loc="lower right")
     return made
 

@@ -34,9 +34,10 @@ class Epochs:
     def watch(self, stage: str, recipe: Recipe, data: Data) -> Iterator[Watch]:
         """What a training of ``recipe`` is to be told, named ``stage``."""
         from tqhw.system.progress import bars
+        from tqhw.train import split
 
         networks, epochs = recipe.way.networks(recipe.bits), recipe.training.epochs
-        per_epoch = data.train_size // recipe.training.batch_size
+        per_epoch = split(data, recipe.training)[0].train_size // recipe.training.batch_size
         before = self._begun
         self._begun += epochs * len(networks)
         last = time.perf_counter()
@@ -62,5 +63,10 @@ class Epochs:
 
 
 def _losses(progress: Progress) -> str:
-    shown = (f"{labels.bits(b)} loss {progress.losses[b]:.2f} top-1 {progress.top1[b]:.0f} %" for b in progress.losses)
-    return ", ".join(shown)
+    metric = progress.metric
+
+    def score(value: float) -> str:
+        return f"{metric.label} {value:.0f} %" if metric.unit == "%" else f"{metric.label} {value:.4g}"
+
+    losses = progress.losses
+    return ", ".join(f"{labels.bits(b)} loss {losses[b]:.2f} {score(progress.scores[b])}" for b in losses)

@@ -98,7 +98,7 @@ def _granularity(text: str | None) -> str | int | None:
 def _answers(model: nn.Module, data: Calibration) -> list[torch.Tensor]:
     import torch
 
-    from tqhw.quant.onnx.run import first_tensor
+    from tqhw.quant.calls import first_tensor
     from tqhw.quant.post_training.moments import call
 
     with torch.no_grad():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from tqhw.experiment import Experiment
     from tqhw.pipeline.networks import NetworkRun
     from tqhw.quant import Storage
+    from tqhw.results import MetricLook
     from tqhw.train import Accuracy, Cell, OpenedData
 
 ExperimentFile = Annotated[
@@ -248,7 +248,7 @@ def _measure(
         found.setdefault(recipe.way.label, []).extend(measured)
         extent = extent_of(path)
         run = {"method": recipe.method, "seed": recipe.training.seed, "epoch": extent.done, "epochs": extent.epochs}
-        rows += [{**run, **asdict(row)} for row in measured]
+        rows += [{**run, **row.row} for row in measured]
     tell_skipped(opened)
     if json is not None:
         write_json({"accuracy": rows}, json)
@@ -273,12 +273,27 @@ def _show(found: dict[str, list[Accuracy]]) -> None:
     from tqhw.report import labels
     from tqhw.train import accuracy_table
 
-    widths = sorted({row.bits for rows in found.values() for row in rows})
-    shown = Table("trained-inferred", *(labels.bits(b) for b in widths), title="Top-1 in %")
+    measured = [row for rows in found.values() for row in rows]
+    looks = dict.fromkeys(_look(row) for row in measured)
+    if len(looks) > 1:
+        told = " and ".join(look.label for look in looks)
+        raise TqhwError(f"networks measured by {told} stand in no table", place="eval", lever="measure them one by one")
+    (look,) = looks
+    widths = sorted({row.bits for row in measured})
+    shown = Table(
+        "trained-inferred", *(labels.bits(b) for b in widths), title=look.in_unit[:1].upper() + look.in_unit[1:]
+    )
     for name, cells in accuracy_table(found).items():
-        shown.add_row(name, *(_cell(cells[b]) if b in cells else "-" for b in widths))
+        shown.add_row(name, *(_cell(cells[b], look) if b in cells else "-" for b in widths))
     console().print(shown)
     console().print("v: the shifted integers are those of the quantizer, the logits equal bit for bit")
+
+
+def _look(row: Accuracy) -> MetricLook:
+    from tqhw.results import TOP1, MetricLook
+
+    other = row.other
+    return TOP1 if other is None else MetricLook(other.metric, other.unit, other.lower_is_better)
 
 
 def show_parts(out: Path, size: int, parts: Storage) -> None:
@@ -340,6 +355,8 @@ def bits_in(text: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _cell(cell: Cell) -> str:
-    spread = f" ± {cell.deviation:.1f}" if cell.runs > 1 else ""
-    return f"{cell.mean:.1f}{spread}{' v' if cell.verified else ''}"
+def _cell(cell: Cell, look: MetricLook) -> str:
+    from tqhw.report.labels import measured
+
+    spread = f" ± {measured(cell.deviation, look)}" if cell.runs > 1 else ""
+    return f"{measured(cell.mean, look)}{spread}{' v' if cell.verified else ''}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tqhw.errors import TqhwError
-from tqhw.results import Results
+from tqhw.results import ACCURACY, Results
 
 Key = tuple[str, ...]
 
@@ -77,8 +77,9 @@ def _numbers(results: Results) -> Iterator[tuple[str, str, Key, str, float | Non
     yield from _hardware(results)
     yield from (("storage", "", (row.method,), "MB", row.megabytes) for row in results.storage)
     for one in results.accuracy:
-        if one.top1 is not None:
-            yield "accuracy", "", (one.scheme, f"{one.bits} bits", one.weights), "%", one.top1
+        if one.measured is not None:
+            other = () if one.metric == ACCURACY else (one.look.in_unit,)
+            yield "accuracy", "", (one.scheme, f"{one.bits} bits", one.weights, *other), one.unit, one.measured
     yield from _layers(results)
 
 

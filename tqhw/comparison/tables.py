@@ -31,8 +31,9 @@ def tables(sides: Sequence[Side], everything: bool = False) -> list[Table]:
     rows = differences(sides)
     for of_layers in (False, True):
         for kind, title in KINDS.items():
-            chosen = [row for row in rows if row.kind == kind and bool(row.layer) == of_layers]
-            if chosen:
+            own = [row for row in rows if row.kind == kind and bool(row.layer) == of_layers]
+            for unit in dict.fromkeys(row.unit for row in own):  # metrics have units of their own
+                chosen = [row for row in own if row.unit == unit]
                 found.append(_numbers(sides, f"{title}, per layer" if of_layers else title, chosen, everything))
     return found
 
@@ -74,7 +75,7 @@ def _numbers(sides: Sequence[Side], title: str, found: Sequence[NumberDifference
     alike = len(found) - len(shown)
     layer = ("Layer",) if found[0].layer else ()
     return Table(
-        f"{title} ({found[0].unit})",
+        f"{title} ({found[0].unit})" if found[0].unit else title,
         (*layer, "Of", *names, *(f"{name} / {names[0]}" for name in names[1:])),
         rows,
         labels=1 + len(layer),

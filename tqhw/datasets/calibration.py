@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
+from tqhw.datasets.array_files import Arrays, read_arrays
 from tqhw.datasets.registry import DATASETS, open_dataset
 from tqhw.errors import TqhwError
 
-Arrays = dict[str, torch.Tensor]
 LABELS: Final = "labels"
 """An array of this name is no input: it says which classes there are."""
-_FORMS: Final = "a .npy, .npz or .safetensors file, or a data set, such as digits or cifar10:PATH"
 
 
 @dataclass(frozen=True)
@@ -42,7 +37,7 @@ def calibration(given: str, *, samples: int = 256, batch_size: int = 32) -> Cali
             raise TqhwError(f"{value} leaves nothing to calibrate with", place=name, lever="use 1 or more")
     name, _, path = given.partition(":")
     of_data_set = name in DATASETS and not Path(given).exists()
-    arrays = _of_data_set(name, path, samples) if of_data_set else _read(Path(given))
+    arrays = _of_data_set(name, path, samples) if of_data_set else read_arrays(Path(given))
     _check(arrays, given)
     arrays = {key: array[:samples] for key, array in arrays.items()}
     labels = arrays.pop(LABELS, None)
@@ -66,26 +61,9 @@ def _batches(arrays: Arrays, rows: int, size: int) -> Iterator[torch.Tensor | Ma
 
 def _of_data_set(name: str, path: str, samples: int) -> Arrays:
     data = open_dataset(name, {"path": path} if path else {}, "calibration")
-    ((images, labels), *_) = data.train_batches(min(samples, data.train_size), 0, 0)
-    return {"images": images, LABELS: labels}
-
-
-def _read(path: Path) -> Arrays:
-    if path.suffix not in (".npy", ".npz", ".safetensors"):
-        lever = f"give {_FORMS}"
-        if path.exists():
-            raise TqhwError(f"'{path.suffix or path.name}' is no file of arrays", place=str(path), lever=lever)
-        raise TqhwError("there is no such file or data set", place=str(path), lever=lever)
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        loaded = np.load(path, allow_pickle=False)
-        found = {"input": loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
-        return {name: torch.from_numpy(np.array(array, order="C")) for name, array in found.items()}
-    except OSError as error:
-        raise TqhwError(f"cannot be read: {error.strerror or error}", place=str(path)) from None
-    except (ValueError, TypeError, EOFError, SafetensorError, zipfile.BadZipFile) as error:
-        raise TqhwError(f"is no file of plain arrays: {error}", place=str(path), lever=f"give {_FORMS}") from None
+    inputs, targets = next(iter(data.train_batches(min(samples, data.train_size), 0, 0)))
+    named = dict(inputs) if isinstance(inputs, Mapping) else {"images": inputs}
+    return named | ({LABELS: targets} if data.classes and targets.ndim == 1 else {})
 
 
 def _check(arrays: Arrays, place: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -85,6 +86,13 @@ class FolderData:
         order = list(range(len(self._test)))
         batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
         yield from self._batches(_Images(self._test, self.size, None), batches, refill=False)
+
+    def part(self, train: Sequence[int], test: Sequence[int]) -> FolderData:
+        """A data set of these of the training images, by number, to train and to test with."""
+        found = copy(self)
+        object.__setattr__(found, "_train", tuple(self._train[number] for number in train))
+        object.__setattr__(found, "_test", tuple(self._train[number] for number in test))
+        return found
 
     def _batches(self, images: _Images, batches: list[list[int]], refill: bool) -> Iterator[Batch]:
         any_whole = not batches

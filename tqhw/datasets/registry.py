@@ -12,11 +12,13 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from tqhw.datasets.arrays import arrays
 from tqhw.datasets.base import Data
 from tqhw.datasets.cifar10 import cifar10
+from tqhw.datasets.diabetes import diabetes
 from tqhw.datasets.digits import digits
 from tqhw.datasets.image_folder import FolderData
 from tqhw.datasets.memory import memory
 from tqhw.datasets.mnist_subset import mnist_subset
 from tqhw.datasets.packages import huggingface, torchvision
+from tqhw.datasets.samples import samples
 from tqhw.errors import TqhwError
 from tqhw.registry import Registry
 
@@ -41,6 +43,8 @@ DATASETS: Registry[Opener] = Registry(
         "imagefolder": image_folder,
         "mnist_subset": mnist_subset,
         "arrays": arrays,
+        "samples": samples,
+        "diabetes": diabetes,
         "torchvision": torchvision,
         "huggingface": huggingface,
         "memory": memory,

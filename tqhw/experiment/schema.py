@@ -43,7 +43,10 @@ from tqhw.scenario.ways import Options
 State = Literal["initial_loading", "precision_switching", "steady"]
 
 
-OWN_DATA: Final = ("digits", "cifar10", "imagefolder", "mnist_subset", "arrays", "torchvision", "huggingface", "memory")
+OWN_DATA: Final = (
+    *("digits", "cifar10", "imagefolder", "mnist_subset", "arrays", "samples", "diabetes"),
+    *("torchvision", "huggingface", "memory"),
+)
 """Data sets whose names are known without PyTorch."""
 
 
@@ -173,6 +176,7 @@ class Experiment(RecipeDocument):
             from tqhw.datasets import DATASETS  # PyTorch, only where it is needed
 
             known(self.data.name, DATASETS, "data.name")
+        self._check_task()
         for scheme in self.training.schemes:
             if scheme not in TRAINING_METHODS:
                 from tqhw.quant import SCHEMES
@@ -181,6 +185,16 @@ class Experiment(RecipeDocument):
             else:
                 self._check(TRAINING_METHODS[scheme])
         return self
+
+    def _check_task(self) -> None:
+        """Loss and metric by name."""
+        if self.training is None or (self.training.loss == "cross_entropy" and self.training.metric is None):
+            return
+        from tqhw.train import LOSSES, METRICS  # PyTorch, only where it is needed
+
+        known(self.training.loss, LOSSES, "training.loss")
+        if self.training.metric is not None:
+            known(self.training.metric, METRICS, "training.metric")
 
     def _check(self, method: Method) -> None:
         """Refuses what contradicts a training method's definition."""

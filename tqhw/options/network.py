@@ -23,6 +23,9 @@ class ModelOptions(DocumentSection):
     weights: str | None = None
     """A safetensors file with a state dict to start from, such as pretrained ones, or the checkpoint of a network that
     was trained in floating point."""
+    partial: Flag = False
+    """Whether tensors of that file that do not fit, such as a head of other classes, are left out, and those that it
+    lacks keep their first weights; it is said which. Otherwise all of them must fit."""
     input: tuple[Positive, ...] | dict[str, str] | None = None
     """Shape of the input, batch first, or one text per input: {ids: "int64[1,128]"}; without it that of the data set,
     else 1,3,32,32 for resnet20 and 1,3,224,224."""
@@ -36,7 +39,7 @@ class ModelOptions(DocumentSection):
     @model_serializer(mode="wrap")
     def _without_weights_that_are_not_said(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         found: dict[str, Any] = serialize(self)
-        return {key: value for key, value in found.items() if key != "weights" or value}
+        return {key: value for key, value in found.items() if key not in ("weights", "partial") or value}
 
 
 @section
@@ -45,8 +48,8 @@ class DataOptions:
 
     name: str = "digits"
     """The data set: digits (scikit-learn's, 8x8), mnist_subset (5,000 pictures), cifar10, imagefolder, arrays (an .npz
-    file), torchvision or huggingface (a data set of these packages), memory (tensors that Python gives), or one that
-    was added (docs/extending.md)."""
+    file of pictures), samples (arrays of any shape), diabetes (a table), torchvision or huggingface (data sets of these
+    packages), memory (tensors that Python gives), or one that was added (docs/extending.md)."""
     path: str | None = None
     """Where it lies; nothing is downloaded."""
     size: Positive | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import field
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
@@ -12,11 +13,32 @@ from tqhw.options.section import AboveZero, NotNegative, Positive, Share, refuse
 MAX_THREADS: Final = 4096
 MAX_SEED: Final = 2**32 - 1
 """The epochs' random numbers are seeded with a million times as much, which torch has 64 bits for."""
+_LATER: Final[Mapping[str, Any]] = {
+    "decay": "all",
+    "loss": "cross_entropy",
+    "metric": None,
+    "validation": None,
+    "checkpoint_steps": None,
+}
+"""Options that documents of before have not, and what stands for saying nothing."""
+
+
+@section
+class Validation:
+    """Training samples that are held out, to see how good the network is before the end. Test data are never read."""
+
+    share: Annotated[float, Field(strict=True, gt=0, lt=1)] = 0.1
+    """Of the training samples; the training's seed decides which."""
+    every: Positive = 1
+    """Epochs from one measurement to the next; the last epoch is always measured."""
+    keep: Literal["last", "best"] = "last"
+    """The network that a training ends with: that of the last epoch, or of the best one, by the metric's mean over the
+    precisions."""
 
 
 def _said(found: dict[str, Any]) -> dict[str, Any]:
     """Without the keys that documents of before have not, where they say nothing."""
-    return {key: value for key, value in found.items() if (key, value) != ("decay", "all")}
+    return {key: value for key, value in found.items() if key not in _LATER or value != _LATER[key]}
 
 
 @section
@@ -46,6 +68,16 @@ class TrainingOptions:
     """Of schedule step, as shares of the run, such as [0.5, 0.75]."""
     warmup_epochs: NotNegative = 0.0
     """Epochs of a linear start."""
+    loss: str = field(default="cross_entropy", kw_only=True)
+    """What is made small: cross_entropy, of labels, also one per position; mse, l1 or huber, of numbers;
+    bce_with_logits, of several truth values; or a loss that was added."""
+    metric: str | None = field(default=None, kw_only=True)
+    """How good answers are: accuracy, token_accuracy, label_accuracy, rmse, mae or r2, or a metric that was added; null
+    for that of the loss."""
+    validation: Validation | None = field(default=None, kw_only=True)
+    """Measuring on training samples that are held out; null trains on all of them."""
+    checkpoint_steps: Positive | None = field(default=None, kw_only=True)
+    """Steps from one checkpoint to the next inside an epoch; null leaves one after every epoch."""
     label_smoothing: Share = 0.0
     """Applies to labels."""
     distillation: Literal["recursive", "none"] = "recursive"
@@ -59,6 +91,8 @@ class TrainingOptions:
     something on idle cores, most for large pictures; on busy ones they wait for each other and lose far more."""
 
     def __post_init__(self) -> None:
+        if self.label_smoothing and self.loss != "cross_entropy":
+            raise refused(f"loss {self.loss} has no labels to smooth", "label_smoothing", "leave it out")
         if self.warmup_epochs >= self.epochs:
             raise refused(f"{self.warmup_epochs:g} is not from 0 to below {self.epochs}", "warmup_epochs")
         if (self.schedule == "step") != bool(self.milestones):

@@ -17,28 +17,35 @@ from tqhw.pipeline.training import Known, Pending, planned, trained
 from tqhw.results import AccuracyRow
 from tqhw.scenario.network import Scales
 from tqhw.scenario.summary import Switching
-from tqhw.workload import check_mappable, execution_order
+from tqhw.workload import check_mappable, execution_order, parse_input
 
 HARDWARE_SCHEME = "truncquant"
 
 
 def model_input(experiment: Experiment) -> tuple[int, ...] | dict[str, str]:
-    """What the network is run on, batch first: as given, else as the data set's images, else as published.
+    """What the network is run on, batch first: as given, else as the data set's samples, else as published.
 
     Raises TqhwError where it is given and is not that of the data set.
     """
     if experiment.training is None:
         return experiment.model.input or models.default_input(experiment.model.name)
-    images = (1, *data_of(experiment).image_shape)
-    given = experiment.model.input
-    if isinstance(given, dict) or (given is not None and given[1:] != images[1:]):
-        told = given if isinstance(given, dict) else list(given)
+    reads, given = data_of(experiment).reads, experiment.model.input
+    if given is not None and _one_sample(given) != _one_sample(reads):
+        told, own = (x if isinstance(x, dict) else list(x) for x in (given, reads))
         raise TqhwError(
-            f"the input {told} is not that of the data set, {list(images)}",
+            f"the input {told} is not that of the data set, {own}",
             place="model.input",
             lever="leave it out, or leave out the training",
         )
-    return given or images
+    return given or reads
+
+
+def _one_sample(given: tuple[int, ...] | dict[str, str]) -> object:
+    """The shape of one sample, of several inputs with their types by name."""
+    if not isinstance(given, dict):
+        return given[1:]
+    specs = {name: parse_input(text) for name, text in given.items()}
+    return {name: (spec.dtype, spec.shape[1:]) for name, spec in specs.items()}
 
 
 def recipe(experiment: Experiment, scheme: str, seed: int | None = None) -> train.Recipe:

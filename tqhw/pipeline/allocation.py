@@ -19,7 +19,7 @@ from tqhw.allocation.measure import MeasuredTop1, measure
 from tqhw.allocation.sensitivity import calibration, sensitivities
 from tqhw.allocation.shown import as_csv, as_json, picture
 from tqhw.backends import Search, backend
-from tqhw.datasets import Data
+from tqhw.datasets import Data, example
 from tqhw.errors import TqhwError
 from tqhw.experiment import Experiment
 from tqhw.pipeline import accuracy, hardware
@@ -28,12 +28,16 @@ from tqhw.pipeline.results_folder import OutputFolder
 from tqhw.pipeline.run import backend_settings
 from tqhw.pipeline.subject import Subject, subject
 from tqhw.pipeline.training import planned
+from tqhw.results import MetricLook
 from tqhw.scenario.methods import REFERENCE
 from tqhw.system.files import write_text
 from tqhw.system.json_files import read_json
 from tqhw.system.progress import Watcher, unwatched
+from tqhw.train.losses import LOSSES
+from tqhw.train.metrics import Metric, metric_of
 
 POINTS, IMAGES = 12, 1024
+_Trained = tuple[nn.Module, Data, str, train.Recipe]
 
 
 @dataclass
@@ -94,11 +98,11 @@ def allocate(
     with nullcontext() if out is None else OutputFolder(out) as folder:
         about = subject(experiment, trust)
         energies = _energies(experiment, about, out, watch, jobs, cache, strict)
-        model, data, name = _trained(experiment, folder, watch)
+        model, data, name, recipe = _trained(experiment, folder, watch)
         kept = _KeptMeasurements.read(None if folder is None else folder.kept(f"allocation-{name}-{images}.json"))
-        choices = _choices(experiment, energies, model, data, images, kept, watch)
+        choices = _choices(experiment, energies, model, data, images, kept, watch, recipe)
         chosen = front(choices, points, budgets_mj)
-        found = _answer(experiment, energies, choices, chosen, model, data, images, kept, watch)
+        found = _answer(experiment, energies, choices, chosen, model, data, images, kept, watch, recipe)
         if folder is not None:
             _write(folder, found)
     return found
@@ -127,8 +131,8 @@ def _energies(
     return taken_apart(about.workload.layers, evaluated.network, evaluated.costs, experiment.options())
 
 
-def _trained(experiment: Experiment, folder: OutputFolder | None, watch: Watcher) -> tuple[nn.Module, Data, str]:
-    """The network of the first seed, its data, and a name for what decides both."""
+def _trained(experiment: Experiment, folder: OutputFolder | None, watch: Watcher) -> _Trained:
+    """The network of the first seed, its data, a name for what decides both, and its recipe."""
     recipe = accuracy.recipe(experiment, accuracy.HARDWARE_SCHEME, experiment.seed)
     joined = () if experiment.training is None else experiment.training.trained
     if joined:
@@ -142,16 +146,16 @@ def _trained(experiment: Experiment, folder: OutputFolder | None, watch: Watcher
             model, data, recipe.training, lambda progress: tick(progress.step), keep=keep, resume=keep is not None
         )
     name = "trained" if task.folder is None else task.folder.name
-    return train.finished(model, recipe, data), data, name
+    return train.finished(model, recipe, data), data, name, recipe
 
 
-def _joined(experiment: Experiment, folders: Sequence[str]) -> tuple[nn.Module, Data, str]:
+def _joined(experiment: Experiment, folders: Sequence[str]) -> _Trained:
     """The first network for truncation in the folders; all that is in them has to be the experiment's."""
     for one in trained_networks(experiment):
         if one.recipe.method == accuracy.HARDWARE_SCHEME:
             data = one.opened()
             model, _ = train.load_run(one.path, model=one.model, data=data)
-            return model, data, _digest(one.path)
+            return model, data, _digest(one.path), one.recipe
     raise TqhwError(
         f"there is no network for truncation in {', '.join(folders)}",
         place="training.from",
@@ -172,6 +176,7 @@ def _choices(
     images: int,
     kept: _KeptMeasurements,
     watch: Watcher,
+    recipe: train.Recipe,
 ) -> Choices:
     bits = tuple(sorted(experiment.hardware_bits))
     switching = {layer.name for layer in quant.quantized_layers(model) if not layer.quantizer.fixed}
@@ -180,6 +185,7 @@ def _choices(
         absent = ", ".join(sorted({*names} - switching)) or "none of its layers switches"
         lever = "let layers follow the precision (null in quantization), and train this network"
         raise TqhwError(f"the trained network has other layers: {absent}", place="allocate", lever=lever)
+    loss = LOSSES.named(recipe.training.loss, "training.loss")
     batches = calibration(data, images, experiment.seed)
     known = {name: row for name, row in kept.losses.items() if name in names}
     with watch(f"loss of {len(names)} layers", len(names)) as tick:
@@ -188,7 +194,7 @@ def _choices(
             kept.loss(name, row)
             tick()
 
-        losses = sensitivities(model, batches, names, bits, experiment.stored_bits, known, tell)
+        losses = sensitivities(model, batches, names, bits, experiment.stored_bits, known, tell, loss)
     table, fixed = energies.table(bits)
     return Choices(names, bits, table, losses, fixed)
 
@@ -203,13 +209,17 @@ def _answer(
     images: int,
     kept: _KeptMeasurements,
     watch: Watcher,
+    recipe: train.Recipe,
 ) -> AllocationAnswer:
     layers = len(choices.names)
+    metric = metric_of(recipe.training, example(data)[1])
     uniform = [(bits,) * layers for bits in choices.bits]
     with watch("accuracy of allocations", len({*chosen, *uniform})) as tick:
 
         def allocated(bits: tuple[int, ...], width: int | None = None) -> Allocated:
-            top1 = _measured(dict(zip(choices.names, bits, strict=True)), model, data, experiment.stored_bits, kept)
+            top1 = _measured(
+                dict(zip(choices.names, bits, strict=True)), model, data, experiment.stored_bits, kept, metric
+            )
             tick()
             energy = energies.energy_mj(bits)
             return Allocated(bits, energy, choices.loss(bits), **asdict(top1), uniform=width)
@@ -234,17 +244,18 @@ def _answer(
         choices.fixed_mj,
         images,
         _notes(experiment, points, choices),
+        MetricLook(metric.name, metric.unit, metric.lower_is_better),
     )
 
 
 def _measured(
-    bits: Mapping[str, int], model: nn.Module, data: Data, stored: int, kept: _KeptMeasurements
+    bits: Mapping[str, int], model: nn.Module, data: Data, stored: int, kept: _KeptMeasurements, metric: Metric
 ) -> MeasuredTop1:
     key = ",".join(f"{name}={width}" for name, width in bits.items())
     try:
         return MeasuredTop1(**kept.measured[key])
     except (KeyError, TypeError):
-        found = measure(model, data, bits, stored)
+        found = measure(model, data, bits, stored, metric=metric)
     kept.measured[key] = asdict(found)
     kept.write()
     return found

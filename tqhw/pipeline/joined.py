@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from tqhw import train
 from tqhw.datasets import Data
+from tqhw.errors import TqhwError
 from tqhw.experiment import Experiment
 from tqhw.options import DataOptions
 from tqhw.pipeline.training import Measured, Tell, measured
@@ -63,6 +64,7 @@ def trained_networks(experiment: Experiment) -> list[TrainedNetwork]:
     for path, recipe in found:
         check_agrees(path, recipe, train.recipe(experiment, recipe.method, recipe.bits))
         check_same_data(path, recipe.data, data)
+    _check_one_metric(found)
     groups: dict[tuple[str, int], dict[Path, Recipe]] = {}
     for path, recipe in found:
         groups.setdefault((recipe.method, recipe.training.seed), {})[path] = recipe
@@ -70,6 +72,20 @@ def trained_networks(experiment: Experiment) -> list[TrainedNetwork]:
         check_serves(group, experiment.bits)
     name, bits, stored = experiment.model.name, experiment.bits, experiment.stored_bits
     return [TrainedNetwork(path, recipe, name, bits, stored, experiment.data) for path, recipe in found]
+
+
+def _check_one_metric(found: list[tuple[Path, Recipe]]) -> None:
+    """Refuses networks that are measured by several metrics: their numbers do not stand side by side."""
+    (first, recipe), *others = found
+    for path, other in others:
+        for key in ("loss", "metric"):
+            here, there = getattr(other.training, key), getattr(recipe.training, key)
+            if here != there:
+                raise TqhwError(
+                    f"was trained with {key} {here or 'unsaid'}, {first} with {there or 'unsaid'}",
+                    place=str(path),
+                    lever="join networks of one task, measured alike",
+                )
 
 
 def data_of(experiment: Experiment) -> DataRecipe:

@@ -69,7 +69,7 @@ def train_networks(
     opened = train.OpenedData()
     for run in runs:
         data, how = opened.of(run.recipe), run.recipe.training
-        whole = how.epochs * (data.train_size // how.batch_size)
+        whole = how.epochs * (train.split(data, how)[0].train_size // how.batch_size)
         nets = run.recipe.way.networks(run.recipe.bits)
         with watch(run.name, whole * len(nets)) as tick:
 

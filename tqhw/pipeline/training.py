@@ -46,7 +46,7 @@ class TrainingTask:
     def steps(self) -> int:
         how = self.recipe.training
         networks = len(self.recipe.way.networks(self.recipe.bits))
-        return networks * how.epochs * (self.opened().train_size // how.batch_size)
+        return networks * how.epochs * (train.split(self.opened(), how)[0].train_size // how.batch_size)
 
     def opened(self) -> Data:
         """Its data set."""
@@ -70,7 +70,7 @@ class TrainingTask:
                 keep=keep,
                 resume=keep is not None,
             )
-            before += len(result.history) * (data.train_size // own.training.batch_size)
+            before += len(result.history) * (train.split(data, own.training)[0].train_size // own.training.batch_size)
             found += measured(train.finished(model, own, data), own, data, self.bits, self.stored)
         return recipe.method, found
 
@@ -103,7 +103,7 @@ def _row(key: tuple[str, int, str], runs: list[Accuracy]) -> AccuracyRow:
     cell = train.cell_of(runs)
     deviation = cell.deviation if cell.runs > 1 else None
     method, bits, weights = key
-    return AccuracyRow(
+    row = AccuracyRow(
         method,
         bits,
         weights,
@@ -115,6 +115,11 @@ def _row(key: tuple[str, int, str], runs: list[Accuracy]) -> AccuracyRow:
         low=cell.low,
         high=cell.high,
     )
+    other = runs[0].other
+    if other is None:
+        return row
+    row = replace(row, top1=None, value=cell.mean, metric=other.metric)
+    return replace(row, unit=other.unit, lower_is_better=other.lower_is_better)
 
 
 class AccuracyTask(Protocol):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from tqhw.errors import TqhwError
@@ -19,15 +20,16 @@ def export(
     path: str | Path,
     *,
     stored: int = MAX_BITS,
-    input: tuple[int, ...] | None = None,
+    input: tuple[int, ...] | torch.Tensor | None = None,
     recipe: Mapping[str, Any] | None = None,
     fold: bool = False,
     integers: bool = False,
 ) -> int:
     """Writes ``model`` by :func:`save_onnx` where ``path`` ends with ``.onnx``, else by :func:`save`.
 
-    ``input``: the shape of one input without the batch, and ``integers``, are of an ONNX file; ``recipe`` and ``fold``
-    of the other. Returns the file's size in bytes. Raises TqhwError for an option that the form does not have.
+    ``input``: the shape of one input without the batch, or a whole one, and ``integers``, are of an ONNX file;
+    ``recipe`` and ``fold`` of the other. Returns the file's size in bytes.
+    Raises TqhwError for an option that the form does not have.
     """
     place = Path(path)
     if place.suffix != ".onnx":

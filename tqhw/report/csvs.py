@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
 from tqhw.report.labels import NOT_MEASURED
 from tqhw.results import (
+    ACCURACY,
+    OF_OTHER_METRICS,
     AccuracyRow,
     AmortisedRow,
     AreaRow,
@@ -24,7 +26,7 @@ from tqhw.results import (
 def texts(results: Results) -> dict[str, str]:
     """File name -> content."""
     return {
-        "accuracy.csv": _rows(AccuracyRow, results.accuracy),
+        "accuracy.csv": _accuracies(results.accuracy),
         "energy.csv": _rows(EnergyRow, results.energy),
         "traffic.csv": _rows(TrafficRow, results.traffic),
         "storage.csv": _storage(results),
@@ -38,6 +40,13 @@ def texts(results: Results) -> dict[str, str]:
 
 def _rows(kind: type, rows: Iterable[Any]) -> str:
     return _text([f.name for f in fields(kind)], (asdict(row) for row in rows))
+
+
+def _accuracies(rows: Sequence[AccuracyRow]) -> str:
+    """Of top-1 alone, without the columns of other metrics."""
+    left_out = OF_OTHER_METRICS if all(row.metric == ACCURACY for row in rows) else ()
+    heads = [f.name for f in fields(AccuracyRow) if f.name not in left_out]
+    return _text(heads, ({key: value for key, value in asdict(row).items() if key in heads} for row in rows))
 
 
 def _storage(results: Results) -> str:
@@ -94,6 +103,7 @@ def _text(heads: list[str], rows: Iterable[Mapping[str, object]]) -> str:
     writer = csv.DictWriter(stream, heads, lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        missing = {key: NOT_MEASURED if key == "top1" else "" for key in row}
+        other = row.get("metric", ACCURACY) != ACCURACY
+        missing = {key: NOT_MEASURED if key == ("value" if other else "top1") else "" for key in row}
         writer.writerow({key: missing[key] if value is None else value for key, value in row.items()})
     return stream.getvalue()

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from tqhw.registry import Registry
 from tqhw.report import bars, layer_figures, lines, style, tradeoff
-from tqhw.results import Results
+from tqhw.results import ACCURACY, Results
 
 
 @dataclass(frozen=True)
@@ -27,15 +27,19 @@ class Picture:
 
 @dataclass(frozen=True)
 class FigureKind:
-    """How a figure is drawn, where the results have ``rows`` of that name.
+    """How a figure is drawn, where the results have ``rows`` of that name. ``caption``: a text, or made of the results.
 
     ``of_run``: ``draw`` also takes the folder of the run, None where there is none.
     """
 
     rows: str
-    caption: str
+    caption: str | Callable[[Results], str]
     draw: Callable[..., Figure]
     of_run: bool = False
+
+
+def _metric(results: Results) -> str:
+    return "Top-1 accuracy" if results.metric.name == ACCURACY else results.metric.title
 
 
 FIGURES: Registry[FigureKind] = Registry(
@@ -50,8 +54,10 @@ FIGURES: Registry[FigureKind] = Registry(
         ),
         "accuracy": FigureKind(
             "experiment",
-            "Top-1 accuracy of the integer codes truncated to each precision (solid) and of the real weights quantized "
-            "anew (dashed). The QT gap is what truncation loses against quantizing anew.",
+            lambda results: (
+                f"{_metric(results)} of the integer codes truncated to each precision (solid) and of the real weights "
+                "quantized anew (dashed). The QT gap is what truncation loses against quantizing anew."
+            ),
             lines.accuracy,
         ),
         "amortised": FigureKind(
@@ -67,8 +73,11 @@ FIGURES: Registry[FigureKind] = Registry(
         ),
         "accuracy_energy": FigureKind(
             "accuracy",
-            "Top-1 accuracy, with its 95 % interval, against the energy of a steady inference; the numbers at the "
-            "first method's points are bits. Up and to the left is better.",
+            lambda results: (
+                f"{_metric(results)}, with its 95 % interval, against the energy of a steady inference; the numbers at "
+                f"the first method's points are bits. {'Down' if results.metric.lower_is_better else 'Up'} and to the "
+                "left is better."
+            ),
             tradeoff.accuracy_energy,
         ),
         "layers": FigureKind(
@@ -95,7 +104,9 @@ def pictures(results: Results, run: Path | None = None) -> tuple[Picture, ...]:
     ``run``: the folder with the architectures of the results.
     """
     return tuple(
-        Picture(name, kind.caption, made.png, made.svg, made.pdf)
+        Picture(
+            name, kind.caption if isinstance(kind.caption, str) else kind.caption(results), made.png, made.svg, made.pdf
+        )
         for name, kind in FIGURES.items()
         if getattr(results, kind.rows)
         for made in [style.rendered(name, partial(kind.draw, results, *((run,) if kind.of_run else ())))]

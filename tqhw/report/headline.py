@@ -138,17 +138,18 @@ def overview(results: Results) -> Table | None:
                 for m in methods
             ]
             cells = (labels.number(sum(t)) if t else "-" for t in totals)
-            tops = (_with_interval(found.get((*key, bits)), measured[key][bits]) for key in shown)
+            tops = (_with_interval(results, found.get((*key, bits)), measured[key][bits]) for key in shown)
             rows.append((labels.bits(bits), labels.STATES.get(state, state), *tops, *cells))
-    tops = (f"Top-1 in %, {labels.series(*key)}" for key in shown)
+    look = results.metric
+    tops = (f"{look.title}{look.in_unit[len(look.label) :]}, {labels.series(*key)}" for key in shown)
     heads = ("Bits", "State", *tops, *(f"mJ, {results.method(m).label}" for m in methods))
     table = tuple(rows)
     return Table("What each precision gives and costs", heads, table, labels=2, break_before=groups(table))
 
 
-def _with_interval(row: AccuracyRow | None, value: float | None) -> str:
+def _with_interval(results: Results, row: AccuracyRow | None, value: float | None) -> str:
     ends = "" if row is None else labels.interval(row)
-    return labels.percent(value) + (f" ({ends})" if ends else "")
+    return labels.measured(value, results.metric) + (f" ({ends})" if ends else "")
 
 
 def _rank(results: Results, method: str) -> int:
@@ -179,10 +180,11 @@ def cards(results: Results) -> tuple[Card, ...]:
     for (scheme, weights), line in accuracies(results).items():
         if bits is not None and weights == "shifted":
             value = line[bits]
-            shown = labels.NOT_MEASURED if value is None else f"{value:.1f} %"
+            look = results.metric
+            shown = labels.measured(value, look) + (f" {look.unit}" if look.unit and value is not None else "")
             rows = [r for r in results.accuracy if (r.scheme, r.weights, r.bits) == (scheme, weights, bits)]
             ends = labels.interval(rows[0]) if rows else ""
             runs = f", {rows[0].runs} runs" if rows and rows[0].runs > 1 else ""
             beside = f"95 % interval: {ends}{runs}" if ends else ""
-            found.append(Card(shown, f"Top-1 at {labels.bits(bits)}, {labels.series(scheme, weights)}", beside))
+            found.append(Card(shown, f"{look.title} at {labels.bits(bits)}, {labels.series(scheme, weights)}", beside))
     return tuple(found)

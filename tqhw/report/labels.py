@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import math
 
-from tqhw.results import ARRAY, DRAM, GLB, KV_CACHE, NORMALIZATION, QUANTIZER, SCALES, AccuracyRow
+from tqhw.results import (
+    ACCURACY,
+    ARRAY,
+    DRAM,
+    GLB,
+    KV_CACHE,
+    NORMALIZATION,
+    QUANTIZER,
+    SCALES,
+    AccuracyRow,
+    MetricLook,
+    Results,
+)
 
 NOT_MEASURED = "not measured"
 
@@ -20,6 +32,10 @@ FP32 = "FP32"
 INTERVALS = (
     "95 % intervals: Wilson's, over the test images; of several runs Student's t over them, where that is wider "
     "(Wilson 1927, Student 1908)"
+)
+DRAWN_ANEW = (
+    "95 % intervals: of the test samples drawn anew (Efron 1979); of several runs Student's t over them, where that is "
+    "wider (Student 1908)"
 )
 QUANTITIES = {
     "dram_traffic": "DRAM traffic",
@@ -54,9 +70,23 @@ def percent(value: float | None) -> str:
     return NOT_MEASURED if value is None else f"{value:.1f}"
 
 
+def measured(value: float | None, look: MetricLook) -> str:
+    """What a metric says: of a percentage one digit, of others three significant ones; or that it was not measured."""
+    if value is None or look.unit == "%":
+        return percent(value)
+    return number(value)
+
+
 def interval(row: AccuracyRow) -> str:
-    """The ends of a measured percentage's interval; nothing where it has none."""
-    return "" if row.low is None or row.high is None else f"{row.low:.1f} to {row.high:.1f}"
+    """The ends of a measured number's interval; nothing where it has none."""
+    if row.low is None or row.high is None:
+        return ""
+    return f"{measured(row.low, row.look)} to {measured(row.high, row.look)}"
+
+
+def intervals(results: Results) -> str:
+    """What the intervals are."""
+    return INTERVALS if results.metric.name == ACCURACY else DRAWN_ANEW
 
 
 def times(value: float | None) -> str:

@@ -17,7 +17,7 @@ _HALF_A_COLUMN = 30  # characters of a legend, roughly
 
 
 def accuracy(results: Results) -> Figure:
-    """Top-1 by precision, a line per scheme and way to get the weights; says where nothing was measured."""
+    """Top-1, or the metric, by precision: a line per scheme and way to get the weights; says if there is none."""
     bits, lines = precisions(results), accuracies(results)
     figure, (axis,) = style.figure(style.COLUMN, 2.5)
     ends = _ends(results)
@@ -46,15 +46,17 @@ def accuracy(results: Results) -> Figure:
         )
     _level(axis, results)
     axis.set_xlabel("Weight precision (bits)")
-    axis.set_ylabel("Top-1 accuracy (%)")
+    axis.set_ylabel(results.metric.axis)
     axis.set_xticks(bits)
     axis.set_xlim(bits[0] - 0.4, bits[-1] + 0.4)
     measured = [value for line in lines.values() for value in line.values() if value is not None]
     measured += [end for line in ends.values() for pair in line.values() for end in pair]
-    if measured:
+    if measured and results.metric.unit == "%":
         low = min(measured)
         axis.set_ylim(max(0.0, low - 0.12 * (100 - low) - 1), 100.5 if max(measured) > 99 else 100)
         _mark_gap(axis, lines, bits)
+    elif measured:
+        axis.margins(y=0.12)
     else:
         axis.set_ylim(0, 100)
         axis.text(0.5, 0.5, labels.NOT_MEASURED, transform=axis.transAxes, ha="center", va="center", fontsize=9)
@@ -81,11 +83,11 @@ def _bars(axis: Any, ends: dict[int, tuple[float, float]], colour: str) -> None:
 def _level(axis: Any, results: Results) -> None:
     """The network that was never quantized: a line across, with its interval as a band."""
     for row in floating(results):
-        if row.top1 is None:
+        if row.measured is None:
             continue
         if row.low is not None and row.high is not None:
             axis.axhspan(row.low, row.high, color=labels.GREY, alpha=0.2, linewidth=0, zorder=0)
-        axis.axhline(row.top1, color=labels.BLACK, linestyle=":", linewidth=0.9, label=labels.FP32, zorder=1)
+        axis.axhline(row.measured, color=labels.BLACK, linestyle=":", linewidth=0.9, label=labels.FP32, zorder=1)
 
 
 def _mark_gap(axis: Any, lines: dict[tuple[str, str], dict[int, float | None]], bits: tuple[int, ...]) -> None:

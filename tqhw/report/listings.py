@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from tqhw.report import labels
 from tqhw.report.table import Table, groups
-from tqhw.results import COMPONENTS, QUANTIZER, AccuracyRow, LayerEvaluation, LayerRow, Results
+from tqhw.results import ACCURACY, COMPONENTS, QUANTIZER, AccuracyRow, LayerEvaluation, LayerRow, Results
 
 DEFAULT_SCHEME = "truncquant"
 BEST = (
@@ -23,10 +23,10 @@ def precisions(results: Results) -> tuple[int, ...]:
 
 
 def accuracies(results: Results) -> dict[tuple[str, str], dict[int, float | None]]:
-    """(scheme, weights) -> bits -> top-1; None at every precision that was not measured."""
+    """(scheme, weights) -> bits -> top-1, or the metric; None at every precision that was not measured."""
     lines: dict[tuple[str, str], dict[int, float | None]] = {}
     for row in quantized(results):
-        lines.setdefault((row.scheme, row.weights), dict.fromkeys(precisions(results)))[row.bits] = row.top1
+        lines.setdefault((row.scheme, row.weights), dict.fromkeys(precisions(results)))[row.bits] = row.measured
     return lines or {(DEFAULT_SCHEME, "shifted"): dict.fromkeys(precisions(results))}
 
 
@@ -47,25 +47,30 @@ def accuracy(results: Results) -> Table:
     rows: list[tuple[str, ...]] = []
     for key, line in accuracies(results).items():
         own = [found.get((*key, b)) for b in bits]
-        cells = [_top1(row) if row is not None else labels.percent(line[b]) for row, b in zip(own, bits, strict=True)]
+        cells = [
+            _number(row) if row is not None else labels.measured(line[b], results.metric)
+            for row, b in zip(own, bits, strict=True)
+        ]
         rows += _with_interval(labels.series(*key), [*cells, *("-" for _ in whole[:1])], own)
     for row in whole:
-        rows += _with_interval(labels.FP32, [*("-" for _ in bits), _top1(row)], [*(None for _ in bits), row])
-    measured = [row for row in results.accuracy if row.top1 is not None]
+        rows += _with_interval(labels.FP32, [*("-" for _ in bits), _number(row)], [*(None for _ in bits), row])
+    measured = [row for row in results.accuracy if row.measured is not None]
     verified = any(row.verified for row in measured)
     notes = ["* the shifted integers are the quantizer's own and the logits equal, bit for bit"] if verified else []
-    notes += [labels.INTERVALS] if any(labels.interval(row) for row in measured) else []
+    notes += [labels.intervals(results)] if any(labels.interval(row) for row in measured) else []
     samples = sorted({row.samples for row in measured})
     tested = f", {' and '.join(map(str, samples))} test samples" if samples else ""
     runs = sorted({row.runs for row in measured if row.runs > 1})
     several = f", mean of {' and '.join(map(str, runs))} runs ± standard deviation" if runs else ""
+    look = results.metric
+    what = f"Accuracy, {look.in_unit}" if look.name == ACCURACY else look.in_unit[:1].upper() + look.in_unit[1:]
     heads = ("", *map(labels.bits, bits), *(labels.FP32 for _ in whole[:1]))
-    return Table(f"Accuracy, top-1 in %{tested}{several}", heads, tuple(rows), note="\n".join(notes))
+    return Table(f"{what}{tested}{several}", heads, tuple(rows), note="\n".join(notes))
 
 
-def _top1(row: AccuracyRow) -> str:
-    spread = "" if row.deviation is None else f" ± {row.deviation:.1f}"
-    return f"{labels.percent(row.top1)}{spread}{' *' if row.verified else ''}"
+def _number(row: AccuracyRow) -> str:
+    spread = "" if row.deviation is None else f" ± {labels.measured(row.deviation, row.look)}"
+    return f"{labels.measured(row.measured, row.look)}{spread}{' *' if row.verified else ''}"
 
 
 def _with_interval(name: str, cells: list[str], own: Sequence[AccuracyRow | None]) -> list[tuple[str, ...]]:

@@ -14,7 +14,7 @@ def served(results: Results, method: str, bits: int) -> AccuracyRow | None:
     """The measured accuracy of what a method serves: any_precision quantizes anew, every other one truncates."""
     way = ("dorefa", "requantized") if method == "any_precision" else ("truncquant", "shifted")
     found = (row for row in results.accuracy if (row.scheme, row.weights, row.bits) == (*way, bits))
-    return next((row for row in found if row.top1 is not None), None)
+    return next((row for row in found if row.measured is not None), None)
 
 
 def _steady(results: Results) -> dict[tuple[str, int], float]:
@@ -27,7 +27,7 @@ def _steady(results: Results) -> dict[tuple[str, int], float]:
 
 
 def accuracy_energy(results: Results) -> Figure:
-    """Top-1 with its interval by mJ of a steady inference; says where nothing was measured."""
+    """Top-1, or the metric, with its interval by mJ of a steady inference; says where nothing was measured."""
     figure, (axis,) = style.figure(style.COLUMN, 2.6)
     energies = _steady(results)
     methods = list(dict.fromkeys(method for method, _ in energies))
@@ -43,12 +43,12 @@ def accuracy_energy(results: Results) -> Figure:
             if row.low is not None and row.high is not None:
                 axis.plot([energy, energy], [row.low, row.high], color=look.colour, linewidth=0.8, zorder=1)
             if method == methods[0]:
-                axis.annotate(str(row.bits), (energy, row.top1), xytext=(4, -8), textcoords="offset points")
+                axis.annotate(str(row.bits), (energy, row.measured), xytext=(4, -8), textcoords="offset points")
         if points:
-            x, y = [energy for energy, _ in points], [row.top1 for _, row in points]
+            x, y = [energy for energy, _ in points], [row.measured for _, row in points]
             axis.plot(x, y, color=look.colour, label=look.label, **{"marker": "*", **look.style})
     axis.set_xlabel("Energy of a steady inference (mJ)")
-    axis.set_ylabel("Top-1 accuracy (%)")
+    axis.set_ylabel(results.metric.axis)
     axis.set_xlim(left=0)
     if axis.get_legend_handles_labels()[1]:
         axis.margins(y=0.12)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from tqhw.report import labels
 from tqhw.report.listings import DEFAULT_SCHEME, evaluation, precisions
-from tqhw.results import COMPONENTS, QUANTIZER, Ratio, Results
+from tqhw.results import ACCURACY, COMPONENTS, QUANTIZER, Ratio, Results
 
 SWITCHING, STEADY = "precision_switching", "steady"
 _QUANTITIES = {"dram_traffic": "DRAM traffic", "energy": "energy"}
@@ -55,17 +55,23 @@ def _storage(results: Results) -> Iterator[str]:
 
 
 def _accuracy(results: Results) -> Iterator[str]:
-    measured = [row for row in results.accuracy if row.weights == "shifted" and row.top1 is not None]
+    measured = [row for row in results.accuracy if row.weights == "shifted" and row.measured is not None]
     if not measured:
         yield "No accuracy was measured."
     for scheme in dict.fromkeys(row.scheme for row in measured):
         own = sorted((row for row in measured if row.scheme == scheme), key=lambda row: row.bits)
         told = (
-            f"{labels.percent(row.top1)} %{f' (95 % interval {ends})' if ends else ''} at {labels.bits(row.bits)}"
+            f"{labels.measured(row.measured, row.look)}{' %' * (row.unit == '%')}"
+            f"{f' (95 % interval {ends})' if ends else ''} at {labels.bits(row.bits)}"
             for row in dict.fromkeys((own[0], own[-1]))
             for ends in [labels.interval(row)]
         )
-        yield f"{labels.series(scheme, 'shifted')}, is right (top-1) in {' and in '.join(told)}."
+        series, look = labels.series(scheme, "shifted"), results.metric
+        if look.name == ACCURACY:
+            yield f"{series}, is right (top-1) in {' and in '.join(told)}."
+        else:
+            less = "; less is better" if look.lower_is_better else ""
+            yield f"{series}: {look.label} is {' and '.join(told)}{less}."
 
 
 def _energy(results: Results) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """What a run found: tidy rows, and reading them back."""
 
+from tqhw.results.metrics import ACCURACY, TOP1, MetricLook
 from tqhw.results.rows import (
     ARRAY,
     COMPONENTS,
@@ -7,6 +8,7 @@ from tqhw.results.rows import (
     GLB,
     KV_CACHE,
     NORMALIZATION,
+    OF_OTHER_METRICS,
     QUANTIZER,
     SCALES,
     SCHEMA_VERSION,
@@ -27,16 +29,19 @@ from tqhw.results.rows import (
 )
 
 __all__ = [
+    "ACCURACY",
     "ARRAY",
     "COMPONENTS",
     "DRAM",
     "GLB",
     "KV_CACHE",
     "NORMALIZATION",
+    "OF_OTHER_METRICS",
     "QUANTIZER",
     "SCALES",
     "SCHEMA_VERSION",
     "STATES",
+    "TOP1",
     "AccuracyRow",
     "AmortisedRow",
     "AreaRow",
@@ -44,6 +49,7 @@ __all__ = [
     "LayerEvaluation",
     "LayerRow",
     "MethodRow",
+    "MetricLook",
     "Ratio",
     "Results",
     "ScheduleRow",

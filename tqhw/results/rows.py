@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict
 
 from tqhw.errors import TqhwError, shown, unknown
+from tqhw.results.metrics import ACCURACY, TOP1, MetricLook
 from tqhw.results.upgrade import upgraded
 from tqhw.system import html
 from tqhw.system.json_files import checked
@@ -29,6 +30,10 @@ KV_CACHE = "KV cache"
 """The name, among the data spaces of the traffic, of the batch-norm parameters fetched at a switch."""
 SCALES = "Scales"
 """Likewise of the scales and offsets that make numbers of codes, where no batch norm takes them up."""
+
+
+OF_OTHER_METRICS = ("metric", "value", "unit", "lower_is_better")
+"""Fields of :class:`AccuracyRow` that files of top-1 accuracies do not have."""
 
 
 class _Row:
@@ -55,13 +60,14 @@ class MethodRow(_Row):
 
 @dataclass(frozen=True)
 class AccuracyRow(_Row):
-    """Top-1 in percent, None where it was not measured.
+    """Top-1 in percent, None where it was not measured; where ``metric`` is another one, its ``value`` stands in place.
 
     ``scheme``: the training method. ``weights``: ``shifted`` (integer codes stored once, shifted right),
     ``requantized`` (the real weights quantized at ``bits``) or ``full`` (a network in floating point, never
     quantized). ``samples``: test images of one run. ``verified``: the shifted integers are those of the quantizer,
     logits equal bit for bit. ``runs``: networks that differ in their seeds, whose mean ``top1`` is; ``deviation``: the
     sample's, of several. ``low`` and ``high``: the ends of the 95 % interval (docs/quantization.md).
+    ``unit``: of the metric, "%" or none; ``lower_is_better``: its direction.
     """
 
     scheme: str
@@ -74,6 +80,20 @@ class AccuracyRow(_Row):
     deviation: float | None = None
     low: float | None = None
     high: float | None = None
+    metric: str = ACCURACY
+    value: float | None = None
+    unit: str = "%"
+    lower_is_better: bool = False
+
+    @property
+    def measured(self) -> float | None:
+        """Top-1, or what the metric says; None where it was not measured."""
+        return self.top1 if self.metric == ACCURACY else self.value
+
+    @property
+    def look(self) -> MetricLook:
+        """How the metric is called and read."""
+        return MetricLook(self.metric, self.unit, self.lower_is_better)
 
 
 @dataclass(frozen=True)
@@ -241,6 +261,11 @@ class Results:
         """A method of the run; of one that it does not know, a row with the bare name."""
         return next((row for row in self.methods if row.name == name), MethodRow(name, name, _GREY, {"marker": "v"}))
 
+    @property
+    def metric(self) -> MetricLook:
+        """By which its networks were measured; top-1 where none was."""
+        return next((row.look for row in self.accuracy if row.measured is not None), TOP1)
+
     def rows(self, name: str, **where: Any) -> list[dict[str, Any]]:
         """The rows of a list as dictionaries; ``where``: only those with these values, or one of several.
 
@@ -360,7 +385,8 @@ def from_json(document: Any, place: str = "results.json") -> Results:
 
 def _plain(value: Any) -> Any:
     if hasattr(value, "__dataclass_fields__"):
-        return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
+        left_out = OF_OTHER_METRICS if isinstance(value, AccuracyRow) and value.metric == ACCURACY else ()
+        return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__ if name not in left_out}
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, tuple | list):

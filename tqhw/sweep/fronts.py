@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tqhw.results import STATES
+from tqhw.results import STATES, MetricLook
 
 if TYPE_CHECKING:
     from tqhw.sweep.store import Store
@@ -16,11 +16,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Quantity:
-    """A column of the outcomes as an axis. ``more``: whether more of it is better."""
+    """A column of the outcomes as an axis. ``more``: whether more of it is better. ``metric``: of networks that were
+    measured by this one alone; such scores stand against each other across precisions, as top-1 does."""
 
     column: str
     label: str
     more: bool = False
+    metric: str | None = None
+
+    @property
+    def across(self) -> bool:
+        """Whether precisions stand against each other."""
+        return self.more or self.metric is not None
 
 
 ENERGY = Quantity("energy_mj", "Energy (mJ)")
@@ -66,15 +73,19 @@ def pictures(store: Store) -> list[FrontPicture]:
     """A picture for every quantity that varies over the points."""
     states = [state for (state,) in store.read("SELECT DISTINCT state FROM outcomes")]
     state = next((state for state in reversed(STATES) if state in states), "")
+    metrics = store.read(
+        "SELECT DISTINCT metric, lower_is_better FROM outcomes WHERE metric IS NOT NULL ORDER BY metric"
+    )
+    scores = [_score(name, bool(lower)) for name, lower in metrics]
     found = []
-    for quantity in AGAINST:
+    for quantity in (*AGAINST, *scores):
         dots = tuple(
             Dot(point, method, bits, energy, other, json.loads(settings))
             for point, method, bits, energy, other, settings in store.read(
                 f"SELECT point, method, bits, energy_mj, {quantity.column}, settings FROM outcomes"
-                f" JOIN points ON number = point WHERE state = ? AND {quantity.column} IS NOT NULL"
-                " ORDER BY point, method, bits",
-                (state,),
+                f" JOIN points ON number = point WHERE state = ?1 AND {quantity.column} IS NOT NULL"
+                " AND (?2 IS NULL OR metric = ?2) ORDER BY point, method, bits",
+                (state, quantity.metric),
             )
         )
         if len({dot.other for dot in dots}) > 1:
@@ -82,9 +93,14 @@ def pictures(store: Store) -> list[FrontPicture]:
     return found
 
 
+def _score(name: str, lower_is_better: bool) -> Quantity:
+    look = MetricLook(name, "", lower_is_better)
+    return Quantity("score", look.axis, more=not lower_is_better, metric=name)
+
+
 def _fronts(dots: Sequence[Dot], quantity: Quantity) -> Iterable[tuple[Dot, ...]]:
-    if quantity.more:  # with accuracies, precisions stand against each other
-        yield front(dots, more=True)
+    if quantity.across:  # with accuracies, precisions stand against each other
+        yield front(dots, more=quantity.more)
         return
     series: dict[tuple[str, int], list[Dot]] = {}
     for dot in dots:

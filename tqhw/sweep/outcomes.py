@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from tqhw.experiment import Experiment
-from tqhw.results import ARRAY, DRAM, GLB, QUANTIZER, STATES, LayerEvaluation, LayerRow, Results
+from tqhw.results import ACCURACY, ARRAY, DRAM, GLB, QUANTIZER, STATES, LayerEvaluation, LayerRow, Results
 from tqhw.scenario.methods import ways
 from tqhw.scenario.network import Width
 
@@ -25,13 +25,17 @@ COLUMNS: Final = {
     "area_mm2": "REAL",
     "storage_mb": "REAL",
     "top1": "REAL",
+    "metric": "TEXT",
+    "score": "REAL",
+    "lower_is_better": "INTEGER",
     "proved": "INTEGER",
 }
 """The columns of an outcome with their SQL types.
 
 Energies in mJ and DRAM traffic in bits are of the state: the extra pass plus one inference; cycles are those of the
 inference, on the first of the scratchpad models. ``area_mm2`` is empty where no table says it, ``top1`` where nothing
-was trained: percent, measured on shifted integers, of any_precision on weights quantized anew.
+was trained: percent, measured on shifted integers, of any_precision on weights quantized anew. Networks that are
+measured by another ``metric`` have its ``score`` in the place of ``top1``.
 """
 _GROUPS: Final = (DRAM, GLB, ARRAY, QUANTIZER)
 _ACCURACY: Final = {
@@ -62,7 +66,7 @@ def outcomes(experiment: Experiment, results: Results) -> list[tuple[Any, ...]]:
             traffic.get(key, 0),
             *_inference(experiment, results, *key, taken[key]),
             storage.get(key[0]),
-            _top1(results, key[0], key[1]),
+            *_measured(results, key[0], key[1]),
             all(e.proved_optimal for layer in results.layers for e in layer.evaluations),
         )
         for key, parts in energy.items()
@@ -97,6 +101,10 @@ def _of_model(layer: LayerRow, model: str | None) -> Iterator[LayerEvaluation]:
     return (e for e in layer.evaluations if e.spad_model == model)
 
 
-def _top1(results: Results, method: str, bits: int) -> float | None:
+def _measured(results: Results, method: str, bits: int) -> tuple[float | None, str | None, float | None, bool | None]:
+    """Top-1; or, of another metric, its name, value and direction."""
     wanted = (*_ACCURACY.get(method, (None, None)), bits)
-    return next((row.top1 for row in results.accuracy if (row.scheme, row.weights, row.bits) == wanted), None)
+    row = next((row for row in results.accuracy if (row.scheme, row.weights, row.bits) == wanted), None)
+    if row is None or row.measured is None or row.metric == ACCURACY:
+        return None if row is None else row.top1, None, None, None
+    return None, row.metric, row.measured, row.lower_is_better

@@ -73,6 +73,29 @@ def held() -> Iterator[None]:
             signal.raise_signal(came[0])
 
 
+@contextmanager
+def noted() -> Iterator[list[int]]:
+    """Gives a list that names the signal which came in the block, for the block to end where its work is whole.
+
+    A second one is handled at once, as before. What was noted is raised again after the block.
+    """
+    came: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if came:
+            _restore(before)
+            signal.raise_signal(number)
+        came.append(number)
+
+    before = {number: signal.signal(number, note) for number in _heeded()}
+    try:
+        yield came
+    finally:
+        _restore(before)
+    if came:
+        signal.raise_signal(came[0])
+
+
 def _heeded() -> list[int]:
     """The signals that may be handled here: in the main thread, those that nobody wants ignored."""
     if threading.current_thread() is not threading.main_thread():

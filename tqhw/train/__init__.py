@@ -6,6 +6,8 @@ from tqhw.train.checkpoint import CHECKPOINT, Checkpoints, EpochRecord, Extent, 
 from tqhw.train.distributed import joined
 from tqhw.train.evaluate import Accuracy, evaluate_both, evaluate_full, evaluate_requantized, evaluate_shifted
 from tqhw.train.loop import Progress, TrainResult, train
+from tqhw.train.losses import LOSSES, Loss
+from tqhw.train.metrics import METRICS, Metric
 from tqhw.train.onnx_check import Agreement, compare_onnx
 from tqhw.train.opened import OpenedData
 from tqhw.train.recipe import Recipe, read_recipe, recipe
@@ -13,15 +15,20 @@ from tqhw.train.reproducible import reproducible
 from tqhw.train.runs import evaluate_run, export_run, finished, load_run, recipe_of, serve, train_run
 from tqhw.train.seeds import check_seeds, checkpoints_in
 from tqhw.train.table import Cell, accuracy_table, cell_of
+from tqhw.train.validation import split
 
 __all__ = [
     "CHECKPOINT",
+    "LOSSES",
+    "METRICS",
     "Accuracy",
     "Agreement",
     "Cell",
     "Checkpoints",
     "EpochRecord",
     "Extent",
+    "Loss",
+    "Metric",
     "OpenedData",
     "Progress",
     "Recipe",
@@ -49,6 +56,7 @@ __all__ = [
     "recipe_of",
     "reproducible",
     "serve",
+    "split",
     "start_inputs",
     "train",
     "train_run",

@@ -57,7 +57,7 @@ def _refuse(path: Path, found: Mapping[str, Mapping[str, tuple[str, str]]], leve
 
 def _shown(recipe: Recipe, part: str) -> dict[str, Any]:
     document = dict(recipe.json[part])
-    for key in ("weights",) if part == "model" else _START:
+    for key in ("weights", "partial") if part == "model" else _START:
         document.pop(key, None)
     return {part: document}
 

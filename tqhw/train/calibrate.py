@@ -10,6 +10,7 @@ from torch import nn
 from tqhw.datasets.base import Data
 from tqhw.errors import TqhwError
 from tqhw.quant import input_quantizers, quantization_of, set_bits
+from tqhw.quant.calls import called, moved
 from tqhw.quant.modes import evaluating
 from tqhw.quant.norm import norms_of
 from tqhw.quant.statistics import measure_norms
@@ -31,8 +32,8 @@ def start_inputs(model: nn.Module, data: Data, batch_size: int, *, seed: int = 0
     with torch.no_grad(), evaluating(model), reproducible(seed, threads):
         for norm in norms_of(model).values():
             norm.train()
-        images, _ = next(iter(data.train_batches(min(batch_size, data.train_size), seed, epoch=0)))
-        model(images.to(at))
+        inputs, _ = next(iter(data.train_batches(min(batch_size, data.train_size), seed, epoch=0)))
+        called(model, moved(inputs, at))
         for buffer, before in counted:
             buffer.copy_(before)
 
@@ -61,5 +62,8 @@ def recalibrate(
     with reproducible(seed, threads):
         measure_norms(
             model,
-            lambda: (model(images.to(at)) for images, _ in islice(data.train_batches(size, seed, epoch=0), batches)),
+            lambda: (
+                called(model, moved(inputs, at))
+                for inputs, _ in islice(data.train_batches(size, seed, epoch=0), batches)
+            ),
         )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import torch
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, TypeAdapter
 from torch import nn
 
 from tqhw.errors import TqhwError
@@ -20,30 +21,76 @@ from tqhw.quant.files.tensorfile import read_header, read_tensors, save_tensors
 from tqhw.system.json_files import checked
 from tqhw.train.differences import differences
 from tqhw.train.health import first_broken_tensor
+from tqhw.train.metrics import ACCURACY
 
 KIND: Final = "checkpoint"
 VERSION: Final = 1
 CHECKPOINT: Final = "checkpoint.safetensors"
+BEST: Final = "best.safetensors"
 _BITS = Annotated[str, Field(pattern=r"^[0-9]{1,2}$")]
+_CONFIG: Final = TypeAdapter(TrainConfig)
 _STATE: Final = re.compile(r"optimizer/([0-9]{1,9})/([^/]+)")
 
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """One epoch: the last learning rate, and mean training loss and accuracy (percent) by precision."""
+    """One epoch: the last learning rate, mean training loss by precision, and what ``metric`` says of the answers.
+
+    ``validation``: the metric on the samples held out, empty where it was not measured after this epoch.
+    """
 
     epoch: int
     learning_rate: float
     losses: dict[int, float]
-    top1: dict[int, float]
+    scores: dict[int, float]
+    metric: str = ACCURACY
+    validation: dict[int, float] = field(default_factory=dict)
+
+    @property
+    def top1(self) -> dict[int, float]:
+        """Accuracy in percent, of a training that has labels."""
+        return self.scores if self.metric == ACCURACY else {}
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """As the header of a checkpoint has it."""
+        document = asdict(self)
+        scores, metric = document.pop("scores"), document.pop("metric")
+        validation = document.pop("validation")
+        said = {"top1": scores} if metric == ACCURACY else {"scores": scores, "metric": metric}
+        return document | said | ({"validation": validation} if validation else {})
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> EpochRecord:
+        """The record that :attr:`json` wrote."""
+        return cls(
+            document["epoch"],
+            document["learning_rate"],
+            _by_bits(document["losses"]),
+            _by_bits(document.get("top1") or document.get("scores") or {}),
+            document.get("metric") or ACCURACY,
+            _by_bits(document.get("validation") or {}),
+        )
+
+
+@dataclass(frozen=True)
+class Within:
+    """Where an epoch was left: steps done of it, sums of what was measured in them, (1 + k, precisions), the last
+    learning rate, and the states of the generators of random numbers, of the CPU and of the GPU if there is one."""
+
+    steps: int
+    sums: torch.Tensor
+    rate: float
+    random: tuple[torch.Tensor, ...]
 
 
 @dataclass(frozen=True)
 class Extent:
-    """How far a training is: ``done`` epochs of ``epochs``."""
+    """How far a training is: ``done`` epochs of ``epochs``, and ``steps`` of the next one."""
 
     done: int
     epochs: int
+    steps: int = 0
 
     @property
     def finished(self) -> bool:
@@ -51,7 +98,8 @@ class Extent:
         return self.done >= self.epochs
 
     def __str__(self) -> str:
-        return f"epoch {self.done} of {self.epochs}"
+        more = f" and {self.steps} steps" if self.steps else ""
+        return f"epoch {self.done} of {self.epochs}{more}"
 
 
 @dataclass(frozen=True)
@@ -68,6 +116,11 @@ class Checkpoints:
     def path(self) -> Path:
         """The checkpoint's file."""
         return self.folder / CHECKPOINT
+
+    @property
+    def best(self) -> Path:
+        """That of the best epoch, where a training keeps it."""
+        return self.folder / BEST
 
     def prepare(self) -> None:
         """Makes the folder, so that a place that cannot be written is told before the first epoch, not after it."""
@@ -87,37 +140,56 @@ def save(
     optimizer: torch.optim.Optimizer,
     config: TrainConfig,
     history: list[EpochRecord],
+    within: Within | None = None,
 ) -> None:
-    """Writes everything that the epochs to come depend on. A model with NaN or infinity is not written."""
-    broken = first_broken_tensor(model)
-    if broken is not None:
-        raise TqhwError(
-            f"'{broken}' holds NaN or infinity after epoch {len(history)}",
-            place=str(keep.path),
-            lever="the last good checkpoint is kept; try a lower learning rate",
-        )
-    tensors = {f"model/{name}": tensor for name, tensor in model.state_dict().items()}
+    """Writes everything that the steps to come depend on. A model with NaN or infinity is not written."""
+    tensors = _model_tensors(keep.path, model, history)
     for index, values in optimizer.state_dict()["state"].items():
         for name, value in values.items():
             if value is not None:  # a momentum of zero has no buffer
                 tensors[f"optimizer/{index}/{name}"] = value
-    header = {
+    header = _described(keep, model, config, history)
+    if within is not None:
+        header["within"] = {"steps": within.steps, "rate": within.rate}
+        tensors["within/sums"] = within.sums
+        tensors |= {f"within/random/{index}": state for index, state in enumerate(within.random)}
+    save_tensors(keep.path, tensors, header)
+
+
+def save_best(keep: Checkpoints, model: nn.Module, config: TrainConfig, history: list[EpochRecord]) -> None:
+    """Writes the network alone, as the best so far."""
+    save_tensors(keep.best, _model_tensors(keep.best, model, history), _described(keep, model, config, history))
+
+
+def _model_tensors(path: Path, model: nn.Module, history: list[EpochRecord]) -> dict[str, torch.Tensor]:
+    broken = first_broken_tensor(model)
+    if broken is not None:
+        raise TqhwError(
+            f"'{broken}' holds NaN or infinity after epoch {len(history)}",
+            place=str(path),
+            lever="the last good checkpoint is kept; try a lower learning rate",
+        )
+    return {f"model/{name}": tensor for name, tensor in model.state_dict().items()}
+
+
+def _described(keep: Checkpoints, model: nn.Module, config: TrainConfig, history: list[EpochRecord]) -> dict[str, Any]:
+    return {
         "kind": KIND,
         "version": VERSION,
         "recipe": dict(keep.recipe),
         "quantization": quantization_json(model),
-        "train": asdict(config),
-        "history": [asdict(record) for record in history],
+        "train": _CONFIG.dump_python(config, mode="json"),
+        "history": [record.json for record in history],
     }
-    save_tensors(keep.path, tensors, header)
 
 
 def restore(
     keep: Checkpoints, model: nn.Module, optimizer: torch.optim.Optimizer, config: TrainConfig
-) -> list[EpochRecord]:
-    """Loads model and optimizer, and returns the epochs done, where the checkpoint is of this very run."""
+) -> tuple[list[EpochRecord], Within | None]:
+    """Loads model and optimizer, and returns the epochs done, and where the next one was left, where the checkpoint is
+    of this very run."""
     header = _header(keep.path)
-    _refuse_another_run(keep, header, quantization_json(model), asdict(config))
+    _refuse_another_run(keep, header, quantization_json(model), _CONFIG.dump_python(config, mode="json"))
     tensors = read_tensors(keep.path)
     load_model(keep.path, tensors, model)
     state: dict[int, dict[str, torch.Tensor]] = {}
@@ -131,21 +203,24 @@ def restore(
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
     except (ValueError, LookupError, RuntimeError) as error:
         raise _damaged(keep.path, f"its optimizer's state is of another model ({error})") from None
-    return [
-        EpochRecord(
-            record["epoch"],
-            record["learning_rate"],
-            _by_bits(record["losses"]),
-            _by_bits(record["top1"]),
-        )
-        for record in header["history"]
-    ]
+    return [EpochRecord.of(record) for record in header["history"]], _within(keep.path, header, tensors)
+
+
+def _within(path: Path, header: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> Within | None:
+    found = header.get("within")
+    if found is None:
+        return None
+    states = sorted(key for key in tensors if key.startswith("within/random/"))
+    if "within/sums" not in tensors or not states:
+        raise _damaged(path, "it does not say where its epoch was left")
+    return Within(found["steps"], tensors["within/sums"], found["rate"], tuple(tensors[key] for key in states))
 
 
 def extent_of(path: Path) -> Extent:
     """How far the training is that left the checkpoint ``path``."""
     header = _header(path)
-    return Extent(len(header["history"]), header["train"]["epochs"])
+    within = header.get("within") or {}
+    return Extent(len(header["history"]), header["train"]["epochs"], within.get("steps", 0))
 
 
 class _Record(BaseModel):
@@ -154,7 +229,17 @@ class _Record(BaseModel):
     epoch: int
     learning_rate: float
     losses: dict[_BITS, float]
-    top1: dict[_BITS, float]
+    top1: dict[_BITS, float] | None = None
+    scores: dict[_BITS, float] | None = None
+    metric: str | None = None
+    validation: dict[_BITS, float] | None = None
+
+
+class _Left(BaseModel):
+    """Where an epoch was left."""
+
+    steps: Annotated[int, Field(gt=0)]
+    rate: float
 
 
 class _Training(BaseModel):
@@ -170,6 +255,7 @@ class _Header(BaseModel):
     quantization: dict[str, Any] | None
     train: _Training
     history: list[_Record]
+    within: _Left | None = None
 
 
 def _header(path: Path) -> dict[str, Any]:
@@ -191,23 +277,47 @@ def load_model(path: Path, tensors: Mapping[str, torch.Tensor], model: nn.Module
     _load(path, {key.removeprefix("model/"): t for key, t in tensors.items() if key.startswith("model/")}, model)
 
 
-def load_weights(model: nn.Module, path: Path) -> None:
-    """Loads a safetensors state dict, or a checkpoint's: every tensor of the model and no other."""
+def load_weights(model: nn.Module, path: Path, *, partial: bool = False) -> None:
+    """Loads a safetensors state dict, or a checkpoint's: every tensor of the model and no other.
+
+    ``partial``: those that fit, and a logger is told what is left out. Raises TqhwError where none fits.
+    """
     tensors = read_tensors(path)
-    if any(name.startswith("model/") for name in tensors):
-        load_model(path, tensors, model)
-    else:
-        _load(path, tensors, model)
+    of_checkpoint = any(name.startswith("model/") for name in tensors)
+    if of_checkpoint:
+        tensors = {key.removeprefix("model/"): t for key, t in tensors.items() if key.startswith("model/")}
+    if not partial:
+        _load(path, tensors, model, "model.partial takes what fits")
+        return
+    wrong = _mismatches(tensors, model)
+    fitting = {name: tensor for name, tensor in tensors.items() if name not in wrong}
+    if not any(name in dict(model.named_parameters()) for name in fitting):
+        raise TqhwError(f"is of another model: {_listed(wrong)}", place=str(path), lever="no tensor of it fits")
+    model.load_state_dict(fitting, strict=False)
+    if wrong:
+        logging.getLogger(__name__).warning(f"{path}: left out, with first weights in their place: {_listed(wrong)}")
 
 
-def _load(path: Path, loaded: Mapping[str, torch.Tensor], model: nn.Module) -> None:
-    expected = model.state_dict()
+def _load(path: Path, loaded: Mapping[str, torch.Tensor], model: nn.Module, lever: str | None = None) -> None:
+    wrong = _mismatches(loaded, model)
+    if wrong:
+        raise TqhwError(f"is of another model: {_listed(wrong)}", place=str(path), lever=lever)
+    model.load_state_dict(loaded)
+
+
+def _mismatches(loaded: Mapping[str, torch.Tensor], model: nn.Module) -> dict[str, str]:
+    """What a file and the model have of each tensor that they do not have alike, by name."""
+    expected, wrong = model.state_dict(), {}
     for name in sorted(expected.keys() | loaded.keys()):
         there = tuple(loaded[name].shape) if name in loaded else "nothing"
         here = tuple(expected[name].shape) if name in expected else "nothing"
         if there != here:
-            raise TqhwError(f"is of another model: it has {there} as '{name}', the model has {here}", place=str(path))
-    model.load_state_dict(loaded)
+            wrong[name] = f"it has {there} as '{name}', the model has {here}"
+    return wrong
+
+
+def _listed(wrong: Mapping[str, str]) -> str:
+    return "; ".join(wrong.values())
 
 
 def quantization_json(model: nn.Module) -> dict[str, Any] | None:

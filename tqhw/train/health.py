@@ -7,42 +7,59 @@ from typing import Any
 import torch
 from torch import nn
 
-from tqhw.datasets.base import Data
+from tqhw.datasets.base import Data, Inputs, example
 from tqhw.errors import TqhwError
 from tqhw.models.registry import told
 from tqhw.quant import real_inputs
+from tqhw.quant.calls import called, first_tensor, moved, shapes_of, tensors_of
 from tqhw.quant.modes import evaluating
+from tqhw.train.losses import LOSSES, Loss
 
 
 @torch.no_grad()
-def check_fit(model: nn.Module, data: Data) -> None:
-    """Refuses a model that does not take the images of ``data``, or has fewer outputs than it has classes."""
-    at = next(model.parameters()).device
+def check_fit(model: nn.Module, data: Data, loss: Loss = LOSSES["cross_entropy"]) -> None:
+    """Refuses a model that does not take the inputs of ``data``, and outputs or targets that ``loss`` does not take."""
+    at, place = next(model.parameters()).device, f"data {data.name}"
+    inputs, targets = example(data, 2)
     try:
         with evaluating(model), real_inputs(model):
-            logits = model(torch.zeros(2, *data.input_shape, device=at))
+            output = called(model, moved(inputs, at))
     except TqhwError:
         raise
     except Exception as error:  # the model may be the user's own
+        shapes = f"images of shape {data.input_shape}" if len(data.input_shape) == 3 else f"inputs {shapes_of(inputs)}"
         raise TqhwError(
-            f"the model refuses images of shape {data.input_shape}: {told(error)}",
-            place=f"data {data.name}",
+            f"the model refuses {shapes}: {told(error)}",
+            place=place,
             lever="set the model's options, such as in_channels",
         ) from error
-    if not isinstance(logits, torch.Tensor) or logits.ndim != 2 or logits.shape[1] < data.classes:
-        shape = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+    found = answered(output)
+    if found is None:
+        raise TqhwError(f"the model answers with {type(output).__name__}, no tensor", place=place)
+    if loss.reads == "labels" and targets.ndim == 1 and (found.ndim != 2 or found.shape[1] < data.classes):
+        what = "images" if len(data.input_shape) == 3 else "samples"
         raise TqhwError(
-            f"the model answers two images with {shape}, but there are {data.classes} classes",
-            place=f"data {data.name}",
+            f"the model answers two {what} with {tuple(found.shape)}, but there are {data.classes} classes",
+            place=place,
             lever="set the model's options, such as num_classes",
         )
+    loss.check(found.float(), targets.to(at), data.classes, place)
+
+
+def answered(output: Any) -> torch.Tensor | None:
+    """The answer in what a model gives: itself, or the first tensor of several; None where there is none."""
+    try:
+        found = first_tensor(output)
+    except (StopIteration, TypeError, AttributeError):
+        return None
+    return found if found.is_floating_point() else None
 
 
 @torch.no_grad()
-def first_broken_layer(model: nn.Module, images: torch.Tensor) -> str:
-    """The first layer to answer ``images`` with NaN or infinity, or that the input holds such itself."""
-    if not torch.isfinite(images).all():
-        return "the input images"
+def first_broken_layer(model: nn.Module, inputs: Inputs) -> str:
+    """The first layer to answer ``inputs`` with NaN or infinity, or that the input holds such itself."""
+    if not all(bool(torch.isfinite(value).all()) for value in tensors_of(inputs)):
+        return "the input images" if isinstance(inputs, torch.Tensor) and inputs.ndim == 4 else "the inputs"
     broken: list[str] = []
 
     def look(name: str) -> Any:
@@ -59,7 +76,7 @@ def first_broken_layer(model: nn.Module, images: torch.Tensor) -> str:
     ]
     handles = [module.register_forward_hook(look(name)) for name, module in leaves]
     try:
-        model(images)
+        called(model, inputs)
     finally:
         for handle in handles:
             handle.remove()

@@ -16,8 +16,10 @@ from typing import Final
 
 from tqhw.system.files import write_bytes, write_text
 from tqhw.train.checkpoint import EpochRecord
+from tqhw.train.metrics import ACCURACY
 
 CSV_NAME: Final = "log.csv"
+TOP1: Final = "top1"
 EVENTS_NAME: Final = "events.out.tfevents.0.tqhw"
 
 
@@ -25,7 +27,8 @@ def write_logs(folder: Path, history: Sequence[EpochRecord]) -> None:
     """Writes ``log.csv`` and TensorBoard's event file into ``folder``."""
     text = io.StringIO()
     rows = [dict(_values(record)) for record in history]
-    writer = csv.DictWriter(text, ["epoch", *rows[0]], lineterminator="\n")
+    heads = dict.fromkeys(key for row in rows for key in row)  # not every epoch is validated
+    writer = csv.DictWriter(text, ["epoch", *heads], lineterminator="\n")
     writer.writeheader()
     writer.writerows({"epoch": record.epoch, **row} for record, row in zip(history, rows, strict=True))
     write_text(folder / CSV_NAME, text.getvalue())
@@ -36,7 +39,9 @@ def _values(record: EpochRecord) -> Iterator[tuple[str, float]]:
     yield "learning_rate", record.learning_rate
     for bits in record.losses:
         yield f"loss_{bits}", record.losses[bits]
-        yield f"train_top1_{bits}", record.top1[bits]
+        yield f"train_{TOP1 if record.metric == ACCURACY else record.metric}_{bits}", record.scores[bits]
+    for bits, value in record.validation.items():
+        yield f"validation_{TOP1 if record.metric == ACCURACY else record.metric}_{bits}", value
 
 
 def _events(history: Sequence[EpochRecord]) -> Iterator[bytes]:

@@ -3,37 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass, replace
+from itertools import islice
 
 import torch
 from torch import nn
-from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 
-from tqhw.datasets.base import Batch, Data
+from tqhw.datasets import example
+from tqhw.datasets.base import Batch, Data, Inputs, counting
 from tqhw.errors import TqhwError
 from tqhw.options import TrainConfig
 from tqhw.quant import FULL, is_quantized, quantization_of, refuse_held, set_bits, shared_normalization
+from tqhw.quant.calls import called, first_tensor, in_parts, moved
+from tqhw.system.signals import noted
 from tqhw.train import checkpoint
 from tqhw.train.calibrate import start_inputs
-from tqhw.train.checkpoint import Checkpoints, EpochRecord
+from tqhw.train.checkpoint import Checkpoints, EpochRecord, Within
 from tqhw.train.distributed import SharedStatistics, Team, losing_nobody, team
 from tqhw.train.health import check_fit, first_broken_layer
 from tqhw.train.logs import write_logs
+from tqhw.train.losses import Loss, loss_of
+from tqhw.train.metrics import ACCURACY, METRICS, Metric, metric_of
 from tqhw.train.optimizer import make_optimizer, set_learning_rate
-from tqhw.train.reproducible import reproducible, usable
+from tqhw.train.reproducible import random_states, reproducible, usable
+from tqhw.train.validation import Validated, split
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a training makes small, and what says how good it is."""
+
+    loss: Loss
+    metric: Metric
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run is: steps done of all, and of the epoch so far mean loss and accuracy (percent) by precision."""
+    """Where a run is: steps done of all, and of the epoch so far mean loss and metric by precision."""
 
     epoch: int
     step: int
     steps: int
     losses: dict[int, float]
-    top1: dict[int, float]
+    scores: dict[int, float]
+    metric: Metric
 
 
 @dataclass(frozen=True)
@@ -52,81 +67,114 @@ def train(
     *,
     keep: Checkpoints | None = None,
     resume: bool = False,
+    loss: Loss | None = None,
+    metric: Metric | None = None,
 ) -> TrainResult:
     """Trains ``model`` in place, jointly at all its precisions where it is quantized.
 
-    A step runs every precision, the highest first and on the labels; with ``distillation: recursive`` each
+    A step runs every precision, the highest first and on the targets; with ``distillation: recursive`` each
     lower one learns from the outputs of the next higher one. The gradients add up, then the weights move.
-    ``keep``: a checkpoint and logs after every epoch; ``resume`` goes on from it, where it exists, to the same weights
-    bit for bit. Under torchrun the batch is shared by all processes.
+    ``keep``: a checkpoint and logs after every epoch, after so many steps where ``config`` says so, and before the
+    process ends by a signal; ``resume`` goes on from it, where it exists, to the same weights bit for bit. ``loss`` and
+    ``metric``: others than those that ``config`` names. Under torchrun the batch is shared by all processes. With
+    ``config.validation`` a part of the training data is held out; test data are never read.
 
-    Raises TqhwError for a model that computes with stored codes or does not fit the data, a batch that cannot be
-    filled or shared, a clamp that would drop negative activations, a loss that is not finite, a checkpoint of another
-    run or that cannot be written, and another process that was lost.
+    Raises TqhwError for a model that computes with stored codes or does not fit the data or the loss, a batch that
+    cannot be filled or shared, a clamp that would drop negative activations, a loss that is not finite, a checkpoint of
+    another run or that cannot be written, and another process that was lost.
     """
     refuse_held(model, "training would move weights that it does not read", "train the network it was exported from")
+    if loss is not None:
+        config = replace(config, loss=loss.name)
+    if metric is not None:
+        config = replace(config, metric=metric.name)
     members = team()
     device = usable(config.device)
-    check_fit(model, data)
+    data, held = split(data, config)
+    given = loss or loss_of(config)
+    check_fit(model, data, given)
+    goal = Goal(given, metric or metric_of(config, example(data)[1], given))
     if keep is not None and members.leads:
         keep.prepare()
     per_epoch = _steps_per_epoch(data, config, members)
     model.to(device).train()
     optimizer = make_optimizer(model, config)
+    falling = falling_precisions(model)
+    validated = None if held is None else Validated(held, config, goal.metric, falling[::-1], keep)
     history: list[EpochRecord] = []
+    within: Within | None = None
     if resume and keep is not None and keep.path.exists():
-        history = checkpoint.restore(keep, model, optimizer, config)
-        if members.leads:
+        history, within = checkpoint.restore(keep, model, optimizer, config)
+        if members.leads and history:
             write_logs(keep.folder, history)  # the run may have died between checkpoint and logs
     start_inputs(model, data, config.batch_size, seed=config.seed, threads=config.threads)
     runner = members.wrap(model)
-    falling = falling_precisions(model)
-    for epoch in range(len(history), config.epochs):
-        sums = torch.zeros(2, len(falling))
-        rate = config.learning_rate
-        batches = data.train_batches(config.batch_size, config.seed, epoch, members.rank, members.size)
-        with reproducible(config.seed * 1_000_003 + epoch, config.threads), losing_nobody(members):
-            for index, (images, labels) in enumerate(batches):
-                step = epoch * per_epoch + index
-                rate = set_learning_rate(optimizer, config, step, per_epoch)
-                optimizer.zero_grad()
-                found = joint_step(runner, model, (images.to(device), labels.to(device)), config, members)
-                sums += found
-                if not torch.isfinite(found).all():
-                    if is_quantized(model):
-                        set_bits(model, falling[int(torch.isfinite(found).all(dim=0).int().argmin())])
-                    where = first_broken_layer(model, images.to(device))
-                    raise TqhwError(
-                        f"the loss became {found[0].tolist()} at {list(falling)} bits in step {step}, through {where}",
-                        place="train",
-                        lever="try a lower learning rate or a warm-up; the last checkpoint is kept",
-                    )
-                optimizer.step()
-                if progress is not None:
-                    record = _record(epoch, rate, sums, falling, index + 1, config)
-                    progress(Progress(epoch, step + 1, config.epochs * per_epoch, record.losses, record.top1))
-        history.append(_record(epoch, rate, sums, falling, per_epoch, config))
-        if keep is not None and members.leads:
-            checkpoint.save(keep, model, optimizer, config, history)
-            write_logs(keep.folder, history)
-        members.wait()
+    heeding: AbstractContextManager[list[int]] = noted() if keep is not None and members.size == 1 else nullcontext([])
+    with heeding as asked:
+        for epoch in range(len(history), config.epochs):
+            begun = 0 if within is None else within.steps
+            rate = config.learning_rate if within is None else within.rate
+            sums = torch.zeros(()) if within is None else within.sums
+            random = () if within is None else within.random
+            within = None
+            batches = data.train_batches(config.batch_size, config.seed, epoch, members.rank, members.size)
+            with reproducible(config.seed * 1_000_003 + epoch, config.threads, random), losing_nobody(members):
+                for index, (inputs, targets) in enumerate(islice(batches, begun, None), start=begun):
+                    step = epoch * per_epoch + index
+                    rate = set_learning_rate(optimizer, config, step, per_epoch)
+                    optimizer.zero_grad()
+                    batch = moved(inputs, device), targets.to(device)
+                    found = joint_step(runner, model, batch, config, members, goal)
+                    sums = sums + found
+                    if not torch.isfinite(found[0]).all():
+                        raise _broken(model, batch[0], found[0], falling, step)
+                    optimizer.step()
+                    done = index + 1
+                    if progress is not None:
+                        now = _record(epoch, rate, sums, falling, done, goal.metric)
+                        progress(
+                            Progress(epoch, step + 1, config.epochs * per_epoch, now.losses, now.scores, goal.metric)
+                        )
+                    due = asked or (config.checkpoint_steps and done % config.checkpoint_steps == 0)
+                    if due and keep is not None and members.leads and done < per_epoch:
+                        left = Within(done, sums, rate, random_states())
+                        checkpoint.save(keep, model, optimizer, config, history, left)
+                    if asked and done < per_epoch:
+                        return TrainResult(model, tuple(history))  # and the signal is raised again
+            history.append(_record(epoch, rate, sums, falling, per_epoch, goal.metric))
+            if validated is not None:
+                validated.measure(model, history, writes=members.leads)
+            if keep is not None and members.leads:
+                checkpoint.save(keep, model, optimizer, config, history)
+                write_logs(keep.folder, history)
+            members.wait()
+            if asked:
+                return TrainResult(model, tuple(history))
+    if validated is not None:
+        validated.restore_best(model, history)
     return TrainResult(model, tuple(history))
 
 
-def joint_step(runner: nn.Module, model: nn.Module, batch: Batch, config: TrainConfig, members: Team) -> torch.Tensor:
+def joint_step(
+    runner: nn.Module, model: nn.Module, batch: Batch, config: TrainConfig, members: Team, goal: Goal | None = None
+) -> torch.Tensor:
     """Adds up the gradients of one batch over all precisions of ``model``, which ``runner`` runs.
 
-    Returns, over all processes, a row of mean losses and one of right answers, by falling precision.
+    Returns, over all processes, a row of mean losses and the rows of the metric's sums, by falling precision. Parts
+    weigh as much as there are targets in them that count. ``goal``: None for the loss of ``config`` and accuracy.
     """
+    goal = goal or Goal(loss_of(config), METRICS[ACCURACY])
     falling = falling_precisions(model)
-    size = len(batch[1]) * members.size
-    found = torch.zeros(2, len(falling), device=batch[1].device)
-    parts = zip(*(tensor.chunk(config.accumulation) for tensor in batch), strict=True)
+    inputs, targets = batch
+    size = len(targets) * members.size
+    columns: list[list[torch.Tensor]] = [[] for _ in falling]
+    parts = list(zip(in_parts(inputs, config.accumulation), targets.chunk(config.accumulation), strict=True))
+    weights = _weights([wanted for _, wanted in parts])
     with ExitStack() as stack:
         stack.enter_context(shared_normalization(model))
         if members.size > 1:
             stack.enter_context(SharedStatistics(members))
-        for number, (images, labels) in enumerate(parts, start=1):
+        for number, ((given, wanted), weight) in enumerate(zip(parts, weights, strict=True), start=1):
             teacher = None
             for at, bits in enumerate(falling):
                 if is_quantized(model):
@@ -134,18 +182,28 @@ def joint_step(runner: nn.Module, model: nn.Module, batch: Batch, config: TrainC
                 with ExitStack() as inner:
                     if number < config.accumulation and isinstance(runner, DistributedDataParallel):
                         inner.enter_context(runner.no_sync())
-                    with torch.autocast(images.device.type, torch.bfloat16, config.arithmetic == "bfloat16"):
-                        logits = runner(images).float()
+                    with torch.autocast(wanted.device.type, torch.bfloat16, config.arithmetic == "bfloat16"):
+                        outputs = first_tensor(called(runner, given)).float()
                     if teacher is None:
-                        loss = functional.cross_entropy(logits, labels, label_smoothing=config.label_smoothing)
+                        loss = goal.loss(outputs, wanted)
                     else:
-                        loss = functional.cross_entropy(logits, teacher)
-                    (loss / config.accumulation).backward()  # type: ignore[no-untyped-call]
-                found[0, at] += loss.detach() * len(labels) / size
-                found[1, at] += (logits.argmax(dim=1) == labels).sum()
+                        loss = goal.loss.from_teacher(outputs, teacher, wanted)
+                    (loss / config.accumulation if weight is None else loss * weight).backward()  # type: ignore[no-untyped-call]
+                seen = outputs.detach()
+                mean = loss.detach() * (len(wanted) / size if weight is None else weight / members.size)
+                columns[at].append(torch.cat([mean[None].double(), goal.metric.sums(seen, wanted).sum(dim=0)]))
                 if config.distillation == "recursive":
-                    teacher = logits.detach().softmax(dim=1)
+                    teacher = seen
+    found = torch.stack([torch.stack(column).sum(dim=0) for column in columns], dim=1)
     return members.sum(found).cpu()
+
+
+def _weights(parts: list[torch.Tensor]) -> list[float | None]:
+    """The share of each part in what counts; None where every target does, and parts are alike."""
+    counts = [int(counting(part).sum()) for part in parts] if len(parts) > 1 else [1]
+    if len({*counts}) == 1:
+        return [None] * len(parts)
+    return [count / sum(counts) for count in counts]
 
 
 def falling_precisions(model: nn.Module) -> tuple[int, ...]:
@@ -153,17 +211,29 @@ def falling_precisions(model: nn.Module) -> tuple[int, ...]:
     return quantization_of(model).precisions[::-1] if is_quantized(model) else (FULL,)
 
 
+def _broken(model: nn.Module, inputs: Inputs, losses: torch.Tensor, falling: tuple[int, ...], step: int) -> TqhwError:
+    if is_quantized(model):
+        set_bits(model, falling[int(torch.isfinite(losses).int().argmin())])
+    where = first_broken_layer(model, inputs)
+    return TqhwError(
+        f"the loss became {losses.tolist()} at {list(falling)} bits in step {step}, through {where}",
+        place="train",
+        lever="try a lower learning rate or a warm-up; the last checkpoint is kept",
+    )
+
+
 def _steps_per_epoch(data: Data, config: TrainConfig, members: Team) -> int:
     share = config.accumulation * members.size
+    what = "images" if len(data.input_shape) == 3 else "samples"
     if config.batch_size % share:
         raise TqhwError(
-            f"{config.batch_size} images cannot be shared by {members.size} processes in {config.accumulation} parts",
+            f"{config.batch_size} {what} cannot be shared by {members.size} processes in {config.accumulation} parts",
             place="batch_size",
             lever=f"use a multiple of {share}",
         )
     if data.train_size < config.batch_size:
         raise TqhwError(
-            f"{data.train_size} training images do not fill a batch of {config.batch_size}",
+            f"{data.train_size} training {what} do not fill a batch of {config.batch_size}",
             place="batch_size",
             lever=f"use at most {data.train_size}",
         )
@@ -171,9 +241,8 @@ def _steps_per_epoch(data: Data, config: TrainConfig, members: Team) -> int:
 
 
 def _record(
-    epoch: int, rate: float, sums: torch.Tensor, falling: tuple[int, ...], steps: int, config: TrainConfig
+    epoch: int, rate: float, sums: torch.Tensor, falling: tuple[int, ...], steps: int, metric: Metric
 ) -> EpochRecord:
-    rows = (sums / steps).tolist()
-    losses, right = (dict(sorted(zip(falling, row, strict=True))) for row in rows)
-    top1 = {bits: 100 * share / config.batch_size for bits, share in right.items()}
-    return EpochRecord(epoch, rate, losses, top1)
+    values = ((sums[0] / steps).tolist(), metric.of(sums[1:].T).tolist())
+    losses, scores = (dict(sorted(zip(falling, row, strict=True))) for row in values)
+    return EpochRecord(epoch, rate, losses, scores, metric.name)

@@ -7,14 +7,14 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
-from pydantic import TypeAdapter
+from pydantic import SerializerFunctionWrapHandler, TypeAdapter, model_serializer
 from torch import nn
 
 from tqhw import models
-from tqhw.datasets import DATASETS, Data, FolderData, open_dataset
+from tqhw.datasets import DATASETS, Data, FolderData, example, open_dataset
 from tqhw.datasets.mnist_subset import SIDE
 from tqhw.errors import TqhwError, unknown
 from tqhw.options import (
@@ -32,10 +32,15 @@ from tqhw.options import (
     section,
 )
 from tqhw.quant import QuantConfig, check_precisions, convert, execution_order
+from tqhw.quant.calls import moved
 from tqhw.system.files import exists
 from tqhw.train.checkpoint import load_weights
+from tqhw.train.losses import LOSSES
 from tqhw.train.methods import method_named
+from tqhw.train.metrics import METRICS
 from tqhw.train.reproducible import reproducible
+
+_OF_IMAGES: Final = ("digits", "cifar10", "mnist_subset", "imagefolder")
 
 
 @section
@@ -49,6 +54,13 @@ class ModelRecipe:
     weights: str | None = None
     """A safetensors file with a state dict to start from, such as pretrained ones, or the checkpoint of a network that
     was trained in floating point (method post_training)."""
+    partial: bool = field(default=False, kw_only=True)
+    """Whether tensors of that file that do not fit are left out, and those that it lacks keep their first weights."""
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_said(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        found: dict[str, Any] = serialize(self)
+        return {key: value for key, value in found.items() if key != "partial" or value}
 
 
 @section
@@ -56,19 +68,23 @@ class DataRecipe(DataOptions):
     """The data set of a recipe."""
 
     @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of an image; of our own data sets without reading them."""
+    def reads(self) -> tuple[int, ...] | dict[str, str]:
+        """What a network of it reads, one sample: the shape with the first axis, or a text per input by name, as
+        ``model.input`` takes it; of our own data sets of images without reading them."""
         if self.name == "digits":
-            return (1, self.size or 8, self.size or 8)
+            return (1, 1, self.size or 8, self.size or 8)
         if self.name == "cifar10":
-            return (3, 32, 32)
+            return (1, 3, 32, 32)
         if self.name == "mnist_subset":
-            return (1, self.size or SIDE, self.size or SIDE)
+            return (1, 1, self.size or SIDE, self.size or SIDE)
         if self.name == "imagefolder":
-            return (3, self.size or FolderData.size, self.size or FolderData.size)
+            return (1, 3, self.size or FolderData.size, self.size or FolderData.size)
         if self.name == "memory" and len(shape := (self.options or {}).get("shape", ())) == 3:
-            return tuple(shape)
-        return self.open().input_shape
+            return (1, *shape)
+        inputs, _ = example(self.open())
+        if isinstance(inputs, torch.Tensor):
+            return tuple(inputs.shape)
+        return {name: f"{_type(x)}[{','.join(map(str, x.shape))}]" for name, x in inputs.items()}
 
     def open(self, seed: int = 0) -> Data:
         """The data set, ready to be read; ``seed``: of the training, which its split may follow."""
@@ -124,7 +140,7 @@ class Recipe:
         with reproducible(self.training.seed, self.training.threads):
             model = models.build(self.model.name, **self.model.options)
         if self.model.weights is not None:
-            load_weights(model, Path(self.model.weights))
+            load_weights(model, Path(self.model.weights), partial=self.model.partial)
         return model
 
     def quantize(self, model: nn.Module, precisions: tuple[int, ...], order: Sequence[str] | None = None) -> nn.Module:
@@ -138,9 +154,11 @@ class Recipe:
 
     def _order(self, model: nn.Module) -> tuple[str, ...]:
         like = next(model.parameters(), torch.empty(0))
-        image = torch.zeros(1, *self.data.image_shape, device=like.device, dtype=like.dtype)
         with suppress(Exception):  # training says what is wrong with it
-            return execution_order(model, (image,))
+            reads = self.data.reads if self.data.name in _OF_IMAGES else ()
+            known = torch.zeros(reads, dtype=like.dtype) if isinstance(reads, tuple) and reads else None
+            given = moved(example(self.open_data())[0] if known is None else known, like.device)
+            return execution_order(model, *(((), given) if isinstance(given, Mapping) else ((given,),)))
         return ()
 
     def network(self, precisions: tuple[int, ...], *, trust: bool = False) -> nn.Module:
@@ -200,11 +218,20 @@ def recipe(written: RecipeDocument, scheme: str, bits: Sequence[int], seed: int 
     except TqhwError as error:
         raise TqhwError(error.message, place=f"quantization.{error.place}", lever=error.lever) from None
     how = TrainConfig(**_values(TrainingOptions, training), seed=written.seed if seed is None else seed)
+    LOSSES.named(how.loss, "training.loss")
+    if how.metric is not None:
+        METRICS.named(how.metric, "training.metric")
     for part, choice in (("quantization", quantization), ("training", how)):
         method.check(part, asdict(choice))
-    model = ModelRecipe(written.model.name, dict(written.model.options), written.model.weights)
+    model = ModelRecipe(
+        written.model.name, dict(written.model.options), written.model.weights, partial=written.model.partial
+    )
     data = DataRecipe(**_values(DataOptions, written.data))
     return Recipe(method.name, precisions, model, data, quantization, how)
+
+
+def _type(x: torch.Tensor) -> str:
+    return str(x.dtype).removeprefix("torch.")
 
 
 def _values(kind: type, chosen: Any) -> dict[str, Any]:

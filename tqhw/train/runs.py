@@ -9,15 +9,16 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from tqhw.datasets.base import Data
+from tqhw.datasets import Data, example
 from tqhw.errors import TqhwError
 from tqhw.models import MODELS
 from tqhw.quant import MAX_BITS, add_precision, check_precisions, export
 from tqhw.quant.files.tensorfile import read_header, read_tensors
 from tqhw.train.calibrate import recalibrate, start_inputs
-from tqhw.train.checkpoint import CHECKPOINT, KIND, VERSION, Checkpoints, EpochRecord, load_model
+from tqhw.train.checkpoint import BEST, CHECKPOINT, KIND, VERSION, Checkpoints, EpochRecord, load_model
 from tqhw.train.evaluate import Accuracy, evaluate_both, evaluate_full, evaluate_requantized
 from tqhw.train.loop import Progress, train
+from tqhw.train.metrics import metric_of
 from tqhw.train.recipe import Recipe, read_recipe
 
 Watch = Callable[[tuple[int, ...], Progress], None]
@@ -75,8 +76,20 @@ def load_run(checkpoint: Path, *, model: str | None = None, data: Data | None = 
     # Its tensors are all in the checkpoint: the file that the training started from may be gone.
     blank = replace(recipe, model=replace(recipe.model, weights=None))
     network = blank.network(recipe.bits, trust=True)  # it was named
-    load_model(path, read_tensors(path), network)
+    kept = path
+    if path.name == CHECKPOINT and keeps_best(recipe):
+        kept = path.with_name(BEST)
+        if not kept.is_file():
+            lever = "go on with its training, which measures it, or copy that file, too"
+            raise TqhwError(f"says that the best network is kept, but there is no {BEST}", place=str(path), lever=lever)
+    load_model(kept, read_tensors(kept), network)
     return finished(network, recipe, data), recipe
+
+
+def keeps_best(recipe: Recipe) -> bool:
+    """Whether a training ends with the network of its best epoch."""
+    how = recipe.training.validation
+    return how is not None and how.keep == "best"
 
 
 def finished(network: nn.Module, recipe: Recipe, data: Data | None = None) -> nn.Module:
@@ -126,11 +139,12 @@ def evaluate_run(
     data = recipe.open_data() if data is None else data
     if torch.cuda.is_available():
         model.to(recipe.training.device)
+    metric = metric_of(recipe.training, example(data)[1])
     if recipe.way.training == "float":
-        return [evaluate_full(model, data)]
+        return [evaluate_full(model, data, metric=metric)]
     serve(model, recipe, wanted, data)
-    both = evaluate_both(model, data, [b for b in wanted if b <= stored], stored=stored)
-    beyond = evaluate_requantized(model, data, [b for b in wanted if b > stored])
+    both = evaluate_both(model, data, [b for b in wanted if b <= stored], stored=stored, metric=metric)
+    beyond = evaluate_requantized(model, data, [b for b in wanted if b > stored], metric=metric)
     return [*(anew for anew, _ in both), *beyond, *(shifted for _, shifted in both)]
 
 
@@ -145,7 +159,14 @@ def export_run(
     integers: bool = False,
 ) -> int:
     """Writes the deployable model as :func:`tqhw.quant.export` does; returns its size in bytes."""
-    shape = None
+    given: torch.Tensor | None = None
     if path.suffix == ".onnx":
-        shape = recipe.data.image_shape if data is None else data.input_shape
-    return export(model, path, stored=stored, input=shape, recipe=recipe.json, fold=fold, integers=integers)
+        reads = recipe.data.reads if data is None else (1, *data.input_shape)
+        if isinstance(reads, tuple) and len(reads) == 4:  # images, of which nothing has to be opened
+            return export(model, path, stored=stored, input=reads[1:], fold=fold, integers=integers)
+        inputs, _ = example(recipe.open_data() if data is None else data, 2)
+        if not isinstance(inputs, torch.Tensor):
+            told = f"an ONNX file has one input, the data have {len(inputs)}: {', '.join(inputs)}"
+            raise TqhwError(told, place=str(path), lever="write tqhw's own file, or wrap the model to take one tensor")
+        given = inputs
+    return export(model, path, stored=stored, input=given, recipe=recipe.json, fold=fold, integers=integers)

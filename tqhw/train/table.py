@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tqhw.train.evaluate import Accuracy
-from tqhw.train.interval import interval
+from tqhw.errors import TqhwError
+from tqhw.train.evaluate import Accuracy, Measured
+from tqhw.train.interval import interval, student
+from tqhw.train.metrics import ACCURACY, METRICS
 
 
 @dataclass(frozen=True)
 class Cell:
-    """Top-1 in percent over ``runs``, which differ in their seeds; ``deviation`` of the sample, 0 for one.
+    """Top-1 in percent, or what another ``metric`` says, over ``runs``, which differ in their seeds.
+
+    ``deviation``: of the sample, 0 for one.
 
     ``verified``: every run's shifted integers were those of the quantizer. ``low`` and ``high``: the ends of the 95 %
     interval of the mean (:mod:`tqhw.train.interval`).
@@ -24,14 +29,33 @@ class Cell:
     verified: bool
     low: float
     high: float
+    metric: str = ACCURACY
 
 
 def cell_of(runs: Sequence[Accuracy]) -> Cell:
     """The accuracies of one network's runs with several seeds, together."""
-    values = [run.top1 for run in runs]
+    values, metrics = [run.value for run in runs], sorted({run.metric for run in runs})
+    if len(metrics) > 1:
+        told = " and ".join(metrics)
+        raise TqhwError(
+            f"runs that were measured by {told} have no mean", place="metric", lever="measure them one by one"
+        )
     deviation = statistics.stdev(values) if len(values) > 1 else 0.0
-    ends = interval(values, min(run.samples for run in runs))
-    return Cell(statistics.fmean(values), deviation, len(values), all(run.verified for run in runs), *ends)
+    others = [run.other for run in runs if run.other is not None]
+    ends = _ends(values, others) if others else interval(values, min(run.samples for run in runs))
+    verified = all(run.verified for run in runs)
+    return Cell(statistics.fmean(values), deviation, len(values), verified, *ends, metrics[0])
+
+
+def _ends(values: Sequence[float], runs: Sequence[Measured]) -> tuple[float, float]:
+    """As :func:`tqhw.train.interval.interval`: Student's t over the runs, never narrower than one run's own."""
+    mean = statistics.fmean(values)
+    low = mean - statistics.fmean(run.value - run.low for run in runs)
+    high = mean + statistics.fmean(run.high - run.value for run in runs)
+    if len(values) == 1:
+        return low, high
+    half, least = student(values), METRICS[runs[0].metric].least if runs[0].metric in METRICS else -math.inf
+    return max(least, min(low, mean - half)), max(high, mean + half)
 
 
 def accuracy_table(found: Mapping[str, Iterable[Accuracy]]) -> dict[str, dict[int, Cell]]:

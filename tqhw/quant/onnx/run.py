@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from tqhw.quant.activation import input_quantizers
+from tqhw.quant.calls import first_tensor
 from tqhw.quant.codes import integer_codes, running_on_codes
 
 _TOLERANCE: Final = 1e-3
@@ -76,14 +77,6 @@ def _apart(got: torch.Tensor, expected: torch.Tensor, steps: bool) -> float:
         return 0.0
     rows = (got - expected).abs().reshape(len(got), -1).amax(dim=1)
     return float(rows.median() if steps else rows.max())
-
-
-def first_tensor(output: Any) -> torch.Tensor:
-    """The first tensor of what a model gives: of a tuple, a dictionary or an object with fields."""
-    if isinstance(output, torch.Tensor):
-        return output
-    values = output.values() if isinstance(output, dict) else output
-    return first_tensor(next(value for value in values if value is not None))
 
 
 def _longer(example: torch.Tensor) -> torch.Tensor:

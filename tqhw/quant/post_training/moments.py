@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,17 +10,14 @@ import torch
 from torch import nn
 
 from tqhw.errors import TqhwError
+from tqhw.quant.calls import Inputs, called, shapes_of, tensors_of
 from tqhw.quant.layers import QuantizedLayer, quantized_layers
 from tqhw.quant.modes import evaluating
-
-Inputs = torch.Tensor | tuple[Any, ...] | Mapping[str, Any]
-"""Of one call of a model: the one input, those by position, or those by name."""
 
 
 def call(model: nn.Module, inputs: Inputs) -> Any:
     """``model`` on ``inputs``; TqhwError for NaN in them, and where it refuses them."""
-    values = _values(inputs)
-    for value in values:
+    for value in tensors_of(inputs):
         if isinstance(value, torch.Tensor) and value.is_floating_point() and not bool(torch.isfinite(value).all()):
             bad = int((~torch.isfinite(value)).sum())
             raise TqhwError(
@@ -29,16 +26,13 @@ def call(model: nn.Module, inputs: Inputs) -> Any:
                 lever="leave them out",
             )
     try:
-        if isinstance(inputs, Mapping):
-            return model(**inputs)
-        return model(*inputs) if isinstance(inputs, tuple) else model(inputs)
+        return called(model, inputs)
     except TqhwError:
         raise
     except Exception as error:  # the model is the user's
-        shapes = ", ".join(str([*value.shape]) for value in values if isinstance(value, torch.Tensor))
         lines = str(error).strip().splitlines() or [""]
         raise TqhwError(
-            f"the model refuses an input of shape {shapes}: {type(error).__name__}: {lines[0]}",
+            f"the model refuses an input of shape {shapes_of(inputs)}: {type(error).__name__}: {lines[0]}",
             place="calibration data",
             lever="give it what the model reads",
         ) from error
@@ -130,9 +124,3 @@ def _patches(module: nn.Conv1d | nn.Conv2d | nn.Conv3d, x: torch.Tensor) -> torc
     x = x.reshape(batch, module.groups, channels // module.groups, *x.shape[2:])
     x = x.movedim(2, 2 + spatial)
     return x.reshape(-1, (channels // module.groups) * int(torch.tensor(module.kernel_size).prod()))
-
-
-def _values(inputs: Inputs) -> list[Any]:
-    if isinstance(inputs, torch.Tensor):
-        return [inputs]
-    return [*(inputs.values() if isinstance(inputs, Mapping) else inputs)]

@@ -12,6 +12,7 @@ from torch import nn
 from tqhw.errors import TqhwError
 from tqhw.options import LayerBits, Normalization
 from tqhw.quant.bits import FULL, MAX_BITS
+from tqhw.quant.calls import Inputs
 from tqhw.quant.codes import refuse_held
 from tqhw.quant.coding import quantize
 from tqhw.quant.config import QuantConfig, bits_by_layer
@@ -20,7 +21,7 @@ from tqhw.quant.identity import identity
 from tqhw.quant.layers import QuantizedLayer, quantization_of, quantized_layers
 from tqhw.quant.parts import parts_of
 from tqhw.quant.post_training.fitting import fit, fit_whole
-from tqhw.quant.post_training.moments import Inputs, call, real_weights, second_moments
+from tqhw.quant.post_training.moments import call, real_weights, second_moments
 from tqhw.quant.post_training.nested import Line, level_of, nested_codes
 from tqhw.quant.precision import set_bits
 from tqhw.quant.slices import Slices
@@ -93,7 +94,7 @@ def post_train(
 ) -> nn.Module:
     """Gives ``model``, converted and of trained weights, codes for all its precisions without training; returns it.
 
-    ``batches``: inputs of single calls, as :data:`tqhw.quant.post_training.moments.Inputs`; None: no data, codes are
+    ``batches``: inputs of single calls, as :data:`tqhw.quant.calls.Inputs`; None: no data, codes are
     truncated and errors of weights stand for those of outputs. With data, codes are rounded for all precisions together
     (:mod:`tqhw.quant.post_training.nested`), scales and offsets fitted to what the layers read, and statistics of batch
     norms moved at each precision. The paper's normalisation and ``zero`` have codes of their own rule, of which the
