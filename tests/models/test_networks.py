@@ -45,6 +45,24 @@ def test_resnet20_parameters(options: tuple[int, int, int]) -> None:
     assert parameters(model) == by_hand(*options)
 
 
+@pytest.mark.parametrize("expansion", [1, 5])
+def test_of_preactivation_blocks_there_are_the_published_ones(expansion: int) -> None:
+    """Norms of what a convolution reads: two 3x3 convolutions in each of nine blocks, two shortcuts, a norm last."""
+    w = 16 * expansion
+    convolutions = 9 * 3 * w + 6 * 9 * w * w + 9 * w * 2 * w + 5 * 9 * (2 * w) ** 2 + 2 * w * w
+    convolutions += 9 * 2 * w * 4 * w + 5 * 9 * (4 * w) ** 2 + 2 * w * 4 * w
+    channels = 6 * w + (w + 2 * w + 2 * w + 4 * 2 * w) + (2 * w + 4 * w + 4 * w + 4 * 4 * w) + 4 * w
+    model = build("preact_resnet20", expansion=expansion)
+    assert parameters(model) == convolutions + 2 * channels + 4 * w * 10 + 10
+    with torch.no_grad():
+        assert model.eval()(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
+    read = []
+    model.layers[3].skip_conv.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0]))
+    model.layers[3].conv0.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0]))
+    model(torch.randn(2, 3, 8, 8))
+    assert torch.equal(*read) and (read[0] >= 0).all()
+
+
 def test_resnet20_is_the_known_size() -> None:
     assert parameters(build("resnet20")) == 272_474
 

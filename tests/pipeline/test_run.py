@@ -8,6 +8,7 @@ import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -256,6 +257,41 @@ def test_own_scales_of_a_linear_normalisation_reach_traffic_and_storage() -> Non
     assert {bits for bits, _ in rows} == {2, 8} and all(bits % 64 == 0 for bits in rows.values())
     assert rows[2, "precision_switching"] == numbers * 32
     assert found.storage[0].parts["scales"] == 2 * numbers * 4 / 1e6
+
+
+OWN = {"kind": "linear", "scales": "own"}
+
+
+@pytest.mark.parametrize(
+    ("granularity", "how", "numbers", "fetched"),
+    [
+        ("tensor", {"kind": "auto"}, 2, False),  # the paper's: a layer has one, which the norm takes up
+        ("channel", {"kind": "linear"}, 4 + 8, True),
+        ("channel", {"kind": "linear", "clip": "learned", "offset": True}, 2 * (4 + 8), True),
+        ("channel", {**OWN, "clip": "searched", "zero": True}, 4 + 8, True),
+        (
+            9,
+            {**OWN, "offset": True},
+            2 * (4 * 1 + 8 * 4),
+            True,
+        ),  # 9 weights in a channel of the first, 36 of the second
+    ],
+)
+def test_scales_of_every_normalisation_are_counted_in_traffic_energy_and_storage(
+    granularity: str | int, how: dict[str, Any], numbers: int, fetched: bool
+) -> None:
+    """Counted by hand for convolutions of 4 and 8 channels, 1x3x3 and 4x3x3 weights each; at 2 and 8 bits."""
+    choices = {**TINY, "training": None, "methods": ["truncquant"], "spad_models": ["sram"], "scenario": {}}
+    quantization = {"first": None, "granularity": granularity, "normalization": how}
+    found = run(Experiment.model_validate({**choices, "quantization": quantization}))
+    rows = {(row.bits, row.state): row.dram_bits for row in found.traffic if row.dataspace == "Scales"}
+    own = how.get("scales") == "own"
+    assert found.storage[0].parts["scales"] == (2 if own else 1) * numbers * 4 / 1e6
+    rows_of_dram = -(-numbers * 32 // 64) * 64 if fetched else 0
+    states = ("initial_loading", "precision_switching", "steady")  # no buffer keeps them: each inference reads them
+    assert {key: rows.get(key, 0) for key in product((2, 8), states)} == dict.fromkeys(
+        product((2, 8), states), rows_of_dram
+    )
 
 
 def test_trainings_beside_the_mapping_are_waited_for(tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ def workload(
     model: Annotated[
         str,
         typer.Argument(
-            help="resnet20, resnet8, resnet18, resnet50, mobilenet_v2, package.module:factory, or an ONNX file."
+            help="resnet20, resnet8, resnet18, resnet50, mobilenet_v2, preact_resnet20, package.module:factory, "
+            "or an ONNX file."
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the problems and summary.json, with --phases two of them.")],

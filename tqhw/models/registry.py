@@ -19,6 +19,7 @@ from torch import nn
 
 from tqhw.errors import TqhwError, unknown
 from tqhw.models.mobilenet import mobilenet_v2
+from tqhw.models.preact import preact_resnet20
 from tqhw.models.resnet import resnet18, resnet50
 from tqhw.models.resnet20 import resnet8, resnet20
 
@@ -27,6 +28,7 @@ Factory = Callable[..., nn.Module]
 MODELS: dict[str, Factory] = {
     "resnet20": resnet20,
     "resnet8": resnet8,
+    "preact_resnet20": preact_resnet20,
     "resnet18": resnet18,
     "resnet50": resnet50,
     "mobilenet_v2": mobilenet_v2,
@@ -34,7 +36,7 @@ MODELS: dict[str, Factory] = {
 
 IMAGENET_INPUT = (1, 3, 224, 224)
 _OWN = f"{Path(__file__).parents[1]}{os.sep}"
-_INPUTS = {"resnet20": (1, 3, 32, 32), "resnet8": (1, 3, 32, 32)}
+_INPUTS = dict.fromkeys(("resnet20", "resnet8", "preact_resnet20"), (1, 3, 32, 32))
 
 
 def default_input(name: str) -> tuple[int, ...]:

@@ -17,7 +17,8 @@ class ModelOptions(DocumentSection):
     """The network."""
 
     name: str = "resnet20"
-    """resnet20, resnet8, resnet18, resnet50, mobilenet_v2, package.module:factory of your own, or an ONNX file."""
+    """resnet20, resnet8, resnet18, resnet50, mobilenet_v2, preact_resnet20, package.module:factory of your own, or an
+    ONNX file."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Keyword arguments of the factory."""
     weights: str | None = None

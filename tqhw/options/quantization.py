@@ -19,8 +19,9 @@ LayerBits = Literal["full"] | Bits | None
 class Normalization:
     """How weights become numbers between 0 and 1, and numbers again; docs/quantization.md has the formulas."""
 
-    kind: Literal["tanh", "linear"] = "tanh"
-    """The paper's, tanh of the weights with their mean magnitude as scale, or linear, which keeps their magnitude."""
+    kind: Literal["tanh", "linear", "auto"] = "tanh"
+    """The paper's, tanh of the weights with their mean magnitude as scale, or linear, which keeps their magnitude; auto
+    is the paper's where a batch norm gives every layer its magnitude back, else linear per output channel."""
     clip: Literal["max", "searched", "learned"] = "max"
     """Of linear: the largest weight, a share of it with the least squared error, or one that is learned from there."""
     scales: Literal["shared", "own"] = "shared"
@@ -31,10 +32,13 @@ class Normalization:
     """Of linear: 0 is a number at every precision, so that pruned weights stay 0."""
 
     def __post_init__(self) -> None:
-        if self.kind == "tanh" and (self.clip, self.scales, self.offset, self.zero) != ("max", "shared", False, False):
+        told = (self.clip, self.scales, self.offset, self.zero) != ("max", "shared", False, False)
+        if self.kind == "tanh" and told:
             raise refused(
                 "the paper's normalisation has no clip, scales, offset or zero to choose", "kind", "use kind: linear"
             )
+        if self.kind == "auto" and told:
+            raise refused("auto chooses clip, scales, offset and zero itself", "kind", "use kind: linear for others")
         if self.offset and self.zero:
             raise refused(
                 "with an offset, no code of a sign and a magnitude stands for 0",

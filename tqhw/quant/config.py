@@ -38,6 +38,8 @@ class QuantConfig(QuantizationOptions):
                 place="unswitched",
                 lever="leave out one of the two",
             )
+        if isinstance(self.granularity, int) and self.normalization.kind == "auto":
+            raise TqhwError("auto takes no groups", place="granularity", lever="use normalization: {kind: linear}")
         if isinstance(self.granularity, int) and self.normalization.kind == "tanh":
             raise TqhwError(
                 "the paper's normalisation has no groups: no batch norm gives back what each of them loses",

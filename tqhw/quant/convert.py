@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Hashable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, Literal
 
 import torch
@@ -14,6 +15,7 @@ from tqhw.errors import TqhwError, unknown
 from tqhw.options import LayerBits
 from tqhw.quant import activation
 from tqhw.quant.activation import InputQuantizer
+from tqhw.quant.choice import PAPER, settled
 from tqhw.quant.config import QuantConfig, bits_by_layer, ends
 from tqhw.quant.coverage import coverage
 from tqhw.quant.foreign import refuse_foreign
@@ -51,7 +53,10 @@ def convert(model: nn.Module, config: QuantConfig, *, order: Sequence[str] | Non
         refuse_foreign(model, (), ())
         raise _nothing_to_quantize(model)
     names = [part.name for part in found]
-    apply(model, config, bits_by_layer(names, config, order), [ends(names, order)[0]])
+    bits, reads_real = bits_by_layer(names, config, order), [ends(names, order)[0]]
+    if config.normalization.kind == "auto":
+        config = _settled(model, config, bits)
+    apply(model, config, bits, reads_real)
     if ends(names, order) != ends(names):
         told = "the first and the last layer are %s and %s, as they run; the model registers %s first and %s last"
         _LOG.warning(told, *ends(names, order), *ends(names))
@@ -61,6 +66,18 @@ def convert(model: nn.Module, config: QuantConfig, *, order: Sequence[str] | Non
     if warning is not None:
         _LOG.warning(warning)
     return model
+
+
+def _settled(model: nn.Module, config: QuantConfig, bits: Mapping[str, LayerBits]) -> QuantConfig:
+    """``config`` with the normalisation that suits ``model``; the logger ``tqhw`` is told which, and why."""
+    alone = replace(config, granularity="tensor", norms="shared", unswitched=(), activations="full")
+    apply(model, replace(alone, normalization=PAPER), bits, ())
+    try:
+        found, told = settled(model, config)
+    finally:
+        _undo(model)
+    _LOG.info(told)
+    return found
 
 
 def apply(
