@@ -1,7 +1,7 @@
 """Images and labels to train and test with."""
 
 from tqhw.datasets.base import IGNORED, Augment, Batch, Data, Inputs, TensorData, example, held_out
-from tqhw.datasets.calibration import Calibration, calibration
+from tqhw.datasets.calibration import Calibration, calibrating, calibration
 from tqhw.datasets.cifar10 import cifar10
 from tqhw.datasets.digits import digits
 from tqhw.datasets.image_folder import FolderData
@@ -21,6 +21,7 @@ __all__ = [
     "Inputs",
     "SampleData",
     "TensorData",
+    "calibrating",
     "calibration",
     "cifar10",
     "digits",

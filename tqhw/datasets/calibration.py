@@ -10,6 +10,7 @@ from typing import Final
 import torch
 
 from tqhw.datasets.array_files import Arrays, read_arrays
+from tqhw.datasets.base import Data
 from tqhw.datasets.registry import DATASETS, open_dataset
 from tqhw.errors import TqhwError
 
@@ -37,7 +38,21 @@ def calibration(given: str, *, samples: int = 256, batch_size: int = 32) -> Cali
             raise TqhwError(f"{value} leaves nothing to calibrate with", place=name, lever="use 1 or more")
     name, _, path = given.partition(":")
     of_data_set = name in DATASETS and not Path(given).exists()
-    arrays = _of_data_set(name, path, samples) if of_data_set else read_arrays(Path(given))
+    if of_data_set:
+        data = open_dataset(name, {"path": path} if path else {}, "calibration")
+        return calibrating(data, samples, batch_size, place=given)
+    return _calibration(read_arrays(Path(given)), samples, batch_size, given)
+
+
+def calibrating(data: Data, samples: int, batch_size: int, *, seed: int = 0, place: str | None = None) -> Calibration:
+    """So many training samples of ``data``, which ``seed`` decides; raises as :func:`calibration`."""
+    inputs, targets = next(iter(data.train_batches(min(samples, data.train_size), seed, 0)))
+    named = dict(inputs) if isinstance(inputs, Mapping) else {"images": inputs}
+    labels = {LABELS: targets} if data.classes > 1 and targets.ndim == 1 else {}
+    return _calibration(named | labels, samples, batch_size, place or f"data {data.name}")
+
+
+def _calibration(arrays: Arrays, samples: int, batch_size: int, given: str) -> Calibration:
     _check(arrays, given)
     arrays = {key: array[:samples] for key, array in arrays.items()}
     labels = arrays.pop(LABELS, None)
@@ -57,13 +72,6 @@ def _batches(arrays: Arrays, rows: int, size: int) -> Iterator[torch.Tensor | Ma
     for start in range(0, rows, size):
         batch = {name: array[start : start + size] for name, array in arrays.items()}
         yield next(iter(batch.values())) if len(batch) == 1 else batch
-
-
-def _of_data_set(name: str, path: str, samples: int) -> Arrays:
-    data = open_dataset(name, {"path": path} if path else {}, "calibration")
-    inputs, targets = next(iter(data.train_batches(min(samples, data.train_size), 0, 0)))
-    named = dict(inputs) if isinstance(inputs, Mapping) else {"images": inputs}
-    return named | ({LABELS: targets} if data.classes and targets.ndim == 1 else {})
 
 
 def _check(arrays: Arrays, place: str) -> None:

@@ -28,6 +28,7 @@ from tqhw.options import (
     DocumentSection,
     EnergyOptions,
     Method,
+    QuantizeOptions,
     RecipeDocument,
     ScenarioOptions,
     TimeloopOptions,
@@ -35,6 +36,7 @@ from tqhw.options import (
     refused,
 )
 from tqhw.options import Training as Training
+from tqhw.options.post_training import QUANTIZATION
 from tqhw.options.section import Bits
 from tqhw.results import STATES
 from tqhw.scenario.methods import METHODS
@@ -58,7 +60,18 @@ def known(name: str, things: Iterable[str], key: str = "") -> str:
     return name
 
 
-_FIRST: Final = ("name", "model", "data", "bits", "stored_bits", "methods", "states", "quantization", "training")
+_FIRST: Final = (
+    "name",
+    "model",
+    "data",
+    "bits",
+    "stored_bits",
+    "methods",
+    "states",
+    "quantization",
+    "training",
+    "quantize",
+)
 _LAST: Final = ("seed", "backend", "timeloop", "container")
 
 
@@ -132,6 +145,8 @@ class Experiment(RecipeDocument):
     """How the precisions are served."""
     states: Annotated[tuple[State, ...], Field(min_length=1)] = STATES  # type: ignore[assignment]
     """Which situations are reported."""
+    quantize: QuantizeOptions | None = None
+    """Post-training in the place of a training: the accuracies of a trained network that is quantized here."""
     architecture: ArchitectureOptions = ArchitectureOptions()
     """The accelerator."""
     word_bits: dict[str, int] = Field(default_factory=dict)
@@ -155,13 +170,19 @@ class Experiment(RecipeDocument):
     @model_serializer(mode="wrap")
     def _without_what_is_not_said(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         found: dict[str, Any] = serialize(self)
-        left_out = {*(["data"] if self.training is None else ()), *(() if self.word_bits else ["word_bits"])}
+        left_out = {
+            *(["data"] if self.training is None and self.quantize is None else ()),
+            *(() if self.word_bits else ["word_bits"]),
+        }
+        left_out |= {"quantize"} if self.quantize is None else set()
         return {key: found[key] for key in in_order(found) if key not in left_out}
 
     @classmethod
     def modernized(cls, document: Mapping[str, Any]) -> dict[str, Any]:
         """The document with today's keys; a recipe stored what it trained, and no more."""
         found = modern(document)
+        if isinstance(found.get("quantize"), Mapping) and isinstance(found.get("quantization", {}), Mapping):
+            found["quantization"] = {**QUANTIZATION, **found.get("quantization", {})}
         bits = document.get("bits", cls.model_fields["bits"].default)
         if "method" in document and "stored_bits" not in document and isinstance(bits, list | tuple):
             codes = [b for b in bits if isinstance(b, int) and 1 <= b <= MAX_BITS]
@@ -211,6 +232,10 @@ class Experiment(RecipeDocument):
 
     @model_validator(mode="after")
     def _consistent(self) -> Experiment:
+        if self.quantize is not None and self.training is not None:
+            raise refused(
+                "quantizes what is trained already, but there is a training", "quantize", "leave one of them out"
+            )
         for key in ("bits", "methods", "states", "spad_models"):
             values = getattr(self, key)
             if len(set(values)) != len(values):

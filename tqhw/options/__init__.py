@@ -3,6 +3,7 @@
 from tqhw.options.energy import EnergyOptions
 from tqhw.options.methods import METHODS, Method
 from tqhw.options.network import DataOptions, ModelOptions
+from tqhw.options.post_training import QuantizeOptions
 from tqhw.options.programs import DEFAULT_IMAGE, ContainerOptions, TimeloopOptions
 from tqhw.options.quantization import LayerBits, Normalization, QuantizationOptions
 from tqhw.options.reader import apply_setting, documented_keys, place_of, read
@@ -24,6 +25,7 @@ __all__ = [
     "ModelOptions",
     "Normalization",
     "QuantizationOptions",
+    "QuantizeOptions",
     "RecipeDocument",
     "ScenarioOptions",
     "ScheduleStep",

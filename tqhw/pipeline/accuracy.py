@@ -12,6 +12,7 @@ from torch import nn
 from tqhw import models, quant, train
 from tqhw.errors import TqhwError
 from tqhw.experiment import Experiment
+from tqhw.pipeline import post_training
 from tqhw.pipeline.joined import data_of, trained_networks
 from tqhw.pipeline.training import Known, Pending, planned, trained
 from tqhw.results import AccuracyRow
@@ -27,7 +28,7 @@ def model_input(experiment: Experiment) -> tuple[int, ...] | dict[str, str]:
 
     Raises TqhwError where it is given and is not that of the data set.
     """
-    if experiment.training is None:
+    if experiment.training is None and experiment.quantize is None:
         return experiment.model.input or models.default_input(experiment.model.name)
     reads, given = data_of(experiment).reads, experiment.model.input
     if given is not None and _one_sample(given) != _one_sample(reads):
@@ -63,6 +64,8 @@ def seeds(experiment: Experiment) -> range:
 
 def check_joined(experiment: Experiment) -> None:
     """Refuses folders of other networks than the experiment's, before anything else is done."""
+    if experiment.quantize is not None:
+        post_training.chosen(experiment)
     if experiment.training is not None and experiment.training.trained:
         trained_networks(experiment)
 
@@ -119,6 +122,9 @@ def measuring(experiment: Experiment, kept: Callable[[str], Path] | None, jobs: 
     experiment changes, goes on from there, or has nothing left to train; a logger is told.
     """
     training = experiment.training
+    if experiment.quantize is not None:
+        yield post_training.planned(experiment, recipe(experiment, HARDWARE_SCHEME))
+        return
     if training is None:
         yield Known(not_measured(experiment))
         return

@@ -26,6 +26,9 @@ class NetworkRun:
 def networks(chosen: Experiment, methods: Sequence[str] | None = None, seeds: int | None = None) -> list[Recipe]:
     """The networks that an experiment asks for, by method and then by seed."""
     training = chosen.training or Training()
+    if chosen.quantize is not None:
+        lever = "tqhw run measures it, tqhw quantize writes it; with a training section it is trained"
+        raise TqhwError("quantizes without a training", place="quantize", lever=lever)
     if training.trained:
         raise TqhwError("names what is trained already", place="training.from", lever="leave it out to train")
     first, count = chosen.seed, training.seeds if seeds is None else seeds

@@ -114,6 +114,9 @@ class Planner:
 
     def trainings(self, experiment: Experiment) -> list[SweepTask]:
         """One task per network that is trained, or was. Raises TqhwError where folders hold none of the experiment."""
+        if experiment.quantize is not None:
+            lever = "run it by itself, or train: {from: [FOLDER]}"
+            raise TqhwError("post-training is not part of a sweep", place="quantize", lever=lever)
         if experiment.training is None:
             return []
         chosen = experiment.model_dump(mode="json", include=_DECIDES_NETWORK)

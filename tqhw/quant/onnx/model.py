@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tqhw.errors import TqhwError
+from tqhw.quant.onnx.nbits import BITS, pack_products
 from tqhw.quant.onnx.run import session
 
 
@@ -20,18 +21,27 @@ class OnnxModel:
 
     The file has one graph for all precisions, which shifts and dequantizes the codes in every call. With its input
     ``bits`` made a constant, onnxruntime folds all of that when a precision is first used, and a switch to it later is
-    a choice among sessions; each keeps the weights of its precision in FP32. Threads may call it, at bits of their own
-    inside of :meth:`using`. Raises TqhwError where the extra ``onnx`` is not installed, for a file that is not one of
-    :func:`tqhw.quant.save_onnx`, and bits that it does not serve.
+    a choice among sessions; each keeps the weights of its precision in FP32. ``packed``: linear layers
+    at 4 bits and fewer keep their codes instead, four bits each (:mod:`tqhw.quant.onnx.nbits`), and with
+    ``rounded_inputs`` round what they read to eight bits, which is faster and not exact. Threads may call it, at bits
+    of their own inside of :meth:`using`. Raises TqhwError where the extra ``onnx`` is not installed, for a file that is
+    not one of :func:`tqhw.quant.save_onnx`, bits that it does not serve, and packed codes where no layer can have them.
     """
 
-    def __init__(self, path: str | Path, bits: int, *, threads: int = 1) -> None:
+    def __init__(
+        self, path: str | Path, bits: int, *, threads: int = 1, packed: bool = False, rounded_inputs: bool = False
+    ) -> None:
         try:
             import onnx
             import onnxruntime  # noqa: F401 - it says that it is there
         except ImportError:
             raise TqhwError("ONNX is not installed", place=str(path), lever="pip install 'tqhw[onnx]'") from None
+        if rounded_inputs and not packed:
+            raise TqhwError(
+                "inputs are rounded with packed codes alone", place="rounded_inputs", lever="add packed=True"
+            )
         self._place, self._threads = str(path), threads
+        self._packed, self._rounded = packed, rounded_inputs
         try:
             self._graph = onnx.load(path)
         except OSError as error:
@@ -86,8 +96,26 @@ class OnnxModel:
             raise TqhwError(f"does not serve {bits} bits", place=self._place, lever=f"use one of {known}")
         with self._lock:
             if bits not in self._sessions:
-                self._sessions[bits] = session(at_precision(self._graph, bits), self._threads)
+                self._sessions[bits] = session(self._at(bits), self._threads)
             return self._sessions[bits]
+
+    def _at(self, bits: int) -> bytes:
+        content = at_precision(self._graph, bits)
+        if not self._packed:
+            return content
+        import onnx
+
+        found = onnx.load_from_string(content)
+        count = pack_products(found.graph, bits, rounded_inputs=self._rounded)
+        if bits <= BITS and not count:
+            raise TqhwError(
+                "no layer can keep packed codes",
+                place=self._place,
+                lever="linear layers can, with one scale per tensor, channel or group of 16, 32, 64 or 128",
+            )
+        found.opset_import.append(onnx.helper.make_opsetid("com.microsoft", 1))
+        whole: bytes = found.SerializeToString()
+        return whole
 
 
 def at_precision(graph: Any, bits: int) -> bytes:
