@@ -40,6 +40,8 @@ class Counts(NamedTuple):
     compute_cycles: Ints  # [N] before throttling
     computes: Ints  # [N] operations; with remainders, those that Timeloop counts,
     units: Ints  # [N] on so many compute units on average (0: on all, as without remainders)
+    whole_pj: Floats  # [N] with remainders: what all of the problem's work would cost, see remainders.py
+    whole_cycles: Ints  # [N] and take
 
 
 @bundle
@@ -78,6 +80,8 @@ def make_counts(n: int, n_levels: int, n_spaces: int, detail: bool) -> Counts:
         compute_cycles=np.zeros(n, np.int64),
         computes=np.zeros(n, np.int64),
         units=np.zeros(n, np.int64),
+        whole_pj=np.zeros(n),
+        whole_cycles=np.zeros(n, np.int64),
     )
 
 

@@ -1,6 +1,11 @@
 """Mappings with remainders, one after the other: kernel.py, by the walk of remainder_walk.py (#remainders).
 
 A kernel of its own, so that what nearly all mappings take stays as short as it is.
+
+Timeloop cuts the instances in use to a whole number, spreads fills over instances that idle in the last pass, and counts
+the operations of an average unit: a mapping may seem cheap because work is left out. So beside Timeloop's figures stand
+those of the *whole* work: the problem's own operations, the mean of the instances, fills of those that there are. That is
+what mappings with remainders are compared by.
 Anchors (#...) are those of docs/timeloop-model.md.
 """
 
@@ -30,12 +35,14 @@ class RemainderWork(NamedTuple):
     rests: Rests
     visits: Visits
     spread: Floats  # [L] used instances, each pass as wide as the widest, by those that are counted
+    whole: Floats  # [L, S, 2] words out and in of all instances, of the whole work
 
 
 def make_remainder_work(work: Work) -> RemainderWork:
     """Work arrays for :func:`evaluate_remainders` on one thread."""
-    n_levels = len(work.plan.levels)
-    return RemainderWork(work, make_rests(n_levels, len(work.plan.bounds)), make_visits(work.plan), np.ones(n_levels))
+    n_levels, n_spaces = len(work.plan.levels), len(work.plan.spaces)
+    rests = make_rests(n_levels, len(work.plan.bounds))
+    return RemainderWork(work, rests, make_visits(work.plan), np.ones(n_levels), np.zeros((n_levels, n_spaces, 2)))
 
 
 @part
@@ -99,6 +106,53 @@ def throttle_uneven(plan: Plan, keep: Bools, compute_cycles: int, spread: Floats
 
 
 @part
+def whole_energy(
+    plan: Plan, s: int, i: int, outermost: bool, nest: Nest, mean: Floats, flow: Flow, whole: Floats
+) -> float:
+    """Energy in pJ of the whole work on data space s at level i, which keeps it; writes its words into ``whole``."""
+    at, level, rows = flow.levels[i], plan.levels[i], plan.rows[i, s]
+    widest = nest.levels[i].used_x * nest.levels[i].used_y
+    receivers = 0.0  # instances among which the share was divided
+    if not outermost:
+        receivers = mean[i + 1]
+        if nest.levels[i + 1].end_unit > nest.levels[i + 1].first_unit:
+            receivers *= nest.levels[i + 1].fan_x * nest.levels[i + 1].fan_y
+    first = float(flow.counts[i, s].partition) if plan.spaces[s].read_write else 0.0
+    sent = (at.content + at.peer - first) * mean[i]
+    received = (at.share + at.peer - first) * receivers
+    updated = at.content * mean[i] if plan.spaces[s].read_write else 0.0
+    whole[i, s, 0] = sent
+    whole[i, s, 1] = received + updated
+    energy = sent * level.read_pj + received * level.fill_pj + updated * level.update_pj
+    return float(energy * rows.count / rows.words * min(float(widest), level.clusters) / widest)
+
+
+@part
+def whole_figures(
+    plan: Plan, keep: Bools, nest: Nest, mean: Floats, compute_cycles: int, energy: float, whole: Floats
+) -> tuple[float, int]:
+    """Energy in pJ and cycles of the whole work; ``energy``: what its words cost."""
+    n_levels, n_spaces = keep.shape
+    energy += plan.machine[0].compute_pj
+    most = float(compute_cycles)
+    for i in range(n_levels):
+        need_read = 0.0
+        need_write = 0.0
+        for s in range(n_spaces):
+            if keep[i, s]:
+                share = plan.rows[i, s].share / (nest.levels[i].used_x * nest.levels[i].used_y)
+                need_read += whole[i, s, 0] * share
+                need_write += whole[i, s, 1] * share
+        limits = plan.levels[i]
+        most = max(most, need_read / limits.read_bandwidth, need_write / limits.write_bandwidth)
+        most = max(most, (need_read + need_write) / limits.shared_bandwidth)
+    cycles = int(np.ceil(most))
+    for i in range(n_levels):
+        energy += plan.levels[i].leak_pj * cycles * max(1.0, mean[i])
+    return energy, cycles
+
+
+@part
 def count_computes(computes: float, elements: int, nest: Nest, rests: Rests) -> tuple[int, int]:
     """The operations that Timeloop counts, those of an average unit times the units in use; and these (#remainders)."""
     level = nest.levels[0]
@@ -108,8 +162,8 @@ def count_computes(computes: float, elements: int, nest: Nest, rests: Rests) -> 
 
 
 @part
-def evaluate_uneven(keep: Bools, remainder_work: RemainderWork) -> tuple[int, int]:
-    """Evaluates one mapping, whose nest and tiles are built and fit; returns operations and compute units counted."""
+def evaluate_uneven(keep: Bools, remainder_work: RemainderWork, row: int, out: Counts) -> None:
+    """Evaluates one mapping, whose nest and tiles are built and fit; row ``row`` gets what only remainders change."""
     work, rests, visits, spread = (
         remainder_work.work,
         remainder_work.rests,
@@ -128,17 +182,21 @@ def evaluate_uneven(keep: Bools, remainder_work: RemainderWork) -> tuple[int, in
         spread[i] = widest / nest.levels[i].used
     walked, elements = walk(plan, nest, rests, flow.unit, visits)
     computes, units = count_computes(walked, elements, nest, rests)
+    whole_pj = 0.0
     for s in range(n_spaces):
         n = nest.outermost[s] + 1
         for i in range(n):
             if visits.n_rows[i, s] > MAX_ROWS:
                 total.rule = OVERFLOW
-                return computes, units
+                return
         collect(s, n, nest, visits, flow)
         bypass(s, nest, keep, n, flow)
         partitions(s, nest, flow)
         accesses(plan, s, nest, keep, n, flow)
         spread_energy(s, keep, n, plan, spread, nest, flow)
+        for i in range(n):
+            if keep[i, s]:
+                whole_pj += whole_energy(plan, s, i, i == n - 1, nest, rests.mean, flow, remainder_work.whole)
     cycles = throttle_uneven(plan, keep, compute_cycles, spread, flow, work.levels)
     total.cycles = cycles
     energy = plan.machine[0].compute_pj / plan.machine[0].computes * computes
@@ -150,7 +208,11 @@ def evaluate_uneven(keep: Bools, remainder_work: RemainderWork) -> tuple[int, in
         work.levels[i].leak_pj = leak
         energy += leak
     total.energy_pj = energy
-    return computes, units
+    whole_pj, whole_cycles = whole_figures(plan, keep, nest, rests.mean, compute_cycles, whole_pj, remainder_work.whole)
+    out.computes[row] = computes
+    out.units[row] = units
+    out.whole_pj[row] = whole_pj
+    out.whole_cycles[row] = whole_cycles
 
 
 @jit
@@ -178,7 +240,7 @@ def evaluate_remainders(
         measure_tiles(work.work.plan, nest, work.rests)
         total.rule, total.level = first_violation(work.work.plan, kept, nest)
         if total.rule == VALID:
-            out.computes[n], out.units[n] = evaluate_uneven(kept, work)
+            evaluate_uneven(kept, work, n, out)
         copy_totals(work.work, n, out)
         if detail:
             copy_details(work.work, kept, n, out)
