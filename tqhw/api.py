@@ -206,6 +206,8 @@ def search(
     *,
     objective: str | Goal = "energy",
     budget_s: float | None = None,
+    factors: str = "perfect",
+    pad: bool = False,
     cache: bool = True,
     backend: Backend | str = "embedded",
     **machine: Unpack[MachineOptions],
@@ -216,7 +218,8 @@ def search(
     the first of them.
 
     ``budget_s``: wall-clock seconds after which the best so far is the answer; ``proved_optimal`` says whether it is
-    the best there is (docs/mapper.md). ``machine``: params, ert and word_bits as :func:`target` has them. Raises
+    the best there is (docs/mapper.md). ``factors`` imperfect: with remainders; ``pad``: larger problems, too.
+    ``machine``: params, ert and word_bits as :func:`target` has them. Raises
     TqhwError for an unknown objective, and for files that cannot be read.
 
     >>> import torch, tqhw
@@ -230,11 +233,12 @@ def search(
     [4, 2, 1]
     """
     from tqhw.backends import Job, Search
+    from tqhw.backends.uneven import way_of
     from tqhw.objectives import goal_of
 
-    wanted = goal_of(objective, "objective")
+    wanted, way = goal_of(objective, "objective"), way_of(factors, pad)
     layer, made = _problem_on(architecture, problem, backend, machine)
-    (found,) = _engine(backend).search([Job(layer, made)], Search(wanted, budget_s, cache=cache))
+    (found,) = _engine(backend).search([Job(layer, made, way)], Search(wanted, budget_s, cache=cache))
     return found
 
 

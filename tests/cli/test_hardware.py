@@ -91,9 +91,50 @@ def test_a_budget_that_leaves_no_time(tmp_path: Path, budget: str) -> None:
     assert "leaves no time (give more than 0 seconds)" in refused(*arguments(tmp_path), "--budget", budget)
 
 
-def test_imperfect_factors_are_no_option(tmp_path: Path) -> None:
-    assert tqhw(*arguments(tmp_path), "--factors", "imperfect").exit_code == 2
-    assert "unknown key 'factors'" in refused("run", "--set", "search.factors=imperfect")
+def test_factors_with_remainders_and_padding(tmp_path: Path) -> None:
+    given = [*arguments(tmp_path)]
+    (tmp_path / "problem.yaml").write_text(PROBLEM.replace("M: 6, K: 4", "M: 7, K: 5"))
+    fast = ("--objective", "latency", "--pad")
+    plain, uneven, padded = (
+        json.loads(tqhw(*given, *more, "--json", "-").stdout) for more in ((), ("--factors", "imperfect"), fast)
+    )
+    assert uneven["proved_optimal"] and padded["proved_optimal"]
+    assert any("," in step.get("factors", "") for step in uneven["mapping"])
+    assert uneven["whole"]["energy_pj"] < plain["energy_pj"] and "whole" not in plain
+    assert padded["padded"]["wasted_computes"] == padded["computes"] - plain["computes"]
+    told = tqhw(*given, *fast).stderr
+    assert "is padded from M=7 to 8" in told and "are wasted, and counted in energy, cycles and utilization" in told
+    mapping = tmp_path / "m.yaml"
+    tqhw(*given, "--factors", "imperfect", "--out", mapping)
+    again = json.loads(tqhw("evaluate", *given[1:], "--mapping", mapping, "--json", "-").stdout)
+    assert again["energy_pj"] == uneven["energy_pj"]
+    assert "(last " in tqhw("show", mapping, *given[1:5]).stdout
+
+
+def test_an_array_that_factors_leave_idle_is_told(tmp_path: Path) -> None:
+    given = arguments(tmp_path)
+    (tmp_path / "problem.yaml").write_text(PROBLEM.replace("M: 6, K: 4, N: 2", "M: 13, K: 11, N: 17"))
+    told = tqhw(*given).stderr
+    assert "of the compute units are busy: factors of problem take" in told
+    assert "at best (search with remainders, `--factors imperfect`, or padded, `--pad`)" in told
+    assert "busy" not in tqhw(*given, "--factors", "imperfect").stderr
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (("--factors", "uneven"), "unknown factors 'uneven' (known: perfect, imperfect"),
+        (("--factors", "imperfect", "--pad"), "padding and factors with remainders are two answers to one question"),
+    ],
+)
+def test_ways_that_are_none(tmp_path: Path, more: tuple[str, ...], message: str) -> None:
+    assert message in refused(*arguments(tmp_path), *more)
+
+
+def test_an_experiment_has_one_way() -> None:
+    assert "search.factors" in refused("run", "--set", "search.factors=uneven")
+    told = refused("run", "--set", "search.factors=imperfect", "--set", "search.pad=true")
+    assert "pad and factors: imperfect are two answers to one question: give one of them" in told
 
 
 def test_a_damaged_cache_is_done_without(tmp_path: Path, cache: Path) -> None:

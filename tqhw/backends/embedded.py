@@ -7,6 +7,7 @@ from importlib.metadata import version
 
 from tqhw import energy, engine, mapper
 from tqhw.backends.protocol import Design, Found, Job, Search, Target
+from tqhw.backends.uneven import told
 from tqhw.spec import Invalid, Problem, Reason, Stats
 from tqhw.spec import Mapping as LoopMapping
 from tqhw.version import __version__
@@ -48,9 +49,9 @@ class Embedded:
     def search(
         self, jobs: Sequence[Job], search: Search, done: Callable[[Job], None] | None = None
     ) -> list[Found | Invalid]:
-        tasks = [mapper.Task(job.problem, job.target.hardware, job.target.ert) for job in jobs]
+        tasks = [mapper.Task(job.problem, job.target.hardware, job.target.ert, job.way) for job in jobs]
 
-        def told(position: int, answer: mapper.Answer) -> None:
+        def tell(position: int, answer: mapper.Answer) -> None:
             if done is not None:
                 done(jobs[position])
 
@@ -59,7 +60,7 @@ class Embedded:
             search.objective,
             search.budget_s,
             jobs=search.jobs,
-            progress=told,
+            progress=tell,
             cache=mapper.MappingCache() if search.cache else None,
         )
         return [_found(answer, job) for answer, job in zip(answers, jobs, strict=True)]
@@ -75,8 +76,10 @@ def _found(answer: mapper.Answer, job: Job) -> Found | Invalid:
             seconds=answer.seconds,
             lower_bound=answer.lower_bound,
             gap=answer.gap,
-            warnings=answer.warnings,
             front=answer.front,
+            warnings=(*answer.warnings, *told(answer, job.problem, job.target.hardware)),
+            padded=answer.padded,
+            whole=answer.whole,
         )
     levers = f"; relaxing {' or '.join(answer.levers)} would admit one" if answer.levers else ""
     whole = Reason(job.target.hardware.name, "capacity", 0, 0, f"{answer.message}{levers}")

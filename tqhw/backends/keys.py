@@ -23,7 +23,7 @@ def digest(content: Any) -> str:
 
 def search_keys(engine: Backend, jobs: Sequence[Job], objective: Goal, settings: Settings) -> list[str]:
     """Equal for jobs to which the engine has the same answer: what the mapping cache goes by, and the engine."""
-    tasks = [mapper.Task(job.problem, job.target.hardware, job.target.ert) for job in jobs]
+    tasks = [mapper.Task(job.problem, job.target.hardware, job.target.ert, job.way) for job in jobs]
     keys = mapper.search_keys(tasks, objective)
     if isinstance(engine, Embedded):
         return keys

@@ -10,6 +10,8 @@ from tqhw.drawing import chart, chart_svg, loop_nest, nest_svg
 from tqhw.energy.operands import Operands
 from tqhw.errors import TqhwError
 from tqhw.mapper import MappingFront
+from tqhw.mapper.result import Whole
+from tqhw.mapper.search import PERFECT
 from tqhw.objectives import Goal, Objective, Tradeoff, goal_of
 from tqhw.spec import ART, ERT, Architecture, Digits, Hardware, Invalid, Problem, Stats, in_digits
 from tqhw.spec import Mapping as LoopMapping
@@ -118,10 +120,15 @@ class Search:
 
 @dataclass(frozen=True)
 class Job:
-    """One problem to be mapped on one target."""
+    """One problem to be mapped on one target.
+
+    ``way``: with factors that divide (perfect), with remainders (imperfect), or by a larger problem whose factors fill
+    the array better (padded).
+    """
 
     problem: Problem
     target: Target
+    way: str = PERFECT
 
 
 @dataclass(frozen=True)
@@ -130,8 +137,9 @@ class Found:
 
     ``evaluated``: mappings tried. ``lower_bound``: below it no mapping has the objective (pJ, pJ*cycles or cycles), and
     ``gap`` is the part of what was found that lies above it; None where the engine proves nothing. ``warnings``: what
-    the search did without or passed over. ``front``: of a search for several objectives, all that it found; the mapping
-    is the best by the first of them.
+    the search did without or passed over, and what padding wastes. ``front``: of a search for several objectives, all
+    that it found; the mapping is the best by the first of them. ``padded``: bounds of the problem that is mapped,
+    where they are not the problem's own. ``whole``: what a mapping with remainders was compared by.
     """
 
     mapping: LoopMapping
@@ -143,6 +151,8 @@ class Found:
     gap: float | None = None
     warnings: tuple[str, ...] = ()
     front: MappingFront | None = None
+    padded: Mapping[str, int] | None = None
+    whole: Whole | None = None
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the loop nest with its tiles as a picture."""

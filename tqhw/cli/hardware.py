@@ -59,6 +59,10 @@ def search(
         str, typer.Option(help="energy, edp, latency, or one that was added; two, as energy,latency, for their front.")
     ] = "energy",
     budget: Annotated[float | None, typer.Option(help="Seconds after which the best so far is the answer.")] = None,
+    factors: Annotated[
+        str, typer.Option(help="perfect: factors that divide; imperfect: also ones with remainders.")
+    ] = "perfect",
+    pad: Annotated[bool, typer.Option("--pad", help="Pads dimensions where that fills the array better.")] = False,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Searches anew, and keeps nothing.")] = False,
     point: Annotated[
         int, typer.Option(help="Of a front: which mapping is told and written; 1 is best in the first objective.")
@@ -70,18 +74,21 @@ def search(
     options: CaseOptions,
 ) -> None:
     """Finds the best mapping of a problem, or the front of two objectives. Exit code 1 where there is none."""
+    from math import prod
+
     from tqhw.backends import Job, Search
+    from tqhw.backends.uneven import idle_hint, way_of
     from tqhw.cli.front import FrontOptions
     from tqhw.objectives import goal_of
     from tqhw.spec import Invalid, directives, dump_mapping
     from tqhw.system.files import write_text
 
-    goal = goal_of(objective, "--objective")
+    goal, way = goal_of(objective, "--objective"), way_of(factors, pad)
     asked = FrontOptions(goal, point, figure)
     case = options.read()
     for note in case.notes:
         say(note)
-    (found,) = case.engine.search([Job(case.problem, case.target)], Search(goal, budget, cache=not no_cache))
+    (found,) = case.engine.search([Job(case.problem, case.target, way)], Search(goal, budget, cache=not no_cache))
     if isinstance(found, Invalid):
         _refuse(found, json, "No mapping was found:")
     dimensions = case.problem.shape.dimensions
@@ -97,7 +104,13 @@ def search(
         "notes": case.notes,
         **asked.told(found, dimensions),
     }
-    for warning in found.warnings:
+    if found.whole is not None:
+        more["whole"] = vars(found.whole)
+    if found.padded is not None:
+        wasted = prod(found.padded.values()) - case.problem.computes
+        more["padded"] = {"bounds": dict(found.padded), "wasted_computes": wasted}
+    hint = idle_hint(case.problem, case.target.hardware, found.stats) if way == "perfect" else None
+    for warning in (*found.warnings, *filter(None, [hint])):
         say(warning)
     text = dump_mapping(chosen.mapping, dimensions)
     if json is not None:

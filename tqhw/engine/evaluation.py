@@ -14,7 +14,7 @@ from tqhw.engine.jit import Kernel, python
 from tqhw.engine.kernel import Counts, Work, evaluate_batch, make_counts, make_work
 from tqhw.engine.model import Model, build_model
 from tqhw.engine.nest import FANOUT, OVERFLOW, RULES, VALID
-from tqhw.engine.remainders import evaluate_remainders, make_remainder_work
+from tqhw.engine.remainders import RemainderWork, evaluate_remainders, make_remainder_work
 from tqhw.engine.table import MAX_ROWS
 from tqhw.errors import TqhwError
 from tqhw.spec import (
@@ -31,7 +31,7 @@ from tqhw.spec import (
 )
 
 
-def run_batch(model: Model, batch: Batch, detail: bool = False, work: Work | None = None) -> Counts:
+def run_batch(model: Model, batch: Batch, detail: bool = False, work: Work | RemainderWork | None = None) -> Counts:
     """Evaluates a batch; without ``detail`` only the totals (rule, level, cycles, energy_pj) have N rows."""
     n_levels, n_spaces, n_dims = len(model.mesh_x), len(model.ranks), len(model.bounds)
     check_batch(batch, n_levels, n_dims, n_spaces)
@@ -41,7 +41,9 @@ def run_batch(model: Model, batch: Batch, detail: bool = False, work: Work | Non
     compiled = evaluate_remainders if isinstance(batch, RemainderBatch) else evaluate_batch
     kernel: Any = python(compiled) if alone else compiled
     work = make_work(model) if work is None else work
-    arrays: Any = make_remainder_work(work) if isinstance(batch, RemainderBatch) else work
+    arrays: Any = work
+    if isinstance(batch, RemainderBatch) and isinstance(work, Work):
+        arrays = make_remainder_work(work)
     with np.errstate(all="ignore"):  # compiled code does not warn
         kernel(*vars(batch).values(), interpreted(arrays) if alone else arrays, detail, out)
     if (out.rule == OVERFLOW).any():

@@ -2,10 +2,10 @@
 
 A kernel of its own, so that what nearly all mappings take stays as short as it is.
 
-Timeloop cuts the instances in use to a whole number, spreads fills over instances that idle in the last pass, and counts
-the operations of an average unit: a mapping may seem cheap because work is left out. So beside Timeloop's figures stand
-those of the *whole* work: the problem's own operations, the mean of the instances, fills of those that there are. That is
-what mappings with remainders are compared by.
+Timeloop cuts the instances in use to a whole number, spreads fills over instances that idle in the last pass, and
+counts the operations of an average unit: a mapping may seem cheap because work is left out. So beside Timeloop's
+figures stand those of the *whole* work: the problem's own operations, the mean of the instances, fills of those that
+there are. That is what mappings with remainders are compared by.
 Anchors (#...) are those of docs/timeloop-model.md.
 """
 

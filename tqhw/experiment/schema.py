@@ -117,10 +117,31 @@ class SearchOptions(DocumentSection):
     objective: str = "energy"
     """What a mapping should have little of: energy, edp, latency, or an objective that was added."""
 
+    factors: Literal["perfect", "imperfect"] = "perfect"
+    """Loop bounds: factors that divide a dimension (perfect), or also ones with a remainder (imperfect)."""
+    pad: bool = False
+    """Dimensions may be padded where larger ones fill the array better; what that wastes is counted."""
+
+    @property
+    def way(self) -> str:
+        """How the mapper calls the choice."""
+        return "padded" if self.pad else self.factors
+
     @field_validator("objective")
     @classmethod
     def _known(cls, value: str) -> str:
         return known(value, OBJECTIVES)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> SearchOptions:
+        if self.pad and self.factors == "imperfect":
+            raise ValueError("pad and factors: imperfect are two answers to one question: give one of them")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_said(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        found: dict[str, Any] = serialize(self)
+        return {key: value for key, value in found.items() if key == "objective" or value not in ("perfect", False)}
 
 
 def _precision(value: Any, check: ValidatorFunctionWrapHandler) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping as MappingABC
+from dataclasses import replace
 from itertools import pairwise
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tqhw.errors import TqhwError
 from tqhw.mapper.cache import MappingCache, plain
-from tqhw.mapper.result import FrontPoint, MappingFront, SearchResult
+from tqhw.mapper.result import FrontPoint, MappingFront, SearchResult, Whole
 from tqhw.objectives import Goal, Tradeoff
 from tqhw.spec import ERT, Hardware, Mapping, Problem, Stats, directives, parse_mapping
 from tqhw.system.json_files import checked
@@ -55,6 +56,9 @@ class _Kept(BaseModel):
     evaluated: Annotated[int, Field(ge=0)]
     seconds: NotNegative
     warnings: tuple[str, ...]
+    padded: dict[str, Annotated[int, Field(ge=1)]] | None = None
+    whole: Whole | None = None
+    sizes: tuple[tuple[int, ...], ...] = ()
     budget_s: NotNegative | None
     front: _KeptFront | None = None
 
@@ -81,6 +85,9 @@ def _payload(result: SearchResult, budget_s: float | None) -> dict[str, Any]:
         "evaluated": result.evaluated,
         "seconds": result.seconds,
         "warnings": list(result.warnings),
+        "padded": result.padded,
+        "whole": plain(result.whole),
+        "sizes": plain(result.sizes),
         "budget_s": budget_s,
     }
 
@@ -109,8 +116,9 @@ def recalled(
         own = {name: getattr(found, name) for name in _Kept.model_fields if name not in ("budget_s", "front")}
         result = SearchResult(**own, cached=True, front=front)
         points = (FrontPoint(found.mapping, found.stats),) if front is None else front.points
+        mapped = problem if result.padded is None else replace(problem, bounds=dict(result.padded))
         holds = _holds(result, had, objective) and all(
-            _evaluated(problem, hardware, ert, point.mapping) == point.stats for point in points
+            _evaluated(mapped, hardware, ert, point.mapping) == point.stats for point in points
         )
     except TqhwError:
         holds = False
@@ -125,7 +133,8 @@ def _holds(result: SearchResult, had: float, goal: Goal) -> bool:
     proved = result.objective == goal.name and (result.proved_optimal or had < math.inf)
     if isinstance(goal, Tradeoff):
         return proved and result.front is not None and _front_holds(result, result.front)
-    value = goal.value(result.stats.energy_pj, float(result.stats.cycles))
+    figures = result.stats if result.whole is None else result.whole
+    value = goal.value(figures.energy_pj, float(figures.cycles))
     gap = 0.0 if result.proved_optimal else 1.0 - result.lower_bound / value if value else 0.0
     return proved and result.lower_bound <= value * (1.0 + 1e-9) and math.isclose(result.gap, gap, abs_tol=1e-9)
 

@@ -16,7 +16,7 @@ from tqhw.errors import TqhwError
 from tqhw.mapper.cache import MappingCache, key_of, machine_digest, problem_digest
 from tqhw.mapper.kept import recalled
 from tqhw.mapper.result import Answer, NoMappingError
-from tqhw.mapper.search import check_options, search
+from tqhw.mapper.search import PERFECT, check_options, key_part, search
 from tqhw.objectives import Goal
 from tqhw.spec import ERT, Hardware, Problem
 from tqhw.system import signals
@@ -33,6 +33,7 @@ class Task:
     problem: Problem
     hardware: Hardware
     ert: ERT
+    way: str = PERFECT
 
 
 def search_many(
@@ -167,13 +168,13 @@ def search_keys(tasks: Sequence[Task], goal: Goal) -> list[str]:
             problems[problem] = problem_digest(task.problem)
         if machine not in machines:
             machines[machine] = machine_digest(task.hardware, task.ert)
-        keys.append(key_of(problems[problem], machines[machine], goal.key))
+        keys.append(key_of(problems[problem], machines[machine], key_part(goal, task.way)))
     return keys
 
 
 def _answer(task: Task, goal: Goal, budget_s: float | None, cache: MappingCache | None) -> Answer:
     try:
-        return search(task.problem, task.hardware, task.ert, goal, budget_s, cache)
+        return search(task.problem, task.hardware, task.ert, goal, budget_s, cache, task.way)
     except NoMappingError as error:
         return error.diagnosis
 

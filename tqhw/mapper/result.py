@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping as MappingABC
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -87,6 +88,14 @@ def front_of(
 
 
 @dataclass(frozen=True)
+class Whole:
+    """What all of the problem's work costs with a mapping with remainders, of which Timeloop may count less."""
+
+    energy_pj: float
+    cycles: int
+
+
+@dataclass(frozen=True)
 class SearchResult:
     """The best mapping found and its statistics.
 
@@ -94,6 +103,8 @@ class SearchResult:
     (found - lower_bound) / found, 0 where ``proved_optimal``. ``evaluated``: mappings priced by the engine.
     ``seconds`` are those of the search, also where the answer comes from a cache (``cached``). Of a front, the mapping
     and the bound are those of its first objective, ``gap`` is 1 - ``front.share``; ``proved_optimal`` tells of it all.
+    ``padded``: bounds of the problem that is mapped, where that is a larger one. ``whole``: what a mapping with
+    remainders was compared by. ``sizes``: bounds of all spaces that were searched, where these were several.
     """
 
     mapping: Mapping
@@ -108,6 +119,9 @@ class SearchResult:
     cached: bool = False
     warnings: tuple[str, ...] = ()
     front: MappingFront | None = None
+    padded: MappingABC[str, int] | None = None
+    whole: Whole | None = None
+    sizes: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True)

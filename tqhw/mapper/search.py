@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 from tqhw.errors import TqhwError
 from tqhw.mapper.cache import MappingCache, cache_key
 from tqhw.mapper.kept import payload, recalled
-from tqhw.mapper.result import FrontPoint, NoMappingError, SearchResult, front_of
+from tqhw.mapper.refused import check_credit, without_mapping
+from tqhw.mapper.result import FrontPoint, SearchResult, front_of
 from tqhw.objectives import Goal, Objective, Tradeoff, goal_of
 from tqhw.spec import ERT, Hardware, Problem
 
 if TYPE_CHECKING:
     from tqhw.engine import Batch, Model
     from tqhw.mapper.space.mapspace import Mapspace
+
+PERFECT = "perfect"  # the way to search that all problems have: factors that divide
 
 
 def check_options(objective: str | Goal, budget_s: float | None) -> Goal:
@@ -33,8 +36,11 @@ def search(
     objective: str | Goal = "energy",
     budget_s: float | None = None,
     cache: MappingCache | None = None,
+    way: str = PERFECT,
 ) -> SearchResult:
     """The best mapping of the whole mapspace; of several objectives (``"energy,latency"``), their Pareto front.
+
+    ``way`` imperfect: with remainders, too; padded: of a larger problem, if that is better.
 
     Without a budget the search runs until the answer is proved; with one it returns the best so far and a bound.
     Raises TqhwError for an unknown objective, several that make no front, a budget of 0 or less, one that ended without
@@ -43,19 +49,36 @@ def search(
     """
     goal = check_options(objective, budget_s)
     if cache is None:
-        return _searched(problem, hardware, ert, goal, budget_s)
-    key = cache_key(problem, hardware, ert, goal.key)
+        return _searched(problem, hardware, ert, goal, budget_s, way)
+    key = cache_key(problem, hardware, ert, key_part(goal, way))
     kept = recalled(cache.get(key), cache, problem, hardware, ert, goal, budget_s)
     if kept is not None:
         return kept
-    result = _searched(problem, hardware, ert, goal, budget_s)
+    result = _searched(problem, hardware, ert, goal, budget_s, way)
     cache.put(key, payload(result, budget_s))
     if cache.warning is not None:
         result = replace(result, warnings=(*result.warnings, cache.warning))
     return result
 
 
-def _searched(problem: Problem, hardware: Hardware, ert: ERT, goal: Goal, budget_s: float | None) -> SearchResult:
+def key_part(goal: Goal, way: str) -> str:
+    """What an objective and a way to search add to the key of an answer."""
+    return goal.key if way == PERFECT else f"{goal.key} {way}"
+
+
+def _searched(
+    problem: Problem, hardware: Hardware, ert: ERT, goal: Goal, budget_s: float | None, way: str
+) -> SearchResult:
+    if way != PERFECT:
+        from tqhw.mapper.uneven import search_uneven
+
+        if isinstance(goal, Tradeoff):
+            raise TqhwError(
+                f"there is no front of {goal.name} with remainders or padding",
+                place="search",
+                lever="search for one objective, or with factors that divide",
+            )
+        return search_uneven(problem, hardware, ert, goal, way, budget_s)
     from tqhw.engine import build_model
     from tqhw.mapper.space.mapspace import build_mapspace
 
@@ -71,8 +94,8 @@ def _best(space: Mapspace, model: Model, objective: Objective, budget_s: float |
 
     found = solve(space, model, objective, budget_s)
     if found.batch is None:
-        raise _without_mapping(space, model, found.proved, budget_s)
-    _check_credit(space, found.value)
+        raise without_mapping(space, model, found.proved, budget_s)
+    check_credit(space, found.value)
     best = _point(space, model, found.batch)
     return SearchResult(
         mapping=best.mapping,
@@ -93,8 +116,8 @@ def _front(space: Mapspace, model: Model, tradeoff: Tradeoff, budget_s: float | 
 
     found = solve_front(space, model, budget_s)
     if not found.stairs:
-        raise _without_mapping(space, model, found.proved, budget_s)
-    _check_credit(space, min(stair.energy_pj for stair in found.stairs))
+        raise without_mapping(space, model, found.proved, budget_s)
+    check_credit(space, min(stair.energy_pj for stair in found.stairs))
     points = tuple(_point(space, model, stair.batch) for stair in found.stairs)
     front = front_of(tradeoff, points, found.share, found.least_pj, found.least_cycles)
     return SearchResult(
@@ -110,28 +133,6 @@ def _front(space: Mapspace, model: Model, tradeoff: Tradeoff, budget_s: float | 
         warnings=space.warnings,
         front=front,
     )
-
-
-def _without_mapping(space: Mapspace, model: Model, proved: bool, budget_s: float | None) -> TqhwError:
-    from tqhw.mapper.diagnosis import diagnose
-
-    if proved:
-        return NoMappingError(diagnose(space, model, budget_s), space.hardware.name)
-    return TqhwError(
-        f"no mapping of {space.problem.name} found within the budget of {budget_s} s",
-        place=space.hardware.name,
-        lever="give more seconds, or no budget: only a search to the end tells whether there is one",
-    )
-
-
-def _check_credit(space: Mapspace, value: float) -> None:
-    if value < 0.0:
-        raise TqhwError(
-            f"a mapping of {space.problem.shape.name} costs less than nothing: Outputs leaves words of its box "
-            "unwritten, and Timeloop's count credits a first visit of each of them",
-            place=space.problem.name,
-            lever="give Outputs a projection without holes; `tqhw evaluate` prices single mappings as they are",
-        )
 
 
 def _point(space: Mapspace, model: Model, batch: Batch) -> FrontPoint:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from tqhw import energy
@@ -22,7 +23,7 @@ hardware/<spad model>/fetchF_weightsB[_activationsA]/
     words.yaml                       bits of words by data space, where the architecture alone does not say them
     components.yaml                  the compound classes it names
     ERT.yaml, ART.yaml               energies and areas of an action, an instance
-    problems/                        only where weights are taken in digits: with a dimension for them
+    problems/                        only where weights are taken in digits: with a dimension for them; and padded
     mappings/                        the mapping of every layer on it, by the name of its problem
 """
 
@@ -43,9 +44,12 @@ def write(folder: Path, workload: Workload, evaluated: tuple[Evaluated, ...]) ->
                 write_text(place / "components_own.yaml", target.design.components_text)
             write_text(place / "ERT.yaml", dump_ert(target.ert))
             write_text(place / "ART.yaml", dump_art(target.art))
+        own = {one.rendering(*key).folder for key, found in one.found.items() if found.padded is not None}
         for (index, width), found in one.found.items():
             problem, place = workload.layers[index].problem, folder / one.rendering(index, width).folder
             computed = one.rendering(index, width).target.design.problem(problem)
-            if computed is not problem:
+            if found.padded is not None:
+                computed = replace(computed, bounds=dict(found.padded))
+            if computed is not problem or one.rendering(index, width).folder in own:
                 write_text(place / "problems" / files[index], dump_problem(computed))
             write_text(place / "mappings" / files[index], dump_mapping(found.mapping, computed.shape.dimensions))

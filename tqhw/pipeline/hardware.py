@@ -58,6 +58,7 @@ class HardwarePlan:
     rendered: Mapping[tuple[str | None, RenderedWords], Unpriced]
     searches: tuple[tuple[str | None, int, RenderedWords], ...]
     activation_bits: int
+    way: str
 
 
 def plan(experiment: Experiment, workload: Workload, render: Render = render) -> HardwarePlan:
@@ -85,7 +86,7 @@ def plan(experiment: Experiment, workload: Workload, render: Render = render) ->
                 if (model, words) not in rendered:
                     rendered[model, words] = render(experiment, model, words, shape)
                 searches.append((model, index, words))
-    return HardwarePlan(workload, models, rendered, tuple(searches), first.activation_bits)
+    return HardwarePlan(workload, models, rendered, tuple(searches), first.activation_bits, experiment.search.way)
 
 
 def jobs(planned: HardwarePlan, renderings: Pricings) -> list[Job]:
@@ -95,7 +96,7 @@ def jobs(planned: HardwarePlan, renderings: Pricings) -> list[Job]:
     for model, index, words in planned.searches:
         target = renderings[model, words].target
         problem = target.design.problem(layers[index].problem)
-        asked.append(Job(problem, planned.rendered[model, words].constrained(target, problem)))
+        asked.append(Job(problem, planned.rendered[model, words].constrained(target, problem), planned.way))
     return asked
 
 

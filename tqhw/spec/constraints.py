@@ -177,7 +177,7 @@ _NOT_MODELLED = {  # and why; what they do was looked at in runs of timeloop-mod
     "rmw_first_update": f"it reads outputs before their first update, too: counts {_COUNTS}",
     "no_coalesce": "what Timeloop counts of it is no memory's (a tile of 0 words, at which it aborts where it is the"
     " outermost's); remove it",
-    "remainders": f"it searches factors that do not divide: mappings {_COUNTS}",
+    "remainders": "it is of Ruby, another mapspace of Timeloop's; search with `factors: imperfect` instead",
     "maximize_dims": _SIZES,
     "maximize_dims_capacity": _SIZES,
     "must_iterate_over_dataspaces": _SIZES,

@@ -28,6 +28,7 @@ from tqhw.backends.protocol import Design, Evaluation, Found, Job, Search, Targe
 from tqhw.backends.reference.one_width import search_by_one_width
 from tqhw.backends.reference.packed import evaluate_split
 from tqhw.backends.timeloop.runs import hold
+from tqhw.backends.uneven import check_perfect
 from tqhw.backends.words import with_operands
 from tqhw.engine.batch import BadMappingError, check_names
 from tqhw.errors import TqhwError
@@ -122,6 +123,7 @@ class ContainerBackend:
         Packed memories are searched and evaluated by machines with one word width per memory
         (:mod:`tqhw.backends.reference.one_width`), in two containers.
         """
+        check_perfect(jobs, self.name)
         for job in jobs:
             build_mapspace(job.problem, job.target.hardware)
 

@@ -29,6 +29,7 @@ from tqhw.backends.timeloop.programs import ACCELERGY_FILES, Programs, check_acc
 from tqhw.backends.timeloop.render import Renderer
 from tqhw.backends.timeloop.runs import RunFolders, run_key, write_input
 from tqhw.backends.timeloop.statistics import read_statistics
+from tqhw.backends.uneven import check_perfect
 from tqhw.backends.words import with_operands
 from tqhw.engine.batch import BadMappingError, check_names, encode
 from tqhw.errors import TqhwError
@@ -159,6 +160,7 @@ class Timeloop:
         machines with one word width per memory (:mod:`tqhw.backends.reference.one_width`). Raises, before any program
         runs, what the embedded mapper raises for constraints that contradict each other.
         """
+        check_perfect(jobs, self.name)
         warnings = [build_mapspace(job.problem, job.target.hardware).warnings for job in jobs]
         budgets = [b for b in (search.budget_s, self.options.budget_s) if b is not None]
         options = replace(self.options, budget_s=min(budgets, default=None))

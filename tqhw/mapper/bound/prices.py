@@ -46,7 +46,7 @@ def fits_level(space: Space, prices: Prices, level: int, t: int) -> bool:
     for s in range(space.relevant.shape[0]):
         if prices.keep[level, s]:
             # A quotient of numbers below 2^53 cannot round across a whole number.
-            taken += np.ceil(space.words[s, t] * prices.capacity_units[level, s] / prices.capacity_words[level, s])
+            taken += np.ceil(space.stored[s, t] * prices.capacity_units[level, s] / prices.capacity_words[level, s])
     return bool(taken <= prices.capacity[level])
 
 

@@ -50,6 +50,7 @@ def make_contexts(space: Space, model: Model) -> Contexts:
     n_slots, n_tiles = len(space.level), len(space.digits)
     comparable = (
         not space.linked_macs
+        and not space.uneven
         and not space.tangled.any()
         and not (space.halo[space.output] or _has_holes(space, model))
         and space.rank.max(initial=-1) < HALO_RANKS

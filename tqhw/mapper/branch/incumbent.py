@@ -85,7 +85,13 @@ class Incumbent:
     @property
     def found(self) -> bool:
         """Whether there is a mapping to show."""
-        return self.batch is not None
+        return self.value < math.inf
+
+    def figures(self, batch: Batch) -> tuple[Floats, Floats, Bools]:
+        """Energy in pJ and cycles of mappings, and whether they fit."""
+        counts = run_batch(self.model, batch, work=self.work)
+        fits = (counts.rule == 0) & self.space.busy_enough(batch.spatial)
+        return counts.energy_pj, counts.cycles.astype(np.float64), fits
 
     @property
     def limit(self) -> float:
@@ -103,9 +109,7 @@ class Incumbent:
     def price(self, leaves: Leaves, n: int, keep: Bools) -> bool:
         """Takes the best of ``n`` mappings, the first of equals; True if it is better than what was known."""
         batch = leaf_batch(leaves, 0, n, keep)
-        counts = run_batch(self.model, batch, work=self.work)
-        energy, cycles = counts.energy_pj, counts.cycles.astype(np.float64)
-        fits = (counts.rule == 0) & self.space.busy_enough(batch.spatial)
+        energy, cycles, fits = self.figures(batch)
         value = np.where(fits, self._measured(energy, cycles), np.inf)
         self.evaluated += n
         bound = leaves.bound[:n]

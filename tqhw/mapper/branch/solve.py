@@ -43,13 +43,15 @@ def solve(
     budget_s: float | None = None,
     first: bool = False,
     front: Offers | None = None,
+    incumbent: Incumbent | None = None,
 ) -> Outcome:
     """The best mapping of the space, and a bound below every mapping of it; with ``first``, any mapping that fits.
 
-    ``front`` is offered all that is priced on the way.
+    ``front`` is offered all that is priced on the way. ``incumbent``: what mappings cost, and how much less than that
+    is wanted.
     """
     objective = objective_of(objective)
-    incumbent = Incumbent(space, model, objective, front)
+    incumbent = Incumbent(space, model, objective, front) if incumbent is None else incumbent
     if math.prod(map(most_units, space.slots)) < space.least_used:
         return Outcome(None, math.inf, math.inf, True, 0, 0, math.inf)
     begin = time.perf_counter()

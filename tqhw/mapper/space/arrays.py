@@ -41,7 +41,9 @@ class Space(NamedTuple):
     linkable: bool  # at most one data space has a halo, so that a point's links can only be its own
     rank: Ints  # [S, D] the halo rank that a dimension moves in, else -1
     coefficient: Ints  # [S, D] its coefficient there
-    words: Floats  # [S, N]
+    words: Floats  # [S, N] by which traffic is counted; with padded bounds, by passes that there are (docs/mapper.md)
+    stored: Floats  # [S, N] that lie in a memory
+    uneven: bool  # mappings are priced with remainders: what is the same without them need not be
     extent: Floats  # [S, R, N] words along the halo ranks
     iterations: Floats  # [N]
     bounds: Ints  # [D]
@@ -108,7 +110,9 @@ def build_space(space: Mapspace, model: Model, lists: Sequence[Sequence[int]]) -
         linkable=sum(bool(s.sliding) for s in sees) <= 1,
         rank=rank,
         coefficient=coefficient,
-        words=spans.prod(axis=1).astype(np.float64),
+        words=spans.prod(axis=1).astype(np.float64) * _idle_share(model, tile, space.actual),
+        stored=_stored(model, tile, space.actual),
+        uneven=space.actual is not None,
         extent=extent,
         iterations=tile.prod(axis=1).astype(np.float64),
         bounds=model.bounds,
@@ -119,6 +123,25 @@ def build_space(space: Mapspace, model: Model, lists: Sequence[Sequence[int]]) -
         most_units=np.array([math.prod(map(most_units, space.slots[q:])) for q in range(n_slots + 1)], np.float64),
         tiles=np.ones(n_tiles, np.int64),
     )
+
+
+def _stored(model: Model, tile: Ints, actual: Sequence[int] | None) -> Floats:
+    """Words of every tile; of one that spans a padded dimension, those that there are."""
+    inside = tile if actual is None else np.minimum(tile, np.array(actual))
+    spans = 1 + np.einsum("srd,nd->srn", model.coefficients, inside - 1)
+    return np.asarray(spans.prod(axis=1), np.float64)
+
+
+def _idle_share(model: Model, tile: Ints, actual: Sequence[int] | None) -> Floats:
+    """[S, N] By what a word's traffic is more than its share of the padded bounds: over dimensions that do not move it,
+    a tile is fetched once a pass, and a short pass is one, too. 1 without padding.
+    """
+    relevant = (model.coefficients != 0).any(axis=1)
+    if actual is None:
+        return np.ones((len(relevant), len(tile)))
+    bounds = np.array(actual)
+    more = -(-bounds // tile) * tile / bounds
+    return np.asarray(np.where(relevant[:, None, :], 1.0, more[None]).prod(axis=2), np.float64)
 
 
 def tile_words(model: Model, iterations: Sequence[int]) -> list[int]:

@@ -34,6 +34,7 @@ class Mapspace:
     least_used: int  # compute units that a mapping must use
     min_utilization: float  # the share of all, as :meth:`busy_enough` compares it
     warnings: tuple[str, ...]
+    actual: tuple[int, ...] | None = None  # bounds of the problem, where those of ``problem`` are padded (uneven.py)
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -140,8 +141,8 @@ def _check(space: Mapspace) -> None:
         raise TqhwError(
             f"no factors of {name} multiply to {bound}: the least allowed product is {least} ({given})",
             place=f"constraints of {space.hardware.name or 'the architecture'}",
-            lever=f"leave {name} free at one level, or fix factors that divide {bound}; imperfect factors are not "
-            "modelled",
+            lever=f"leave {name} free at one level, or fix factors that divide {bound}; or search with remainders, "
+            "factors: imperfect",
         )
     for s, name in enumerate(problem.shape.data_space_names):
         if all(level[s] is False for level in space.keep):

@@ -95,7 +95,7 @@ def _factors(
                 raise TqhwError(
                     f"factor {name}={factor} does not divide {name}={bound}",
                     place=place,
-                    lever=f"one of {', '.join(map(str, divisors(bound)))}; imperfect factors are not modelled",
+                    lever=f"one of {', '.join(map(str, divisors(bound)))}; or search with factors: imperfect",
                 )
             allowed = (factor,)
         most, least = constraint.at_most.get(name), constraint.at_least.get(name)

@@ -1,0 +1,156 @@
+"""The search over mappings with remainders equals the enumeration of all of them, and its bounds are bounds."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from tests.mapper.brute import mappings
+from tests.mapper.custom import MACHINES, build
+from tests.mapper.places import conv, machine
+from tqhw.engine import Batch, build_model, decode, evaluate, run_batch
+from tqhw.mapper import NoMappingError, search
+from tqhw.mapper.branch.uneven import choices, solve_uneven, with_remainders
+from tqhw.objectives import objective_of
+from tqhw.spec import ERT, MATMUL, Hardware, Problem, Stats, directives, make_problem, parse_mapping
+from tqhw.spec.mapping import has_remainders
+
+CHUNK = 5_000
+
+
+def best_of_all(problem: Problem, hardware: Hardware, ert: ERT, objective: str, most: int) -> float | None:
+    """The least cost over all mappings of all sizes, priced one by one; None for more than ``most``."""
+    wanted, model = objective_of(objective), build_model(problem, hardware, ert)
+    least, number = math.inf, 0
+    for choice in choices(problem, hardware, ert, "imperfect"):
+        source = mappings(choice.space)
+        while rows := list(itertools.islice(source, CHUNK)):
+            number += len(rows)
+            if number > most:
+                return None
+            batch = Batch(*(np.array(column) for column in zip(*rows, strict=True)))
+            if choice.space.actual is None:
+                counts, fits = run_batch(model, batch), np.ones(len(batch), np.bool_)
+                energy, cycles = counts.energy_pj, counts.cycles
+            else:
+                levels = [(slot.level, slot.spatial) for slot in choice.space.slots]
+                uneven, fits = with_remainders(batch, levels, model.bounds)
+                counts = run_batch(model, uneven)
+                energy, cycles = counts.whole_pj, counts.whole_cycles
+            value = wanted.value(energy, cycles.astype(np.float64))
+            least = min(least, float(np.where(fits & (counts.rule == 0), value, np.inf).min()))
+    return least
+
+
+def check(problem: Problem, hardware: Hardware, ert: ERT, objective: str, most: int = 20_000) -> bool:
+    """Compares the search with the enumeration; False where there are more than ``most`` mappings."""
+    least = best_of_all(problem, hardware, ert, objective, most)
+    if least is None:
+        return False
+    found = solve_uneven(problem, hardware, ert, objective_of(objective), "imperfect", None)
+    assert found.proved
+    assert found.value == pytest.approx(least, rel=1e-11)
+    assert (found.batch is None) == math.isinf(least)
+    assert found.tightness >= 1 - 1e-11
+    return True
+
+
+@pytest.mark.parametrize(
+    ("architecture", "objective", "given"),
+    [
+        ("two_level_array", "energy", {"M": 7, "C": 5}),
+        ("two_level_array", "edp", {"P": 7, "R": 3}),
+        ("two_level_array", "latency", {"M": 13}),
+        ("single_level_array", "energy", {"S": 3, "P": 7, "Wstride": 2}),
+        ("clustered", "latency", {"S": 7, "P": 5, "Wdilation": 2}),  # cycles that a bandwidth sets are whole
+        ("clustered", "energy", {"M": 7, "C": 3}),
+        ("weight_stationary", "energy", {"R": 3, "P": 7}),
+        ("output_stationary", "edp", {"M": 11, "C": 3}),
+        ("eyeriss_like", "energy", {"M": 5, "Q": 7, "S": 3}),
+        ("eyeriss_like", "latency", {"C": 5, "Q": 17}),
+    ],
+)
+def test_equals_enumeration(architecture: str, objective: str, given: dict[str, int]) -> None:
+    assert check(conv(**given), *machine(architecture), objective)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(
+    st.sampled_from(
+        ["two_level", "two_level_array", "single_level_array", "clustered", "weight_stationary", "eyeriss_like"]
+    ),
+    st.sampled_from(["energy", "energy", "edp", "latency"]),
+    st.dictionaries(st.sampled_from("CMRSNPQG"), st.sampled_from([2, 3, 5, 7, 11, 13]), min_size=1, max_size=2),
+    st.fixed_dictionaries({name: st.sampled_from([1, 1, 2]) for name in ("Wstride", "Hstride", "Wdilation")}),
+)
+def test_equals_enumeration_on_drawn_layers(architecture, objective, dimensions, coefficients):
+    assume(check(conv(**dimensions, **coefficients), *machine(architecture), objective, 4_000))
+
+
+@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(
+    st.sampled_from(sorted(MACHINES)),
+    st.sampled_from(["energy", "edp", "latency"]),
+    st.dictionaries(st.sampled_from("CMRSPQ"), st.sampled_from([2, 3, 5, 7]), min_size=1, max_size=2),
+)
+def test_equals_enumeration_on_machines_of_several_chips(name, objective, dimensions):
+    assume(check(conv(**dimensions), *build(MACHINES[name]), objective, 4_000))
+
+
+@pytest.mark.parametrize("way", ["imperfect", "padded"])
+def test_an_answer_is_what_the_engine_says_of_its_mapping(way: str) -> None:
+    hardware, ert = machine("two_level_array")
+    problem = conv(M=7, C=5)
+    plain, found = search(problem, hardware, ert), search(problem, hardware, ert, way=way)
+    mapped = make_problem(problem.shape, {**problem.coefficients, **(found.padded or problem.bounds)})
+    again = parse_mapping(directives(found.mapping, problem.shape.dimensions))
+    stats = evaluate(mapped, hardware, ert, again)
+    assert isinstance(stats, Stats) and stats == found.stats
+    assert found.proved_optimal and found.gap == 0.0 and len(found.sizes) > 1
+    cost = found.stats.energy_pj if found.whole is None else found.whole.energy_pj
+    assert cost == found.lower_bound <= plain.stats.energy_pj
+    if way == "imperfect":
+        assert has_remainders(found.mapping) and found.padded is None and found.whole is not None
+        assert cost < plain.stats.energy_pj
+
+
+def test_a_budget_leaves_a_bound_below_what_is_best() -> None:
+    hardware, ert = machine("eyeriss_like")
+    problem = conv(C=13, M=31, R=3, S=3, P=13, Q=17)
+    found = search(problem, hardware, ert, budget_s=0.5, way="imperfect")
+    assert found.lower_bound <= (found.whole or found.stats).energy_pj
+    assert found.seconds < 60  # what compiles on the way is not counted
+
+
+def test_no_mapping_is_diagnosed() -> None:
+    hardware, ert = machine("two_level_array")
+    problem = make_problem(MATMUL, {"M": 7, "K": 3, "N": 5})
+    tiny = replace(hardware, levels=tuple(replace(level, effective_size=1) for level in hardware.levels))
+    with pytest.raises(NoMappingError, match="no mapping of"):
+        search(problem, tiny, ert, way="imperfect")
+
+
+def test_remainders_are_the_digits_of_the_last_iteration() -> None:
+    """By hand: 197 is 14 columns, 15 passes of them, the last of one column; and what would be another size."""
+    hardware, _ = machine("two_level_array")
+    problem = make_problem(MATMUL, {"M": 197, "K": 1, "N": 1})
+    n_levels = len(hardware.levels)
+    temporal = np.ones((2, n_levels, 3), np.int64)
+    spatial = np.ones_like(temporal)
+    spatial[:, 1, 0] = 14
+    temporal[0, 2, 0], temporal[1, 2, 0] = 15, 16
+    order = np.broadcast_to(np.arange(3), temporal.shape).copy()
+    batch = Batch(temporal, order, spatial, order, np.full((2, n_levels), 3), np.ones((2, n_levels, 3), np.bool_))
+    levels = [(0, False), (1, True), (2, False)]
+    uneven, fits = with_remainders(batch, levels, np.array([197, 1, 1]))
+    assert fits.tolist() == [True, False]
+    assert uneven.spatial_rest[0, 1, 0] == 1 and uneven.temporal_rest[0, 2, 0] == 15
+    found = decode(problem, hardware, uneven, 0)
+    loops = found.level(hardware.levels[1].name).spatial
+    assert loops is not None and (loops.factors["M"], loops.remainders) == (14, {"M": 1})
