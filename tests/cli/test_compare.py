@@ -55,7 +55,8 @@ def test_points_of_a_sweep_beside_each_other(swept: Path, tmp_path: Path) -> Non
     code, told, errors = _called("compare", f"{swept}#0", f"{swept}#2", *options)
     assert code == 0, errors
     assert "architecture.params.pe_columns" in told
-    assert "Cycles, per layer (cycles)" in told
+    assert "Totals" in told and "Cycles, per layer" not in told
+    assert "Cycles, per layer (cycles)" in _called("compare", f"{swept}#0", f"{swept}#2", "--details")[1]
     assert (tmp_path / "c.csv").is_file()
     assert (tmp_path / "c.html").is_file()
 

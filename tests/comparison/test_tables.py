@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from tests.report.sample import sample as results
-from tqhw.comparison import Side, csv_text, differences, inputs, tables, write_page
+from tqhw.comparison import Side, csv_text, differences, inputs, tables, totals, write_page
+from tqhw.comparison.roles import roles
 from tqhw.errors import TqhwError
 from tqhw.results import AccuracyRow, Results
 
@@ -107,9 +110,66 @@ def test_a_page_has_the_tables_and_names_stay_text(tmp_path: Path) -> None:
     write_page((SIDES[0], Side("<script>b", _halved())), tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text()
     assert "&lt;script&gt;b / a" in page
-    assert "<script" not in page
+    assert "<script>b" not in page
+    assert page.count("<script") == 1, "the page's own"
+    assert page.index("Totals") < page.index("Energy, per layer")
     assert "http" not in page
     assert "What differs in the inputs" in page
+
+
+def _at(*bits: int) -> Results:
+    """The sample at other precisions."""
+    found = results()
+    given = sorted({row.bits for row in found.energy if row.method == "truncquant"})
+    now = dict(zip(given, bits, strict=False))
+
+    def moved(rows: Any) -> Any:
+        return tuple(replace(row, bits=now.get(row.bits, row.bits)) for row in rows if row.method == "truncquant")
+
+    return replace(found, energy=moved(found.energy), traffic=moved(found.traffic))
+
+
+def test_totals_are_one_table_of_what_differs() -> None:
+    asked, sums = totals(SIDES)
+    assert asked.title == "What differs in the inputs"
+    assert sums.columns == ("Total", "Of", "a", "b", "b / a")
+    assert ("Energy (mJ)", "Any-Precision, 2 bits, precision switching") in {row[:2] for row in sums.rows}
+    assert not any(row[1].endswith(("all", "DRAM")) for row in sums.rows)
+    assert all("-" not in row[2:] and row[-1].endswith("x") for row in sums.rows)
+    assert "more are alike" in sums.note
+    (_, everything) = totals(SIDES, everything=True)
+    assert len(everything.rows) > len(sums.rows)
+
+
+def test_sides_at_different_precisions_have_rows_in_common() -> None:
+    given = sorted({row.bits for row in results().energy if row.method == "truncquant"})
+    other = [bits + 1 for bits in given]
+    sides = (Side("a", _at(*given)), Side("b", _at(*other)))
+    found = {row.of: row for row in differences(sides) if row.kind == "energy" and row.of[-1] == "all"}
+    for role, end in (("lowest", 0), ("highest", -1)):
+        name = f"{role} precision ({given[end]} bits / {other[end]} bits)"
+        row = found["truncquant", name, "precision_switching", "all"]
+        assert row.ratios == (1.0,), "the same numbers under other names"
+    assert any(name in line[1] for line in totals(sides, everything=True)[1].rows)
+    shared = {value.of[1] for value in found.values() if None not in value.values}
+    assert {f"{bits} bits" for bits in {*given} & {*other}} <= shared
+
+
+@pytest.mark.parametrize(
+    ("sides", "named"),
+    [
+        ([[2, 8], [2, 8]], [{2: ["2"], 8: ["8"]}, {2: ["2"], 8: ["8"]}]),
+        ([[2], [8]], [{2: ["2", "low 2 / 8", "high 2 / 8"]}, {8: ["8", "low 2 / 8", "high 2 / 8"]}]),
+        ([[2, 8], []], [{2: ["2"], 8: ["8"]}, {}]),
+    ],
+)
+def test_roles(sides: list[list[int]], named: list[dict[int, list[str]]]) -> None:
+    found = roles(sides, str)
+    told = [
+        {v: [re.sub(r"(low|high)est precision \((.*)\)", r"\1 \2", n) for n in names] for v, names in one.items()}
+        for one in found
+    ]
+    assert told == named
 
 
 def test_one_alone_is_no_comparison() -> None:

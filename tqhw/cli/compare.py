@@ -20,13 +20,16 @@ def compare(
         list[str], typer.Argument(metavar="RESULTS...", help="Results folders, or points of sweeps: FOLDER#NUMBER.")
     ],
     everything: Annotated[bool, typer.Option("--all", help="Shows numbers that are alike, too.")] = False,
+    details: Annotated[
+        bool, typer.Option("--details", help="Shows parts and layers below the totals, as page and CSV do.")
+    ] = False,
     csv: Annotated[Path | None, typer.Option("--csv", help="Writes every number to a CSV file.")] = None,
     page: Annotated[Path | None, typer.Option("--page", help="Writes the tables as an HTML page.")] = None,
     trust: Trust = False,
 ) -> None:
     """Says what differs between runs or points of sweeps.
 
-    In the inputs, and in energy, traffic, cycles, area, storage and accuracy, with ratios.
+    In the inputs, and in the totals of energy, traffic, cycles, area, storage and accuracy, with ratios.
     """
     from tqhw import comparison
     from tqhw.system.files import write_text
@@ -34,7 +37,9 @@ def compare(
     if len({*results}) != len(results):
         raise TqhwError("one of them is named twice", place="RESULTS", lever="name each once")
     sides = [comparison.Side(name, _read(name, trust)) for name in results]
-    tables = comparison.tables(sides, everything)
+    tables = comparison.totals(sides, everything)
+    if details:
+        tables += comparison.tables(sides, everything)[1:]
     if csv is not None:
         write_text(csv, comparison.csv_text(sides))
     if page is not None:

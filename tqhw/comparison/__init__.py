@@ -2,6 +2,6 @@
 
 from tqhw.comparison.page import write_page
 from tqhw.comparison.quantities import NumberDifference, Side, differences, inputs
-from tqhw.comparison.tables import csv_text, tables
+from tqhw.comparison.tables import csv_text, tables, totals
 
-__all__ = ["NumberDifference", "Side", "csv_text", "differences", "inputs", "tables", "write_page"]
+__all__ = ["NumberDifference", "Side", "csv_text", "differences", "inputs", "tables", "totals", "write_page"]

@@ -1,23 +1,27 @@
-"""A comparison as one page that needs no network, no script and no other file."""
+"""A comparison as one page: totals first, everything else folded below."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-import jinja2
-
 from tqhw.comparison.quantities import Side
-from tqhw.comparison.tables import tables
+from tqhw.comparison.tables import tables, totals
+from tqhw.report import sheet
 from tqhw.system.files import write_text
 from tqhw.version import __version__
 
 
 def write_page(sides: Sequence[Side], path: str | Path, everything: bool = False) -> None:
     """Writes the page. Raises TqhwError where it cannot be written."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
+    inputs, sums = totals(sides, everything)
+    details = [table for table in tables(sides, everything)[1:] if table.rows or table.note]
+    text = sheet.page(
+        Path(__file__).parent,
+        names=[side.name for side in sides],
+        inputs=inputs,
+        totals=sums,
+        details=details,
+        version=__version__,
     )
-    found = tables(sides, everything)
-    names = [side.name for side in sides]
-    write_text(path, environment.get_template("page.html").render(names=names, tables=found, version=__version__))
+    write_text(path, text)

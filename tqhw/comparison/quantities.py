@@ -6,10 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tqhw.comparison.roles import roles
 from tqhw.errors import TqhwError
 from tqhw.results import ACCURACY, Results
 
 Key = tuple[str, ...]
+_Of = tuple[Key, Any, Key]
+"""What a number is of: words, then a precision (bits, or bits on the chip and as fetched) or None, then words."""
+_Number = tuple[str, str, _Of, str, float | None]
 
 
 @dataclass(frozen=True)
@@ -47,15 +51,67 @@ class NumberDifference:
 
 
 def differences(sides: Sequence[Side]) -> list[NumberDifference]:
-    """Every quantity that a side has, the whole network's first. Raises TqhwError for fewer than two sides."""
+    """Every quantity that a side has, the whole network's first.
+
+    Sides at different precisions have rows in common by :func:`tqhw.comparison.roles.roles`. Raises TqhwError for fewer
+    than two sides.
+    """
     if len(sides) < 2:
         raise TqhwError("nothing to compare with", place="compare", lever="name two results at least")
-    found = [{(kind, layer, of, unit): value for kind, layer, of, unit, value in _numbers(s.results)} for s in sides]
+    numbers = [[*_numbers(side.results)] for side in sides]
+    names = _names(numbers)
+    found = [
+        {(kind, layer, of, unit): value for kind, layer, given, unit, value in one for of in names.of(side, kind, given)}
+        for side, one in enumerate(numbers)
+    ]
     keys = dict.fromkeys(key for one in found for key in one)
     return [
         NumberDifference(*key, tuple(one.get(key) for one in found))
         for key in sorted(keys, key=lambda key: key[1] != "")
     ]
+
+
+class _Names:
+    """What precisions are called, by side and by what they are precisions of."""
+
+    def __init__(self) -> None:
+        self.called: dict[tuple[int, Key], Mapping[Any, list[str]]] = {}
+
+    def of(self, side: int, kind: str, given: _Of) -> Iterator[Key]:
+        """The names of a quantity: several where its precision has a role beside its own name."""
+        before, value, after = given
+        if value is None:
+            yield (*before, *after)
+            return
+        for name in self.called[side, _group(kind, given)][value]:
+            yield (*before, name, *after)
+
+
+def _names(numbers: Sequence[Sequence[_Number]]) -> _Names:
+    """Each method, and the renderings, have lowest and highest precisions of their own."""
+    groups: dict[Key, list[set[Any]]] = {}
+    for side, one in enumerate(numbers):
+        for kind, _, given, _, _ in one:
+            if given[1] is not None:
+                groups.setdefault(_group(kind, given), [set() for _ in numbers])[side].add(given[1])
+    names = _Names()
+    for group, values in groups.items():
+        for side, called in enumerate(roles(values, _text_of)):
+            names.called[side, group] = called
+    return names
+
+
+def _group(kind: str, given: _Of) -> Key:
+    """What has precisions of its own: a method, a way of training, and the renderings of the architecture."""
+    before, value, _ = given
+    return ("accuracy" if kind == "accuracy" else "costs", *before) if isinstance(value, int) else ("rendering",)
+
+
+def _text_of(value: Any) -> str:
+    if isinstance(value, int):
+        return f"{value} bits"
+    weight, fetch = value
+    return f"{fetch} bits fetched, {weight} bits"
 
 
 def inputs(sides: Sequence[Side]) -> list[tuple[str, tuple[Any, ...]]]:
@@ -66,35 +122,35 @@ def inputs(sides: Sequence[Side]) -> list[tuple[str, tuple[Any, ...]]]:
     return [(key, values) for key, values in rows if any(value != values[0] for value in values)]
 
 
-def _numbers(results: Results) -> Iterator[tuple[str, str, Key, str, float | None]]:
+def _numbers(results: Results) -> Iterator[_Number]:
     yield from _energy(results)
-    traffic: dict[Key, int] = {}
+    traffic: dict[_Of, int] = {}
     for flow in results.traffic:
         for space in ("all", flow.dataspace):
-            key = (flow.method, f"{flow.bits} bits", flow.state, space)
+            key = ((flow.method,), flow.bits, (flow.state, space))
             traffic[key] = traffic.get(key, 0) + flow.dram_bits
     yield from (("traffic", "", key, "bits", bits) for key, bits in traffic.items())
     yield from _hardware(results)
-    yield from (("storage", "", (row.method,), "MB", row.megabytes) for row in results.storage)
+    yield from (("storage", "", ((row.method,), None, ()), "MB", row.megabytes) for row in results.storage)
     for one in results.accuracy:
         if one.measured is not None:
             other = () if one.metric == ACCURACY else (one.look.in_unit,)
-            yield "accuracy", "", (one.scheme, f"{one.bits} bits", one.weights, *other), one.unit, one.measured
+            yield "accuracy", "", ((one.scheme,), one.bits, (one.weights, *other)), one.unit, one.measured
     yield from _layers(results)
 
 
-def _energy(results: Results) -> Iterator[tuple[str, str, Key, str, float]]:
-    energy: dict[Key, float] = {}
+def _energy(results: Results) -> Iterator[_Number]:
+    energy: dict[_Of, float] = {}
     for row in results.energy:
         for component in ("all", row.component):
-            key = (row.method, f"{row.bits} bits", row.state, component)
+            key = ((row.method,), row.bits, (row.state, component))
             energy[key] = energy.get(key, 0.0) + row.energy_mj
     yield from (("energy", "", key, "mJ", value) for key, value in energy.items())
 
 
-def _hardware(results: Results) -> Iterator[tuple[str, str, Key, str, float | None]]:
+def _hardware(results: Results) -> Iterator[_Number]:
     """Cycles of the network, of every rendering that all layers which follow the precision run on; and areas."""
-    cycles: dict[Key, list[int]] = {}
+    cycles: dict[_Of, list[int]] = {}
     following = [layer for layer in results.layers if layer.bits is None]
     own: dict[str, int] = {}
     for layer in results.layers:
@@ -106,17 +162,18 @@ def _hardware(results: Results) -> Iterator[tuple[str, str, Key, str, float | No
                 own[name] = own.get(name, 0) + layer.count * e.cycles
     for key, parts in cycles.items():
         if len(parts) == len(following):
-            yield "cycles", "", key, "cycles", sum(parts) + own.get(key[-1], 0)
-    areas: dict[Key, float | None] = {}
+            yield "cycles", "", key, "cycles", sum(parts) + own.get("".join(key[2]), 0)
+    areas: dict[_Of, float | None] = {}
     for row in results.area:
         for component in ("all", row.component):
-            key = (*_rendering(row), component)
+            before_, value, after = _rendering(row)
+            key = (before_, value, (*after, component))
             before = areas.get(key, 0.0)
             areas[key] = None if before is None or row.area_um2 is None else before + row.area_um2
     yield from (("area", "", key, "um2", value) for key, value in areas.items())
 
 
-def _layers(results: Results) -> Iterator[tuple[str, str, Key, str, float]]:
+def _layers(results: Results) -> Iterator[_Number]:
     for layer in results.layers:
         for e in layer.evaluations:
             of = _rendering(e)
@@ -125,9 +182,9 @@ def _layers(results: Results) -> Iterator[tuple[str, str, Key, str, float]]:
             yield "cycles", layer.name, of, "cycles", e.cycles
 
 
-def _rendering(row: Any) -> Key:
-    """Which of its renderings: bits as fetched and on the chip, and the scratchpad model."""
-    return f"{row.fetch_bits} bits fetched", f"{row.weight_bits} bits", row.spad_model or ""
+def _rendering(row: Any) -> _Of:
+    """Which of its renderings: bits on the chip and as fetched, and the scratchpad model."""
+    return (), (row.weight_bits, row.fetch_bits), (row.spad_model or "",)
 
 
 def _flat(prefix: str, tree: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tqhw.comparison.quantities import NumberDifference, Side, differences, inputs
-from tqhw.report.labels import SCHEMES, STATES, WEIGHTS, number
-from tqhw.report.table import Table
+from tqhw.report.labels import SCHEMES, STATES, WEIGHTS, number, times
+from tqhw.report.table import Table, groups
 
 KINDS = {
     "energy": "Energy",
@@ -20,6 +20,8 @@ KINDS = {
     "storage": "Storage",
     "accuracy": "Accuracy",
 }
+
+_PARTED = ("energy", "traffic", "area")  # whose last word is a part, or "all" of them
 
 
 def tables(sides: Sequence[Side], everything: bool = False) -> list[Table]:
@@ -36,6 +38,33 @@ def tables(sides: Sequence[Side], everything: bool = False) -> list[Table]:
                 chosen = [row for row in own if row.unit == unit]
                 found.append(_numbers(sides, f"{title}, per layer" if of_layers else title, chosen, everything))
     return found
+
+
+def totals(sides: Sequence[Side], everything: bool = False) -> list[Table]:
+    """What differs in the inputs, and the whole network's totals in one table: energy, cycles, area, traffic and so on.
+
+    ``everything``: numbers that are alike, too, and those that stand on one side alone.
+    """
+    rows = [row for row in differences(sides) if not row.layer and (row.kind not in _PARTED or row.of[-1] == "all")]
+    names, called = [side.name for side in sides], _called(sides)
+    shown = [row for row in rows if everything or (not row.same and None not in row.values)]
+    kinds = [*KINDS]
+    shown.sort(key=lambda row: kinds.index(row.kind))
+    lines = tuple(
+        (
+            f"{KINDS[row.kind]} ({row.unit})",
+            _of(row, called).removesuffix(", all"),
+            *(_number(value) for value in row.values),
+            *("-" if value is None else times(value) for value in row.ratios),
+        )
+        for row in shown
+    )
+    alike, alone = sum(row.same for row in rows), sum(None in row.values for row in rows)
+    told = [f"{alike} more are alike"] if alike and not everything else []
+    told += [f"{alone} stand on one side alone"] if alone and not everything else []
+    heads = ("Total", "Of", *names, *(f"{name} / {names[0]}" for name in names[1:]))
+    note = f"{'; '.join(told)}." if told else ""
+    return [_inputs(sides), Table("Totals", heads, lines, labels=2, note=note, break_before=groups(lines))]
 
 
 def csv_text(sides: Sequence[Side]) -> str:
@@ -60,13 +89,12 @@ def _inputs(sides: Sequence[Side]) -> Table:
 
 
 def _numbers(sides: Sequence[Side], title: str, found: Sequence[NumberDifference], everything: bool) -> Table:
-    names = [side.name for side in sides]
-    called = SCHEMES | WEIGHTS | STATES | {m.name: m.label for side in sides for m in side.results.methods}
+    names, called = [side.name for side in sides], _called(sides)
     shown = [row for row in found if everything or not row.same]
     rows = tuple(
         (
             *((row.layer,) if row.layer else ()),
-            ", ".join(called.get(word, word) for word in row.of if word),
+            _of(row, called),
             *(_number(value) for value in row.values),
             *(_number(value) for value in row.ratios),
         )
@@ -81,6 +109,14 @@ def _numbers(sides: Sequence[Side], title: str, found: Sequence[NumberDifference
         labels=1 + len(layer),
         note=(f"{alike} more are alike." if rows else f"All {alike} are alike.") if alike else "",
     )
+
+
+def _called(sides: Sequence[Side]) -> dict[str, str]:
+    return SCHEMES | WEIGHTS | STATES | {m.name: m.label for side in sides for m in side.results.methods}
+
+
+def _of(row: NumberDifference, called: Mapping[str, str]) -> str:
+    return ", ".join(called.get(word, word) for word in row.of if word)
 
 
 def _number(value: float | None) -> str:

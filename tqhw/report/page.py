@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-import jinja2
 from markupsafe import Markup, escape
 
 from tqhw.drawing import chart_svg, nest_svg
-from tqhw.report import headline, labels, listings, words
+from tqhw.report import headline, labels, listings, sheet, words
 from tqhw.report.figures import Picture
 from tqhw.report.table import Table
 from tqhw.results import Results
 from tqhw.version import __version__
 
 _ID = re.compile(r'\b(id="|href="#|url\(#)')
-_SHORT = 12
-"""Rows of a table that is not folded."""
 _WIDE = 400.0
 """Points: a figure wider than that stands alone, its text below."""
 
@@ -46,20 +40,11 @@ class _Inline:
 
 def html(results: Results, pictures: tuple[Picture, ...], run: Path | None = None) -> str:
     """The whole page. ``run``: the folder whose architectures and mappings are drawn; None draws none."""
-    folder = Path(__file__).parent
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder), autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    environment.filters.update(slug=_slug, quoted=lambda text: quote(text, safe=""))
-    css, script = ((folder / file).read_text("utf-8") for file in ("page.css", "page.js"))
     model = results.experiment.get("model")
     name = model.get("name") if isinstance(model, Mapping) else None
     stored = _stored(results)
-    return environment.get_template("page.html").render(
-        css=Markup(css),
-        script=Markup(script),
-        digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        short=_SHORT,
+    return sheet.page(
+        Path(__file__).parent,
         name=str(results.experiment.get("name", "results")),
         model=str(name or "the model"),
         bits=", ".join(map(str, listings.precisions(results))) + " bits",
@@ -107,10 +92,6 @@ def _nests(results: Results, run: Path, bits: int) -> Iterator[_Inline]:
 
     for name, nest in of_layers(results, run, bits):
         yield _Inline(name, _drawn(nest_svg(nest)), summary=nest.summary)
-
-
-def _slug(title: str) -> str:
-    return re.sub("[^a-z0-9]+", "_", title.lower())[:60].strip("_") or "table"
 
 
 def _there(*found: Table | None) -> list[Table]:

@@ -1,0 +1,30 @@
+"""What stands beside what where sides run at different precisions: the same bits, and the lowest and the highest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, TypeVar
+
+V = TypeVar("V")
+ROLES: dict[str, Callable[..., Any]] = {"lowest precision": min, "highest precision": max}
+
+
+def roles(sides: Sequence[Collection[V]], text: Callable[[V], str]) -> list[dict[V, list[str]]]:
+    """For every side, what its values are called in the rows of a comparison, ``text`` being a value's own name.
+
+    Where the lowest of all sides is not the same, it has a name of its own, ``lowest precision (2 / 3 bits)``, under
+    which the lowest of every side stand beside each other; and so has the highest.
+
+    >>> roles([[2, 4, 8], [3, 8]], lambda bits: f"{bits} bits")[1]
+    {3: ['3 bits', 'lowest precision (2 bits / 3 bits)'], 8: ['8 bits']}
+    """
+    called: list[dict[V, list[str]]] = [{value: [text(value)] for value in values} for values in sides]
+    for role, pick in ROLES.items():
+        chosen = [pick(values) if values else None for values in sides]
+        there = [value for value in chosen if value is not None]
+        if len({*there}) > 1:
+            name = f"{role} ({' / '.join('-' if value is None else text(value) for value in chosen)})"
+            for names, value in zip(called, chosen, strict=True):
+                if value is not None:
+                    names[value].append(name)
+    return called
