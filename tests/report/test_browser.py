@@ -1,32 +1,23 @@
-"""The page in a real browser: headless Chromium, through Playwright.
-
-axe-core, which checks for accessibility, is not a Python package: `npm install axe-core`, and name its axe.min.js in
-the environment variable AXE_CORE.
-"""
+"""The page of a run in a real browser."""
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.browsing import HOSTILE, PHONE, browser, luminance, needs_chromium, opened, unfold, violations
 from tests.report.sample import drawn, sample, with_hardware
 from tqhw.report.page import html
 
-playwright = pytest.importorskip("playwright.sync_api", reason="needs the extra tqhw[browser]")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-AXE = Path(os.environ.get("AXE_CORE", "node_modules/axe-core/axe.min.js"))
-HOSTILE = "<script>window.hacked = 1</script>"
-PHONE = 320
+__all__ = ["browser", "opened"]
+
 SCHEDULE = ".block[data-title='Schedule']"
 ENERGY = ".block[data-title^='Energy in mJ']"
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is on the PATH")
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
@@ -38,43 +29,9 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "report.html"
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-    with playwright.sync_playwright() as started:
-        running = started.chromium.launch(executable_path=CHROMIUM, args=root)
-        yield running
-        running.close()
-
-
-@pytest.fixture
-def opened(browser: Any, file: Path) -> Iterator[Any]:
-    """Opens the page; whatever the console says, or asks for from elsewhere, fails the test."""
-    contexts, said = [], []
-
-    def at(width: int = 1100, **options: Any) -> Any:
-        contexts.append(browser.new_context(viewport={"width": width, "height": 800}, **options))
-        page = contexts[-1].new_page()
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("request", lambda request: said.append(request.url) if request.url != file.as_uri() else None)
-        page.goto(file.as_uri())
-        return page
-
-    yield at
-    assert said == []
-    for context in contexts:
-        context.close()
-
-
 def column(page: Any, block: str, number: int) -> list[str]:
     cells = f"{block} tbody tr:not([hidden]) td:nth-child({number})"
     return list(page.eval_on_selector_all(cells, "cells => cells.map(cell => cell.textContent)"))
-
-
-def luminance(page: Any) -> int:
-    colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    return sum(int(part) for part in colour.removeprefix("rgb(").removesuffix(")").split(", "))
 
 
 def test_names_stay_text(opened: Any) -> None:
@@ -89,7 +46,7 @@ def test_a_column_sorts_up_and_down_and_back(opened: Any) -> None:
     page = opened()
     given = column(page, ENERGY, 4)
     head = page.locator(f"{ENERGY} thead th").nth(3)
-    page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+    unfold(page)
     head.get_by_role("button").click()
     assert head.get_attribute("aria-sort") == "ascending"
     assert column(page, ENERGY, 4) == sorted(given, key=float)
@@ -101,7 +58,7 @@ def test_a_column_sorts_up_and_down_and_back(opened: Any) -> None:
 
 def test_what_has_no_value_stays_last(opened: Any) -> None:
     page = opened()
-    page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+    unfold(page)
     quantizer = page.locator(f"{ENERGY} thead th").nth(6)
     assert quantizer.text_content() == "Quantizer (estimate)"
     for _ in range(2):
@@ -113,7 +70,7 @@ def test_what_has_no_value_stays_last(opened: Any) -> None:
 def test_a_table_filters(opened: Any) -> None:
     page = opened()
     block = page.locator(SCHEDULE)
-    page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+    unfold(page)
     block.get_by_role("searchbox").fill("any-precision 2 bits")
     assert column(page, SCHEDULE, 1) == ["Any-Precision"]
     assert block.get_by_role("status").text_content() == "1 of 8 rows"
@@ -183,7 +140,7 @@ def test_print_is_light_and_shows_what_is_folded(opened: Any) -> None:
 def test_on_a_phone_the_page_itself_does_not_scroll_sideways(opened: Any, folded: bool) -> None:
     page = opened(PHONE)
     if not folded:
-        page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+        unfold(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE
 
 
@@ -198,11 +155,4 @@ def test_everything_can_be_read_without_the_script(opened: Any) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing(opened: Any, scheme: str) -> None:
-    if not AXE.is_file():
-        pytest.skip("axe-core is not there: name its axe.min.js in AXE_CORE")
-    page = opened(color_scheme=scheme)
-    page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
-    page.evaluate(AXE.read_text("utf-8"))
-    found = page.evaluate("axe.run({resultTypes: ['violations']})")
-    told = [(v["id"], v["impact"], v["nodes"][0]["html"][:200], len(v["nodes"])) for v in found["violations"]]
-    assert told == []
+    assert violations(opened(color_scheme=scheme)) == []

@@ -60,10 +60,10 @@ def differences(sides: Sequence[Side]) -> list[NumberDifference]:
         raise TqhwError("nothing to compare with", place="compare", lever="name two results at least")
     numbers = [[*_numbers(side.results)] for side in sides]
     names = _names(numbers)
-    found = [
-        {(kind, layer, of, unit): value for kind, layer, given, unit, value in one for of in names.of(side, kind, given)}
-        for side, one in enumerate(numbers)
-    ]
+    found: list[dict[tuple[str, str, Key, str], float | None]] = [{} for _ in sides]
+    for side, one in enumerate(numbers):
+        for kind, layer, given, unit, value in one:
+            found[side] |= {(kind, layer, of, unit): value for of in names.of(side, kind, given)}
     keys = dict.fromkeys(key for one in found for key in one)
     return [
         NumberDifference(*key, tuple(one.get(key) for one in found))

@@ -30,7 +30,7 @@ class Effect:
 
 
 @dataclass
-class _Sum:
+class _LogMean:
     logs: float = 0.0
     count: int = 0
 
@@ -45,8 +45,8 @@ class _Sum:
 
 def effects(store: Store, state: str) -> list[Effect]:
     """Of every key with more than one value and at most :data:`MANY`, in one pass over the outcomes."""
-    every: dict[Any, _Sum] = {}
-    by_value: dict[tuple[str, str], dict[Any, _Sum]] = {}
+    every: dict[Any, _LogMean] = {}
+    by_value: dict[tuple[str, str], dict[Any, _LogMean]] = {}
     least: dict[tuple[str, str], float] = {}
     points: dict[tuple[str, str], int] = {}
     values: dict[str, dict[str, None]] = {}
@@ -67,10 +67,10 @@ def effects(store: Store, state: str) -> list[Effect]:
         for name, amount in zip(QUANTITIES, found, strict=True):
             if amount:
                 series = (name, method, bits)
-                every.setdefault(series, _Sum()).add(amount)
+                every.setdefault(series, _LogMean()).add(amount)
                 for pair in given.items():
                     if len(values[pair[0]]) <= MANY:
-                        by_value.setdefault(pair, {}).setdefault(series, _Sum()).add(amount)
+                        by_value.setdefault(pair, {}).setdefault(series, _LogMean()).add(amount)
                         if name == "energy_mj":
                             least[pair] = min(amount, least.get(pair, math.inf))
     return [
@@ -82,7 +82,7 @@ def effects(store: Store, state: str) -> list[Effect]:
     ]
 
 
-def _relative(found: Mapping[Any, _Sum], every: Mapping[Any, _Sum]) -> dict[str, float]:
+def _relative(found: Mapping[Any, _LogMean], every: Mapping[Any, _LogMean]) -> dict[str, float]:
     relative = {}
     for name in QUANTITIES:
         shifts = [one.mean - every[series].mean for series, one in found.items() if series[0] == name]
