@@ -69,3 +69,18 @@ def test_the_traffic_of_a_kv_cache_is_a_row_of_its_own() -> None:
     assert found["prefill"]["KV cache"] == written
     assert found["decode"]["KV cache"] == stored + 16 * 8
     assert all(bits >= 0 for row in found.values() for bits in row.values())
+
+
+def test_an_embedding_that_is_quantized_is_stored_as_codes() -> None:
+    """20 rows of 8 numbers, of which the codes take 8 or 4 bits in the place of 32; no product reads them."""
+    parts = {}
+    for asked, layers in (("no", {}), ("with the model", {"words": None}), ("at four bits", {"words": 4})):
+        quantization = {**ASKED["quantization"], "layers": layers}
+        results = run(Experiment.model_validate({**ASKED, "quantization": quantization}))
+        (row,) = results.storage
+        parts[asked] = row.parts
+        assert [layer.name for layer in results.layers] == ["fc1", "fc2"]
+    plain = parts["no"]
+    assert parts["with the model"]["codes"] == pytest.approx(plain["codes"] + 160 * 8 / 8e6)
+    assert parts["with the model"]["unquantized"] == pytest.approx(plain["unquantized"] - 160 * 32 / 8e6)
+    assert parts["at four bits"]["unquantized"] == pytest.approx(plain["unquantized"] - 160 * 28 / 8e6)

@@ -141,10 +141,10 @@ def test_options_that_do_not_fit_are_refused_and_leave_the_model_alone(options, 
 def test_a_model_without_a_quantizable_layer_is_told_what_it_has_instead():
     with pytest.raises(TqhwError, match=r"no convolution and no linear layer to quantize \(quantizable are"):
         convert(nn.Sequential(nn.ReLU(), nn.BatchNorm2d(3)), QuantConfig())
-    with pytest.raises(TqhwError, match=r"to quantize; what has weights is the model \(LSTM\) \(quantizable are"):
-        convert(nn.LSTM(4, 5), QuantConfig())
-    with pytest.raises(TqhwError, match=r"what has weights is 0 \(Embedding\), 1 \(GRU\)"):
-        convert(nn.Sequential(nn.Embedding(9, 4), nn.GRU(4, 5)), QuantConfig())
+    with pytest.raises(TqhwError, match=r"to quantize; what has weights is the model \(Bilinear\) \(quantizable are"):
+        convert(nn.Bilinear(4, 5, 6), QuantConfig())
+    with pytest.raises(TqhwError, match=r"what has weights is 0 \(Embedding\), 1 \(Bilinear\)"):
+        convert(nn.Sequential(nn.Embedding(9, 4), nn.Bilinear(4, 5, 6)), QuantConfig())
 
 
 def test_weights_and_norms_that_are_no_plain_parameters_are_refused():

@@ -18,7 +18,7 @@ from tqhw.pipeline.training import Known, Pending, planned, trained
 from tqhw.results import AccuracyRow
 from tqhw.scenario.network import Scales
 from tqhw.scenario.summary import Switching
-from tqhw.workload import check_mappable, execution_order, parse_input
+from tqhw.workload import Workload, check_mappable, execution_order, parse_input
 
 HARDWARE_SCHEME = "truncquant"
 
@@ -102,10 +102,11 @@ def notes(model: nn.Module) -> tuple[str, ...]:
     return (quant.coverage(model).text, *(() if warning is None else (warning,)))
 
 
-def switching(model: nn.Module) -> Switching:
+def switching(model: nn.Module, workload: Workload) -> Switching:
     """How many of the weights of a quantized model switch their bits."""
     found = quant.coverage(model)
-    return Switching(found.switch, found.total, found.text, found.tied)
+    multiplied = {name for layer in workload.layers for name in layer.names}
+    return Switching(found.switch, found.total, found.text, found.tied, quant.beside_products(model, multiplied))
 
 
 def not_measured(experiment: Experiment) -> tuple[AccuracyRow, ...]:

@@ -45,7 +45,7 @@ def assemble(
     options, main = experiment.options(), evaluated[0]
     energy, traffic, notes = _states(experiment, main, workload.cache)
     methods, scenario, bits = experiment.methods, experiment.scenario, experiment.hardware_bits
-    parameters = _parameters(workload, main, scales, 0 if switching is None else switching.tied)
+    parameters = _parameters(workload, main, scales, switching or Switching(0, 0, ""))
     ratios = [
         ratio
         for one in evaluated
@@ -149,17 +149,20 @@ def _with_cache(traffic: Mapping[str, Traffic], cache: Cache | None, main: Evalu
     return found
 
 
-def _parameters(workload: Workload, main: Evaluated, scales: Scales, tied: int) -> ModelNumbers:
+def _parameters(workload: Workload, main: Evaluated, scales: Scales, switching: Switching) -> ModelNumbers:
     following = [layer for layer in main.network.layers if layer.fixed_bits is None]
     others = [layer for layer in main.network.layers if layer.fixed_bits is not None]
+    beside = switching.beside
+    own = [(layer.weights, layer.fixed_bits or 0) for layer in others]
+    own += [(numbers, bits) for bits, numbers in beside.items() if bits is not None]
     return ModelNumbers(
-        weights=sum(layer.weights for layer in following),
+        weights=sum(layer.weights for layer in following) + beside.get(None, 0),
         scales=scales.count,
         own_scales=scales.own,
-        fixed_bits=sum(layer.weights * (layer.fixed_bits or 0) for layer in others),
+        fixed_bits=sum(numbers * bits for numbers, bits in own),
         norm_channels=workload.norm_channels,
-        others=workload.other_parameters,
-        tied=tied,
+        others=workload.other_parameters - sum(beside.values()),
+        tied=switching.tied,
     )
 
 

@@ -39,7 +39,7 @@ def subject(experiment: Experiment, trust: bool = False) -> Subject:
     workload = _extracted(experiment, model)
     if not quant.quantized_layers(model):
         return _with_own_bits(workload)
-    return Subject(workload, accuracy.scales(model), accuracy.notes(model), accuracy.switching(model))
+    return Subject(workload, accuracy.scales(model), accuracy.notes(model), accuracy.switching(model, workload))
 
 
 def _extracted(experiment: Experiment, model: nn.Module) -> Workload:

@@ -7,7 +7,7 @@ from tqhw.quant.codes import integer_codes, refuse_held, running_on_codes, shift
 from tqhw.quant.coding import quantize
 from tqhw.quant.config import QuantConfig, bits_by_layer
 from tqhw.quant.convert import convert, revert
-from tqhw.quant.coverage import Coverage, Unswitched, coverage
+from tqhw.quant.coverage import Coverage, Unswitched, beside_products, coverage
 from tqhw.quant.export import export
 from tqhw.quant.files.deployed import Deployed, load
 from tqhw.quant.files.package import save
@@ -49,6 +49,7 @@ __all__ = [
     "Unswitched",
     "add_precision",
     "at_bits",
+    "beside_products",
     "bits_by_layer",
     "check_bits",
     "check_precisions",

@@ -25,6 +25,7 @@ from tqhw.quant.magnitude import magnitude_warning
 from tqhw.quant.norm import check_norms, check_unswitched, make_single, make_switchable
 from tqhw.quant.normalization import Normalizer
 from tqhw.quant.parts import QUANTIZABLE, ModelPart, parts_of
+from tqhw.quant.recurrent import read_as_they_are
 from tqhw.quant.schemes import gradient_named, scheme_named
 from tqhw.quant.weight import QuantizedWeight
 
@@ -46,20 +47,20 @@ def convert(model: nn.Module, config: QuantConfig, *, order: Sequence[str] | Non
     warning where weights stay that no option keeps; and which layers lose their magnitude.
     """
     model = plain(model)
-    found = parts_of(model)
+    found = parts_of(model, config.layers)
     if is_quantized(model):
         raise TqhwError("the model is quantized already", place="convert", lever="revert it first")
     if not found:
         refuse_foreign(model, (), ())
         raise _nothing_to_quantize(model)
-    names = [part.name for part in found]
-    bits, reads_real = bits_by_layer(names, config, order), [ends(names, order)[0]]
+    registered = [part.name for part in parts_of(model)] or [part.name for part in found]
+    bits = bits_by_layer([part.name for part in found], config, order or registered)
     if config.normalization.kind == "auto":
         config = _settled(model, config, bits)
-    apply(model, config, bits, reads_real)
-    if ends(names, order) != ends(names):
+    apply(model, config, bits, [ends(registered, order)[0]])
+    if ends(registered, order) != ends(registered):
         told = "the first and the last layer are %s and %s, as they run; the model registers %s first and %s last"
-        _LOG.warning(told, *ends(names, order), *ends(names))
+        _LOG.warning(told, *ends(registered, order), *ends(registered))
     found_out = coverage(model)
     _LOG.log(logging.WARNING if found_out.unforeseen else logging.INFO, found_out.text)
     warning = magnitude_warning(model)
@@ -84,7 +85,7 @@ def apply(
     model: nn.Module, config: QuantConfig, chosen: Mapping[str, LayerBits], reads_real: Collection[str]
 ) -> nn.Module:
     """Quantizes every layer as ``chosen`` says, and with quantized activations all inputs but ``reads_real``."""
-    found = parts_of(model)
+    found = parts_of(model, chosen)
     untouched = [part.layer for part in found if chosen[part.name] == "full"]
     refuse_foreign(model, [part.layer for part in found], untouched)
     for part in found:
@@ -96,7 +97,7 @@ def apply(
         check_norms(model)
         check_unswitched(model, config.unswitched)
     if config.activations != "full":
-        _refuse_bypassed_inputs(model)
+        _refuse_bypassed_inputs(model, [part for part in found if chosen[part.name] != "full"])
     try:
         if config.norms == "switchable":
             make_switchable(model, config.precisions, unswitched=config.unswitched)
@@ -105,7 +106,7 @@ def apply(
             if bits != "full":
                 weight = _weight_quantizer(part, config, bits)
                 _attach(part, weight)
-                if config.activations != "full" and part.name not in reads_real:
+                if config.activations != "full" and part.name not in reads_real and not part.is_table:
                     activation.attach(part.module, weight, _input_quantizer(config, part.name))
     except BaseException:
         _undo(model)
@@ -222,14 +223,16 @@ def _input_quantizer(config: QuantConfig, name: str) -> InputQuantizer:
     )
 
 
-def _refuse_bypassed_inputs(model: nn.Module) -> None:
-    for name, module in model.named_modules():
-        if isinstance(module, nn.MultiheadAttention):
-            raise TqhwError(
-                "torch's MultiheadAttention computes with its weights itself, so that its inputs cannot be quantized",
-                place=name or type(model).__name__,
-                lever="use activations: full, or attention built from linear layers",
-            )
+def _refuse_bypassed_inputs(model: nn.Module, quantized: Sequence[ModelPart]) -> None:
+    attention = [(name, m) for name, m in model.named_modules() if isinstance(m, nn.MultiheadAttention)]
+    for name, module in [*attention, *((part.layer, part.module) for part in quantized if part.bypasses)]:
+        whose = "torch's MultiheadAttention" if isinstance(module, nn.MultiheadAttention) else type(module).__name__
+        other = "attention built from linear layers" if isinstance(module, nn.MultiheadAttention) else "layers: full"
+        raise TqhwError(
+            f"{whose} computes with its weights itself, so that its inputs cannot be quantized",
+            place=name or type(model).__name__,
+            lever=f"use activations: full, or {other}",
+        )
 
 
 def _own_class(module: nn.Module) -> None:
@@ -246,6 +249,8 @@ def _attach(part: ModelPart, quantizer: QuantizedWeight) -> None:
     hooked = parametrize.is_parametrized(part.module)
     # Not checked by torch, which would quantize every weight to see that its shape and type stay.
     parametrize.register_parametrization(part.module, part.tensor, quantizer, unsafe=True)
+    if isinstance(part.module, nn.RNNBase):
+        read_as_they_are(part.module)
     if not hooked:
         part.module.register_state_dict_post_hook(_plain_name_out)  # type: ignore[no-untyped-call]
         part.module.register_load_state_dict_pre_hook(_plain_name_in)  # type: ignore[no-untyped-call]
@@ -254,6 +259,8 @@ def _attach(part: ModelPart, quantizer: QuantizedWeight) -> None:
 def _forget_hooks(module: nn.Module) -> None:
     if parametrize.is_parametrized(module):  # another weight of it is still quantized
         return
+    if isinstance(module, nn.RNNBase):
+        module._flat_weights = [getattr(module, name) for name in module._flat_weights_names]
     for table, hook in (
         (module._state_dict_hooks, _plain_name_out),
         (module._load_state_dict_pre_hooks, _plain_name_in),

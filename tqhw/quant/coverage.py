@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,7 +16,6 @@ from tqhw.quant.parts import parts_of, tensors_of
 from tqhw.quant.weight import QuantizedWeight
 
 _TABLES: Final = (nn.Embedding, nn.EmbeddingBag)
-_RECURRENT: Final = (nn.RNNBase, nn.RNNCellBase)
 CHOSEN: Final = "in FP32 as first, last or layers say"
 TABLE: Final = "looked up, not multiplied"
 COMPUTED: Final = "in FP32: parts of a weight that is computed, by weight_norm say"
@@ -105,6 +105,24 @@ def coverage(model: nn.Module) -> Coverage:
     return Coverage(switch, sum(found.values()), tuple(kept), sum(tied.values()))
 
 
+def beside_products(model: nn.Module, multiplied: Collection[str]) -> dict[int | None, int]:
+    """Quantized numbers that no product reads, such as those of embeddings, by their bits; None: they switch.
+
+    ``multiplied``: the layers that products read; what these share with an embedding is theirs.
+    """
+    layers = quantized_layers(model)
+    products = {part.name for part in parts_of(plain(model))} | {*multiplied}
+    found = {identity(layer.real_weight): layer for layer in layers}
+    for layer in layers:
+        if layer.name in products:
+            found.pop(identity(layer.real_weight), None)
+    numbers: dict[int | None, int] = {}
+    for layer in found.values():
+        bits = layer.quantizer.bits if layer.quantizer.fixed else None
+        numbers[bits] = numbers.get(bits, 0) + layer.real_weight.numel()
+    return numbers
+
+
 def _axes(tensor: torch.Tensor) -> int:
     return sum(size > 1 for size in tensor.shape)
 
@@ -116,6 +134,4 @@ def _why(module: nn.Module, quantizable: bool) -> str:
         return TABLE
     if isinstance(module, parametrize.ParametrizationList) or tensors_of(module):
         return COMPUTED
-    if isinstance(module, _RECURRENT):
-        return f"recurrent weights of {type(module).__name__}, which cannot be quantized"
     return f"in FP32: a {type(module).__name__} is no layer that can be quantized"

@@ -53,5 +53,6 @@ class _OrderWatch(TorchFunctionMode):
         kwargs = kwargs or {}
         if func not in _LOOKUPS and getattr(func, "__name__", "") != "__get__":  # the latter asks for a type or device
             for value in (*args, *kwargs.values()):
-                self.order |= dict.fromkeys(self._names.get(id(value), ()))
+                for one in value if isinstance(value, list | tuple) else (value,):  # of recurrent layers, a list
+                    self.order |= dict.fromkeys(self._names.get(id(one), ()))
         return func(*args, **kwargs)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from tqhw.results import Ratio
 from tqhw.scenario.methods import METHODS, REFERENCE, precisions
@@ -27,13 +28,15 @@ QUANTITIES = {
 class Switching:
     """``switch`` of ``total`` weights follow the precision; ``text`` says what stays, where and why.
 
-    ``tied``: those of the former that another use has in floating point.
+    ``tied``: those of the former that another use has in floating point. ``beside``: quantized numbers that no layer
+    multiplies, such as those of embeddings, by their bits; None: they follow the precision.
     """
 
     switch: int
     total: int
     text: str
     tied: int = 0
+    beside: Mapping[int | None, int] = field(default_factory=dict)
 
     @property
     def ratio(self) -> Ratio:

@@ -76,7 +76,7 @@ def post_training_config(
     )
     if granularity is not None:
         return config
-    parts = parts_of(model)
+    parts = parts_of(model, config.layers)
     names = [part.name for part in parts]
     chosen = bits_by_layer(names, config) if names else {}
     quantized = [part for part in parts if chosen[part.name] != "full"]
@@ -116,7 +116,7 @@ def post_train(
         moments = second_moments(model, batches)
         with real_weights(model):
             norms = measured(model, lambda: (call(model, inputs) for inputs in batches))
-    axes = {part.name: part.output_axis for part in parts_of(model)}
+    axes = {part.name: part.output_axis for part in parts_of(model, [layer.name for layer in layers])}
     made: dict[Hashable, QuantizedTensor] = {}
     codes = {}
     for layer in layers:
