@@ -73,6 +73,24 @@ def test_macros_of_sizes_need_the_problem(tmp_path: Path) -> None:
         load_machine(given)
 
 
+@pytest.mark.parametrize(
+    "expression", ["len(spec.problem.instance)", "spec.problem['instance']['M'] // 2", "len(spec['problem'].instance)"]
+)
+def test_expressions_that_look_at_the_problem(expression: str, tmp_path: Path) -> None:
+    text = with_attribute(f"n_banks: {expression}")
+    layer = problem(tmp_path)
+    found = load_machine(sources(files(tmp_path, a=text)), layer, per_problem=True)
+    assert found.sized
+    counted = len(layer.bounds) + len(layer.coefficients) + 1  # the front end's instance has its densities, too
+    wanted = layer.bounds["M"] // 2 if "M" in expression else counted
+    assert found.architecture.component("buf").attributes["n_banks"] == wanted
+    beside = load_machine(sources(files(tmp_path, a=text, p=PROBLEM)))  # one among the files, where none is given
+    assert beside.architecture.component("buf").attributes["n_banks"] == wanted
+    assert not load_machine(sources(files(tmp_path, a=with_attribute("n_banks: 2"))), layer, per_problem=True).sized
+    with pytest.raises(TqhwError, match=r"a.yaml:\d+: n_banks: the expression asks for the problem, .*--problem"):
+        load_machine(sources(files(tmp_path / "alone", a=text)))
+
+
 def test_a_disabled_node_and_a_nested_branch(tmp_path: Path) -> None:
     nested = "  - !Pipelined\n    nodes:\n    - !Container {name: inner, attributes: {word: 8}, spatial: {meshY: 2}}\n"
     gone = "  - !Component {name: gone, class: storage, enabled: 1 > 2, attributes: {datawidth: 8}}\n"

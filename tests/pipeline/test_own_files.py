@@ -204,3 +204,32 @@ def test_constraints_that_need_sizes_hold_for_every_layer(tmp_path: Path) -> Non
     assert any("maximize_dims" in note for note in results.notes)
     load_architecture(place / "architecture.yaml")
     assert verify(read_run(tmp_path / "out"), OneWidth()).differences == ()
+
+
+def test_expressions_see_every_layers_problem(tmp_path: Path) -> None:
+    """A split, and as many channels side by side as the layer has up to four."""
+    given = experiment(tmp_path)
+    top = tmp_path / "chip/top.yaml.jinja2"
+    channels = "factors_only:\n        - (('C=' + str(min(4, spec.problem.instance.C))))"
+    spatial = f"    constraints:\n      spatial:\n        split: len(spec.problem.instance)\n        {channels}\n"
+    top.write_text(TOP.replace("    spatial: {meshX: 4}\n", "    spatial: {meshX: 4}\n" + spatial))
+    results = run(given, tmp_path / "out")
+    place = tmp_path / "out/hardware/default/fetch8_weights8"
+    columns = {}
+    for path in sorted((place / "mappings").glob("*.yaml")):
+        loops = load_mapping(path).level("inter_PE_spatial").spatial
+        assert loops is not None
+        columns[path.stem.partition("_")[2]] = loops.factors["C"]
+    assert columns == {"conv2": 4}
+    assert any("hold for each" in note for note in results.notes)
+    assert verify(read_run(tmp_path / "out"), OneWidth()).differences == ()
+
+
+def test_one_machine_runs_all_layers(tmp_path: Path) -> None:
+    given = experiment(tmp_path)
+    top = tmp_path / "chip/top.yaml.jinja2"
+    top.write_text(TOP.replace("depth: 2 ** 12", "depth: 256 * spec.problem.instance.C"))
+    with pytest.raises(
+        TqhwError, match=r"architecture.files: 'buffer' is another one for layer \w+ than for the first"
+    ):
+        run(given)

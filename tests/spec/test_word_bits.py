@@ -58,6 +58,13 @@ def test_a_row_holds_what_fits() -> None:
     assert rows(level("Weights=3,Outputs=16,Outputs@DRAM=8", "DRAM"))["Outputs"] == (8, 8, 1)
 
 
+def test_words_of_a_memorys_own_width_leave_it_as_it_is() -> None:
+    hardware = flatten(parse_architecture(yamlio.parse(MACHINE), "test"))
+    assert apply_word_bits(hardware, parse_word_bits("Weights=8,Inputs=8,Outputs@Buffer=8"), NAMES) == hardware
+    assert level("Weights@DRAM=4,Inputs=8", "Buffer").packing is None
+    assert level("Weights@DRAM=4,Inputs=8", "DRAM").packing is not None
+
+
 def test_ideal_rows_have_no_padding() -> None:
     assert rows(level("Weights=3", "Buffer", "ideal"))["Weights"] == (3, 32, 3)
 

@@ -19,7 +19,7 @@ from tqhw.spec import Architecture, Digits, Hardware, Problem, flatten, parse_ar
 
 PACKING = "packing"  # the parameter, where a template has it, that chooses between `pack` and `ideal`
 
-_SIZED = "constraints that need a layer's sizes (maximize_dims, ...) hold for each; architecture.yaml is without them"
+_SIZED = "constraints that need a layer's sizes (maximize_dims, ...) hold for each; architecture.yaml has none of them"
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Rendered:
     template's own component classes ("" if none), to be added to the packaged ones. ``groups``: component -> group
     of the reports. ``packings``: words and padding per memory, outermost first. ``notes``: what a reader of results
     must know. ``word_bits``: bits of words where ``--word-bits`` does not say them. ``digits``: what weights are taken
-    in, if not whole. ``sized``: constraints were left out that need a problem (:func:`load`). A YAML file that was
+    in, if not whole. ``sized``: what it says depends on a problem (:func:`load`). A YAML file that was
     given as it is has no params, groups and packings.
     """
 
@@ -101,8 +101,9 @@ def load(
     """What ``--arch`` and ``--param`` mean: a name in arch/, a template folder, or the field's own files.
 
     Files, patterns and folders are read as Timeloop's front end reads them, with ``data`` for their templates and
-    ``allow`` for folders that they may include from; macros among their constraints that depend on a problem's sizes
-    need ``problem``, or are left out for whoever asks again ``per_problem``. Raises TqhwError as :func:`render` does,
+    ``allow`` for folders that they may include from. Expressions that look at the problem, and macros among their
+    constraints that depend on its sizes, need ``problem``; ``per_problem``: macros are left out, for whoever asks again
+    with each problem. Raises TqhwError as :func:`render` does,
     and for parameters given to files, which have none.
     """
     given = [arch] if isinstance(arch, str | Path) else list(arch)

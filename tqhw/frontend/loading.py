@@ -27,6 +27,19 @@ class _Machine(Specification):
     fields = {"problem": Key((ProblemNode,), None)}  # noqa: RUF012
 
 
+class _Sections(dict[str, Any]):
+    """The sections that expressions see as ``spec``; ``asked`` once one looks at the problem."""
+
+    asked = False
+
+    def __getitem__(self, name: str) -> Any:
+        self.asked |= name == "problem"
+        return super().__getitem__(name)
+
+    def public(self) -> Mapping[str, Any]:
+        return self
+
+
 class _LayerSpecification(Specification):
     """A specification that needs no architecture."""
 
@@ -55,7 +68,7 @@ class Sources:
 class Machine:
     """An architecture as the engines read it. ``components``: its own classes, as YAML, or ""; its notes: warnings.
 
-    ``sized``: constraints were left out that are factors only once a problem is known.
+    ``sized``: constraints were left out that are factors only once a problem is known, or expressions look at it.
     """
 
     architecture: spec.Architecture
@@ -71,8 +84,8 @@ class Machine:
 def load_machine(sources: Sources, problem: spec.Problem | None = None, per_problem: bool = False) -> Machine:
     """The architecture in files, with the energies and areas that stand beside it.
 
-    Constraint macros that depend on the sizes are written out where a problem is given; ``per_problem`` leaves them out
-    where none is, for whoever asks again with each.
+    Expressions see ``problem``, or the one among the files. Constraint macros that depend on its sizes are written out
+    where it is given; ``per_problem`` leaves them out, for whoever asks again with each.
 
     Raises TqhwError for whatever the front end refuses, two architectures, and what is not modelled.
     """
@@ -91,16 +104,25 @@ def load_machine(sources: Sources, problem: spec.Problem | None = None, per_prob
         if problem is not None:
             found["problem"] = _section(problem)
         bare: list[str] = []
-        found.evaluate({BARE_WORDS: bare})
+        seen = _Sections(found.public())
+        try:
+            found.evaluate({BARE_WORDS: bare, "spec": seen})
+        except TqhwError as error:
+            if not seen.asked or found["problem"] is not None:
+                raise
+            lever = "give the problem, too: --problem FILE, or its file among these"
+            raise TqhwError(
+                "the expression asks for the problem, and there is none", place=error.place, lever=lever
+            ) from None
         architecture = found["architecture"]
         warnings = (*bare, *doubtful_nodes(architecture))
         attach(architecture, found["constraints"]["targets"])
         attach(architecture, found["mapping"])
         attach_sparse(architecture, found["sparse_optimizations"]["targets"])
         found["sparse_optimizations"]["targets"].clear()
-        if problem is not None:
+        if problem is not None and not per_problem:
             write_out(architecture, found["problem"])
-        sized = per_problem and problem is None and leave_out_sized(architecture)
+        sized = (per_problem and leave_out_sized(architecture)) or seen.asked
         document = engine.document(found)
         document.update({name: as_map(found[name]) for name in ("ERT", "ART") if found[name]["tables"]})
         components = yamlio.dump(Map(compound_components=as_map(found["components"])))

@@ -66,7 +66,7 @@ class Specification(Section):
 
     def evaluate(self, names: Mapping[str, Any] = {}) -> dict[str, Any]:
         """Evaluates the variables, then all sections in their order, and checks every key."""
-        scope = {**names, "spec": self}
+        scope = {"spec": self, **names}
         found = self["variables"].evaluate(scope)
         scope.update(found)
         scope["variables"] = found

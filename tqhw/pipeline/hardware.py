@@ -75,8 +75,8 @@ def plan(experiment: Experiment, workload: Workload, render: Render = render) ->
         )
     models = spad_models(experiment)
     whole = RenderedWords(Width(experiment.stored_bits, experiment.stored_bits))
-    shape = workload.layers[0].problem.shape
-    first = render(experiment, models[0], whole, shape)
+    problem = workload.layers[0].problem
+    first = render(experiment, models[0], whole, problem)
     rendered = {(models[0], whole): first}
     searches: list[tuple[str | None, int, RenderedWords]] = []
     for model in models:
@@ -84,7 +84,7 @@ def plan(experiment: Experiment, workload: Workload, render: Render = render) ->
             for width in _needed(experiment, layer, first.activation_bits):
                 words = RenderedWords(width, activation_bits(layer, width))
                 if (model, words) not in rendered:
-                    rendered[model, words] = render(experiment, model, words, shape)
+                    rendered[model, words] = render(experiment, model, words, problem)
                 searches.append((model, index, words))
     return HardwarePlan(workload, models, rendered, tuple(searches), first.activation_bits, experiment.search.way)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tqhw import architecture, energy
 from tqhw.backends import Backend, Design, Target, with_word_bits
@@ -16,7 +17,7 @@ from tqhw.options import EnergyOptions
 from tqhw.results import DRAM
 from tqhw.scenario.extract import WEIGHTS, PricedHardware, default_groups
 from tqhw.scenario.network import Width
-from tqhw.spec import Hardware, Level, Problem, Shape
+from tqhw.spec import Component, Constraints, Hardware, Level, Problem, Shape
 from tqhw.spec.word_bits import PLACE, WordBits, parse_word_bits
 from tqhw.system.progress import Watcher
 
@@ -69,10 +70,14 @@ class Unpriced:
     """The same files for one problem, where some of their constraints need its sizes."""
 
     def constrained(self, target: Target, problem: Problem) -> Target:
-        """The target with the constraints that its files have for a problem."""
+        """The target with the constraints that its files have for a problem.
+
+        Raises TqhwError where they have other memories or units for it than for the first.
+        """
         if self.again is None:
             return target
         found = self.again(problem)
+        _check_same(self.found.hardware, found.hardware, problem)
         own = {level.name: level.constraints for level in found.hardware.levels}
         levels = tuple(replace(level, constraints=own[level.name]) for level in target.hardware.levels)
         design = replace(
@@ -88,7 +93,37 @@ class Unpriced:
         return self.found.ideal_packing if self.words is None else self.words.packing == "ideal"
 
 
-Render = Callable[[Experiment, str | None, RenderedWords, Shape], Unpriced]
+def _check_same(first: Hardware, other: Hardware, problem: Problem) -> None:
+    """An experiment has one machine for all layers: only constraints may depend on the layer."""
+    ours, theirs = _parts(first), _parts(other)
+    changed = next((name for name in ours if ours[name] != theirs.get(name)), None)
+    if changed is not None or len(ours) != len(theirs):
+        name = changed or next(name for name in theirs if name not in ours)
+        raise TqhwError(
+            f"'{name}' is another one for layer {problem.name} than for the first: its expressions look at the problem",
+            place="architecture.files",
+            lever="write its sizes as numbers; only constraints may follow the layer. `tqhw map` takes one layer",
+        )
+
+
+def _parts(hardware: Hardware) -> dict[str, Any]:
+    """What every level is, but for its constraints."""
+    compute = hardware.compute
+    units = (compute.meshX, compute.meshY, _costed(compute.component))
+    levels = {
+        level.name: (replace(level, constraints=Constraints(), component=None), _costed(level.component))
+        for level in hardware.levels
+    }
+    return {**levels, compute.name: units}
+
+
+def _costed(component: Component | None) -> Any:
+    if component is None:
+        return None
+    return component.class_, component.subclass, component.attributes, component.energy_scale, component.area_scale
+
+
+Render = Callable[[Experiment, str | None, RenderedWords, Problem], Unpriced]
 """The architecture of an experiment for a scratchpad model, at some words; see :func:`render`."""
 
 
@@ -104,14 +139,17 @@ def _parameters(experiment: Experiment) -> tuple[str, ...]:
     return tuple(parameter.name for parameter in architecture.parameters_of(given[0]).parameters)
 
 
-def render(experiment: Experiment, spad_model: str | None, at: RenderedWords, shape: Shape) -> Unpriced:
-    """The architecture at some words: by the parameters of its template, or by such words on what files say."""
+def render(experiment: Experiment, spad_model: str | None, at: RenderedWords, problem: Problem) -> Unpriced:
+    """The architecture at some words: by the parameters of its template, or by such words on what files say.
+
+    ``problem``: of the first layer; what files say for others is asked of them again.
+    """
     chosen = experiment.architecture
     known = _parameters(experiment)
     if "weight_bits" not in known:
         load = partial(architecture.load, chosen.given, chosen.params, chosen.data, chosen.allow)
-        found = load(per_problem=True)
-        unpriced = _with_words(experiment, found, at, shape)
+        found = load(problem=problem, per_problem=True)
+        unpriced = _with_words(experiment, found, at, problem.shape)
         return replace(unpriced, again=load) if found.sized else unpriced
     if experiment.word_bits or chosen.packing or chosen.multiplier:
         raise TqhwError(

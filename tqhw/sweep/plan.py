@@ -24,7 +24,7 @@ from tqhw.pipeline.subject import Subject, subject
 from tqhw.pipeline.training import Measured, TrainingTask, planned, rows
 from tqhw.results import Results
 from tqhw.scenario.methods import widths
-from tqhw.spec import Invalid, Shape
+from tqhw.spec import Invalid, Problem
 from tqhw.sweep.tasks import SEARCH, TABLE, TRAINING, SweepTask, versions
 from tqhw.system.files import content_digest
 
@@ -151,10 +151,11 @@ class Planner:
         tables = tuple(table_key(engine, one.design, experiment.energy, settings) for one in found.rendered.values())
         return PointsPlan(key, experiment, about, digest(repr(about)), found, engine, settings, tables)
 
-    def _render(self, experiment: Experiment, model: str | None, at: RenderedWords, shape: Shape) -> Unpriced:
+    def _render(self, experiment: Experiment, model: str | None, at: RenderedWords, problem: Problem) -> Unpriced:
         chosen = experiment.model_dump(mode="json", include={"architecture", "word_bits"})
-        key = digest([chosen, model, repr(at), repr(shape)])
-        return _kept(self._rendered, key, lambda: render(experiment, model, at, shape))
+        seen = problem if experiment.architecture.files else problem.shape  # files may say what depends on the sizes
+        key = digest([chosen, model, repr(at), repr(seen)])
+        return _kept(self._rendered, key, lambda: render(experiment, model, at, problem))
 
 
 def _measuring(found: TrainedNetwork) -> SweepTask:

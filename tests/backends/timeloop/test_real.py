@@ -74,10 +74,11 @@ def test_a_search_out_of_time_gives_its_best_so_far() -> None:
 
 
 def changed_design(old: str, new: str) -> Design:
-    """The reference's two_level with one piece of its text replaced."""
+    """The reference's two_level with one piece of its file replaced."""
     known = reference_design("two_level")
-    assert old in known.text
-    text = known.text.replace(old, new)
+    given = (REFERENCE / "arch" / "two_level.yaml").read_text(encoding="utf-8")
+    assert old in given
+    text = given.replace(old, new)
     changed = parse_architecture(yamlio.parse(text, "changed.yaml"), "changed.yaml", "changed")
     return Design("changed", changed, flatten(changed), text, known.components_text)
 
