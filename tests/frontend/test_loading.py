@@ -10,7 +10,7 @@ import pytest
 from tests.frontend.files import ARCHITECTURE, PROBLEM, arch, with_attribute, write
 from tqhw.errors import TqhwError
 from tqhw.frontend import load_machine, load_mapping, load_problem, sources
-from tqhw.spec import Problem, flatten
+from tqhw.spec import Problem, flatten, load_art, load_ert, parse_art, parse_ert
 
 SPARSE = (
     "    sparse_optimizations: {action_optimization: [{type: gating, options: [{target: A, condition_on: [B]}]}]}\n"
@@ -215,3 +215,38 @@ architecture:
     assert found.architecture.component("DRAM").attributes["type"] == "LPDDR4"
     (note,) = [line for line in found.architecture.notes if "LPDDR4" in line]
     assert "a.yaml:5: type: 'LPDDR4' names nothing and is taken as a text; quote it for Timeloop" in note
+
+
+ERT = """\
+ERT:
+  tables:
+  - {name: chip.DRAM, actions: [{name: read, energy: 512}, {name: write, arguments: null, energy: 5e2, count: 1}]}
+  - {name: chip.buf, unit: pJ, actions: [{name: read, arguments: {}, energy: 1.5}, {name: write, energy: 2}]}
+  - {name: chip.mac, actions: [{name: compute, energy: 0.5}]}
+"""
+ART = "ART: {tables: [{name: DRAM, area: 0}, {name: buf, area: 7, unit: um^2}, {name: mac, area: 1.5}]}\n"
+
+
+def test_tables_beside_an_architecture_are_read_as_those_of_the_options(tmp_path: Path) -> None:
+    given = files(tmp_path, a=ARCHITECTURE, e=ERT, r=ART)
+    document = load_machine(sources(given)).document
+    assert parse_ert(document).energies == load_ert(given[1]).energies
+    assert parse_art(document).areas == load_art(given[2]).areas
+    assert parse_ert(document).energies["DRAM"] == {"read": 512.0, "write": 500.0}
+
+
+@pytest.mark.parametrize("energy", ["-1", "'512'", "many"])
+def test_a_number_that_is_none_is_told_alike(energy: str, tmp_path: Path) -> None:
+    given = files(tmp_path, a=ARCHITECTURE, e=ERT.replace("512", energy))
+    with pytest.raises(TqhwError) as beside:
+        load_machine(sources(given))
+    with pytest.raises(TqhwError) as option:
+        load_ert(given[1])
+    assert str(beside.value) == str(option.value)
+    assert "e.yaml:3: energy of chip.DRAM: '" in str(option.value)
+
+
+def test_two_tables(tmp_path: Path) -> None:
+    said = message(tmp_path, a=ARCHITECTURE, e=ERT, f=ERT)
+    assert said.startswith(f"{tmp_path}/e.yaml:1: ERT: two ERTs are given, at")
+    assert f"{tmp_path}/f.yaml:1: ERT" in said

@@ -20,6 +20,9 @@ from tqhw.frontend.warnings import doubtful_nodes
 from tqhw.spec import yamlio
 from tqhw.spec.yamlio import Map
 
+TABLES = ("ERT", "ART")
+"""Read as ``--ert`` and ``--art`` read them: whole numbers, no arguments, keys of other programs."""
+
 
 class _Machine(Specification):
     """A specification that needs no problem."""
@@ -93,6 +96,8 @@ def load_machine(sources: Sources, problem: spec.Problem | None = None, per_prob
     if twice := [where for name, _, where in more if name == "architecture"]:
         first = top.place("architecture")
         raise TqhwError(f"two architectures are given, at {first} and at {twice[0]}", place=place, lever="give one")
+    tables = _tables(top, more)
+    more = [entry for entry in more if entry[0] not in TABLES]
     if legacy.is_tree(top):
         document = legacy.document(top, more)
         components = legacy.components(top, more)
@@ -124,9 +129,12 @@ def load_machine(sources: Sources, problem: spec.Problem | None = None, per_prob
             write_out(architecture, found["problem"])
         sized = (per_problem and leave_out_sized(architecture)) or seen.asked
         document = engine.document(found)
-        document.update({name: as_map(found[name]) for name in ("ERT", "ART") if found[name]["tables"]})
         components = yamlio.dump(Map(compound_components=as_map(found["components"])))
         components = components if found["components"]["classes"] else ""
+    document.update(tables)
+    for name, reader in (("ERT", spec.parse_ert), ("ART", spec.parse_art)):
+        if name in document:
+            reader(document, place)
     try:
         parsed = spec.parse_architecture(document, place, sources.name)
     except TqhwError as error:
@@ -179,6 +187,22 @@ def convert(sources: Sources) -> dict[str, Map]:
             lever="give the architecture and the problem too",
         )
     return files
+
+
+def _tables(top: Map, more: list[tuple[str, Any, str]]) -> dict[str, Any]:
+    """Takes the ERT and the ART out of the files, as they are; none without tables. Raises TqhwError for two of one."""
+    found: dict[str, Any] = {}
+    for name in TABLES:
+        given = [(value, where) for key, value, where in more if key == name]
+        if name in top:
+            given.insert(0, (top.pop(name), top.place(name)))
+        given = [(value, where) for value, where in given if not (isinstance(value, Map) and value.get("tables") == [])]
+        if len(given) > 1:
+            message = f"two {name}s are given, at {given[0][1]} and at {given[1][1]}"
+            raise TqhwError(message, place=given[0][1], lever="give one")
+        if given:
+            found[name] = given[0][0]
+    return found
 
 
 def _check_compute(architecture: Any, place: str) -> None:
