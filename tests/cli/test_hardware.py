@@ -236,3 +236,36 @@ def test_a_point_is_chosen_by_its_number(tmp_path: Path) -> None:
 )
 def test_what_makes_no_front_is_refused(tmp_path: Path, more: tuple[object, ...], message: str) -> None:
     assert message in refused(*arguments(tmp_path), *more)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ["--energy-source", "accelergy"],
+            "--energy-source: accelergy not found on PATH (install Accelergy and its plug-ins, or set --energy-source"
+            " packaged)",
+        ),
+        (["--energy-source", "acelergy"], "--energy-source: unknown value 'acelergy' (did you mean 'accelergy'?"),
+        (["--energy-source", "file"], "--ert: source file needs a file (give --ert, and --art for areas)"),
+        (["--adder", "neurosin"], "--adder: unknown value 'neurosin' (did you mean 'neurosim'?"),
+        (
+            ["--adder", "neurosim", "--energy-source", "accelergy"],
+            "--adder: adder is a choice of the packaged tables (leave it out, or take --energy-source packaged)",
+        ),
+        (["--energy-table", "{mac: {compute: -1}}"], "--energy-table.mac: -1 must be at least 0"),
+        (["--energy-table", "{mac: {compte: 1}}"], "--energy-table.mac: unknown action 'compte'"),
+        (["--energy-table", "{mca: {compute: 1}}"], "--energy-table: unknown component 'mca' (did you mean 'mac'?"),
+        (["--word-bits", "Weights=2", "--multiplier", "mach"], "--multiplier: unknown multiplier 'mach'"),
+        (["--word-bits", "Wights=2"], "--word-bits: unknown data space 'Wights'"),
+    ],
+)
+def test_what_is_wrong_with_an_option_is_told_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], message: str
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    if options[0] == "--energy-table":
+        (tmp_path / "table.yaml").write_text(options[1])
+        options = ["--energy-table", str(tmp_path / "table.yaml")]
+    given = arguments(tmp_path)[:-2]
+    assert message in refused(*given, *options)

@@ -42,6 +42,11 @@ def test_settings_go_over_the_file() -> None:
         ("scenario: {layout: planes}", "scenario.layout: unknown value 'planes'"),
         ("modle: {}", "unknown key 'modle' (did you mean 'model'?"),
         ("model: resnet20", "model: 'resnet20' must be a section with keys of its own (The network.)"),
+        (
+            "architecture:\n  word_bits: {Inputs: 8}",
+            "e.yaml:2: architecture.word_bits: unknown key 'word_bits' (`word_bits` stands outside of all sections; ",
+        ),
+        ("search: {budget_s: 3}", "unknown key 'budget_s' (`timeloop.budget_s` is the key; known: objective)"),
         ("training: {epoch: 3}", "unknown key 'epoch' (did you mean 'epochs'?"),
         # What packages add is looked for where a name is none of ours, and that asks for PyTorch.
         pytest.param(

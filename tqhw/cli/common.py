@@ -110,6 +110,51 @@ def bundled(command: Callable[..., _R]) -> Callable[..., _R]:
     return wrapped
 
 
+_OPTIONS = {  # keys of an experiment, and the options that say the same of a single problem
+    "energy.source: ": "--energy-source ",
+    "energy.adder: ": "--adder ",
+    "source: file": "--ert FILE",
+    "take source packaged": "take --energy-source packaged",
+    "energy.source": "--energy-source",
+    "energy.adder": "--adder",
+    "energy.table": "--energy-table",
+    "energy.ert": "--ert",
+    "energy.art": "--art",
+    "architecture.packing": "--packing",
+    "architecture.multiplier": "--multiplier",
+}
+_PLACES = {
+    "source": "--energy-source",
+    "adder": "--adder",
+    "ert": "--ert",
+    "art": "--art",
+    "table": "--energy-table",
+    "multiplier": "--multiplier",
+    "word_bits": "--word-bits",
+}
+
+
+def as_options(text: str) -> str:
+    """A message of the library in the words of a command that has options where an experiment has keys."""
+    for key, option in _OPTIONS.items():
+        text = text.replace(key, option)
+    return text
+
+
+@contextlib.contextmanager
+def in_options() -> Iterator[None]:
+    """Says what is wrong with an option by the option's name, and which option mends it."""
+    try:
+        yield
+    except TqhwError as error:
+        place = as_options(error.place or "")
+        head, separator, rest = place.partition(".")
+        key, colon, more = head.partition(" ")
+        place = f"{_PLACES[key]}{colon}{more}{separator}{rest}" if key in _PLACES else place
+        lever = None if error.lever is None else as_options(error.lever)
+        raise TqhwError(as_options(error.message), place=place or None, lever=lever) from None
+
+
 def write_json(document: Mapping[str, Any], target: str) -> None:
     """Writes ``document`` to a file, or to stdout where ``target`` is ``-``."""
     from tqhw.system.files import write_text

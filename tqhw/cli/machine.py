@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tqhw.cli.common import parameters
+from tqhw.cli.common import as_options, in_options, parameters
 from tqhw.cli.convert import Allow, Data, template_data
 from tqhw.system.packaged import packaged
 
@@ -114,6 +114,12 @@ class CaseOptions:
 
     def read(self) -> Case:
         """Raises TqhwError for whatever cannot be read, and for what the engine does not model."""
+        with in_options():
+            case = self._read()
+        notes = tuple(as_options(note) for note in case.target.notes)
+        return replace(case, target=replace(case.target, notes=notes))
+
+    def _read(self) -> Case:
         from tqhw import architecture, energy, frontend
         from tqhw.backends import Design, backend
         from tqhw.backends.costing import costed

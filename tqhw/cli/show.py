@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tqhw.cli.answer import show_refusal
-from tqhw.cli.common import NO, bundled, console, guarded, parameters, say
+from tqhw.cli.common import NO, bundled, console, guarded, in_options, parameters, say
 from tqhw.cli.convert import Allow, Data, template_data
 from tqhw.cli.machine import ARCHITECTURES, Params, Words
 
@@ -101,7 +101,8 @@ def show(
         elif arch:
             raise TqhwError("--arch is that of a mapping", place=", ".join(what), lever="name a mapping")
         else:
-            printed = [_architecture(what, reading)]
+            with in_options():
+                printed = [_architecture(what, reading)]
         if out is not None:
             write_text(out, printed[0].svg)
     if out is not None:

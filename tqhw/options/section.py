@@ -94,7 +94,16 @@ def explained(error: ValidationError, kind: type, place: Callable[[Sequence[str]
     path = _keys_of(kind, first["loc"], wrong_key=bool(wrong_key))
     if wrong_key:
         known = [*fields_of(section_at(kind, path[:-1])), *_old_keys(kind, path[:-1])]
-        return unknown("key", path[-1], known, place(path) or None)
+        wrong = unknown("key", path[-1], known, place(path) or None)
+        elsewhere = [".".join(found) for found in _paths_to(kind, path[-1])]
+        if not elsewhere:
+            return wrong
+        hint = (
+            f"`{elsewhere[0]}` is the key"
+            if "." in elsewhere[0]
+            else f"`{elsewhere[0]}` stands outside of all sections"
+        )
+        return TqhwError(wrong.message, place=wrong.place, lever=f"{hint}; {wrong.lever}")
     if first["type"] == _REFUSED:
         told: Any = first["ctx"]
         path = [*path, *told["key"].split(".")] if told["key"] else path
@@ -148,6 +157,16 @@ def section_at(kind: type, path: Sequence[str]) -> type:
             return kind
         kind = inner
     return kind
+
+
+def _paths_to(kind: type, key: str, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Where inside ``kind`` a key of that name stands."""
+    for name, known in fields_of(kind).items():
+        if name == key:
+            yield (*path, name)
+        inner = section_in(known.annotation)
+        if inner is not None:
+            yield from _paths_to(inner, key, (*path, name))
 
 
 def _old_keys(kind: type, path: Sequence[str]) -> list[str]:

@@ -113,7 +113,8 @@ def apply_word_bits(
 ) -> Hardware:
     """The hardware with its memories packed for the data spaces of a problem.
 
-    A memory stays as it is, where words of several data spaces share a row, if all of them have words of its own width.
+    A memory with a limit, where words of several data spaces may share a row, stays as it is if all of these have its
+    own width.
     ``wide``: data spaces whose words may take several rows. Raises TqhwError for a data space or a level that is not
     there, and for other words wider than a row.
     """
@@ -137,7 +138,8 @@ def is_packed(hardware: Hardware) -> bool:
 def _packed(level: Level, word_bits: WordBits, names: tuple[str, ...], place: str, wide: tuple[str, ...]) -> Level:
     row_bits = level.block_size * level.word_bits
     kept = level.constraints.kept(names, level.constraints.place or f"constraints of {level.node}")
-    if all(word_bits.of(name, level.name, level.word_bits) == level.word_bits for name in names):
+    own = all(word_bits.of(name, level.name, level.word_bits) == level.word_bits for name in names)
+    if own and level.size is not None:
         return level
     spaces = []
     for name in names:
