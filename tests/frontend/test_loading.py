@@ -87,7 +87,9 @@ def test_expressions_that_look_at_the_problem(expression: str, tmp_path: Path) -
     beside = load_machine(sources(files(tmp_path, a=text, p=PROBLEM)))  # one among the files, where none is given
     assert beside.architecture.component("buf").attributes["n_banks"] == wanted
     assert not load_machine(sources(files(tmp_path, a=with_attribute("n_banks: 2"))), layer, per_problem=True).sized
-    with pytest.raises(TqhwError, match=r"a.yaml:\d+: n_banks: the expression asks for the problem, .*--problem"):
+    with pytest.raises(
+        TqhwError, match=r"a.yaml:\d+: n_banks: cannot evaluate '.*': no problem is given \(.*--problem"
+    ):
         load_machine(sources(files(tmp_path / "alone", a=text)))
 
 

@@ -116,6 +116,19 @@ def test_branches_bypass_what_they_do_not_keep() -> None:
         ("depth: 1024", "depth: 1024, read_bandwidth: -1", ["read_bandwidth '-1' must be a number above 0"]),
         ("depth: 1024", "depth: 1024, read_bandwidth: .inf", ["read_bandwidth 'inf' must be a number above 0"]),
         ("depth: 1024", "depth: 1024, power_gated_at: DRAM", ["'power_gated_at: DRAM' is not modelled", "remove it"]),
+        (
+            "depth: 1024",
+            "depth: 1024, has_power_gating: true",
+            ["'has_power_gating: True' is not modelled (a group below one gate leaks whole as soon as"],
+        ),
+        (
+            "depth: 1024",
+            "depth: 1024, per_dataspace_bandwidth_consumption_scale: {Weights: 2.0}",
+            [
+                "it weighs each data space's accesses before they are held against the bandwidth",
+                "Timeloop's own programs",
+            ],
+        ),
         ("depth: 1024", "depth: 1024, reduction_supported: false", ["'reduction_supported: False' is not modelled"]),
         (
             "depth: 1024",

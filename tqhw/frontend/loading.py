@@ -116,9 +116,9 @@ def load_machine(sources: Sources, problem: spec.Problem | None = None, per_prob
             if not seen.asked or found["problem"] is not None:
                 raise
             lever = "give the problem, too: --problem FILE, or its file among these"
-            raise TqhwError(
-                "the expression asks for the problem, and there is none", place=error.place, lever=lever
-            ) from None
+            said = error.message.partition("': ")[0]
+            message = f"{said}': no problem is given"
+            raise TqhwError(message, place=error.place, lever=lever) from None
         architecture = found["architecture"]
         warnings = (*bare, *doubtful_nodes(architecture))
         attach(architecture, found["constraints"]["targets"])

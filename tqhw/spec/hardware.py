@@ -31,6 +31,22 @@ _REFUSED = {  # attributes that would change Timeloop's counts and that the engi
     "addr_gen_energy": (),
     **dict.fromkeys(("network_read", "network_fill", "network_update", "network_drain"), ()),
 }
+_OTHERWISE = "remove it, or run Timeloop's own programs"
+_GATED = "a group below one gate leaks whole as soon as one of it is used, while here, and in the mapper's bounds,"
+_DELAYED = "a network adds its cycles to those of the level, which neither the engine nor the mapper's bounds have"
+_WHY_REFUSED = {  # what Timeloop does with them (src/model/buffer.cpp and topology.cpp of 4cf6d4c)
+    "has_power_gating": f"{_GATED} the instances in use leak",
+    "power_gated_at": f"{_GATED} the instances in use leak",
+    "per_dataspace_bandwidth_consumption_scale": "it weighs each data space's accesses before they are held against the"
+    " bandwidth: cycles which neither the engine nor the mapper's bounds have",
+    "allow_overbooking": "tiles may be larger than the memory, which only a sparse model can cost",
+    "reduction_supported": "partial sums are then read back and added elsewhere: counts which the engine does not have",
+    "min_utilization": "mappings that fill a memory less are invalid there, which the mapper's bounds do not know",
+    "network_fill_latency": _DELAYED,
+    "network_drain_latency": _DELAYED,
+    "vector_access_energy": "energies are those of a table",
+    "addr_gen_energy": "energies are those of a table",
+}
 _READ = (
     *("technology", "global_cycle_seconds", "datawidth", "word_bits", "width", "block_size", "cluster_size"),
     *("depth", "entries", "sizeKB", "multiple_buffering", "read_bandwidth", "write_bandwidth", "shared_bandwidth"),
@@ -319,7 +335,9 @@ def _storage(node: Component, mesh_x: int, mesh_y: int, constraints: Constraints
 def _refuse(node: Component, key: str, harmless: tuple[Any, ...]) -> None:
     value = node.attributes.get(key)
     if value is not None and value not in harmless:
-        raise TqhwError(f"{node.name}: '{key}: {value}' is not modelled", place=node.place, lever="remove it")
+        why = _WHY_REFUSED.get(key)
+        lever = "remove it" if why is None else f"{why}; {_OTHERWISE}"
+        raise TqhwError(f"{node.name}: '{key}: {value}' is not modelled", place=node.place, lever=lever)
 
 
 def _check_ports(node: Component) -> None:
