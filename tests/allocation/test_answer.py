@@ -74,9 +74,10 @@ def test_json_and_csv_say_the_same() -> None:
 def test_the_table_and_the_figure() -> None:
     cells = table(ANSWER).rows
     assert cells[2] == ("front", "1x2, 1x8", "1.40", "92.0 (90.0 to 94.0) *", "0.0800")
-    png, svg = picture(ANSWER)
-    assert png.startswith(b"\x89PNG")
-    assert picture(ANSWER) == (png, svg)
+    drawn = picture(ANSWER)
+    assert drawn.png.startswith(b"\x89PNG")
+    assert picture(ANSWER) == drawn
+    assert drawn.pdf.startswith(b"%PDF") and b"/FontFile2" in drawn.pdf, "its fonts are in it"
 
 
 def test_of_an_error_less_is_better_and_the_words_are_its_own() -> None:
@@ -92,4 +93,4 @@ def test_of_an_error_less_is_better_and_the_words_are_its_own() -> None:
     assert document["points"][0]["value"] == 80.0 and "top1" not in document["points"][0]
     assert next(csv.reader(io.StringIO(as_csv(rmse))))[2] == "rmse"
     assert table(rmse).columns[3] == "RMSE, lower is better, 95 % interval"
-    assert "RMSE (lower is better)" in picture(rmse)[1] and "Top-1" not in picture(rmse)[1]
+    assert "RMSE (lower is better)" in picture(rmse).svg and "Top-1" not in picture(rmse).svg

@@ -41,7 +41,7 @@ def test_every_method_and_seed_has_a_folder(runs: Path) -> None:
 def test_eval_takes_the_experiment_that_joins_them(runs: Path) -> None:
     found = tqhw("eval", runs / "join.yaml", "--json", runs / "a.json")
     assert found.exit_code == 0, found.output
-    assert "FP32" in found.stdout and "TruncQuant-Trunc" in found.stdout
+    assert "FP32" in found.stdout and "TruncQuant, truncated" in found.stdout
     rows = json.loads((runs / "a.json").read_text())["accuracy"]
     kinds = {(row["method"], row["bits"], row["weights"]) for row in rows}
     quantized = {("truncquant", 2, "shifted"), ("truncquant", 2, "requantized"), ("truncquant", 32, "requantized")}

@@ -124,7 +124,7 @@ def test_accuracies_are_verified(trained: Path, tmp_path: Path) -> None:
     }
     assert all(row["verified"] for row in rows if row["weights"] == "shifted")
     shown = tqhw("eval", *OWN, trained, "--bits", "1-2,8", "--json", tmp_path / "a.json")
-    assert "TruncQuant-Trunc" in shown.stdout
+    assert "TruncQuant, truncated" in shown.stdout
     assert "1 bit " in shown.stdout and "1 bits" not in shown.stdout and "2 bits" in shown.stdout
     measured = json.loads((tmp_path / "a.json").read_text())["accuracy"]
     assert {row["bits"] for row in measured} == {1, 2, 8}
@@ -168,7 +168,12 @@ def test_every_method_trains_and_is_measured(trained: Path, tmp_path: Path) -> N
         (8, "requantized"),
         (8, "shifted"),
     ]
-    for label in ("Any-Precision-Quant", "Single-Trunc", "Post-training-Trunc", "TruncQuant-Trunc"):
+    for label in (
+        "Any-Precision, re-quantized",
+        "Single, truncated",
+        "Post-training, truncated",
+        "TruncQuant, truncated",
+    ):
         assert label in shown
     assert "networks of one precision each, [2, 8] bits" in refused("eval", *OWN, tmp_path / "single", "--bits", "2")
 
@@ -186,7 +191,12 @@ def test_the_papers_table_is_one_command_that_keeps_what_is_done(trained: Path, 
     )
     shown = tqhw(*arguments)
     assert shown.exit_code == 0, shown.output
-    for row in ("Quant-Quant", "Quant-Trunc", "TruncQuant-Quant", "TruncQuant-Trunc"):
+    for row in (
+        "Ordinary QAT, re-quantized",
+        "Ordinary QAT, truncated",
+        "TruncQuant, re-quantized",
+        "TruncQuant, truncated",
+    ):
         assert row in shown.stdout
     assert shown.stdout.count("±") == 8
     places = [tmp_path / method / f"seed{seed}" for method in ("dorefa", "truncquant") for seed in (0, 1)]

@@ -31,7 +31,7 @@ GIVEN: dict[str, Any] = {
     "training": {"epochs": 2, "threads": 1},
 }
 NAMES = ("conv1", "conv2")
-WRITTEN = ("allocation.json", "allocation.csv", "allocation.png", "allocation.svg")
+WRITTEN = ("allocation.json", "allocation.csv", "allocation.png", "allocation.svg", "allocation.pdf")
 
 
 @pytest.fixture(scope="module")

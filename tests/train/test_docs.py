@@ -81,7 +81,7 @@ def test_its_recipe_trains_a_model_of_ones_own_on_pictures_of_ones_own(mine: Pat
     settings = ("--set", "training.epochs=1", "--set", "training.batch_size=5")
     found = tqhw("train", "recipe.yaml", "--out", "runs/mine", *settings)
     assert found.exit_code == 0, found.output
-    assert "TruncQuant-Trunc" in tqhw("eval", "runs/mine", "--model", "mynet:net").stdout
+    assert "TruncQuant, truncated" in tqhw("eval", "runs/mine", "--model", "mynet:net").stdout
     assert "`--model mynet:net`" in PAGE and refused("eval", "runs/mine")
 
 

@@ -83,12 +83,17 @@ def test_the_table_has_the_papers_rows_over_the_seeds(tmp_path):
             train_run(recipe(method, epochs=1, seed=seed), folder)
             rows.setdefault(method_named(method).label, []).extend(evaluate_run(*load_run(folder, model=TINY), (2, 8)))
     table = accuracy_table(rows)
-    assert list(table) == ["Quant-Quant", "Quant-Trunc", "TruncQuant-Quant", "TruncQuant-Trunc"]
-    cell = table["TruncQuant-Trunc"][2]
+    assert list(table) == [
+        "Ordinary QAT, re-quantized",
+        "Ordinary QAT, truncated",
+        "TruncQuant, re-quantized",
+        "TruncQuant, truncated",
+    ]
+    cell = table["TruncQuant, truncated"][2]
     values = [a.top1 for a in rows["TruncQuant"] if (a.bits, a.weights) == (2, "shifted")]
     assert cell.runs == 2 and cell.verified and cell.mean == pytest.approx(sum(values) / 2)
     assert cell.deviation == pytest.approx(abs(values[0] - values[1]) / 2**0.5)
-    assert not table["Quant-Trunc"][2].verified
+    assert not table["Ordinary QAT, truncated"][2].verified
 
 
 def changed(path, **recipe):

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from tqhw.allocation.answer import Allocated, AllocationAnswer
 from tqhw.report import labels, style
 from tqhw.report.table import Table
-from tqhw.results import TOP1
+from tqhw.results import TOP1, VERIFIED_NOTE, marked
 
 PROXY = "Added loss is what the integer program sums up, in nats on training images; top-1 is measured"
 OTHER = "Added loss is what the integer program sums up, on training samples; the {metric} is measured"
@@ -79,7 +79,7 @@ def table(answer: AllocationAnswer) -> Table:
             "uniform" if one.uniform is not None else "front",
             one.label,
             labels.number(one.energy_mj),
-            f"{shown(one.top1)} ({shown(one.low)} to {shown(one.high)})" + (" *" if one.verified else ""),
+            marked(f"{shown(one.top1)} ({shown(one.low)} to {shown(one.high)})", one.verified),
             f"{one.predicted_loss:.4f}",
         )
         for one in rows
@@ -88,14 +88,13 @@ def table(answer: AllocationAnswer) -> Table:
     samples = rows[0].samples if rows else 0
     title = f"Bits per layer, one inference, {samples} test {'images' if look == TOP1 else 'samples'}"
     proxy = PROXY if look == TOP1 else OTHER.format(metric=look.label)
-    note = f"{proxy}. * shifted integers are the quantizer's own and the logits equal, bit for bit."
+    note = f"{proxy}. {VERIFIED_NOTE}."
     return Table(title, heads, tuple(cells), note=note)
 
 
-def picture(answer: AllocationAnswer) -> tuple[bytes, str]:
-    """(PNG, SVG): accuracy against energy, with intervals."""
-    made = style.rendered("allocation", lambda: _drawn(answer))
-    return made.png, made.svg
+def picture(answer: AllocationAnswer) -> style.FigureFiles:
+    """Accuracy against energy, with intervals."""
+    return style.rendered("allocation", lambda: _drawn(answer))
 
 
 def _drawn(answer: AllocationAnswer) -> Figure:

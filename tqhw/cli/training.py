@@ -271,6 +271,7 @@ def _show(found: dict[str, list[Accuracy]]) -> None:
     from rich.table import Table
 
     from tqhw.report import labels
+    from tqhw.results import VERIFIED_NOTE
     from tqhw.train import accuracy_table
 
     measured = [row for rows in found.values() for row in rows]
@@ -280,13 +281,11 @@ def _show(found: dict[str, list[Accuracy]]) -> None:
         raise TqhwError(f"networks measured by {told} stand in no table", place="eval", lever="measure them one by one")
     (look,) = looks
     widths = sorted({row.bits for row in measured})
-    shown = Table(
-        "trained-inferred", *(labels.bits(b) for b in widths), title=look.in_unit[:1].upper() + look.in_unit[1:]
-    )
+    shown = Table("", *(labels.bits(b) for b in widths), title=look.in_unit[:1].upper() + look.in_unit[1:])
     for name, cells in accuracy_table(found).items():
         shown.add_row(name, *(_cell(cells[b], look) if b in cells else "-" for b in widths))
     console().print(shown)
-    console().print("v: the shifted integers are those of the quantizer, the logits equal bit for bit")
+    console().print(VERIFIED_NOTE)
 
 
 def _look(row: Accuracy) -> MetricLook:
@@ -357,6 +356,7 @@ def bits_in(text: str) -> tuple[int, ...]:
 
 def _cell(cell: Cell, look: MetricLook) -> str:
     from tqhw.report.labels import measured
+    from tqhw.results import marked
 
     spread = f" ± {measured(cell.deviation, look)}" if cell.runs > 1 else ""
-    return f"{measured(cell.mean, look)}{spread}{' v' if cell.verified else ''}"
+    return marked(f"{measured(cell.mean, look)}{spread}", cell.verified)

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tqhw.comparison.quantities import NumberDifference, Side, differences, inputs
-from tqhw.report.labels import SCHEMES, STATES, WEIGHTS, number, times
+from tqhw.report.labels import STATES, number, times
 from tqhw.report.table import Table, groups
+from tqhw.results import INFERRED, TRAINED
 
 KINDS = {
     "energy": "Energy",
@@ -112,7 +113,7 @@ def _numbers(sides: Sequence[Side], title: str, found: Sequence[NumberDifference
 
 
 def _called(sides: Sequence[Side]) -> dict[str, str]:
-    return SCHEMES | WEIGHTS | STATES | {m.name: m.label for side in sides for m in side.results.methods}
+    return TRAINED | INFERRED | STATES | {m.name: m.label for side in sides for m in side.results.methods}
 
 
 def _of(row: NumberDifference, called: Mapping[str, str]) -> str:

@@ -8,13 +8,14 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from tqhw.errors import TqhwError
+from tqhw.results.words import TRAINED
 
 FLOAT_BITS: Final = 32
 
 
 @dataclass(frozen=True)
 class Method:
-    """A quantizer and a way to train with it. ``label``: its name in the paper's table, or like one there.
+    """A quantizer and a way to train with it. ``label``: what tables and figures call it.
 
     ``training``: ``joint`` trains one network at all precisions; ``separate`` one network per precision;
     ``none`` trains it in floating point and quantizes afterwards, with batch norms calibrated for each
@@ -55,12 +56,12 @@ METHODS: Final[Mapping[str, Method]] = MappingProxyType(
     {
         method.name: method
         for method in (
-            Method("truncquant", "TruncQuant", "truncquant", "joint"),
-            Method("dorefa", "Quant", "dorefa", "joint"),
+            Method("truncquant", TRAINED["truncquant"], "truncquant", "joint"),
+            Method("dorefa", TRAINED["dorefa"], "dorefa", "joint"),
             # Yu et al., AAAI 2021, and the settings of their published code; docs/quantization.md says what differs.
             Method(
                 "any_precision",
-                "Any-Precision",
+                TRAINED["any_precision"],
                 "dorefa",
                 "joint",
                 fixed={
@@ -69,9 +70,9 @@ METHODS: Final[Mapping[str, Method]] = MappingProxyType(
                 },
                 defaults={"quantization": {"activations": "dorefa", "activation_bits": None}},
             ),
-            Method("single", "Single", "dorefa", "separate"),
-            Method("post_training", "Post-training", "dorefa", "none"),
-            Method("fp32", "FP32", "dorefa", "float"),
+            Method("single", TRAINED["single"], "dorefa", "separate"),
+            Method("post_training", TRAINED["post_training"], "dorefa", "none"),
+            Method("fp32", TRAINED["fp32"], "dorefa", "float"),
         )
     }
 )

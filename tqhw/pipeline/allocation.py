@@ -273,12 +273,13 @@ def _notes(experiment: Experiment, points: Sequence[Allocated], choices: Choices
 
 
 def _write(folder: OutputFolder, found: AllocationAnswer) -> None:
-    png, svg = picture(found)
+    drawn = picture(found)
     with folder.staging() as staged:
         for name, content in (
             ("allocation.json", as_json(found).encode()),
             ("allocation.csv", as_csv(found).encode()),
-            ("allocation.png", png),
-            ("allocation.svg", svg.encode()),
+            ("allocation.png", drawn.png),
+            ("allocation.svg", drawn.svg.encode()),
+            ("allocation.pdf", drawn.pdf),
         ):
             (staged / name).write_bytes(content)

@@ -17,6 +17,9 @@ from tqhw.results import (
     MetricLook,
     Results,
 )
+from tqhw.results.words import FP32 as FP32
+from tqhw.results.words import FULL as FULL
+from tqhw.results.words import series as series
 
 NOT_MEASURED = "not measured"
 
@@ -25,10 +28,6 @@ STATES = {
     "precision_switching": "precision switching",
     "steady": "steady",
 }
-SCHEMES = {"truncquant": "TruncQuant", "dorefa": "Ordinary QAT"}
-WEIGHTS = {"shifted": "truncated", "requantized": "re-quantized"}
-FULL = "full"
-FP32 = "FP32"
 INTERVALS = (
     "95 % intervals: Wilson's, over the test images; of several runs Student's t over them, where that is wider "
     "(Wilson 1927, Student 1908)"
@@ -112,10 +111,3 @@ def scaled(largest: float, unit: str) -> tuple[float, str]:
         if largest >= divisor:
             return divisor, prefix + unit
     return 1.0, unit
-
-
-def series(scheme: str, weights: str) -> str:
-    """The name of one line of accuracies."""
-    if weights == FULL:
-        return FP32
-    return f"{SCHEMES.get(scheme, scheme)}, {WEIGHTS.get(weights, weights)}"

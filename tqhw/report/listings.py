@@ -6,7 +6,17 @@ from collections.abc import Iterable, Sequence
 
 from tqhw.report import labels
 from tqhw.report.table import Table, groups
-from tqhw.results import ACCURACY, COMPONENTS, QUANTIZER, AccuracyRow, LayerEvaluation, LayerRow, Results
+from tqhw.results import (
+    ACCURACY,
+    COMPONENTS,
+    QUANTIZER,
+    VERIFIED_NOTE,
+    AccuracyRow,
+    LayerEvaluation,
+    LayerRow,
+    Results,
+    marked,
+)
 
 DEFAULT_SCHEME = "truncquant"
 BEST = (
@@ -56,7 +66,7 @@ def accuracy(results: Results) -> Table:
         rows += _with_interval(labels.FP32, [*("-" for _ in bits), _number(row)], [*(None for _ in bits), row])
     measured = [row for row in results.accuracy if row.measured is not None]
     verified = any(row.verified for row in measured)
-    notes = ["* the shifted integers are the quantizer's own and the logits equal, bit for bit"] if verified else []
+    notes = [VERIFIED_NOTE] if verified else []
     notes += [labels.intervals(results)] if any(labels.interval(row) for row in measured) else []
     samples = sorted({row.samples for row in measured})
     tested = f", {' and '.join(map(str, samples))} test samples" if samples else ""
@@ -70,7 +80,7 @@ def accuracy(results: Results) -> Table:
 
 def _number(row: AccuracyRow) -> str:
     spread = "" if row.deviation is None else f" ± {labels.measured(row.deviation, row.look)}"
-    return f"{labels.measured(row.measured, row.look)}{spread}{' *' if row.verified else ''}"
+    return marked(f"{labels.measured(row.measured, row.look)}{spread}", row.verified)
 
 
 def _with_interval(name: str, cells: list[str], own: Sequence[AccuracyRow | None]) -> list[tuple[str, ...]]:

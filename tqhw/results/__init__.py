@@ -27,13 +27,17 @@ from tqhw.results.rows import (
     TrafficRow,
     from_json,
 )
+from tqhw.results.words import FP32, FULL, INFERRED, TRAINED, VERIFIED_NOTE, marked, series
 
 __all__ = [
     "ACCURACY",
     "ARRAY",
     "COMPONENTS",
     "DRAM",
+    "FP32",
+    "FULL",
     "GLB",
+    "INFERRED",
     "KV_CACHE",
     "NORMALIZATION",
     "OF_OTHER_METRICS",
@@ -42,6 +46,8 @@ __all__ = [
     "SCHEMA_VERSION",
     "STATES",
     "TOP1",
+    "TRAINED",
+    "VERIFIED_NOTE",
     "AccuracyRow",
     "AmortisedRow",
     "AreaRow",
@@ -56,4 +62,6 @@ __all__ = [
     "StorageRow",
     "TrafficRow",
     "from_json",
+    "marked",
+    "series",
 ]

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tqhw.errors import TqhwError
+from tqhw.results.words import series
 from tqhw.train.evaluate import Accuracy, Measured
 from tqhw.train.interval import interval, student
 from tqhw.train.metrics import ACCURACY, METRICS
@@ -61,17 +62,15 @@ def _ends(values: Sequence[float], runs: Sequence[Measured]) -> tuple[float, flo
 def accuracy_table(found: Mapping[str, Iterable[Accuracy]]) -> dict[str, dict[int, Cell]]:
     """Rows by name, cells by bits, from the accuracies of any number of runs by the label of their method.
 
-    ``Quant-Quant`` is ordinary training evaluated by quantizing anew, ``Quant-Trunc`` the same network
-    shifted, ``TruncQuant-Trunc`` TruncQuant shifted; ``TruncQuant-Quant`` is the check that it equals the latter.
+    ``Ordinary QAT, re-quantized`` is ordinary training evaluated by quantizing anew (the paper's Quant-Quant),
+    ``Ordinary QAT, truncated`` the same network shifted (Quant-Trunc), ``TruncQuant, truncated`` TruncQuant shifted;
+    ``TruncQuant, re-quantized`` is the check that it equals the latter.
     """
     cells: dict[tuple[str, int], list[Accuracy]] = {}
     for label, accuracies in found.items():
         for accuracy in accuracies:
-            cells.setdefault((f"{label}{_INFERRED[accuracy.weights]}", accuracy.bits), []).append(accuracy)
+            cells.setdefault((series(label, accuracy.weights), accuracy.bits), []).append(accuracy)
     table: dict[str, dict[int, Cell]] = {}
     for (row, bits), runs in sorted(cells.items()):
         table.setdefault(row, {})[bits] = cell_of(runs)
     return table
-
-
-_INFERRED = {"shifted": "-Trunc", "requantized": "-Quant", "full": ""}
