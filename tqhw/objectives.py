@@ -111,6 +111,18 @@ Goal = Objective | Tradeoff
 """What a search is for."""
 
 
+def one_objective(given: str | Goal, who: str, lever: str) -> Objective:
+    """The objective, for ``who`` finds no fronts. Raises TqhwError for several; ``lever`` ends it."""
+    goal = goal_of(given)
+    if isinstance(goal, Tradeoff):
+        raise TqhwError(
+            f"{who} finds one best mapping, not a front",
+            place=f"objective {goal.name}",
+            lever=f"give one of {', '.join(one.name for one in goal.objectives)}, or {lever}",
+        )
+    return goal
+
+
 def goal_of(given: str | Goal, place: str = "search") -> Goal:
     """One objective, or several by names with commas between. Raises TqhwError for what no search can be for."""
     if not isinstance(given, str):

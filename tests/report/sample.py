@@ -16,7 +16,9 @@ from tqhw.results import (
     AmortisedRow,
     AreaRow,
     EnergyRow,
+    FrontRow,
     LayerEvaluation,
+    LayerFrontRow,
     LayerRow,
     Ratio,
     Results,
@@ -151,6 +153,12 @@ def sample() -> Results:
         ),
         schedule=tuple(schedule),
         layers=(_layer("layer1.0", None, 16), _layer("layer2.0", None, 32), _layer("fc", 32, 64)),
+        fronts=(
+            FrontRow(2, 1, 0.5, 900, 0.0, {"layer1.0": (2, 0), "layer2.0": (1, 1), "fc": (1,)}),
+            FrontRow(2, 2, 0.75, 400, 0.0, {"layer1.0": (0, 2), "layer2.0": (0, 2), "fc": (1,)}),
+            FrontRow(8, 1, 1.5, 900, 0.01, {"layer1.0": (1, 1), "layer2.0": (2,), "fc": (1,)}),
+        ),
+        layer_fronts=(LayerFrontRow("fc", 2, 1, 1234.5, 64, 0.25, "hardware/sram/fetch32_weights32/fronts/fc/1.yaml"),),
         summary=(
             *(
                 _ratio(q, s, b, spad)

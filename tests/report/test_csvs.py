@@ -44,3 +44,12 @@ def test_empty_lists_keep_their_heads() -> None:
     texts = csvs.texts(Results(experiment={}))
     assert texts["energy.csv"] == "method,bits,state,component,energy_mj,way\n"
     assert all(text.count("\n") == 1 for text in texts.values())
+
+
+def test_a_front_has_a_column_of_choices_for_each_layer() -> None:
+    texts = csvs.texts(sample())
+    first = read(texts["fronts.csv"])[0]
+    assert (first["bits"], first["energy_mj"], first["cycles"], first["within"]) == ("2", "0.5", "900", "0.0")
+    assert (first["layer1.0"], first["layer2.0"], first["fc"]) == ("2 0", "1 1", "1")
+    assert read(texts["layer_fronts.csv"])[0]["file"].endswith("fronts/fc/1.yaml")
+    assert "fronts.csv" not in csvs.texts(Results(experiment={}))

@@ -163,7 +163,7 @@ def test_the_same_results_give_the_same_bytes_whatever_the_users_style() -> None
     assert first == again
     assert [p.name for p in first] == [
         *("energy", "accuracy", "amortised", "traffic"),
-        *("accuracy_energy", "layers", "roofline"),
+        *("accuracy_energy", "layers", "roofline", "fronts"),
     ]
 
 

@@ -143,3 +143,16 @@ def test_accuracies_stand_with_their_intervals_and_beside_floating_point() -> No
     )
     assert "Wilson's" in table.note and "Student's t" in table.note
     assert listings.precisions(found) == (2, 8)
+
+
+def test_fronts_are_told_by_their_ends() -> None:
+    table = listings.fronts(sample())
+    assert table is not None
+    assert table.rows == (
+        ("2 bits", "2", "0.500", "900", "0.750", "400", "0.00%"),
+        ("8 bits", "1", "1.50", "900", "1.50", "900", "1.00%"),
+    )
+    layers = listings.layer_fronts(sample())
+    assert layers is not None
+    assert layers.rows == (("fc", "2 bits", "1", "0.00123", "64", "25.0%"),)
+    assert listings.fronts(Results({})) is None

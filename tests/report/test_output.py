@@ -20,7 +20,10 @@ def test_a_report_can_be_made_again_from_its_results(tmp_path: Path) -> None:
     assert set(found) == {
         *(
             f"{n}.csv"
-            for n in ("accuracy", "energy", "traffic", "storage", "area", "amortised", "schedule", "layers", "summary")
+            for n in (
+                *("accuracy", "energy", "traffic", "storage", "area", "amortised", "schedule", "layers", "summary"),
+                *("fronts", "layer_fronts"),
+            )
         ),
         *(f"figures/{name}.{ending}" for name in FIGURES for ending in ("png", "svg", "pdf")),
         "report.html",

@@ -6,6 +6,10 @@ import random
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from tqhw.errors import TqhwError
+from tqhw.experiment import Experiment
 from tqhw.sweep.fronts import Dot, front, pictures
 from tqhw.sweep.outcomes import COLUMNS
 from tqhw.sweep.store import opened
@@ -58,3 +62,14 @@ def test_of_an_error_less_is_better_and_metrics_stand_in_pictures_of_their_own(t
     assert [*found] == ["R²", "RMSE (lower is better)"]
     assert [[dot.other for dot in front] for front in found["RMSE (lower is better)"].fronts] == [[60.0, 50.0]]
     assert [[dot.other for dot in front] for front in found["R²"].fronts] == [[0.3, 0.5]]
+
+
+def test_points_of_a_sweep_have_one_objective() -> None:
+    pytest.importorskip("torch")
+    from tqhw.sweep.plan import Planner
+
+    asked = Experiment.model_validate({"search": {"objective": "energy,latency"}})
+    with pytest.raises(
+        TqhwError, match=r"a sweep finds one best mapping, not a front .*or sweep search.objective over"
+    ):
+        Planner().plan(asked)

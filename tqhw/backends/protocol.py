@@ -8,11 +8,10 @@ from typing import Protocol
 
 from tqhw.drawing import chart, chart_svg, loop_nest, nest_svg
 from tqhw.energy.operands import Operands
-from tqhw.errors import TqhwError
 from tqhw.mapper import MappingFront
 from tqhw.mapper.result import Whole
 from tqhw.mapper.search import PERFECT
-from tqhw.objectives import Goal, Objective, Tradeoff, goal_of
+from tqhw.objectives import Goal, Objective, one_objective
 from tqhw.spec import ART, ERT, Architecture, Digits, Hardware, Invalid, Problem, Stats, in_digits
 from tqhw.spec import Mapping as LoopMapping
 
@@ -108,14 +107,7 @@ class Search:
 
     def one_objective(self, engine: str) -> Objective:
         """The objective, for an engine that finds no fronts. Raises TqhwError for several."""
-        found = goal_of(self.objective)
-        if isinstance(found, Tradeoff):
-            raise TqhwError(
-                f"{engine} finds one best mapping, not a front",
-                place=f"objective {found.name}",
-                lever=f"give one of {', '.join(one.name for one in found.objectives)}, or use the embedded engine",
-            )
-        return found
+        return one_objective(self.objective, engine, "use the embedded engine")
 
 
 @dataclass(frozen=True)

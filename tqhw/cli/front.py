@@ -90,7 +90,7 @@ class FrontOptions:
             bounds = " and ".join(f"{name} {value:,.1f}" for name, value in zip(names, corner, strict=True))
             screen.print(f"  at or above {bounds}", highlight=False, soft_wrap=True)
 
-    def draw(self, found: Found, title: str) -> None:
+    def draw(self, found: Found) -> None:
         """Writes the picture that was asked for."""
         from tqhw.report.front_figure import front_files
         from tqhw.system.files import write_bytes
@@ -99,7 +99,7 @@ class FrontOptions:
             return
         front = found.front
         names = [one.name for one in front.tradeoff.objectives]
-        files = front_files(names, {title: front.values()}, {title: front.open_region()})
+        files = front_files(names, front.values(), front.open_region())
         written = {".svg": files.svg.encode(), ".png": files.png, ".pdf": files.pdf}
         write_bytes(self.figure, written[self.figure.suffix])
         say(f"wrote {self.figure}")

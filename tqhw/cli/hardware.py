@@ -120,7 +120,7 @@ def search(
         asked.show(found)
     if out is not None:
         write_text(out, text)
-    asked.draw(found, case.problem.name)
+    asked.draw(found)
 
 
 def _refuse(found: Invalid, json: str | None, text: str) -> NoReturn:

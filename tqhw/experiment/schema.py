@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from tqhw.errors import TqhwError, unknown
-from tqhw.objectives import OBJECTIVES
+from tqhw.objectives import OBJECTIVES, goal_of
 from tqhw.options import METHODS as TRAINING_METHODS
 from tqhw.options import (
     ContainerOptions,
@@ -115,7 +115,8 @@ class SearchOptions(DocumentSection):
     """How mappings are searched."""
 
     objective: str = "energy"
-    """What a mapping should have little of: energy, edp, latency, or an objective that was added."""
+    """What a mapping should have little of: energy, edp, latency, or an objective that was added. energy,latency (or
+    latency,energy): the fronts of every layer and of the network, and in all tables what is best by the first."""
 
     factors: Literal["perfect", "imperfect"] = "perfect"
     """Loop bounds: factors that divide a dimension (perfect), or also ones with a remainder (imperfect)."""
@@ -130,7 +131,15 @@ class SearchOptions(DocumentSection):
     @field_validator("objective")
     @classmethod
     def _known(cls, value: str) -> str:
-        return known(value, OBJECTIVES)
+        names = [known(name.strip(), OBJECTIVES) for name in value.split(",")]
+        try:
+            goal_of(value)
+        except TqhwError as error:
+            raise refused(error.message, "", error.lever) from None
+        if len(names) > 1 and sorted(names) != ["energy", "latency"]:
+            why = f"the front of a network is one of energy and latency, which add up over its layers; {value} do not"
+            raise refused(why, "", "give energy,latency, or one objective")
+        return ",".join(names)
 
     @model_validator(mode="after")
     def _one_way(self) -> SearchOptions:

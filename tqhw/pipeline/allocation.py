@@ -121,6 +121,7 @@ def _energies(
     asked = experiment.model_copy(update={"methods": (REFERENCE,), "spad_models": experiment.spad_models[:1]})
     engine = backend(asked.backend, backend_settings(asked, out))
     search = Search(asked.search.objective, jobs=jobs, cache=cache)
+    search.one_objective("an allocation")
     (evaluated,) = hardware.evaluate(asked, about.workload, engine, search, watch, strict, about.scales)
     unproved = [i for (i, _), found in evaluated.found.items() if found.proved_optimal is False]
     if unproved:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tqhw import energy
+from tqhw.pipeline.fronts import FRONTS
 from tqhw.pipeline.hardware import Evaluated
 from tqhw.spec import dump_art, dump_ert, dump_mapping, dump_problem, yamlio
 from tqhw.spec.word_bits import WORDS
@@ -25,6 +26,7 @@ hardware/<spad model>/fetchF_weightsB[_activationsA]/
     ERT.yaml, ART.yaml               energies and areas of an action, an instance
     problems/                        only where weights are taken in digits: with a dimension for them; and padded
     mappings/                        the mapping of every layer on it, by the name of its problem
+    fronts/LAYER/                    where a front was searched for, the mappings on it, by the number of the point
 """
 
 
@@ -53,3 +55,6 @@ def write(folder: Path, workload: Workload, evaluated: tuple[Evaluated, ...]) ->
             if computed is not problem or one.rendering(index, width).folder in own:
                 write_text(place / "problems" / files[index], dump_problem(computed))
             write_text(place / "mappings" / files[index], dump_mapping(found.mapping, computed.shape.dimensions))
+            for number, point in enumerate(found.front.points if found.front else (), 1):
+                file = f"{files[index].removesuffix('.yaml')}/{number}.yaml"
+                write_text(place / FRONTS / file, dump_mapping(point.mapping, computed.shape.dimensions))

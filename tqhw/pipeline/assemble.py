@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tqhw.experiment import Experiment
+from tqhw.pipeline import fronts
 from tqhw.pipeline.hardware import FLOAT_BITS, Evaluated, own_bits
 from tqhw.results import (
     COMPONENTS,
@@ -51,6 +52,7 @@ def assemble(
         for one in evaluated
         for ratio in headlines(methods, experiment.states, bits, one.network, options, one.spad_model)
     ]
+    network_fronts, layer_fronts, told_of_fronts = fronts.rows(bits, workload, main)
     claimed = experiment.model.name == "resnet50"  # the paper's storage is that of ResNet-50
     return Results(
         experiment=experiment.model_dump(mode="json"),
@@ -78,8 +80,11 @@ def assemble(
             *storage_ratios(methods, bits, parameters, options, claimed),
             *(() if switching is None else (switching.ratio,)),
         ),
+        fronts=network_fronts,
+        layer_fronts=layer_fronts,
         notes=(
             *told,
+            *told_of_fronts,
             *_activations(workload, main),
             *_assumed(experiment, workload),
             *workload.notes,

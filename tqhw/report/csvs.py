@@ -16,6 +16,8 @@ from tqhw.results import (
     AmortisedRow,
     AreaRow,
     EnergyRow,
+    FrontRow,
+    LayerFrontRow,
     Ratio,
     Results,
     ScheduleRow,
@@ -35,6 +37,23 @@ def texts(results: Results) -> dict[str, str]:
         "schedule.csv": _rows(ScheduleRow, results.schedule),
         "layers.csv": _layers(results),
         "summary.csv": _rows(Ratio, results.summary),
+        **_fronts(results),
+    }
+
+
+def _fronts(results: Results) -> dict[str, str]:
+    """The fronts, where any were searched for: a column of choices for each layer, a count for each of its points."""
+    if not results.fronts:
+        return {}
+    layers = list(dict.fromkeys(name for row in results.fronts for name in row.choices))
+    heads = [f.name for f in fields(FrontRow) if f.name != "choices"]
+    rows = (
+        {name: getattr(row, name) for name in heads} | {name: _words(counts) for name, counts in row.choices.items()}
+        for row in results.fronts
+    )
+    return {
+        "fronts.csv": _text([*heads, *layers], rows),
+        "layer_fronts.csv": _rows(LayerFrontRow, results.layer_fronts),
     }
 
 

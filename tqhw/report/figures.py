@@ -10,7 +10,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from tqhw.registry import Registry
-from tqhw.report import bars, layer_figures, lines, style, tradeoff
+from tqhw.report import bars, front_figure, layer_figures, lines, style, tradeoff
 from tqhw.results import ACCURACY, Results
 
 
@@ -93,6 +93,12 @@ FIGURES: Registry[FigureKind] = Registry(
             "architecture gives one.",
             layer_figures.roofline,
             of_run=True,
+        ),
+        "fronts": FigureKind(
+            "fronts",
+            "Energy against cycles of one inference: the network's front, a mapping for each occurrence of a layer. "
+            "What lies above and to the right of a staircase is worse than one of its points in both.",
+            front_figure.of_network,
         ),
     },
 )

@@ -12,6 +12,7 @@ from tqhw.results import (
     QUANTIZER,
     VERIFIED_NOTE,
     AccuracyRow,
+    FrontRow,
     LayerEvaluation,
     LayerRow,
     Results,
@@ -258,6 +259,44 @@ def layers(results: Results) -> Table | None:
         )
     heads = ("Layer", "Shape", "Bits", "Optimum proved", "Count", "MACs", "Weights", *(f"uJ at {b}" for b in widths))
     return Table("Layers: one inference of one of each", heads, tuple(rows), labels=4) if rows else None
+
+
+def fronts(results: Results) -> Table | None:
+    """The ends of the network's front of energy and cycles, by precision."""
+    by_bits: dict[int, list[FrontRow]] = {}
+    for row in results.fronts:
+        by_bits.setdefault(row.bits, []).append(row)
+    rows = tuple(
+        (labels.bits(bits), f"{len(points):,}", *_ends(points[0]), *_ends(points[-1]), f"{points[0].within:.2%}")
+        for bits, points in by_bits.items()
+    )
+    heads = ("Bits", "Points", "Least mJ", "its cycles", "mJ of", "fewest cycles", "Left out, at most")
+    note = (
+        "Every occurrence of a layer takes a mapping of the layer's front. Of a front that is too long, points are\n"
+        "left out that have one beside them of no more cycles and at most so much more energy. The others: fronts.csv"
+    )
+    return Table("Front of energy and cycles: one inference", heads, rows, 1, note) if rows else None
+
+
+def _ends(row: FrontRow) -> tuple[str, str]:
+    return labels.number(row.energy_mj), f"{row.cycles:,}"
+
+
+def layer_fronts(results: Results) -> Table | None:
+    """The fronts of the layers."""
+    rows = tuple(
+        (
+            row.layer,
+            labels.bits(row.bits),
+            str(row.point),
+            labels.number(row.energy_pj / 1e6),
+            f"{row.cycles:,}",
+            f"{row.utilization:.1%}",
+        )
+        for row in results.layer_fronts
+    )
+    heads = ("Layer", "Bits", "Point", "uJ", "Cycles", "Utilization")
+    return Table("Fronts of the layers: one inference of one of each", heads, rows, 2) if rows else None
 
 
 def evaluation(row: LayerRow, bits: int) -> LayerEvaluation | None:

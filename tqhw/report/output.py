@@ -56,6 +56,7 @@ def terminal(results: Results) -> tuple[RenderableType, ...]:
         listings.traffic_totals(results),
         listings.storage(results),
         listings.area(results),
+        listings.fronts(results),
         *headline.ratios(results),
         headline.storage_ratios(results),
     )

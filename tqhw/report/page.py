@@ -67,6 +67,8 @@ def html(results: Results, pictures: tuple[Picture, ...], run: Path | None = Non
             listings.amortised(results),
             listings.schedule(results),
             listings.layers(results),
+            listings.fronts(results),
+            listings.layer_fronts(results),
         ),
         notes=results.notes,
         assumptions=_options("Assumptions", results.experiment),

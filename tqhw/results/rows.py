@@ -187,6 +187,36 @@ class LayerRow(_Row):
 
 
 @dataclass(frozen=True)
+class FrontRow(_Row):
+    """A point of the network's Pareto front: the energy and the cycles of one inference, a mapping for each layer.
+
+    Of each layer, by its name, ``choices`` says how many of its occurrences take each point of its own front, see
+    :class:`LayerFrontRow`. ``within``: 0 where the front is whole; else each point of it has one here of no more cycles
+    and at most so much more energy, as a part of it.
+    """
+
+    bits: int
+    point: int
+    energy_mj: float
+    cycles: int
+    within: float
+    choices: Mapping[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class LayerFrontRow(_Row):
+    """A point of a layer's front (once, not times its count). ``file``: its mapping, relative to the results."""
+
+    layer: str
+    bits: int
+    point: int
+    energy_pj: float
+    cycles: int
+    utilization: float
+    file: str
+
+
+@dataclass(frozen=True)
 class AmortisedRow(_Row):
     """Mean per inference when ``inferences`` run between two switches to ``bits``."""
 
@@ -254,6 +284,8 @@ class Results:
     schedule: tuple[ScheduleRow, ...] = ()
     layers: tuple[LayerRow, ...] = ()
     summary: tuple[Ratio, ...] = ()
+    fronts: tuple[FrontRow, ...] = ()
+    layer_fronts: tuple[LayerFrontRow, ...] = ()
     notes: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
@@ -317,7 +349,8 @@ class Results:
         """The document of results.json."""
         document: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
         for name in self.__dataclass_fields__:
-            document[name] = _plain(getattr(self, name))
+            if getattr(self, name) or name not in _WHERE_SEARCHED:
+                document[name] = _plain(getattr(self, name))
         return document
 
 
@@ -345,11 +378,14 @@ class _ResultsDocument(BaseModel):
     schedule: tuple[ScheduleRow, ...]
     layers: tuple[LayerRow, ...]
     summary: tuple[Ratio, ...]
+    fronts: tuple[FrontRow, ...] = ()  # only where a front was searched for
+    layer_fronts: tuple[LayerFrontRow, ...] = ()
     notes: tuple[str, ...]
     provenance: dict[str, Any]
 
 
 _LEVER = "run the experiment again"
+_WHERE_SEARCHED = ("fronts", "layer_fronts")  # lists that are there only where there is something in them
 
 
 _ROWS: dict[str, Any] = {
@@ -363,6 +399,8 @@ _ROWS: dict[str, Any] = {
     "schedule": ScheduleRow,
     "layers": LayerRow,
     "summary": Ratio,
+    "fronts": FrontRow,
+    "layer_fronts": LayerFrontRow,
 }
 
 

@@ -1,0 +1,133 @@
+"""Searches against enumerations, counted (benchmarks/exactness.py runs as many as are asked for).
+
+Every generator draws small machines and layers. All mappings of each are priced by the engine; what the searches for
+energy, latency, their front and edp call proved is compared with that, value by value, as one case each. A search also
+fails where some mapping that it priced cost less than its bound.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tests.mapper.brute import all_costs, front_of_costs
+from tests.mapper.custom import CUSTOM, MACHINES, build, problem_of
+from tests.mapper.places import conv, machine
+from tests.mapper.test_bandwidths import draw_throttled
+from tests.mapper.test_properties import draw_case
+from tests.mapper.test_word_bits import packed
+from tqhw.engine import build_model
+from tqhw.mapper.branch.front import solve_front
+from tqhw.mapper.branch.solve import solve
+from tqhw.mapper.space.mapspace import build_mapspace
+from tqhw.spec import BMM, ERT, MATMUL, Hardware, Problem, make_problem
+
+Drawn = tuple[Hardware, ERT, Problem]
+
+FEWEST, MOST = 10, 600  # mappings of a machine
+SAME = 1e-11  # relative: sums of floats in another order
+SMALL = sorted(MACHINES.keys() - {"blocks"})
+FREE = ("single_level_array", "two_level", "two_level_array", "clustered")  # of constraints, which name dimensions
+BOUND = ("weight_stationary", "output_stationary", "eyeriss_like", "simba_like")
+NARROW = ("two_level", "two_level_array", "clustered", "eyeriss_like_free", "simba_like")
+
+
+def _product(r: random.Random) -> Problem:
+    """A product of matrices."""
+    if r.random() < 0.6:
+        return make_problem(MATMUL, {d: r.choice([1, 2, 3, 4, 6]) for d in "MKN"})
+    return make_problem(BMM, {d: r.choice([1, 2, 3, 4]) for d in "BMKN"})
+
+
+def _layer(r: random.Random) -> Problem:
+    """A convolution of one to three dimensions."""
+    sizes = {d: r.choice([2, 3, 4, 5, 6]) for d in r.sample("CMRSNPQG", r.choice([1, 2, 2, 3]))}
+    return conv(**sizes, **{name: r.choice([1, 1, 2, 3]) for name in ("Wstride", "Hstride", "Wdilation")})
+
+
+def reference(r: random.Random) -> Drawn:
+    """The reference's machines."""
+    name = r.choice([*FREE, *BOUND])
+    return *machine(name), _product(r) if name in FREE and r.random() < 0.3 else _layer(r)
+
+
+def shapes(r: random.Random) -> Drawn:
+    """Shapes beyond the packaged ones on small machines, chips and levels without a fan-out between among them."""
+    bounds = [r.choice([1, 2, 3, 4, 6]) for _ in range(4)]
+    return *build(MACHINES[r.choice(SMALL)]), problem_of(r.choice([*CUSTOM]), bounds, [r.choice([1, 1, 2, 3])] * 3)
+
+
+def widths(r: random.Random) -> Drawn:
+    """Words of several widths in one memory."""
+    text = ",".join(f"{name}={r.randint(1, 8)}" for name in ("Weights", "Inputs", "Outputs"))
+    target = build(MACHINES[r.choice(SMALL)]) if r.random() < 0.6 else machine(r.choice(NARROW))
+    problem = _layer(r)
+    return *packed(target, problem, text, r.choice(["pack", "ideal"])), problem
+
+
+GENERATORS: dict[str, Callable[[random.Random], Drawn]] = {
+    "reference machines": reference,
+    "small machines, custom shapes": shapes,
+    "words of several widths": widths,
+    "drawn machines": lambda r: draw_case(r, False)[:3],
+    "drawn machines, nested units": lambda r: draw_case(r, True)[:3],
+    "narrow ports": lambda r: draw_throttled(r, False)[:3],
+    "narrow ports, nested units": lambda r: draw_throttled(r, True)[:3],
+}
+
+
+@dataclass
+class Tally:
+    """What a generator came to."""
+
+    machines: int = 0
+    mappings: int = 0
+    cases: int = 0
+    points: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+
+def compared(drawn: Drawn, most: int = MOST) -> tuple[int, int, list[str]] | None:
+    """(mappings, points of the front, the searches that are wrong); None for more than ``most`` mappings, or few.
+
+    Where a mapping costs less than nothing there is no case: ``search`` refuses the problem.
+    """
+    hardware, ert, problem = drawn
+    space, model = build_mapspace(problem, hardware), build_model(problem, hardware, ert)
+    costs = all_costs(space, model, most) if space.size < 8 * most else None
+    if costs is None or len(costs[0]) < FEWEST or costs[0].min() < 0.0:
+        return None
+    energies, cycles = costs
+    truth = front_of_costs(energies, cycles)
+    front, edp = solve_front(space, model), solve(space, model, "edp")
+    told = np.array([(stair.energy_pj, stair.cycles) for stair in front.stairs])
+    right = {
+        "energy": _same(front.least_pj, energies.min()),
+        "latency": front.least_cycles == cycles.min(),
+        "front": told.shape == (len(truth), 2) and _same(told, np.array(truth)) and front.proved,
+        "edp": _same(edp.value, (energies * cycles).min()) and edp.proved,
+        "bounds": min(front.tightness, edp.tightness) >= 1 - SAME,
+    }
+    return len(energies), len(truth), [name for name, holds in right.items() if not holds]
+
+
+def _same(found: float | np.ndarray, truth: float | np.ndarray) -> bool:
+    return bool(np.allclose(found, truth, rtol=SAME, atol=0.0))
+
+
+def tallied(draw: Callable[[random.Random], Drawn], name: str, seed: int) -> Iterator[Tally]:
+    """The tally after each machine, of seeds that follow each other."""
+    tally = Tally()
+    for number in range(seed, sys.maxsize):
+        found = compared(draw(random.Random(f"{name} {number}")))
+        if found is not None:
+            tally.machines += 1
+            tally.mappings += found[0]
+            tally.points += found[1]
+            tally.cases += 4
+            tally.wrong += [f"{name}, seed {number}: {search}" for search in found[2]]
+            yield tally

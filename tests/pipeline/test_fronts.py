@@ -1,0 +1,126 @@
+"""A run that searches for fronts: those of layers and network, as rows, tables, figures and files."""
+
+from __future__ import annotations
+
+import csv
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+
+from tests.pipeline.test_run import TINY
+from tqhw import engine, report
+from tqhw.errors import TqhwError
+from tqhw.experiment import Experiment, load
+from tqhw.pipeline import fronts
+from tqhw.results import Results
+from tqhw.run import run
+from tqhw.scenario.fronts import network_front
+from tqhw.spec import flatten, load_architecture, load_ert, load_mapping, load_problem
+
+FRONTED: dict[str, Any] = {
+    **{key: value for key, value in TINY.items() if key != "training"},
+    "spad_models": ["smartbuffer_rf"],
+    "search": {"objective": "energy,latency"},
+}
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Results, Path]:
+    out = tmp_path_factory.mktemp("run") / "out"
+    return run(Experiment.model_validate(FRONTED), out), out
+
+
+def test_the_first_objective_is_that_of_the_tables(ran: tuple[Results, Path]) -> None:
+    """All rows but those of the fronts are the rows of a run for energy alone."""
+    results, _ = ran
+    alone = run(Experiment.model_validate({**FRONTED, "search": {"objective": "energy"}}))
+    assert (alone.energy, alone.traffic, alone.layers) == (results.energy, results.traffic, results.layers)
+    assert alone.fronts == ()
+    assert "fronts" not in alone.as_json()
+
+
+def test_points_are_sums_of_the_choices(ran: tuple[Results, Path]) -> None:
+    results, _ = ran
+    layer = {(row.bits, row.layer, row.point): row for row in results.layer_fronts}
+    counts = {row.name: row.count for row in results.layers}
+    for row in results.fronts:
+        taken = [
+            (layer[row.bits, name, point], number)
+            for name, choice in row.choices.items()
+            for point, number in enumerate(choice, 1)
+        ]
+        assert {name: sum(choice) for name, choice in row.choices.items()} == counts
+        assert row.energy_mj == pytest.approx(sum(one.energy_pj * n for one, n in taken) / 1e9, rel=1e-12)
+        assert row.cycles == sum(one.cycles * n for one, n in taken)
+        assert row.within == 0.0
+    for bits in (2, 8):
+        mine = [row for row in results.fronts if row.bits == bits]
+        assert len(mine) > 1
+        assert [row.point for row in mine] == list(range(1, 1 + len(mine)))
+        assert all(a.energy_mj < b.energy_mj and a.cycles > b.cycles for a, b in pairwise(mine))
+        least = {
+            row.name: min(e.energy_pj for e in row.evaluations if e.weight_bits == (row.bits or bits))
+            for row in results.layers
+        }
+        cheapest = sum(counts[name] * energy for name, energy in least.items())
+        assert mine[0].energy_mj == pytest.approx(cheapest / 1e9, rel=1e-9)
+
+
+def test_every_mapping_of_a_front_is_a_file_that_gives_its_numbers(ran: tuple[Results, Path]) -> None:
+    results, out = ran
+    problems = {
+        row.name: path for row, path in zip(results.layers, sorted((out / "problems").glob("*.yaml")), strict=True)
+    }
+    for row in results.layer_fronts:
+        folder = (out / row.file).parents[2]
+        problem, hardware = load_problem(problems[row.layer]), flatten(load_architecture(folder / "architecture.yaml"))
+        mapping = load_mapping(out / row.file)
+        stats = engine.evaluate(problem, hardware, load_ert(folder / "ERT.yaml"), mapping)
+        assert (stats.energy_pj, stats.cycles) == (pytest.approx(row.energy_pj, rel=1e-9), row.cycles)
+
+
+def test_files_and_page(ran: tuple[Results, Path]) -> None:
+    results, out = ran
+    assert report.load(out) == results
+    with (out / "fronts.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [float(row["energy_mj"]) for row in rows] == [row.energy_mj for row in results.fronts]
+    assert rows[0]["conv1"] == " ".join(map(str, results.fronts[0].choices["conv1"]))
+    assert len(json.loads((out / "results.json").read_text())["layer_fronts"]) == len(results.layer_fronts)
+    for ending in ("svg", "png", "pdf"):
+        assert (out / "figures" / f"fronts.{ending}").stat().st_size > 1000
+    page = (out / "report.html").read_text()
+    assert "Front of energy and cycles: one inference" in page
+    assert "figures/fronts: .svg, .pdf and .png" in page
+
+
+def test_a_front_that_is_too_long_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fronts, "network_front", lambda layers: network_front(layers, most_points=3))
+    results = run(Experiment.model_validate(FRONTED))
+    points = [row.point for row in results.fronts if row.bits == 2]
+    assert points == list(range(1, 1 + len(points)))
+    assert len(points) <= 3
+    told = f"front at 2 bits has more points than the {len(points)} that are told"
+    assert any(told in note for note in results.notes)
+    assert results.fronts[0].within > 0.0
+
+
+@pytest.mark.parametrize(
+    "objective, message",
+    [
+        ("energy,edp", "the front of a network is one of energy and latency, which add up over its layers"),
+        ("energy,energy", "energy is named twice"),
+        ("energy,latency,edp", "edp adds nothing to a front of energy and latency"),
+        ("energy,speed", "unknown value 'speed'"),
+    ],
+)
+def test_what_makes_no_front_of_a_network_is_refused(tmp_path: Path, objective: str, message: str) -> None:
+    path = tmp_path / "experiment.yaml"
+    path.write_text(f"search: {{objective: '{objective}'}}\n")
+    with pytest.raises(TqhwError, match=message):
+        load(path)
