@@ -104,3 +104,20 @@ def test_what_cannot_be_packed_is_said(tmp_path):
         save_onnx(model, tmp_path / "c.onnx", (1, 8, 8))
     with pytest.raises(TqhwError, match="no layer can keep packed codes"):
         OnnxModel(tmp_path / "c.onnx", 2, packed=True)
+
+
+def test_a_million_packed_codes_are_the_stored_ones_shifted(tmp_path):
+    import onnx
+
+    model = convert(nn.Linear(1024, 1024, bias=False), QuantConfig(precisions=(1, 2, 3, 4, 8), first=None, last=None))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        save_onnx(model.eval(), tmp_path / "m.onnx", (1024,))
+    (stored,) = (tensor.codes for tensor in integer_codes(model).values())
+    assert stored.numel() == 1 << 20
+    for bits in (1, 2, 3, 4):
+        graph = onnx.load_from_string(OnnxModel(tmp_path / "m.onnx", bits, packed=True)._at(bits)).graph
+        (packed,) = [e for e in graph.initializer if e.name.endswith("/packed/codes")]
+        pairs = torch.from_numpy(onnx.numpy_helper.to_array(packed).copy())
+        codes = torch.stack([pairs & 15, pairs >> 4], dim=-1).reshape(stored.shape)
+        assert torch.equal(codes, stored >> (8 - bits)), bits

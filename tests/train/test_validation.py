@@ -12,9 +12,9 @@ from tqhw.datasets import SampleData, digits, open_dataset  # noqa: E402
 from tqhw.errors import TqhwError  # noqa: E402
 from tqhw.options.training import Validation  # noqa: E402
 from tqhw.quant import QuantConfig, convert  # noqa: E402
-from tqhw.train import METRICS, Checkpoints, TrainConfig, evaluate_requantized, extent_of, split, train  # noqa: E402
+from tqhw.train import METRICS, Checkpoints, TrainConfig, evaluate_full, evaluate_requantized, extent_of, split, train  # noqa: E402
 from tqhw.train.checkpoint import EpochRecord  # noqa: E402
-from tqhw.train.validation import best_of  # noqa: E402
+from tqhw.train.validation import best_of, check_best  # noqa: E402
 
 CONFIG = TrainConfig(epochs=3, batch_size=64, threads=1, validation=Validation(0.2, keep="best"))
 
@@ -174,3 +174,66 @@ def test_regression_learns_and_its_best_is_the_lowest():
     assert {record.metric for record in result.history} == {"rmse"}
     values = [record.validation[32] for record in result.history]
     assert best_of(result.history, METRICS["rmse"]) == values.index(min(values)) and min(values) < 75
+
+
+def test_a_signal_at_an_epochs_last_step_leaves_the_whole_epoch(tmp_path):
+    class Ended(Exception):
+        pass
+
+    def ended(*_):
+        raise Ended
+
+    def watch(progress):
+        if progress.step == 1078 // 64:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    keep = Checkpoints(tmp_path, {})
+    before = signal.signal(signal.SIGTERM, ended)
+    try:
+        with pytest.raises(Ended):
+            train(dropping(), digits(), CONFIG, watch, keep=keep)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert str(extent_of(keep.path)) == "epoch 1 of 3" and keep.best.exists()
+    assert same(train(dropping(), digits(), CONFIG, keep=keep, resume=True), train(dropping(), digits(), CONFIG))
+
+
+def test_how_often_a_checkpoint_is_written_may_change_and_nothing_else(tmp_path):
+    class Killed(Exception):
+        pass
+
+    def watch(progress):
+        if progress.step == 20:
+            raise Killed
+
+    keep = Checkpoints(tmp_path, {})
+    with pytest.raises(Killed):
+        train(dropping(), digits(), CONFIG, watch, keep=keep)
+    with pytest.raises(
+        TqhwError, match=r"is of another run: training.validation.share is 0.2 in the checkpoint, 0.3 here"
+    ):
+        train(dropping(), digits(), replace(CONFIG, validation=Validation(0.3, keep="best")), keep=keep, resume=True)
+    often = replace(CONFIG, checkpoint_steps=3)
+    assert same(train(dropping(), digits(), often, keep=keep, resume=True), train(dropping(), digits(), CONFIG))
+
+
+def test_the_best_of_another_training_is_refused(tmp_path):
+    for name, seed in (("one", 0), ("other", 1)):
+        train(dropping(), digits(), replace(CONFIG, seed=seed), keep=Checkpoints(tmp_path / name, {}))
+    best = tmp_path / "one" / "best.safetensors"
+    check_best(best, tmp_path / "one" / "checkpoint.safetensors")
+    with pytest.raises(TqhwError, match=r"best.safetensors: is of another training, or of another epoch than the best"):
+        check_best(best, tmp_path / "other" / "checkpoint.safetensors")
+
+
+def test_a_metric_without_a_value_is_said():
+    x = torch.randn(8, 10, generator=torch.Generator().manual_seed(0))
+    alike = SampleData("alike", 0, x, torch.ones(8), x, torch.ones(8))
+    with pytest.raises(TqhwError, match=r"training.metric: the r2 of these test samples is -inf .use another metric"):
+        evaluate_full(nn.Linear(10, 1), alike, metric=METRICS["r2"])
+
+
+def test_what_is_masked_is_no_sample_of_an_accuracy():
+    labels = torch.tensor([0, 1, -100, -100])
+    data = SampleData("masked", 2, torch.eye(4), labels, torch.eye(4), labels)
+    assert evaluate_full(nn.Linear(4, 2), data).samples == 2

@@ -216,6 +216,11 @@ def _within(path: Path, header: Mapping[str, Any], tensors: Mapping[str, torch.T
     return Within(found["steps"], tensors["within/sums"], found["rate"], tuple(tensors[key] for key in states))
 
 
+def history_of(path: Path) -> list[EpochRecord]:
+    """The epochs of the training that left the checkpoint ``path``."""
+    return [EpochRecord.of(record) for record in _header(path)["history"]]
+
+
 def extent_of(path: Path) -> Extent:
     """How far the training is that left the checkpoint ``path``."""
     header = _header(path)
@@ -345,6 +350,7 @@ def _refuse_another_run(
     # A recipe holds the training section too, under the same keys, so that both are told once.
     found = differences({"training": header["train"]}, _as_json({"training": training}))
     found |= differences(header["recipe"], _as_json(dict(keep.recipe)))
+    found.pop("training.checkpoint_steps", None)  # how often the way is written down is no part of it
     if not found:  # it follows from a recipe, which has the words of whoever wrote it
         found = differences({"quantization": header["quantization"]}, _as_json({"quantization": quantization}))
     if found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
@@ -10,6 +11,7 @@ import torch
 from torch import nn
 
 from tqhw.datasets.base import Data
+from tqhw.errors import TqhwError
 from tqhw.quant import (
     FULL,
     MAX_BITS,
@@ -202,8 +204,11 @@ def _accuracy(
     metric = metric or metric_of_targets(answers[0][1])
     rows = rows_of(metric, answers)
     value = metric.value(rows)
+    if not math.isfinite(value):
+        told = f"the {metric.name} of these test samples is {value:g}"
+        raise TqhwError(told, place="training.metric", lever="use another metric: targets may all be alike")
     if metric.name == ACCURACY:
-        return Accuracy(scheme, bits, value, len(rows), verified, weights)
+        return Accuracy(scheme, bits, value, int(rows[:, 1].sum()), verified, weights)
     ends = metric.interval(rows)
     other = Measured(metric.name, value, *ends, metric.unit, metric.lower_is_better)
     return Accuracy(scheme, bits, None, len(rows), verified, weights, other)

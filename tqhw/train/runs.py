@@ -20,6 +20,7 @@ from tqhw.train.evaluate import Accuracy, evaluate_both, evaluate_full, evaluate
 from tqhw.train.loop import Progress, train
 from tqhw.train.metrics import metric_of
 from tqhw.train.recipe import Recipe, read_recipe
+from tqhw.train.validation import check_best
 
 Watch = Callable[[tuple[int, ...], Progress], None]
 """Told the precisions of the network that is being trained, and how far it is."""
@@ -82,6 +83,7 @@ def load_run(checkpoint: Path, *, model: str | None = None, data: Data | None = 
         if not kept.is_file():
             lever = "go on with its training, which measures it, or copy that file, too"
             raise TqhwError(f"says that the best network is kept, but there is no {BEST}", place=str(path), lever=lever)
+        check_best(kept, path)
     load_model(kept, read_tensors(kept), network)
     return finished(network, recipe, data), recipe
 

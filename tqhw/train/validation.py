@@ -5,17 +5,19 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import torch
 from torch import nn
 
 from tqhw.datasets import Data, held_out
+from tqhw.errors import TqhwError
 from tqhw.options import TrainConfig
 from tqhw.quant import is_quantized, set_bits
 from tqhw.quant.files.tensorfile import read_tensors
-from tqhw.train.checkpoint import Checkpoints, EpochRecord, load_model, save_best
+from tqhw.train.checkpoint import Checkpoints, EpochRecord, history_of, load_model, save_best
 from tqhw.train.evaluate import answers_of, rows_of
-from tqhw.train.metrics import Metric
+from tqhw.train.metrics import METRICS, Metric
 
 
 def split(data: Data, config: TrainConfig) -> tuple[Data, Data | None]:
@@ -65,6 +67,18 @@ class Validated:
             model.load_state_dict(self._best)
         else:
             load_model(self.keep.best, read_tensors(self.keep.best), model)
+
+
+def check_best(path: Path, checkpoint: Path) -> None:
+    """Refuses the file of a best epoch, ``path``, that is not that of the training which left ``checkpoint``."""
+    history, best = history_of(checkpoint), history_of(path)
+    number = best_of(history, METRICS.named(history[-1].metric, "training.metric")) if history else -1
+    if len(best) != number + 1 or best != history[: number + 1]:
+        raise TqhwError(
+            f"is of another training, or of another epoch than the best one, {number + 1}",
+            place=str(path),
+            lever="copy the folder as a whole, or train anew",
+        )
 
 
 def best_of(history: Sequence[EpochRecord], metric: Metric) -> int:
