@@ -30,10 +30,8 @@ from tqhw.mapper.branch import incumbent
 from tqhw.mapper.branch import solve as solving
 from tqhw.objectives import OBJECTIVES
 from tqhw.spec import (
-    BMM,
     CONV2D,
     ERT,
-    MATMUL,
     Hardware,
     Problem,
     flatten,
@@ -53,15 +51,21 @@ WIDE, HEADS, PROMPT = 4096, 32, 2048  # of the transformer block: features, head
 
 
 def transformer() -> Iterator[Problem]:
-    """The products of one block, for a prompt at once (prefill) and for one token after it (decode)."""
-    linear = {"qkv": (3 * WIDE, WIDE), "out": (WIDE, WIDE), "up": (4 * WIDE, WIDE), "down": (WIDE, 4 * WIDE)}
-    each = WIDE // HEADS
-    attention = {"scores": (PROMPT, each), "values": (each, PROMPT)}
+    """The products of one block, for a prompt at once (prefill) and for one token after it (decode).
+
+    As convolutions, which constrained architectures take too: M x C weights, a column P per token, a group per head.
+    """
+    linear = {
+        "qkv": (3 * WIDE, WIDE, 1),
+        "out": (WIDE, WIDE, 1),
+        "up": (4 * WIDE, WIDE, 1),
+        "down": (WIDE, 4 * WIDE, 1),
+    }
+    attention = {"scores": (PROMPT, WIDE // HEADS, HEADS), "values": (WIDE // HEADS, PROMPT, HEADS)}
     for step, tokens in (("prefill", PROMPT), ("decode", 1)):
-        for name, (m, k) in linear.items():
-            yield make_problem(MATMUL, {"M": m, "K": k, "N": tokens}, f"{step}_{name}")
-        for name, (m, k) in attention.items():
-            yield make_problem(BMM, {"B": HEADS, "M": m, "K": k, "N": tokens}, f"{step}_{name}")
+        for name, (m, c, groups) in (linear | attention).items():
+            sizes = {"M": m, "C": c, "P": tokens, "G": groups}
+            yield make_problem(CONV2D, {**dict.fromkeys(CONV2D.dimensions, 1), **sizes}, f"{step}_{name}")
 
 
 def layers(network: str) -> list[Problem]:

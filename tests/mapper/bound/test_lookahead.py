@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.mapper.tables import small
+from tqhw.mapper.bound.outlook import look_out, make_outlook
 from tqhw.mapper.branch.incumbent import Clock
 from tqhw.mapper.branch.solve import solve
 
@@ -16,8 +17,8 @@ def test_the_table_tells_what_stands_outside_at_least(architecture: str) -> None
     search = case.search
     search._look_ahead(Clock(None))
     table = search.lookahead
-    assert table[-1, -1] == 0.0  # nothing stands outside of the outermost loops,
-    assert np.isinf(table[-1, :-1]).all()  # which have the whole problem around them
+    assert table[-1, -1, 0] == 0.0  # nothing stands outside of the outermost loops,
+    assert np.isfinite(table[-1]).sum() == 1  # which have the whole problem around them
     assert np.isfinite(table[0]).any()
     best = solve(case.space, case.model, "energy")
     finite = table[np.isfinite(table)]
@@ -29,6 +30,32 @@ def test_the_table_tells_what_stands_outside_at_least(architecture: str) -> None
         slot = q + 1
         credit = 0.0 if space.spatial[slot] else prices.first_pj[space.level[slot]] * outputs
         assert table[q].min() >= table[slot].min() - credit
+
+
+@pytest.mark.parametrize("architecture", ["two_level_array", "eyeriss_like_free", "simba_like"])
+def test_dimension_by_dimension_is_pair_by_pair(architecture: str) -> None:
+    """One way to hand costs inwards is as good as the other, where loops may stand in any order."""
+    search = small(architecture, C=4, M=4, P=4, R=3, N=2).search
+    search._look_ahead(Clock(None))
+    quick = search.lookahead
+    search.orders = search.orders._replace(free=search.orders.free & search.tables.spatial)
+    search._look_ahead(Clock(None))
+    assert (quick == search.lookahead).all()
+
+
+@pytest.mark.parametrize("architecture", ["two_level_array", "eyeriss_like_free"])
+def test_a_kind_reuses_what_its_loops_are_irrelevant_to(architecture: str) -> None:
+    """By hand: outside of the innermost tile, M reuses inputs, P weights and C outputs, and nothing else."""
+    space, _, search = small(architecture, C=4, M=2, P=8)
+    tables, look = search.tables, make_outlook(search.tables.n_kinds, 3)
+    dims, names = space.problem.shape.dimensions, space.problem.shape.data_space_names
+    last = len(tables.level) - 1  # no units outside
+    look_out(tables, last, 0, np.ones(len(dims), np.int64), look)
+    for dimension, reused, times in (("M", "Inputs", 2), ("P", "Weights", 8), ("C", "Outputs", 4)):
+        kind = tables.kind[dims.index(dimension)]
+        for s, name in enumerate(names):
+            assert look.fill[kind, s] == look.open[kind, s] == (1 / times if name == reused else 1.0)
+    assert tables.kind[dims.index("N")] == 0  # of bound 1
 
 
 def test_a_tile_that_no_level_holds_has_nothing_around_it() -> None:

@@ -5,8 +5,23 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tqhw.mapper.bound.outlook import COPIES, LEAK, MOST, STRICT, Outlook, make_outlook
 from tqhw.mapper.bound.pareto import ceiling, dominates, insert
-from tqhw.mapper.bound.partial_cost import HEAD, LINK, OPEN, SHUT, WIDTH, A, C, E, U, X
+from tqhw.mapper.bound.partial_cost import HEAD, LINK, OPEN, SHUT, WIDTH, A, C, E, U, X, Y
+
+COPIES_OUTSIDE = 4.0  # reduction units outside at most
+
+
+def outlook(strict: bool = True, leak: float = 0.0, spaces: int = 2) -> Outlook:
+    """What stands outside of a tile, with two kinds of loops of which each reuses one data space."""
+    look = make_outlook(2, spaces)
+    look.ahead[:] = 0.0
+    for k in range(2):
+        look.fill[k] = look.open[k] = np.where(np.arange(spaces) == k, 0.25, 1.0)
+    look.units[:] = 0.5
+    look.terms[:] = 0.0
+    look.terms[[COPIES, MOST, LEAK, STRICT]] = COPIES_OUTSIDE, 1.0, leak, strict
+    return look
 
 
 def draw(rng: np.random.Generator, n: int) -> np.ndarray:
@@ -16,17 +31,34 @@ def draw(rng: np.random.Generator, n: int) -> np.ndarray:
     return partials
 
 
-@pytest.mark.parametrize("spread", [False, True])
-def test_dominance_is_a_partial_order(spread: bool) -> None:
+@pytest.mark.parametrize("look", [outlook(False), outlook(True), outlook(False, leak=1.0)])
+def test_dominance_is_a_partial_order(look: Outlook) -> None:
     partials = draw(np.random.default_rng(0), 60)
     for p in partials:
-        assert dominates(p, p, spread)
-        for q in partials[dominated(p, partials, spread)]:
-            assert dominated(q, partials, spread).sum() <= dominated(p, partials, spread).sum()
+        assert dominates(p, p, look, False)
+        for q in partials[dominated(p, partials, look)]:
+            assert dominated(q, partials, look).sum() <= dominated(p, partials, look).sum()
 
 
-def dominated(p: np.ndarray, partials: np.ndarray, spread: bool) -> np.ndarray:
-    return np.array([dominates(p, q, spread) for q in partials])
+def dominated(p: np.ndarray, partials: np.ndarray, look: Outlook) -> np.ndarray:
+    return np.array([dominates(p, q, look, False) for q in partials])
+
+
+@pytest.mark.parametrize("leak", [0.0, 2.0])
+def test_what_dominates_costs_no_more_in_any_context(leak: float) -> None:
+    rng, look = np.random.default_rng(3), outlook(False, leak)
+    partials = draw(rng, 200)
+    pairs = [(p, q) for p in partials for q in partials if p is not q and dominates(p, q, look, False)]
+    assert any((p[HEAD:] > q[HEAD:]).any() for p, q in pairs)  # where it has more of something, it has less of another
+    for p, q in pairs:
+        for _ in range(20):
+            k, first, leaks = rng.integers(2), rng.uniform(1.0, COPIES_OUTSIDE), rng.uniform(0.0, leak)
+            shares = rng.uniform(look.fill[k], 1.0), rng.uniform(look.open[k], 1.0), rng.uniform(look.units, 1.0)
+            cost = [
+                x[C] - x[E] * first + leaks / x[U] + sum(x[HEAD + r :: WIDTH] @ shares[r] for r in (A, OPEN, SHUT))
+                for x in (p, q)
+            ]
+            assert cost[0] <= cost[1] + 1e-9
 
 
 @pytest.mark.parametrize(
@@ -38,31 +70,50 @@ def test_one_is_better_in_a_field(field: int, better: int) -> None:
     p[LINK] = 0.0
     q = p.copy()
     p[field] += better
-    assert dominates(p, q, True)
-    assert not dominates(q, p, True)
-    assert dominates(q, p, False) == (field == U)  # the units matter as long as others stand outside
+    look = outlook(True, spaces=1)
+    assert dominates(p, q, look, False)
+    assert not dominates(q, p, look, False)
+    look = outlook(False, spaces=1)
+    assert dominates(q, p, look, False) == (field == U)  # units that nothing depends on
+
+
+def test_only_contexts_below_the_limit_count() -> None:
+    p = np.full(HEAD + 2 * WIDTH, 2.0)
+    p[LINK] = 0.0
+    q = p.copy()
+    p[HEAD + A], q[C] = 5.0, 3.5  # 3 more of the traffic of the first data space, of which kind 0 leaves a quarter
+    look = outlook(spaces=2)
+    look.fill[0, 0] = look.open[0, 0] = 1.0
+    look.fill[1, 0] = look.open[1, 0] = 0.0
+    assert not dominates(p, q, look, True)
+    look.alive[:] = False
+    assert dominates(p, q, look, True)
+    assert not dominates(p, q, look, False)
+    look.ahead[:] = np.inf  # no mapping has such a loop there
+    assert dominates(p, q, look, False)
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_front_holds_all_that_nothing_dominates(seed: int) -> None:
-    partials = draw(np.random.default_rng(seed), 80)
+    partials, look = draw(np.random.default_rng(seed), 80), outlook()
+    partials[:, [HEAD + X, HEAD + Y, HEAD + WIDTH + X, HEAD + WIDTH + Y]] = 1.0  # else it may hold better
     front, n = np.zeros((100, partials.shape[1])), 0
     for partial in partials:
-        n = insert(front, n, partial, True)
+        n = insert(front, n, partial, look)
     kept = front[:n]
-    assert all(any(dominates(p, q, True) for p in kept) for q in partials)
-    assert not any(dominates(p, q, True) for i, p in enumerate(kept) for j, q in enumerate(kept) if i != j)
+    assert all(any(dominates(p, q, look, False) for p in kept) for q in partials)
+    assert not any(dominates(p, q, look, False) for i, p in enumerate(kept) for j, q in enumerate(kept) if i != j)
     assert {tuple(p) for p in kept} <= {tuple(p) for p in partials}
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_full_front_is_merged_into_something_no_worse_than_any(seed: int) -> None:
-    partials = draw(np.random.default_rng(seed), 80)
+    partials, look = draw(np.random.default_rng(seed), 80), outlook()
     front, n = np.zeros((4, partials.shape[1])), 0
     for partial in partials:
-        n = insert(front, n, partial, True)
+        n = insert(front, n, partial, look)
     assert n <= 4
-    assert all(any(dominates(p, q, True) for p in front[:n]) for q in partials)
+    assert all(any(dominates(p, q, look, False) for p in front[:n]) for q in partials)
 
 
 def test_a_ceiling_is_all_traffic_undivided_and_unknown_with_links() -> None:

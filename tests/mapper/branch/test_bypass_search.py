@@ -6,7 +6,7 @@ import pytest
 
 from tests.mapper.tables import small
 from tqhw.engine.jit import python
-from tqhw.mapper.bound.lookahead import look_ahead
+from tqhw.mapper.bound.lookahead import offer, take_kind, take_pairs
 from tqhw.mapper.bound.pareto import sweep
 from tqhw.mapper.branch import bypass_search
 from tqhw.mapper.branch.bypass_search import BypassSearch, Subproblem
@@ -47,8 +47,8 @@ def test_limits_grow_from_the_floor_to_none() -> None:
 def test_kernels_answer_the_same_as_python(architecture: str, objective: str, monkeypatch: pytest.MonkeyPatch) -> None:
     space, model, _ = small(architecture, objective, C=2, P=2, R=2)
     compiled = solve(space, model, objective)
-    for name, kernel in (("look_ahead", look_ahead), ("sweep", sweep), ("explore", explore)):
-        monkeypatch.setattr(bypass_search, name, python(kernel))
+    for kernel in (offer, take_kind, take_pairs, sweep, explore):
+        monkeypatch.setattr(bypass_search, kernel.__name__, python(kernel))
     interpreted = solve(space, model, objective)
     assert (interpreted.value, interpreted.evaluated, interpreted.nodes, interpreted.lower_bound) == (
         compiled.value,

@@ -11,8 +11,9 @@ import numpy as np
 
 from tqhw.engine.jit import jit, part
 from tqhw.engine.model import Floats
-from tqhw.mapper.bound.lookahead import floor_of, keep_floor, pair_shares, tile_shares
+from tqhw.mapper.bound.lookahead import energy_of, floor_of, look_from, objective_from
 from tqhw.mapper.bound.measure import ENERGY
+from tqhw.mapper.bound.outlook import COPIES, LEAK, MOST, STRICT, Outlook, look_at_pair
 from tqhw.mapper.bound.partial_cost import (
     HEAD,
     LINK,
@@ -35,36 +36,60 @@ from tqhw.mapper.bound.partial_cost import (
     temporal_step,
 )
 from tqhw.mapper.bound.relaxation import Relaxation
-from tqhw.mapper.space.tiles import first_below, fits_unit, next_below, split_tile
+from tqhw.mapper.space.tiles import fits_unit, list_filled, list_inside, split_tile
 
 
 @part
-def dominates(p: Floats, q: Floats, spread: bool) -> bool:
-    """No context outside makes q cheaper than p. ``spread``: the compute units used still matter."""
-    if p[C] > q[C] or p[E] < q[E] or (spread and p[U] < q[U]):
+def dominates(p: Floats, q: Floats, look: Outlook, alive: bool) -> bool:
+    """No context outside makes q cheaper than p; ``alive``: of those in which q has a floor below the limit.
+
+    What p saves in one respect pays for what it costs in another: every share that ``look`` does not know counts as all
+    where p has more, and as the least where q has.
+    """
+    if look.terms[STRICT] > 0.0 and p[U] < q[U]:
         return False
     if has_links(p) and (not has_links(q) or p[LINK] < q[LINK] or p[LINK + 1] < q[LINK + 1]):
         return False
-    for at in range(HEAD, p.shape[0], WIDTH):
-        if p[at + A] > q[at + A] or p[at + OPEN] > q[at + OPEN] or p[at + SHUT] > q[at + SHUT]:
-            return False
+    first = max(q[E] - p[E], (q[E] - p[E]) * look.terms[COPIES])
+    fixed = p[C] - q[C] + first
+    if p[U] < q[U]:
+        fixed += look.terms[LEAK] * (1.0 / p[U] - 1.0 / q[U])
+    for s in range(look.units.shape[0]):
+        at = HEAD + s * WIDTH
+        fixed += left_of(p[at + SHUT] - q[at + SHUT], look.units[s], look.terms[MOST])
         if (p[at + A] > 0.0 or p[at + OPEN] > 0.0) and (p[at + X] < q[at + X] or p[at + Y] < q[at + Y]):
+            return False
+    for k in range(look.alive.shape[0]):
+        if look.ahead[k] == np.inf or (alive and not look.alive[k]):
+            continue
+        total = fixed
+        for s in range(look.units.shape[0]):
+            at = HEAD + s * WIDTH
+            total += left_of(p[at + A] - q[at + A], look.fill[k, s], 1.0)
+            total += left_of(p[at + OPEN] - q[at + OPEN], look.open[k, s], look.terms[MOST])
+        if total > 0.0:
             return False
     return True
 
 
 @part
-def insert(scratch: Floats, n: int, partial: Floats, spread: bool) -> int:
+def left_of(more: float, least: float, most: float) -> float:
+    """The most that a difference of traffic can become, of which a share between ``least`` and ``most`` is left."""
+    return more * most if more > 0.0 else more * least
+
+
+@part
+def insert(scratch: Floats, n: int, partial: Floats, look: Outlook) -> int:
     """Adds a partial cost to the first ``n`` rows unless one dominates it; returns how many rows there are then."""
     for i in range(n):
-        if dominates(scratch[i], partial, spread):
+        if dominates(scratch[i], partial, look, True):
             if i > 0:  # the next partial costs are likely to be beaten by the same one
                 for j in range(partial.shape[0]):
                     scratch[i, j], scratch[i - 1, j] = scratch[i - 1, j], scratch[i, j]
             return n
     kept = 0
     for i in range(n):
-        if not dominates(partial, scratch[i], spread):
+        if not dominates(partial, scratch[i], look, False):
             if kept != i:
                 copy_partial(scratch[i], scratch[kept])
             kept += 1
@@ -112,10 +137,11 @@ def ceiling(partial: Floats) -> float:
 
 
 @part
-def sweep_tile(bound: Relaxation, q: int, t: int, lookahead_pj: float, limit: float, spread: bool) -> int:
+def sweep_tile(bound: Relaxation, q: int, t: int, n_filled: int, lookahead_pj: float, limit: float) -> int:
     """Collects the partial costs of tile t around slot q in work.rows; returns how many.
 
-    ``lookahead_pj``: what tile and slots outside cost at least. What cannot stay below ``limit`` is left out.
+    ``n_filled``: of work.filled. ``lookahead_pj``: what tile and slots outside cost at least. What cannot stay below
+    ``limit`` is left out.
     """
     space, prices, orders, objective = bound.space, bound.prices, bound.orders, bound.objective
     fronts, work = bound.fronts, bound.work
@@ -126,12 +152,13 @@ def sweep_tile(bound: Relaxation, q: int, t: int, lookahead_pj: float, limit: fl
     n = 0
     # Once no unit is left outside, a settled energy above another partial cost's ceiling is beaten in every context.
     roof = np.inf
-    comparable = temporal and not spread
+    comparable = temporal and not prices.units_left[q + 1] and objective == ENERGY and not prices.per_instance
     limited = temporal and not prices.units_left[q] and limit < np.inf
-    inside = first_below(space, q, t, fronts.rows[q], work.at)
-    while inside >= 0:
+    last = work.look.ahead.shape[0] - 1
+    n_inside = list_inside(space, q, t, fronts.rows[q], work.filled, n_filled, work.at, work.inside)
+    for inside in work.inside[:n_inside]:
         least_pj = fronts.best[q, inside]
-        beaten = least_pj >= roof or (comparable and objective == ENERGY and least_pj + lookahead_pj >= limit)
+        beaten = least_pj >= roof or (comparable and least_pj + lookahead_pj >= limit)
         if not beaten:
             mask = split_tile(space, t, inside, work.tile, work.factors)
             begin = fronts.start[q, inside]
@@ -140,7 +167,7 @@ def sweep_tile(bound: Relaxation, q: int, t: int, lookahead_pj: float, limit: fl
                 inner = orders.inner[q, mask]
                 fill_block(space, work.factors, work.block)
                 if limited:
-                    pair_shares(space, work.factors, work.tile, work.block, work.shares, work.ideal)
+                    look_at_pair(space, work.factors, work.tile, work.block, work.look)
             else:
                 for o in range(orders.rows[q, mask]):
                     if fits_unit(space, orders, q, work.factors, orders.start[q, mask] + o):
@@ -148,8 +175,10 @@ def sweep_tile(bound: Relaxation, q: int, t: int, lookahead_pj: float, limit: fl
                         break
             for k in range(begin, begin + fronts.rows[q, inside]):
                 partial = fronts.partials[k]
-                if limited and floor_of(bound, q - 1, lookahead_pj, work.ideal, partial) >= limit:
-                    continue
+                if limited:
+                    energy = energy_of(bound, q, last, partial)
+                    if objective_from(bound, q, energy, partial) >= limit:
+                        continue
                 for i in range(n_dims):
                     if not inner >> i & 1:
                         continue
@@ -165,16 +194,15 @@ def sweep_tile(bound: Relaxation, q: int, t: int, lookahead_pj: float, limit: fl
                         space, prices, q, work.factors, work.tile, work.above, i == 1, partial, work.partial
                     ):
                         continue
-                    floor = floor_of(bound, q, lookahead_pj, work.shares, work.partial)
+                    floor = floor_of(bound, q, limit, work.partial)
                     if floor < limit:
                         fronts.floor[q] = min(fronts.floor[q], floor)
-                        n = insert(work.rows, n, work.partial, spread)
-        inside = next_below(space, q, t, fronts.rows[q], work.at, inside)
+                        n = insert(work.rows, n, work.partial, work.look)
     return n
 
 
 @jit
-def sweep(bound: Relaxation, q: int, begin: int, end: int, used: int, limit: float, spread: bool) -> tuple[int, int]:
+def sweep(bound: Relaxation, q: int, begin: int, end: int, used: int, limit: float) -> tuple[int, int]:
     """Partial costs around slot q for tiles from ``begin`` to ``end``.
 
     Returns (next tile, rows used); the tile is less than ``end`` if rows ran out. Only mappings below ``limit`` count.
@@ -185,19 +213,17 @@ def sweep(bound: Relaxation, q: int, begin: int, end: int, used: int, limit: flo
         if q == 0:
             first_partial(space, prices, fronts.partials[0])
             fronts.best[0, 0] = fronts.partials[0, C]
+    n_filled = list_filled(fronts.rows[q], work.filled)
     for t in range(begin, end):
         fronts.start[q + 1, t] = used
         fronts.rows[q + 1, t] = 0
         fronts.best[q + 1, t] = np.inf
         if used + work.rows.shape[0] > fronts.partials.shape[0]:
             return t, used
-        least_pj = bound.lookahead[q, t]
+        least_pj = look_from(bound, q, t)
         if least_pj == np.inf or (bound.objective == ENERGY and least_pj >= limit):
             continue
-        tile_shares(space, q, t, work.tile, work.shares)
-        if not space.spatial[q]:
-            least_pj += keep_floor(space, prices, q, t, work.shares)
-        n = sweep_tile(bound, q, t, least_pj, limit, spread)
+        n = sweep_tile(bound, q, t, n_filled, least_pj, limit)
         for k in range(n):
             if not space.spatial[q]:
                 keep_step(space, prices, q, t, work.rows[k])

@@ -9,6 +9,7 @@ import numpy as np
 
 from tqhw.engine.bundle import bundle
 from tqhw.engine.model import Floats, Ints
+from tqhw.mapper.bound.outlook import Outlook, make_outlook
 from tqhw.mapper.bound.partial_cost import HEAD, WIDTH, Block
 from tqhw.mapper.bound.prices import Prices
 from tqhw.mapper.space.arrays import Space
@@ -49,12 +50,13 @@ class Scratch(NamedTuple):
     partial: Floats  # [V]
     start: Floats  # [1 + P, V] the first partial cost, and those of the ports
     block: Block
-    shares: Floats  # [S] least shares of the traffic that is open at a tile,
-    ideal: Floats  # [S] and at the tile inside of it
+    look: Outlook
     at: Ints  # [D]
     tile: Ints
     above: Ints
     factors: Ints
+    filled: Ints  # [N] tiles with partial costs,
+    inside: Ints  # [N] and those of them inside of the tile at work
 
 
 @bundle
@@ -65,7 +67,7 @@ class Relaxation(NamedTuple):
     prices: Prices
     orders: LoopOrders
     fronts: ParetoFronts
-    lookahead: Floats  # [Q, N] see look_ahead
+    lookahead: Floats  # [Q, N, K] see look_ahead
     objective: int
     work: Scratch
     ports: Ports
@@ -87,17 +89,20 @@ def make_fronts(n_slots: int, n_tiles: int, width: int) -> ParetoFronts:
     )
 
 
-def make_scratch(n_dims: int, n_spaces: int, n_points: int, n_ports: int = 0) -> Scratch:
+def make_scratch(space: Space, n_points: int, n_ports: int = 0) -> Scratch:
     """Work arrays of one search."""
+    n_spaces, n_dims = space.relevant.shape
     width = HEAD + WIDTH * n_spaces
 
     def ones() -> np.ndarray:
         return np.ones(n_dims, np.int64)
 
-    shares = np.ones(n_spaces)
     block = Block(np.ones(n_spaces), np.zeros(n_spaces, np.bool_), np.zeros(n_spaces, np.bool_), np.ones(n_spaces))
+    tiles = np.zeros((2, len(space.digits)), np.int64)
     rows, partial, start = np.zeros((n_points, width)), np.zeros(width), np.zeros((1 + n_ports, width))
-    return Scratch(rows, partial, start, block, shares, shares.copy(), ones(), ones(), ones(), ones())
+    return Scratch(
+        rows, partial, start, block, make_outlook(space.n_kinds, n_spaces), ones(), ones(), ones(), ones(), *tiles
+    )
 
 
 def join_ports(prices: Sequence[Prices], fronts: Sequence[ParetoFronts], width: int) -> Ports:

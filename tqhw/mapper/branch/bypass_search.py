@@ -10,12 +10,12 @@ import numpy as np
 
 from tqhw.engine import Model
 from tqhw.engine.jit import Kernel
-from tqhw.mapper.bound.lookahead import look_ahead
+from tqhw.mapper.bound.lookahead import offer, take_kind, take_pairs
 from tqhw.mapper.bound.lower_bound import make_outside
 from tqhw.mapper.bound.measure import ENERGY
 from tqhw.mapper.bound.pareto import sweep
 from tqhw.mapper.bound.prices import Bypass, build_prices, port_prices
-from tqhw.mapper.bound.relaxation import ParetoFronts, Relaxation, join_ports, make_fronts, make_scratch
+from tqhw.mapper.bound.relaxation import ParetoFronts, Relaxation, Scratch, join_ports, make_fronts, make_scratch
 from tqhw.mapper.branch.dominance import make_contexts
 from tqhw.mapper.branch.expand import Tree
 from tqhw.mapper.branch.explore import EXHAUSTED, FULL_STACK, explore
@@ -29,6 +29,7 @@ from tqhw.objectives import Objective
 PORT_FRONT = 64  # partial costs of a tile that are kept for a port
 FRONT_SIZE = 1024  # partial costs of a tile at most; beyond it some are merged
 STEPS, TILES = 50, 128  # nodes, and tiles of a sweep, between two looks at the clock
+OFFERS = 10_000  # tiles whose offers take well below a second
 BATCH = 256  # mappings priced at once
 PAIRS = 50_000  # tiles inside tiles that take well below a second
 
@@ -73,7 +74,7 @@ class BypassSearch:
         n_ports = len(self.port_prices)
         self.known = subproblem.known
         self.least_cycles = self.known.least_cycles
-        self.work = make_scratch(n_dims, n_spaces, 1, n_ports)
+        self.work = self._scratch(1)
         self.out = make_outside(n_slots, n_dims, n_spaces, n_ports)
         self.release()
         # The slot from which on no units are left outside: what is inside of it has a floor, and is swept once.
@@ -82,36 +83,41 @@ class BypassSearch:
         self.lower_bound = 0.0
         self.nodes = 0
 
-    def bound_root(self, clock: Clock) -> None:
-        """Sweeps fronts of one partial cost up to the last spatial slot; afterwards the lower bound is known."""
+    def bound_root(self, clock: Clock, limit: float = math.inf) -> None:
+        """Sweeps fronts of one partial cost up to the last spatial slot; afterwards the lower bound is known.
+
+        Mappings that cost ``limit`` or more do not count.
+        """
         self._look_ahead(clock)
         self._sweep_ports(clock)
         self.fronts = make_fronts(len(self.tables.level), len(self.tables.digits), self.work.rows.shape[1])
         self.inner_rows = 1
         for q in range(self.inner + 1):
-            self.inner_rows = self._sweep(q, self.inner_rows, math.inf, clock)
+            self.inner_rows = self._sweep(q, self.inner_rows, limit, clock)
         for q in range(self.inner + 1):
-            self.lower_bound = max(self.lower_bound, float(self.fronts.floor[q]))
+            self.lower_bound = max(self.lower_bound, min(limit, float(self.fronts.floor[q])))
 
     def release(self) -> None:
         """Gives the tables back; they are quick to make again, and there may be thousands of choices."""
         self.fronts = make_fronts(len(self.tables.level), 0, self.work.rows.shape[1])
-        self.lookahead = np.zeros((0, 0))
+        self.lookahead = np.zeros((0, 0, 0))
         self.ports = join_ports(self.port_prices, self._no_fronts(), self.work.rows.shape[1])
+
+    def _scratch(self, front_size: int) -> Scratch:
+        return make_scratch(self.tables, front_size, len(self.port_prices))
 
     def _no_fronts(self) -> list[ParetoFronts]:
         return [make_fronts(len(self.tables.level), 0, self.work.rows.shape[1]) for _ in self.port_prices]
 
     def dive(self, incumbent: Incumbent, clock: Clock, looks: int | None = None) -> None:
         """Looks for a better mapping, on the fronts of bound_root; ``looks``: how often at most."""
-        self._sweep_from(self.inner + 1, self.inner_rows, math.inf, clock)
+        self._sweep_from(self.inner + 1, self.inner_rows, incumbent.value, clock)
         self.search(incumbent, math.inf, clock, first=True, looks=looks)
 
     def sweep_below(self, limit: float, clock: Clock) -> None:
         """Sweeps the fronts of all slots but the outermost in full, as far as mappings stay below ``limit``."""
         if len(self.work.rows) < FRONT_SIZE:
-            n_ports = len(self.port_prices)
-            self.work = make_scratch(len(self.tables.bounds), len(self.tables.relevant), FRONT_SIZE, n_ports)
+            self.work = self._scratch(FRONT_SIZE)
         if len(self.lookahead) == 0:
             self._look_ahead(clock)
             self._sweep_ports(clock)
@@ -152,22 +158,31 @@ class BypassSearch:
 
     def _looked_ahead(self, bound: Relaxation, clock: Clock) -> np.ndarray:
         n_slots, n_tiles = len(self.tables.level), len(self.tables.digits)
-        table = np.full((n_slots, n_tiles), np.inf)
-        table[-1, -1] = 0.0
+        table = np.full((n_slots, n_tiles, self.tables.n_kinds), np.inf)
+        table[-1, -1, 0] = 0.0
         bound = bound._replace(lookahead=table)
+        offered, work = np.empty((n_tiles, self.tables.n_kinds + 1)), np.empty((2, 3, n_tiles))
         for q in range(n_slots - 1, -1, -1):
-            begin = 0
-            while begin < n_tiles:
+            for begin in range(0, n_tiles, OFFERS):
                 clock.check()
-                end = min(begin + self._tiles_at_once(q, begin, clock), n_tiles)
-                look_ahead(bound, q, begin, end)
-                begin = end
+                offer(bound, q, begin, min(begin + OFFERS, n_tiles), offered)
+            if q > 0 and self.orders.free[q]:
+                for k in range(self.tables.n_kinds):
+                    clock.check()
+                    take_kind(self.tables, q, k, offered, table[q - 1], work)
+            elif q > 0:
+                begin = 0
+                while begin < n_tiles:
+                    clock.check()
+                    end = min(begin + self._tiles_at_once(q, begin, clock), n_tiles)
+                    take_pairs(bound, q, begin, end, offered)
+                    begin = end
         return table
 
     def _sweep_ports(self, clock: Clock) -> None:
         """Makes the fronts of the ports, each as if its cycles were all that a mapping costs."""
         n_slots, n_tiles = len(self.tables.level), len(self.tables.digits)
-        small = make_scratch(len(self.tables.bounds), len(self.tables.relevant), PORT_FRONT, len(self.port_prices))
+        small = self._scratch(PORT_FRONT)
         fronts = []
         for prices in self.port_prices:
             front = make_fronts(n_slots, n_tiles, small.rows.shape[1])
@@ -175,7 +190,7 @@ class BypassSearch:
             bound = bound._replace(lookahead=self._looked_ahead(bound, clock))
             used = 1
             for q in range(n_slots - 1):
-                bound, used = self._swept(bound, q, used, math.inf, clock, True)
+                bound, used = self._swept(bound, q, used, math.inf, clock)
             fronts.append(bound.fronts._replace(partials=bound.fronts.partials[:used]))
             self.least_cycles = max(self.least_cycles, *bound.fronts.floor[: self.inner + 1])
         self.ports = join_ports(self.port_prices, fronts, small.rows.shape[1])
@@ -194,24 +209,18 @@ class BypassSearch:
 
     def _sweep(self, q: int, used: int, limit: float, clock: Clock) -> int:
         """Sweeps one slot; returns the rows used. Raises OutOfTimeError."""
-        spread = self.objective != ENERGY or bool(self.prices.units_left[q + 1])
-        bound, used = self._swept(self._bound(), q, used, limit, clock, spread)
+        bound, used = self._swept(self._bound(), q, used, limit, clock)
         self.fronts = bound.fronts
         return used
 
-    def _swept(
-        self, bound: Relaxation, q: int, used: int, limit: float, clock: Clock, spread: bool
-    ) -> tuple[Relaxation, int]:
-        """Sweeps one slot of fronts, which are replaced where they grow; returns also the rows used.
-
-        ``spread``: the compute units used matter to what stands outside.
-        """
+    def _swept(self, bound: Relaxation, q: int, used: int, limit: float, clock: Clock) -> tuple[Relaxation, int]:
+        """Sweeps one slot of fronts, which are replaced where they grow; returns also the rows used."""
         n_tiles = len(self.tables.digits)
         begin = 0
         while begin < n_tiles:
             clock.check()
             end = min(begin + self._tiles_at_once(q, begin, clock), n_tiles)
-            begin, used = sweep(bound, q, begin, end, used, limit, spread)
+            begin, used = sweep(bound, q, begin, end, used, limit)
             if begin < end:
                 partials = bound.fronts.partials
                 grown_fronts = bound.fronts._replace(partials=np.concatenate([partials, np.zeros_like(partials)]))

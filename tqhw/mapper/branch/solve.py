@@ -18,8 +18,11 @@ from tqhw.mapper.space.subspace import count_pairs, narrowed, whole
 from tqhw.objectives import Objective, objective_of
 
 TILES_PER_S = 1_000_000  # tables, with room to spare
-SMALLER = 4  # times the pairs of one part of the space to the next
+SMALLER = 4  # times the pairs of one part of the space to the next,
+PART = 16  # and of the largest part to the whole
+LARGE = 20_000_000  # pairs, of all keep/bypass choices together, from which on a good mapping is sought first
 DIVE_LOOKS = 64  # at a dive that only may improve on what there is
+NEAR = 1.2  # times a limit: a mapping known to cost less is a limit itself
 MOST_BYPASSES, WARM_BYPASSES = 64, 8  # choices looked at for a first mapping, and those of the first glance
 
 
@@ -60,17 +63,18 @@ def solve(
     # Before the clock starts: this compiles the kernels, or loads them.
     tiny = Subproblem.over(space, model, objective, orders, narrowed(space, 0))
     BypassSearch(tiny, next(space.masks())).compile_aside(incumbent)
-    if budget_s is not None:
+    hurried = budget_s is not None or is_large(space)
+    if hurried:
         first_mapping(tiny, incumbent)
     clock = Clock(left_s)
     clock.armed = incumbent.found
     searches = BypassSearches()
     try:
-        if budget_s is not None and not (first and incumbent.found):
+        if hurried and not (first and incumbent.found):
             warm_start(space, model, objective, orders, incumbent, clock, budget_s)
         if not (first and incumbent.found):
             subproblem = Subproblem.over(space, model, objective, orders, whole(space))
-            searches.search(subproblem, space.masks(), incumbent, clock, budget_s is not None, first)
+            searches.search(subproblem, space.masks(), incumbent, clock, hurried, first)
     except OutOfTimeError:
         pass
     bound = max(searches.bound(), min(compulsory(space, model, objective), incumbent.value))
@@ -84,6 +88,12 @@ def solve(
         sum(one.nodes for one in searches.begun),
         incumbent.tightness,
     )
+
+
+def is_large(space: Mapspace) -> bool:
+    """Whether it pays to search parts of the space first, so that little of the whole is left to look at."""
+    free = sum(kept is None for level in space.keep for kept in level)
+    return count_pairs(space, whole(space)) * 2**free >= LARGE
 
 
 def first_mapping(subproblem: Subproblem, incumbent: Incumbent) -> None:
@@ -104,7 +114,7 @@ def warm_start(
     orders: LoopOrders,
     incumbent: Incumbent,
     clock: Clock,
-    budget_s: float,
+    budget_s: float | None,
 ) -> None:
     """Searches growing parts of the space, for good mappings early.
 
@@ -112,10 +122,11 @@ def warm_start(
     """
     lists = whole(space)
     tiles, pairs = math.prod(map(len, lists)), count_pairs(space, lists)
-    part = clock if tiles > TILES_PER_S * budget_s else clock.part(0.25)
+    endless = budget_s is not None and tiles > TILES_PER_S * budget_s
+    part = clock if endless else clock.part(0.25)
     most = PAIRS
     try:
-        while SMALLER * most < pairs and (lists := narrowed(space, most)) != whole(space):
+        while (SMALLER if endless else PART) * most < pairs and (lists := narrowed(space, most)) != whole(space):
             subproblem = Subproblem.over(space, model, objective, orders, lists)
             BypassSearches().search(subproblem, islice(space.masks(), MOST_BYPASSES), incumbent, part, True, False)
             most *= SMALLER
@@ -152,7 +163,7 @@ class BypassSearches:
         """
         for mask in masks:
             one = BypassSearch(subproblem, mask)
-            one.bound_root(clock)
+            one.bound_root(clock, incumbent.value)
             if hurried and (not incumbent.found or not self.begun):
                 one.dive(incumbent, clock, DIVE_LOOKS if incumbent.found else None)
             if first and incumbent.found:

@@ -31,6 +31,7 @@ class Space(NamedTuple):
     digits: Ints  # [N, D] divisor indices of every tile
     below: Ints  # [Q, D, K, K] indices under a tile's index that the slot's factors allow, times the radix
     n_below: Ints  # [Q, D, K]
+    allows: Bools  # [Q, D, K, K] the slot's factors allow the second index under the first
     level: Ints  # [Q]
     spatial: Bools  # [Q]
     fanout: Ints  # [Q, 2]
@@ -41,6 +42,8 @@ class Space(NamedTuple):
     linkable: bool  # at most one data space has a halo, so that a point's links can only be its own
     rank: Ints  # [S, D] the halo rank that a dimension moves in, else -1
     coefficient: Ints  # [S, D] its coefficient there
+    kind: Ints  # [D] dimensions of one kind, from 1, are relevant to the same data spaces, and slide in the same
+    n_kinds: int  # with kind 0, no dimension
     words: Floats  # [S, N] by which traffic is counted; with padded bounds, by passes that there are (docs/mapper.md)
     stored: Floats  # [S, N] that lie in a memory
     uneven: bool  # mappings are priced with remainders: what is the same without them need not be
@@ -70,12 +73,14 @@ def build_space(space: Mapspace, model: Model, lists: Sequence[Sequence[int]]) -
     tile = divisor[np.arange(n_dims), index]
     below = np.zeros((n_slots, n_dims, widest, widest), np.int64)
     n_below = np.zeros((n_slots, n_dims, widest), np.int64)
+    allows = np.zeros(below.shape, np.bool_)
     for q, slot in enumerate(space.slots):
         for d, found in enumerate(lists):
             for b, above in enumerate(found):
                 fits = [a for a, low in enumerate(found) if above % low == 0 and above // low in slot.factors[d]]
                 below[q, d, b, : len(fits)] = np.array(fits, np.int64) * radix[d]
                 n_below[q, d, b] = len(fits)
+                allows[q, d, b, fits] = True
     n_spaces, n_ranks = model.coefficients.shape[:2]
     output = int(np.flatnonzero(model.read_write)[0])
     spans = 1 + np.einsum("srd,nd->srn", model.coefficients, tile - 1)
@@ -93,6 +98,8 @@ def build_space(space: Mapspace, model: Model, lists: Sequence[Sequence[int]]) -
                 if halo < HALO_RANKS:
                     extent[s, halo] = spans[s, r]
                 halo += 1
+    relevant = np.array([[d in s.relevant for d in range(n_dims)] for s in sees])
+    kind = _kinds(relevant, rank >= 0, model.bounds > 1)
     return Space(
         n_divisors=n_divisors,
         divisor=divisor,
@@ -100,16 +107,19 @@ def build_space(space: Mapspace, model: Model, lists: Sequence[Sequence[int]]) -
         digits=index,
         below=below,
         n_below=n_below,
+        allows=allows,
         level=np.array([slot.level for slot in space.slots], np.int64),
         spatial=np.array([slot.spatial for slot in space.slots]),
         fanout=np.array([slot.fanout for slot in space.slots], np.int64),
-        relevant=np.array([[d in s.relevant for d in range(n_dims)] for s in sees]),
+        relevant=relevant,
         halo=np.array([bool(s.sliding) for s in sees]),
         tangled=np.array([s.tangled for s in sees]),
         linked_macs=space.slots[0].spatial and space.slots[0].level == 0,
         linkable=sum(bool(s.sliding) for s in sees) <= 1,
         rank=rank,
         coefficient=coefficient,
+        kind=kind,
+        n_kinds=int(kind.max(initial=0)) + 1,
         words=spans.prod(axis=1).astype(np.float64) * _idle_share(model, tile, space.actual),
         stored=_stored(model, tile, space.actual),
         uneven=space.actual is not None,
@@ -142,6 +152,15 @@ def _idle_share(model: Model, tile: Ints, actual: Sequence[int] | None) -> Float
     bounds = np.array(actual)
     more = -(-bounds // tile) * tile / bounds
     return np.asarray(np.where(relevant[:, None, :], 1.0, more[None]).prod(axis=2), np.float64)
+
+
+def _kinds(relevant: Bools, slides: Bools, live: Bools) -> Ints:
+    """[D] Numbers from 1 for equal columns of both, 0 for dimensions of bound 1."""
+    seen: dict[tuple[bool, ...], int] = {}
+    columns = [(*relevant[:, d], *slides[:, d]) for d in range(len(live))]
+    return np.array(
+        [seen.setdefault(c, len(seen) + 1) if on else 0 for c, on in zip(columns, live, strict=True)], np.int64
+    )
 
 
 def tile_words(model: Model, iterations: Sequence[int]) -> list[int]:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tqhw.engine.bundle import bundle
-from tqhw.engine.model import Ints, Model
+from tqhw.engine.model import Bools, Ints, Model
 from tqhw.mapper.space.mapspace import Mapspace, loop_orders, splits
 from tqhw.mapper.space.slots import Slot
 
@@ -33,6 +33,7 @@ class LoopOrders(NamedTuple):
     inner: Ints  # [Q, 2**D]; bit mask of the dimensions that may stand innermost, 1 where there are no loops
     order: Ints  # [rows, D]; dimensions, innermost first, -1 beyond
     along_x: Ints  # [rows]; loops along X, spatial slots only
+    free: Bools  # [Q]; no loop has a given place, or all are units
 
 
 @dataclass(frozen=True)
@@ -102,10 +103,12 @@ def build_orders(space: Mapspace, model: Model) -> LoopOrders:
     start = np.zeros((n_slots, 2**n_dims), np.int64)
     count = np.zeros_like(start)
     inner = np.zeros_like(start)
+    free = np.zeros(n_slots, np.bool_)
     rows: list[tuple[int, ...]] = []
     along: list[int] = []
     for q, slot in enumerate(space.slots):
         may = [d for d in range(n_dims) if slot.factors[d][-1] > 1]
+        free[q] = slot.spatial or not {*slot.prefix, *slot.suffix} & {*may}
         for bits in range(2 ** len(may)):
             present = frozenset(d for i, d in enumerate(may) if bits >> i & 1)
             mask = sum(1 << d for d in present)
@@ -124,7 +127,7 @@ def build_orders(space: Mapspace, model: Model) -> LoopOrders:
     table = np.full((max(1, len(rows)), n_dims), -1, np.int64)
     for i, order in enumerate(rows):
         table[i, : len(order)] = order
-    return LoopOrders(start, count, inner, table, np.array(along or [0], np.int64))
+    return LoopOrders(start, count, inner, table, np.array(along or [0], np.int64), free)
 
 
 def _least_product(slot: Slot, present: frozenset[int]) -> int:

@@ -43,6 +43,47 @@ def next_below(space: Space, q: int, t: int, rows: Ints, at: Ints, number: int) 
 
 
 @part
+def list_inside(space: Space, q: int, t: int, rows: Ints, filled: Ints, n_filled: int, at: Ints, found: Ints) -> int:
+    """Lists the tiles with ``rows`` that slot q allows inside t in ``found``, in ascending order; returns how many.
+
+    ``filled``: all tiles with rows. Where they are few, each is looked at; else the odometer runs.
+    """
+    n = 0
+    allowed = 1
+    for d in range(at.shape[0]):
+        allowed *= space.n_below[q, d, space.digits[t, d]]
+    if allowed <= n_filled:
+        inside = first_below(space, q, t, rows, at)
+        while inside >= 0:
+            found[n] = inside
+            n += 1
+            inside = next_below(space, q, t, rows, at, inside)
+        return n
+    for i in range(n_filled):
+        inside = filled[i]
+        if inside > t:
+            break
+        found[n] = inside
+        n += 1
+        for d in range(at.shape[0]):
+            if not space.allows[q, d, space.digits[t, d], space.digits[inside, d]]:
+                n -= 1
+                break
+    return n
+
+
+@part
+def list_filled(rows: Ints, filled: Ints) -> int:
+    """Lists the tiles that have rows; returns how many."""
+    n = 0
+    for t in range(rows.shape[0]):
+        if rows[t] > 0:
+            filled[n] = t
+            n += 1
+    return n
+
+
+@part
 def split_tile(space: Space, t: int, inside: int, tile: Ints, factors: Ints) -> int:
     """Fills the iterations of tile ``inside`` and the factors that make it t; the bit mask of those above 1."""
     mask = 0
