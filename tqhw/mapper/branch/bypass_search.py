@@ -83,18 +83,20 @@ class BypassSearch:
         self.lower_bound = 0.0
         self.nodes = 0
 
-    def bound_root(self, clock: Clock, limit: float = math.inf) -> None:
+    def bound_root(self, clock: Clock, limit: float = math.inf, glance: bool = False) -> None:
         """Sweeps fronts of one partial cost up to the last spatial slot; afterwards the lower bound is known.
 
-        Mappings that cost ``limit`` or more do not count.
+        Mappings that cost ``limit`` or more do not count. ``glance``: up to the first spatial slot, and no ports.
         """
         self._look_ahead(clock)
-        self._sweep_ports(clock)
+        if not glance:
+            self._sweep_ports(clock)
         self.fronts = make_fronts(len(self.tables.level), len(self.tables.digits), self.work.rows.shape[1])
         self.inner_rows = 1
-        for q in range(self.inner + 1):
+        end = self.inner + 1 if not glance else max(1, min(self.inner, int(self.tables.spatial.argmax())))
+        for q in range(end):
             self.inner_rows = self._sweep(q, self.inner_rows, limit, clock)
-        for q in range(self.inner + 1):
+        for q in range(end):
             self.lower_bound = max(self.lower_bound, min(limit, float(self.fronts.floor[q])))
 
     def release(self) -> None:

@@ -22,7 +22,8 @@ SMALLER = 4  # times the pairs of one part of the space to the next,
 PART = 16  # and of the largest part to the whole
 LARGE = 20_000_000  # pairs, of all keep/bypass choices together, from which on a good mapping is sought first
 DIVE_LOOKS = 64  # at a dive that only may improve on what there is
-NEAR = 1.2  # times a limit: a mapping known to cost less is a limit itself
+NEAR = 1.4  # times a floor: a mapping known to cost less is a limit itself
+KEPT_TILES = 100_000  # of all choices together, whose tables are kept from bounding the root to the search
 MOST_BYPASSES, WARM_BYPASSES = 64, 8  # choices looked at for a first mapping, and those of the first glance
 
 
@@ -159,20 +160,26 @@ class BypassSearches:
     ) -> None:
         """Searches until nothing is left, or a mapping is found if any will do (``first``). Raises OutOfTimeError.
 
-        ``hurried``: dives for a mapping before the fronts are swept in full.
+        ``hurried``: dives for a mapping before the fronts are swept in full. Where one is known that costs little more
+        than any must, what it costs is the only limit, and bounds of further choices are not worth much effort.
         """
+        near = False
+        masks = list(masks)
+        few = len(masks) * len(subproblem.tables.digits) <= KEPT_TILES
         for mask in masks:
             one = BypassSearch(subproblem, mask)
-            one.bound_root(clock, incumbent.value)
+            one.bound_root(clock, incumbent.value, glance=near)
             if hurried and (not incumbent.found or not self.begun):
+                near = one.lower_bound * NEAR > incumbent.value
                 one.dive(incumbent, clock, DIVE_LOOKS if incumbent.found else None)
             if first and incumbent.found:
                 return
-            one.release()
+            if not few:
+                one.release()
             self.begun.append(one)
         self.complete = True
         self.begun.sort(key=lambda one: one.lower_bound)
-        for limit in incumbent.limits(self.bound()):
+        for limit in [incumbent.value] if near else incumbent.limits(self.bound()):
             for one in self.begun:
                 if one.lower_bound < min(limit, incumbent.limit):
                     one.sweep_below(min(limit, incumbent.value), clock)
