@@ -67,7 +67,7 @@ class Relaxation(NamedTuple):
     prices: Prices
     orders: LoopOrders
     fronts: ParetoFronts
-    lookahead: Floats  # [Q, N, K] see look_ahead
+    lookahead: Floats  # [Q, N, K] see offer
     objective: int
     work: Scratch
     ports: Ports
