@@ -169,9 +169,9 @@ class BypassSearches:
         for mask in masks:
             one = BypassSearch(subproblem, mask)
             one.bound_root(clock, incumbent.value, glance=near)
-            if hurried and (not incumbent.found or not self.begun):
+            if hurried and (incumbent.value == math.inf or not self.begun):
                 near = one.lower_bound * NEAR > incumbent.value
-                one.dive(incumbent, clock, DIVE_LOOKS if incumbent.found else None)
+                one.dive(incumbent, clock, DIVE_LOOKS if incumbent.value < math.inf else None)
             if first and incumbent.found:
                 return
             if not few:
