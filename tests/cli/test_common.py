@@ -1,51 +1,26 @@
-"""What all commands share."""
-
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated
+import logging
 
 import pytest
-import typer
-from typer.testing import CliRunner
 
-from tqhw.cli.common import bundled, guarded
-
-
-@dataclass(frozen=True)
-class Place:
-    city: Annotated[str, typer.Option(help="Where to.")]
-    streets: Annotated[list[str] | None, typer.Option("--street", help="Through there.")] = None
-    fast: Annotated[bool, typer.Option("--fast")] = False
-
-
-app = typer.Typer()
-
-
-@app.command()
-@guarded
-@bundled
-def travel(who: Annotated[str, typer.Argument()] = "Ann", *, place: Place) -> None:
-    """Goes there."""
-    typer.echo(f"{who}: {place}")
+from tqhw.cli import common
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("room", "level", "told"),
     [
-        (["--city", "Oslo"], "Ann: Place(city='Oslo', streets=None, fast=False)"),
-        (
-            ["Bob", "--street", "a", "--city", "Oslo", "--street", "b", "--fast"],
-            "Bob: Place(city='Oslo', streets=['a', 'b'], fast=True)",
-        ),
+        ("engine.aside", logging.INFO, "tqhw: compiling\n"),
+        ("pipeline.training", logging.INFO, "tqhw: compiling\n"),
+        ("quant", logging.INFO, ""),
+        ("quant", logging.WARNING, "tqhw: warning: compiling\n"),
     ],
 )
-def test_a_bundle_is_one_option_per_field(given: list[str], told: str) -> None:
-    found = CliRunner().invoke(app, given)
-    assert (found.exit_code, found.stdout.strip()) == (0, told)
-
-
-def test_what_a_bundle_needs_is_asked_for() -> None:
-    found = CliRunner().invoke(app, [])
-    assert found.exit_code == 2
-    assert "--city" in found.output
+def test_commands_tell_news_of_some_rooms_and_warnings_of_all_once(
+    room: str, level: int, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with common._telling():
+        for _ in range(2):
+            logging.getLogger(f"tqhw.{room}").log(level, "compiling")
+    logging.getLogger(f"tqhw.{room}").log(min(level, logging.INFO), "compiling")
+    assert capsys.readouterr().err == told

@@ -55,6 +55,13 @@ def run(folder: Path, before: str = "aside.processors = lambda: 2", **environmen
     return done.stdout.strip()
 
 
+def test_the_first_time_is_told_of_and_no_other(tmp_path: Path) -> None:
+    cache, told = str(tmp_path / "cache"), "logging.basicConfig(level='INFO', stream=sys.stdout, format='%(message)s')"
+    first, *_ = run(tmp_path, f"import logging; {told}", NUMBA_CACHE_DIR=cache).splitlines()
+    assert first == aside.NOTICE
+    assert aside.NOTICE not in run(tmp_path, f"import logging; {told}", NUMBA_CACHE_DIR=cache)
+
+
 def test_another_process_compiles_and_this_one_loads(tmp_path: Path) -> None:
     cache = str(tmp_path / "cache")
     assert run(tmp_path, NUMBA_CACHE_DIR=cache) == "True 12.0 1 0"

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 NO, BAD_INPUT = 1, 2
-LOGGER, PIPELINE = logging.getLogger("tqhw"), logging.getLogger("tqhw.pipeline")
+LOGGER = logging.getLogger("tqhw")
+NEWS = [logging.getLogger(f"tqhw.{room}") for room in ("pipeline", "engine")]  # what is no warning is told of these
 Trust = Annotated[
     bool,
     typer.Option("--trust", help="Calls the file's model factory even if it does not declare to return an nn.Module."),
@@ -55,13 +56,15 @@ class _Teller(logging.Handler):
 
 @contextlib.contextmanager
 def _telling() -> Iterator[None]:
-    teller, level = _Teller(), PIPELINE.level
+    teller, levels = _Teller(), [logger.level for logger in NEWS]
     LOGGER.addHandler(teller)
-    PIPELINE.setLevel(logging.INFO)
+    for logger in NEWS:
+        logger.setLevel(logging.INFO)
     try:
         yield
     finally:
-        PIPELINE.setLevel(level)
+        for logger, level in zip(NEWS, levels, strict=True):
+            logger.setLevel(level)
         LOGGER.removeHandler(teller)
 
 

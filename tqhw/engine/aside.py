@@ -8,6 +8,7 @@ called.
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import pickle
 import subprocess
@@ -24,6 +25,7 @@ from numba.core.caching import FunctionCache
 from tqhw.engine.references import register_bundles
 from tqhw.system.processors import processors
 
+NOTICE = "compiling the search, once per machine and version: some 15 to 60 seconds"
 PATIENCE_S = 300.0  # a process that takes longer is done without
 
 
@@ -63,13 +65,15 @@ class CompilingProcess:
 
 def compile_aside(dispatcher: Any, arguments: Sequence[Any]) -> CompilingProcess | None:
     """Starts a process that compiles a kernel for arguments of these types; None where there is no need or no use."""
-    if processors() < 2 + CompilingProcess.running or not isinstance(
-        getattr(dispatcher, "_cache", None), FunctionCache
-    ):
+    if not hasattr(dispatcher, "overloads"):  # plain Python, where there is no compiler
         return None
     register_bundles()
     signature = tuple(map(typeof, arguments))
-    if dispatcher.overloads or _is_kept(dispatcher, signature):
+    shared = isinstance(dispatcher._cache, FunctionCache)
+    if dispatcher.overloads or (shared and _is_kept(dispatcher, signature)):
+        return None
+    logging.getLogger(__name__).info(NOTICE)
+    if processors() < 2 + CompilingProcess.running or not shared:
         return None
     function = dispatcher.py_func
     try:

@@ -94,7 +94,7 @@ def solve(
 def is_large(space: Mapspace) -> bool:
     """Whether it pays to search parts of the space first, so that little of the whole is left to look at."""
     free = sum(kept is None for level in space.keep for kept in level)
-    return count_pairs(space, whole(space)) * 2**free >= LARGE
+    return bool(count_pairs(space, whole(space)) * 2**free >= LARGE)
 
 
 def first_mapping(subproblem: Subproblem, incumbent: Incumbent) -> None:
