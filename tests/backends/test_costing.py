@@ -83,7 +83,7 @@ def test_options_that_contradict_each_other() -> None:
     assert "ert: source file needs a file (give energy.ert" in refused(source="file")
     assert "ert: ert is read with source file only" in refused(ert="e.yaml")
     assert "adder: adder is a choice of the packaged tables" in refused(source="accelergy", adder="neurosim")
-    assert "unknown value 'hwcomponents'" in refused(source="hwcomponents")
+    assert "unknown value 'hwcomponent' (did you mean 'hwcomponents'?" in refused(source="hwcomponent")
     assert "must be at least 0" in refused(table={"mac": {"compute": -1}})
 
 

@@ -46,7 +46,7 @@ def test_settings_go_over_the_file() -> None:
             "architecture:\n  word_bits: {Inputs: 8}",
             "e.yaml:2: architecture.word_bits: unknown key 'word_bits' (`word_bits` stands outside of all sections; ",
         ),
-        ("search: {budget_s: 3}", "unknown key 'budget_s' (`timeloop.budget_s` is the key; known: objective)"),
+        ("search: {budget_s: 3}", "unknown key 'budget_s' (`timeloop.budget_s` is the key; known: objective"),
         ("training: {epoch: 3}", "unknown key 'epoch' (did you mean 'epochs'?"),
         # What packages add is looked for where a name is none of ours, and that asks for PyTorch.
         pytest.param(

@@ -41,6 +41,10 @@ def costed(
         targets = (
             engine.targets(designs, done) if isinstance(engine, Timeloop) else accelergy_targets(designs, kept, done)
         )
+    elif options.source == "hwcomponents":
+        from tqhw.backends.hwcomponents import hwcomponents_targets
+
+        targets = hwcomponents_targets(designs, kept, done)
     elif options.source == "file":
         targets = [_from_files(design, options) for design in designs]
     elif options.source == "packaged" or isinstance(engine, Embedded):

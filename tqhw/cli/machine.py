@@ -40,7 +40,8 @@ Table = Annotated[
     typer.Option(help="Your own numbers for some components, as {COMPONENT: {read: pJ, ..., area: um^2}}; YAML."),
 ]
 Source = Annotated[
-    str | None, typer.Option(help="packaged or accelergy (on PATH): where energies come from; else the engine's own.")
+    str | None,
+    typer.Option(help="Where energies come from: packaged, accelergy (on PATH) or hwcomponents (Python 3.12)."),
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="Refuses attributes that nothing reads; else a warning.")]
 Words = Annotated[

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from tqhw.energy.components import MUST_SPECIFY, PACKAGED, Components, CompoundClass, Subcomponent
-from tqhw.energy.neurosim import ADDERS
 from tqhw.energy.part import Part
 from tqhw.energy.primitives import primitive, primitives
-from tqhw.energy.query import Query
+from tqhw.energy.query import Primitive, Query
 from tqhw.energy.resolve import hand_down, name_and_range, number, resolve
 from tqhw.errors import TqhwError, nearest
 from tqhw.spec.yamlio import Quoted
 
 MAX_PARTS = 10_000
+Answer = Callable[[Query, Iterable[str]], Primitive]
+"""A primitive class by its query; the names of the compound classes are for messages."""
 
 
 def build(
@@ -24,9 +25,11 @@ def build(
     place: str,
     energy_scale: float = 1.0,
     area_scale: float = 1.0,
-    adder: str = ADDERS[0],
+    answer: Answer = primitive,
 ) -> Part:
     """The tree of one component of the architecture. ``attributes`` are values: texts among them are final.
+
+    ``answer``: who says what a primitive class costs.
 
     Raises TqhwError for an unknown class, an attribute that must be specified, a class that contains itself, a
     bad range or expression, and whatever a primitive refuses.
@@ -36,7 +39,7 @@ def build(
         defaults = _defaults(components[class_], values, place)
         values = resolve({**values, **defaults}, {}, components[class_].place)
     hand_down(values, {}, place)
-    builder = _Builder(components, adder)
+    builder = _Builder(components, answer)
     return builder.part(Query(class_, values, place), None, energy_scale, area_scale, ())
 
 
@@ -71,8 +74,8 @@ def _defaults(compound: CompoundClass, given: Mapping[str, Any], place: str) -> 
 class _Builder:
     """Descends through the classes; ``stack`` are the compounds that a part stands in."""
 
-    def __init__(self, components: Components, adder: str) -> None:
-        self.components, self.adder = components, adder
+    def __init__(self, components: Components, answer: Answer) -> None:
+        self.components, self.answer = components, answer
         self.made = 0
 
     def part(
@@ -91,7 +94,7 @@ class _Builder:
             chain = " > ".join((*stack[stack.index(name) :], name))
             raise TqhwError(f"class '{name}' contains itself: {chain}", place=query.place, lever="break the circle")
         if name not in self.components:
-            return Part(query, span, energy_scale, area_scale, primitive=primitive(query, self.components, self.adder))
+            return Part(query, span, energy_scale, area_scale, primitive=self.answer(query, self.components))
         compound = self.components[name]
         parts = {}
         for sub in compound.subcomponents:

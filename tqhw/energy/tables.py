@@ -5,16 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
-from tqhw.energy.build import build, without_hidden_primitive
+from tqhw.energy import hwcomponents
+from tqhw.energy.build import Answer, build, without_hidden_primitive
 from tqhw.energy.components import PACKAGED, Components, packaged_components
 from tqhw.energy.neurosim import ADDERS
 from tqhw.energy.operands import Operands, narrowed
 from tqhw.energy.part import Part
+from tqhw.energy.primitives import primitive
 from tqhw.energy.query import Note, with_component
 from tqhw.energy.spads import costed_as
-from tqhw.errors import TqhwError
+from tqhw.errors import TqhwError, unknown
 from tqhw.spec import ART, ERT, Architecture, Component, Compute, Hierarchical, Level, Nothing, Parallel, flatten
 from tqhw.spec.architecture import Node
 
@@ -30,6 +33,8 @@ STORAGE_DEFAULTS: Mapping[str, Any] = {
 }
 STORAGE_ACTIONS = ("read", "write", "update", "leak")
 COMPUTE_ACTIONS = ("compute",)
+ESTIMATORS = ("packaged", "hwcomponents")
+"""Who says what primitive classes cost: the packaged tables, or the package of that name where it is installed."""
 
 
 @dataclass(frozen=True)
@@ -66,16 +71,19 @@ def tables(
     spad_model: str | None = None,
     adder: str = ADDERS[0],
     operands: Operands | None = None,
+    estimator: str = ESTIMATORS[0],
 ) -> EnergyTables:
     """The tables of every component of ``architecture``, rounded to the 6 digits that Timeloop reads.
 
     ``components`` are compound classes on top of the packaged ones. ``spad_model`` (see ``spads.SPAD_CLASSES``)
     costs every packaged scratchpad by that model, whichever of them the architecture names. ``adder`` (see
     ``neurosim.ADDERS``) answers for integer adders with `n_bits`. ``operands`` are the widths of the multiplier's
-    factors, where they are not as the architecture says. Names and order are those of Timeloop's front end and
+    factors, where they are not as the architecture says. ``estimator`` (see ``ESTIMATORS``) answers for the primitive
+    classes. Names and order are those of Timeloop's front end and
     Accelergy. Raises TqhwError for what cannot be costed, with its component.
     """
     known = {**packaged_components(), **(components or {})}
+    answer = _answer(estimator, adder)
     hardware = flatten(architecture)
     top = _top_level(architecture)
     energies: dict[str, Mapping[str, float]] = {}
@@ -90,10 +98,10 @@ def tables(
             areas[level.name] = 1.0
             continue
         asked = operands if level.component.is_compute else None
-        costs = _level_costs(level.component, level, architecture.variables, known, spad_model, adder, asked)
+        costs = _level_costs(level.component, level, architecture.variables, known, spad_model, answer, asked)
         energies[level.name], areas[level.name] = costs.energies_pj, costs.area_um2
         notes.extend(with_component(note, level.name) for note in costs.notes)
-    source = f"packaged tables for {architecture.name}"
+    source = f"{'packaged tables' if estimator == ESTIMATORS[0] else estimator} for {architecture.name}"
     ert = ERT(energies, {name: names[name] for name in energies}, source)
     return EnergyTables(ert, ART(areas, names, source), tuple(notes))
 
@@ -112,7 +120,13 @@ def component_costs(
     """
     known: Components = {**packaged_components(), **(components or {})}
     known = without_hidden_primitive(class_, attributes, known)
-    return _costs(build(class_, attributes, known, place, adder=adder), actions, place)
+    return _costs(build(class_, attributes, known, place, answer=_answer(ESTIMATORS[0], adder)), actions, place)
+
+
+def _answer(estimator: str, adder: str) -> Answer:
+    if estimator not in ESTIMATORS:
+        raise unknown("estimator", estimator, ESTIMATORS, "energy.source")
+    return hwcomponents.answer if estimator == "hwcomponents" else partial(primitive, adder=adder)
 
 
 def _is_compound(level: Level | Compute, known: Components) -> bool:
@@ -125,7 +139,7 @@ def _level_costs(
     variables: Mapping[str, Any],
     known: Components,
     spad_model: str | None,
-    adder: str,
+    answer: Answer,
     operands: Operands | None,
 ) -> Costs:
     given = (
@@ -140,7 +154,7 @@ def _level_costs(
     known = without_hidden_primitive(class_, attributes, known)
     try:
         scales = component.energy_scale, component.area_scale
-        part = build(class_, attributes, known, component.place, *scales, adder)
+        part = build(class_, attributes, known, component.place, *scales, answer)
         part, notes = (part, ()) if operands is None else narrowed(part, operands)
         costs = _costs(part, COMPUTE_ACTIONS if component.is_compute else STORAGE_ACTIONS, component.place)
         return replace(costs, notes=(*costs.notes, *notes))

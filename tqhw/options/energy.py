@@ -13,8 +13,9 @@ from tqhw.options.section import NotNegative, refused, section
 class EnergyOptions:
     """Where energies and areas come from."""
 
-    source: Literal["packaged", "accelergy", "file"] | None = None
-    """packaged tables, the accelergy program on PATH, or a file; null: the engine's own (embedded: packaged)."""
+    source: Literal["packaged", "accelergy", "hwcomponents", "file"] | None = None
+    """packaged tables, the accelergy program on PATH, the package hwcomponents, or a file; null: the engine's own
+    (embedded: packaged)."""
     adder: Literal["aladdin", "neurosim"] = "aladdin"
     """Who answers an intadder that has n_bits, in the packaged tables (docs/energy.md)."""
     ert: str | None = None
@@ -30,5 +31,5 @@ class EnergyOptions:
         if self.source != "file" and (self.ert or self.art):
             key = "ert" if self.ert else "art"
             raise refused(f"{key} is read with source file only", key, "add `source: file`, or leave it out")
-        if self.adder != "aladdin" and self.source in ("accelergy", "file"):
+        if self.adder != "aladdin" and self.source in ("accelergy", "hwcomponents", "file"):
             raise refused("adder is a choice of the packaged tables", "adder", "leave it out, or take source packaged")

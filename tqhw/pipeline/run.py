@@ -63,8 +63,8 @@ def run(
         for note in workload.notes:
             logging.getLogger("tqhw").warning(note)
         with accuracy.measuring(experiment, folder.kept if folder else None, jobs) as pending:
-            asked = experiment.energy is not None and experiment.energy.source == "accelergy"
-            kept = folder.kept("accelergy") if folder and cache and asked else None
+            source = None if experiment.energy is None else experiment.energy.source
+            kept = folder.kept(source) if folder and cache and source in ("accelergy", "hwcomponents") else None
             evaluated = hardware.evaluate(experiment, workload, engine, search, watch, strict, about.scales, kept)
             measured = pending.rows(watch)
         results = assemble(
