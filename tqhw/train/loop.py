@@ -99,8 +99,6 @@ def train(
     per_epoch = _steps_per_epoch(data, config, members)
     model.to(device).train()
     optimizer = make_optimizer(model, config)
-    falling = falling_precisions(model)
-    validated = None if held is None else Validated(held, config, goal.metric, falling[::-1], keep)
     history: list[EpochRecord] = []
     within: Within | None = None
     if resume and keep is not None and keep.path.exists():
@@ -108,51 +106,96 @@ def train(
         if members.leads and history:
             write_logs(keep.folder, history)  # the run may have died between checkpoint and logs
     start_inputs(model, data, config.batch_size, seed=config.seed, threads=config.threads)
-    runner = members.wrap(model)
+    falling = falling_precisions(model)
+    validated = None if held is None else Validated(held, config, goal.metric, falling[::-1], keep)
     heeding: AbstractContextManager[list[int]] = noted() if keep is not None and members.size == 1 else nullcontext([])
     with heeding as asked:
-        for epoch in range(len(history), config.epochs):
-            begun = 0 if within is None else within.steps
-            rate = config.learning_rate if within is None else within.rate
-            sums = torch.zeros(()) if within is None else within.sums
-            random = () if within is None else within.random
+        run = _Run(
+            model, members.wrap(model), optimizer, config, members, goal, keep, progress, per_epoch, history, asked
+        )
+        while len(history) < config.epochs and not asked:
+            if not run.epoch(data, within):
+                break  # a signal came, and is raised again
             within = None
-            batches = data.train_batches(config.batch_size, config.seed, epoch, members.rank, members.size)
-            with reproducible(config.seed * 1_000_003 + epoch, config.threads, random), losing_nobody(members):
-                for index, (inputs, targets) in enumerate(islice(batches, begun, None), start=begun):
-                    step = epoch * per_epoch + index
-                    rate = set_learning_rate(optimizer, config, step, per_epoch)
-                    optimizer.zero_grad()
-                    batch = moved(inputs, device), targets.to(device)
-                    found = joint_step(runner, model, batch, config, members, goal)
-                    sums = sums + found
-                    if not torch.isfinite(found[0]).all():
-                        raise _broken(model, batch[0], found[0], falling, step)
-                    optimizer.step()
-                    done = index + 1
-                    if progress is not None:
-                        now = _record(epoch, rate, sums, falling, done, goal.metric)
-                        progress(
-                            Progress(epoch, step + 1, config.epochs * per_epoch, now.losses, now.scores, goal.metric)
-                        )
-                    due = asked or (config.checkpoint_steps and done % config.checkpoint_steps == 0)
-                    if due and keep is not None and members.leads and done < per_epoch:
-                        left = Within(done, sums, rate, random_states())
-                        checkpoint.save(keep, model, optimizer, config, history, left)
-                    if asked and done < per_epoch:
-                        return TrainResult(model, tuple(history))  # and the signal is raised again
-            history.append(_record(epoch, rate, sums, falling, per_epoch, goal.metric))
             if validated is not None:
                 validated.measure(model, history, writes=members.leads)
-            if keep is not None and members.leads:
-                checkpoint.save(keep, model, optimizer, config, history)
-                write_logs(keep.folder, history)
+            run.save()
             members.wait()
-            if asked:
-                return TrainResult(model, tuple(history))
     if validated is not None:
         validated.restore_best(model, history)
     return TrainResult(model, tuple(history))
+
+
+@dataclass
+class _Run:
+    """A training on its way: ``history`` are the epochs that are done, ``asked`` names a signal that came."""
+
+    model: nn.Module
+    runner: nn.Module
+    optimizer: torch.optim.Optimizer
+    config: TrainConfig
+    members: Team
+    goal: Goal
+    keep: Checkpoints | None
+    progress: Callable[[Progress], None] | None
+    per_epoch: int
+    history: list[EpochRecord]
+    asked: list[int]
+
+    def epoch(self, data: Data, within: Within | None) -> bool:
+        """The next epoch, from where it was left; whether it came to its end, and so into the history."""
+        config, members, number = self.config, self.members, len(self.history)
+        first = 0 if within is None else within.steps
+        sums = torch.zeros(()) if within is None else within.sums
+        rate = config.learning_rate if within is None else within.rate
+        random = () if within is None else within.random
+        batches = data.train_batches(config.batch_size, config.seed, number, members.rank, members.size)
+        with reproducible(config.seed * 1_000_003 + number, config.threads, random), losing_nobody(members):
+            for done, (inputs, targets) in enumerate(islice(batches, first, None), start=first + 1):
+                step = number * self.per_epoch + done - 1
+                rate = set_learning_rate(self.optimizer, config, step, self.per_epoch)
+                sums = sums + self.step(inputs, targets, step)
+                if self.progress is not None:
+                    self._tell(self.progress, self._record(rate, sums, done), step)
+                if done < self.per_epoch and self._due(done):
+                    self.save(Within(done, sums, rate, random_states()))
+                if done < self.per_epoch and self.asked:
+                    return False
+        self.history.append(self._record(rate, sums, self.per_epoch))
+        return True
+
+    def step(self, inputs: Inputs, targets: torch.Tensor, number: int) -> torch.Tensor:
+        """One move of the weights; what :func:`joint_step` found. Raises TqhwError for a loss that is not finite."""
+        device = next(self.model.parameters()).device
+        batch = moved(inputs, device), targets.to(device)
+        self.optimizer.zero_grad()
+        found = joint_step(self.runner, self.model, batch, self.config, self.members, self.goal)
+        if not torch.isfinite(found[0]).all():
+            raise _broken(self.model, batch[0], found[0], falling_precisions(self.model), number)
+        self.optimizer.step()
+        return found
+
+    def save(self, within: Within | None = None) -> None:
+        """A checkpoint, of an epoch's end with the logs; one process of all writes."""
+        if self.keep is None or not self.members.leads:
+            return
+        checkpoint.save(self.keep, self.model, self.optimizer, self.config, self.history, within)
+        if within is None:
+            write_logs(self.keep.folder, self.history)
+
+    def _due(self, done: int) -> bool:
+        every = self.config.checkpoint_steps
+        return bool(self.asked) or (every is not None and done % every == 0)
+
+    def _tell(self, progress: Callable[[Progress], None], now: EpochRecord, step: int) -> None:
+        steps = self.config.epochs * self.per_epoch
+        progress(Progress(now.epoch, step + 1, steps, now.losses, now.scores, self.goal.metric))
+
+    def _record(self, rate: float, sums: torch.Tensor, steps: int) -> EpochRecord:
+        metric, falling = self.goal.metric, falling_precisions(self.model)
+        values = ((sums[0] / steps).tolist(), metric.of(sums[1:].T).tolist())
+        losses, scores = (dict(sorted(zip(falling, row, strict=True))) for row in values)
+        return EpochRecord(len(self.history), rate, losses, scores, metric.name)
 
 
 def joint_step(
@@ -238,11 +281,3 @@ def _steps_per_epoch(data: Data, config: TrainConfig, members: Team) -> int:
             lever=f"use at most {data.train_size}",
         )
     return data.train_size // config.batch_size
-
-
-def _record(
-    epoch: int, rate: float, sums: torch.Tensor, falling: tuple[int, ...], steps: int, metric: Metric
-) -> EpochRecord:
-    values = ((sums[0] / steps).tolist(), metric.of(sums[1:].T).tolist())
-    losses, scores = (dict(sorted(zip(falling, row, strict=True))) for row in values)
-    return EpochRecord(epoch, rate, losses, scores, metric.name)
