@@ -153,8 +153,10 @@ def solve_uneven(
         else:
             incumbent = UnevenIncumbent(choice, actual, objective, value)
             scale = incumbent.scale
-        if share_s is not None and share_s <= 0.0:
-            least, done = compulsory(choice.space, choice.model, objective), False
+        least = compulsory(choice.space, choice.model, objective)
+        done = least * scale >= value * (1.0 - SLACK)
+        if done or (share_s is not None and share_s <= 0.0):
+            pass  # nothing better is in it, or there is no time to look
         else:
             outcome: Outcome = solve(choice.space, choice.model, objective, share_s, incumbent=incumbent)
             least, done = outcome.lower_bound, outcome.proved
