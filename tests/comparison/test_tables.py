@@ -155,6 +155,13 @@ def test_sides_at_different_precisions_have_rows_in_common() -> None:
     assert {f"{bits} bits" for bits in {*given} & {*other}} <= shared
 
 
+def test_energies_by_level_stand_among_the_parts_and_not_among_the_totals() -> None:
+    rows = [row for row in differences((SIDES[0], SIDES[0])) if row.kind == "levels"]
+    assert {row.of[-1] for row in rows} == {"DRAM_weights", "glb", "weights_spad"}
+    assert all(row.ratios == (1.0,) and row.unit == "mJ" for row in rows)
+    assert not any("glb" in line[1] for line in totals(SIDES, everything=True)[1].rows)
+
+
 @pytest.mark.parametrize(
     ("sides", "named"),
     [

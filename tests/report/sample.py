@@ -87,6 +87,7 @@ def _layer(name: str, bits: int | None, channels: int) -> LayerRow:
             {DRAM: 6e4 * channels * fetch, GLB: 1e4, ARRAY: 4e4 * channels * weight},
             {"Weights": 9 * channels * fetch, "Inputs": 2048, "Outputs": 1024},
             f"hardware/{spad}/fetch{fetch}_weights{weight}",
+            {"DRAM_weights": 6e4 * channels * fetch, "glb": 1e4, "weights_spad": 4e4 * channels * weight},
         )
         for spad in SPADS
         for fetch, weight in widths

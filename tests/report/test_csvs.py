@@ -33,6 +33,15 @@ def test_numbers_survive() -> None:
     assert (storage["bits"], float(storage["codes_megabytes"])) == ("2 4 6 8", 0.27)
 
 
+def test_energy_by_level_is_a_file_of_its_own() -> None:
+    results = sample()
+    rows = read(csvs.texts(results)["levels.csv"])
+    assert len(rows) == sum(len(e.levels) for row in results.layers for e in row.evaluations)
+    first = results.layers[0].evaluations[0]
+    assert [(row["level"], float(row["energy_pj"])) for row in rows[: len(first.levels)]] == [*first.levels.items()]
+    assert "level" not in csvs.texts(results)["layers.csv"].splitlines()[0]
+
+
 def test_what_is_missing() -> None:
     unmeasured = replace(sample(), accuracy=(AccuracyRow("truncquant", 2, "shifted", None, 0, False),))
     texts = csvs.texts(unmeasured)

@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import pytest
 from rich.console import Console
 
 from tests.report.sample import sample
@@ -156,3 +157,21 @@ def test_fronts_are_told_by_their_ends() -> None:
     assert layers is not None
     assert layers.rows == (("fc", "2 bits", "1", "0.00123", "64", "25.0%"),)
     assert listings.fronts(Results({})) is None
+
+
+def test_energy_of_an_inference_by_level() -> None:
+    results = sample()
+    table = listings.levels(results)
+    assert table is not None
+    assert table.columns == ("Bits", "Scratchpads", "DRAM_weights", "glb", "weights_spad", "In all")
+    own = [
+        row.count * e.levels["weights_spad"] / 1e9
+        for row in results.layers
+        for e in row.evaluations
+        if (e.spad_model, e.fetch_bits, e.weight_bits) == (table.rows[0][1], 2, 2)
+    ]
+    assert table.rows[0][0] == "2 bits" and float(table.rows[0][4]) == pytest.approx(sum(own), rel=5e-3)
+    bare = tuple(
+        replace(row, evaluations=tuple(replace(e, levels={}) for e in row.evaluations)) for row in results.layers
+    )
+    assert listings.levels(replace(results, layers=(bare,))) is None, "results of before say nothing of levels"

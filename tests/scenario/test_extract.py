@@ -93,6 +93,8 @@ def test_groups_follow_from_class_and_place() -> None:
 
 def test_energy_by_group_with_leakage_and_traffic_with_padding() -> None:
     found = layer_cost(STATS, machine())
+    assert found.levels_pj.keys() == STATS.levels.keys()
+    assert sum(found.levels_pj.values()) == pytest.approx(sum(found.cost.energy_pj.values()))
     assert found.cost.energy_pj == {DRAM: 14 * 512.0, GLB: 607.0, ARRAY: 55.0}
     assert found.cost.traffic == {
         "Weights": Traffic(640, 640 - 95 * 6, 10 * 512.0),
@@ -105,6 +107,7 @@ def test_energy_by_group_with_leakage_and_traffic_with_padding() -> None:
 
 def test_ideal_packing_costs_the_share_of_a_row_that_words_use() -> None:
     found = layer_cost(STATS, machine(ideal=True))
+    assert sum(found.levels_pj.values()) == pytest.approx(sum(found.cost.energy_pj.values()))
     assert found.cost.traffic["Weights"] == Traffic(95 * 6, 0, 10 * 512.0 * 60 / 64)
     assert found.cost.energy_pj[DRAM] == 10 * 512.0 * 60 / 64 + 4 * 512.0
     assert found.cost.energy_pj[GLB] == 500.0 * 60 / 64 + 7.0 + 100.0

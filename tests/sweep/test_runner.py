@@ -52,6 +52,9 @@ def test_a_point_has_what_a_run_of_its_experiment_has(finished: Path, tmp_path: 
     assert cycles == sum(
         layer.count * e.cycles for layer in alone.layers for e in layer.evaluations if e.fetch_bits == 4
     )
+    with opened(finished) as store:
+        levels = json.loads(store.one("SELECT levels_mj FROM outcomes WHERE point = 3"))
+    assert sum(levels.values()) == pytest.approx(energy), "steady: an inference and nothing before it"
     assert area == pytest.approx(sum(row.area_um2 or 0 for row in alone.area if row.fetch_bits == 4) / 1e6)
 
 

@@ -40,7 +40,7 @@ def test_a_file_of_another_form(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / FILE) as connection:
         connection.execute("PRAGMA user_version = 77")
     connection.close()
-    with pytest.raises(TqhwError, match="is of version 77, this tqhw reads 2"), opened(tmp_path, write=True):
+    with pytest.raises(TqhwError, match="is of version 77, this tqhw reads 3"), opened(tmp_path, write=True):
         pass
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from tqhw.comparison.roles import roles
 from tqhw.errors import TqhwError
-from tqhw.results import ACCURACY, Results
+from tqhw.results import ACCURACY, LayerRow, Results
 
 Key = tuple[str, ...]
 _Of = tuple[Key, Any, Key]
@@ -163,6 +163,7 @@ def _hardware(results: Results) -> Iterator[_Number]:
     for key, parts in cycles.items():
         if len(parts) == len(following):
             yield "cycles", "", key, "cycles", sum(parts) + own.get("".join(key[2]), 0)
+    yield from _levels(results, following)
     areas: dict[_Of, float | None] = {}
     for row in results.area:
         for component in ("all", row.component):
@@ -171,6 +172,18 @@ def _hardware(results: Results) -> Iterator[_Number]:
             before = areas.get(key, 0.0)
             areas[key] = None if before is None or row.area_um2 is None else before + row.area_um2
     yield from (("area", "", key, "um2", value) for key, value in areas.items())
+
+
+def _levels(results: Results, following: Sequence[LayerRow]) -> Iterator[_Number]:
+    """mJ of one inference by level, of every rendering that all layers which follow the precision run on."""
+    sums: dict[tuple[_Of, str], list[float]] = {}
+    for layer in following:
+        for e in layer.evaluations:
+            for level, energy in e.levels.items():
+                sums.setdefault((_rendering(e), level), []).append(layer.count * energy / 1e9)
+    for ((before, value, after), level), parts in sums.items():
+        if len(parts) == len(following):
+            yield "levels", "", (before, value, (*after, level)), "mJ", sum(parts)
 
 
 def _layers(results: Results) -> Iterator[_Number]:

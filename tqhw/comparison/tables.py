@@ -15,6 +15,7 @@ from tqhw.results import INFERRED, TRAINED
 
 KINDS = {
     "energy": "Energy",
+    "levels": "Energy of one inference by memory level",
     "traffic": "DRAM traffic",
     "cycles": "Cycles",
     "area": "Area",
@@ -46,7 +47,7 @@ def totals(sides: Sequence[Side], everything: bool = False) -> list[Table]:
 
     ``everything``: numbers that are alike, too, and those that stand on one side alone.
     """
-    rows = [row for row in differences(sides) if not row.layer and (row.kind not in _PARTED or row.of[-1] == "all")]
+    rows = [row for row in differences(sides) if _is_total(row)]
     names, called = [side.name for side in sides], _called(sides)
     shown = [row for row in rows if everything or (not row.same and None not in row.values)]
     kinds = [*KINDS]
@@ -110,6 +111,11 @@ def _numbers(sides: Sequence[Side], title: str, found: Sequence[NumberDifference
         labels=1 + len(layer),
         note=(f"{alike} more are alike." if rows else f"All {alike} are alike.") if alike else "",
     )
+
+
+def _is_total(row: NumberDifference) -> bool:
+    """Whether it is one of the network as a whole, and no part of another one."""
+    return not row.layer and row.kind != "levels" and (row.kind not in _PARTED or row.of[-1] == "all")
 
 
 def _called(sides: Sequence[Side]) -> dict[str, str]:

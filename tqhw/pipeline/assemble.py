@@ -204,6 +204,7 @@ def _layers(workload: Workload, evaluated: tuple[Evaluated, ...]) -> tuple[Layer
                 components=one.costs[index, width].cost.energy_pj,
                 dram_bits={d: flow.bits for d, flow in one.costs[index, width].cost.traffic.items()},
                 files=one.rendering(index, width).folder,
+                levels=one.costs[index, width].levels_pj,
             )
             for one in evaluated
             for (i, width), found in one.found.items()

@@ -36,6 +36,7 @@ def texts(results: Results) -> dict[str, str]:
         "amortised.csv": _rows(AmortisedRow, results.amortised),
         "schedule.csv": _rows(ScheduleRow, results.schedule),
         "layers.csv": _layers(results),
+        "levels.csv": _levels(results),
         "summary.csv": _rows(Ratio, results.summary),
         **_fronts(results),
     }
@@ -110,6 +111,19 @@ def _layers(results: Results) -> str:
     known = "name names count shape instance macs weights bits fetch_bits weight_bits spad_model energy_pj cycles"
     heads = [*known.split(), "utilization", "proved_optimal", "files"]
     heads += [f"{name} energy_pj" for name in groups] + [f"{name} dram_bits" for name in spaces]
+    return _text(heads, rows)
+
+
+def _levels(results: Results) -> str:
+    """One row per distinct layer, rendering and level of the architecture; of the layer once, not times its count."""
+    heads = ["name", "count", "fetch_bits", "weight_bits", "spad_model", "level", "energy_pj"]
+    rows = (
+        dict(zip(heads, (*start, e.spad_model or "", level, energy), strict=True))
+        for row in results.layers
+        for e in row.evaluations
+        for start in [(row.name, row.count, e.fetch_bits, e.weight_bits)]
+        for level, energy in e.levels.items()
+    )
     return _text(heads, rows)
 
 

@@ -299,6 +299,33 @@ def layer_fronts(results: Results) -> Table | None:
     return Table("Fronts of the layers: one inference of one of each", heads, rows, 2) if rows else None
 
 
+def levels(results: Results) -> Table | None:
+    """mJ of one inference by level of the architecture: a row per precision and scratchpad model, fetched as used."""
+    found: dict[tuple[int, str], dict[str, float]] = {}
+    for model, bits in _renderings(results):
+        for row in results.layers:
+            wanted = bits if row.bits is None else row.bits
+            for e in row.evaluations:
+                if (e.spad_model, e.fetch_bits, e.weight_bits) == (model, wanted, wanted):
+                    sums = found.setdefault((bits, model or ""), {})
+                    for level, energy in e.levels.items():
+                        sums[level] = sums.get(level, 0.0) + row.count * energy / 1e9
+    names = list(dict.fromkeys(level for sums in found.values() for level in sums))
+    rows = tuple(
+        (labels.bits(bits), model, *_numbers(sums.get(name) for name in names), labels.number(sum(sums.values())))
+        for (bits, model), sums in sorted(found.items())
+    )
+    note = "Weights fetched as wide as they are used; what a state adds to an inference is in the table of the states."
+    heads = ("Bits", "Scratchpads", *names, "In all")
+    return Table("Energy in mJ of one inference by memory level", heads, rows, labels=2, note=note) if names else None
+
+
+def _renderings(results: Results) -> list[tuple[str | None, int]]:
+    """Scratchpad model and precision of those that layers which follow the precision are fetched and used at."""
+    every = [e for row in results.layers if row.bits is None for e in row.evaluations]
+    return list(dict.fromkeys((e.spad_model, e.weight_bits) for e in every if e.fetch_bits == e.weight_bits))
+
+
 def evaluation(row: LayerRow, bits: int) -> LayerEvaluation | None:
     """A layer at ``bits``, or at its own: on the first scratchpad model, fetched as wide as used or nearest to it."""
     wanted = bits if row.bits is None else row.bits

@@ -66,6 +66,7 @@ def html(results: Results, pictures: tuple[Picture, ...], run: Path | None = Non
             listings.area(results),
             listings.amortised(results),
             listings.schedule(results),
+            listings.levels(results),
             listings.layers(results),
             listings.fronts(results),
             listings.layer_fronts(results),

@@ -166,6 +166,8 @@ class LayerEvaluation(_Row):
     """Bits over the DRAM's interface by data space."""
     files: str
     """Folder of its architecture, ERT, ART and mappings, relative to the results."""
+    levels: Mapping[str, float] = field(default_factory=dict)
+    """pJ by level of the architecture, leakage included; the groups of ``components`` add these up."""
 
 
 @dataclass(frozen=True)

@@ -103,6 +103,7 @@ def layer_cost(stats: Stats, machine: PricedHardware, has_weights: bool = True, 
     the KV cache that it reads.
     """
     energy: dict[str, float] = {}
+    levels: dict[str, float] = {}
     traffic: dict[str, Traffic] = {}
     delivered, buffer_fill = 0, 0.0
     buffer = _weight_buffer(machine)
@@ -111,6 +112,7 @@ def layer_cost(stats: Stats, machine: PricedHardware, has_weights: bool = True, 
         group = machine.groups[name]
         share = _share(storage[name]) if machine.ideal and name in storage else 1.0
         energy[group] = energy.get(group, 0.0) + found.energy_pj * share + found.leakage_pj
+        levels[name] = found.energy_pj * share + found.leakage_pj
         if name not in storage:
             continue
         for data_space, counts in found.dataspaces.items():
@@ -127,7 +129,7 @@ def layer_cost(stats: Stats, machine: PricedHardware, has_weights: bool = True, 
                 row = storage[name].row(data_space)
                 fills = math.ceil(counts.fills * row.rows / row.words) * used
                 buffer_fill = fills * machine.ert.energy_pj(name, "write") * share
-    return LayerCost(Cost(energy, traffic), delivered, buffer_fill)
+    return LayerCost(Cost(energy, traffic), delivered, buffer_fill, levels)
 
 
 def _share(level: Level) -> float:

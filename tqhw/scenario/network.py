@@ -60,11 +60,13 @@ class LayerCost:
 
     ``weight_words``: weights that the DRAM delivers in it (more than the layer has, where the mapping fetches
     tiles again). ``buffer_fill_pj``: the part of the GLB's energy that writes them into the weight buffer.
+    ``levels_pj``: the energy by level of the architecture, leakage included.
     """
 
     cost: Cost
     weight_words: int
     buffer_fill_pj: float = 0.0
+    levels_pj: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

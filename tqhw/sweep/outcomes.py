@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -29,13 +30,15 @@ COLUMNS: Final = {
     "score": "REAL",
     "lower_is_better": "INTEGER",
     "proved": "INTEGER",
+    "levels_mj": "TEXT",
 }
 """The columns of an outcome with their SQL types.
 
 Energies in mJ and DRAM traffic in bits are of the state: the extra pass plus one inference; cycles are those of the
 inference, on the first of the scratchpad models. ``area_mm2`` is empty where no table says it, ``top1`` where nothing
 was trained: percent, measured on shifted integers, of any_precision on weights quantized anew. Networks that are
-measured by another ``metric`` have its ``score`` in the place of ``top1``.
+measured by another ``metric`` have its ``score`` in the place of ``top1``. ``levels_mj``: mJ of the inference alone by
+level of the architecture, as JSON.
 """
 _GROUPS: Final = (DRAM, GLB, ARRAY, QUANTIZER)
 _ACCURACY: Final = {
@@ -64,30 +67,37 @@ def outcomes(experiment: Experiment, results: Results) -> list[tuple[Any, ...]]:
             sum(parts.values()),
             *(parts.get(group, 0.0) for group in _GROUPS),
             traffic.get(key, 0),
-            *_inference(experiment, results, *key, taken[key]),
+            *inference,
             storage.get(key[0]),
             *_measured(results, key[0], key[1]),
             all(e.proved_optimal for layer in results.layers for e in layer.evaluations),
+            json.dumps(levels),
         )
         for key, parts in energy.items()
+        for *inference, levels in [_inference(experiment, results, *key, taken[key])]
     ]
 
 
 def _inference(
     experiment: Experiment, results: Results, method: str, bits: int, state: str, taken: str | None
-) -> tuple[int, float | None]:
-    """Cycles of one inference, and the area of what it runs on."""
+) -> tuple[int, float | None, dict[str, float]]:
+    """Cycles of one inference, the area of what it runs on, and mJ by level."""
     way = next(way for way in ways(method, bits, experiment.options()) if taken in (None, way.name))
     width = way.steady if state == STATES[-1] or not way.switches else way.first
     model = results.layers[0].evaluations[0].spad_model
-    cycles = sum(layer.count * _evaluation(layer, width, model).cycles for layer in results.layers)
+    cycles, levels = 0, dict[str, float]()
+    for layer in results.layers:
+        found = _evaluation(layer, width, model)
+        cycles += layer.count * found.cycles
+        for level, energy in found.levels.items():
+            levels[level] = levels.get(level, 0.0) + layer.count * energy / 1e9
     areas = [
         row.area_um2
         for row in results.area
         if (row.fetch_bits, row.weight_bits, row.spad_model) == (width.fetch_bits, width.weight_bits, model)
     ]
     known = [area for area in areas if area is not None]
-    return cycles, sum(known) / 1e6 if known and len(known) == len(areas) else None
+    return cycles, sum(known) / 1e6 if known and len(known) == len(areas) else None, levels
 
 
 def _evaluation(layer: LayerRow, width: Width, model: str | None) -> LayerEvaluation:

@@ -25,7 +25,7 @@ from tqhw.system.json_files import checked, parse_json
 from tqhw.train import Accuracy
 
 FILE = "sweep.sqlite"
-APPLICATION, SCHEMA = 0x74716877, 2  # "tqhw" in the file's header
+APPLICATION, SCHEMA = 0x74716877, 3  # "tqhw" in the file's header
 WAITING, DONE, IMPOSSIBLE = "waiting", "done", "impossible"
 WAIT_S = 30.0
 _AGAIN = "choose another --out"
