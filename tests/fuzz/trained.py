@@ -8,8 +8,10 @@ import json
 import pickle
 import tarfile
 import tempfile
+from contextlib import suppress
 from functools import cache
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +23,11 @@ from torch import nn
 from tests.datasets.test_unpickle import python2_batch
 from tests.fuzz import mutate
 from tests.fuzz.kind import Form, Kind
-from tqhw import experiment
+from tqhw import experiment, sweep
 from tqhw.datasets.cifar10 import cifar10
 from tqhw.datasets.image_folder import FolderData
 from tqhw.datasets.unpickle import read_pickled
+from tqhw.errors import TqhwError
 from tqhw.models import check_declared
 from tqhw.pipeline import accuracy
 from tqhw.quant import QuantConfig, convert, load, save
@@ -51,6 +54,21 @@ search: {objective: edp}
 seed: 3
 timeloop: {algorithm: random, victory_condition: 10, budget_s: 5}
 container: {image: tqhw, memory_mb: 512}
+"""
+SWEEP = """\
+name: fuzzed
+experiment:
+  model: {name: resnet20, options: {in_channels: 1, num_classes: 10}, input: [1, 1, 16, 16]}
+  architecture: {name: eyeriss_like, params: {packing: pack}}
+  states: [steady]
+grid:
+  bits: [2, 4, [2, 8]]
+  architecture.params.pe_columns: {from: 4, to: 16, times: 2}
+zip: {architecture.params.glb_rows: [4096, 16384], scenario.layout: [packed, bitplane]}
+list: [{search.objective: edp}, {search.objective: latency}]
+random: {samples: 3, seed: 1, keys: {architecture.params.weights_spad_rows: {from: 8, to: 256, log: true}}}
+derive: {architecture.params.psum_glb_rows: max(glb_rows // 2, 8)}
+where: [pe_columns * 12 <= 168, architecture.params.pe_rows > 2 or not weights_spad_rows]
 """
 RECIPE = """\
 method: truncquant
@@ -258,7 +276,20 @@ def _pickles() -> list[dict[str, bytes]]:
     return [{"data_batch_1": content} for content in contents]
 
 
+def _sweep(folder: Path) -> None:
+    """All that ``tqhw sweep`` does before the first search, of its first points."""
+    swept = sweep.load(folder / "sweep.yaml")
+    json.dumps(swept.described())
+    with suppress(TqhwError):
+        swept.check_size(yes=False)
+    for point in islice(swept, 40):
+        json.dumps(point.settings)
+        with suppress(TqhwError):  # a result of the point
+            point.experiment()
+
+
 KINDS = (
+    Kind("sweeps", lambda: [{"sweep.yaml": SWEEP.encode()}], _sweep),
     Kind("experiments", lambda: [{"experiment.yaml": EXPERIMENT.encode()}], _experiment),
     Kind("recipes", lambda: [{"recipe.yaml": RECIPE.encode()}], _recipe),
     Kind("checkpoints", lambda: [{"checkpoint.safetensors": _trained()}], _checkpoint, forms={".safetensors": TENSORS}),
