@@ -56,6 +56,19 @@ def test_the_energies_are_those_of_a_run(found: tuple[AllocationAnswer, Path]) -
         assert one.energy_mj == pytest.approx(total, rel=1e-12)
 
 
+def test_a_point_given_as_bits_per_layer_costs_what_the_allocation_says(found: tuple[AllocationAnswer, Path]) -> None:
+    answer = found[0]
+    mixed = next(one for one in answer.points if len({*one.bits}) > 1)
+    layers = dict(zip(answer.layers, mixed.bits, strict=True))
+    given = {**GIVEN, "training": None, "methods": ["truncquant"], "quantization": {"first": None, "layers": layers}}
+    results = run(Experiment.model_validate(given))
+    steady = {
+        bits: sum(row.energy_mj for row in results.energy if row.state == "steady" and row.bits == bits)
+        for bits in (2, 4, 8)
+    }
+    assert [*steady.values()] == pytest.approx([mixed.energy_mj] * 3, rel=1e-12), "no layer follows the precision"
+
+
 def test_accuracies_are_measured_on_shifted_integers(found: tuple[AllocationAnswer, Path]) -> None:
     answer, out = found
     (checkpoint,) = (out / "kept").glob("*/checkpoint.safetensors")

@@ -58,6 +58,8 @@ def test_their_mean_deviation_and_interval_reach_every_table(runs: Path, tmp_pat
     tops = [one.top1 or 0.0 for one in alone]
     assert (row.top1, row.deviation, row.runs, row.verified) == (fmean(tops), stdev(tops), 2, True)
     assert row.low is not None and row.high is not None and row.low <= min(tops) <= max(tops) <= row.high
+    assert row.by_seed == {"0": tops[0], "1": tops[1]} and not alone[0].by_seed
+    assert any("over 2 seeds that both have" in note for note in found.notes)
     assert all(one.runs == 1 and one.deviation is None and one.low is not None for one in alone)
     assert report.load(tmp_path / "out") == found
     text = (tmp_path / "out" / "accuracy.csv").read_text().splitlines()

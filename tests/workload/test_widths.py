@@ -13,6 +13,8 @@ torch = pytest.importorskip("torch")
 from torch import Tensor, nn  # noqa: E402
 
 from tqhw.workload import extract  # noqa: E402
+from tqhw.workload.operations import MatrixProduct  # noqa: E402
+from tqhw.workload.products import RULES  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # other libraries warn as they please
 
@@ -167,11 +169,33 @@ def test_quanto_with_activations_loses_no_layer() -> None:
 def test_bitsandbytes_by_the_names_of_its_classes(
     kind: str, expected: tuple[int, bool, int] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Stand-ins: the library wants a device that is not here. Its layers are subclasses of Linear with these names."""
+    """Stand-ins for where it is not installed. Its layers are subclasses of Linear with these names."""
     monkeypatch.setitem(sys.modules, "bitsandbytes.nn", ModuleType("bitsandbytes.nn"))
     layer = type(kind, (nn.Linear,), {"__module__": "bitsandbytes.nn"})(8, 4).to(torch.bfloat16)
     (row,) = bits(nn.Sequential(layer), 1, 8)
     assert row == ((None, False, None, None) if expected is None else (*expected, f"bitsandbytes {kind}"))
+
+
+def test_layers_of_bitsandbytes_itself() -> None:
+    """Where it is installed: its operators multiply, and its packed codes are as many weights as the layer has."""
+    library = pytest.importorskip("bitsandbytes")
+    four = library.nn.Linear4bit(64, 32, quant_type="nf4", compute_dtype=torch.float32).to("cpu")
+    eight = library.nn.Linear8bitLt(64, 32, has_fp16_weights=False).to("cpu")
+    for layer, expected in ((four, (4, 32)), (eight, (8, 8))):
+        model = nn.Sequential(layer).eval()
+        for _ in range(2):  # quantized at the first call, or before
+            (found,) = extract(model, (4, 64)).layers
+            assert (found.weight_bits, found.input_bits, found.macs, found.stored_weights) == (*expected, 8192, 2048)
+
+
+@pytest.mark.parametrize("kind", ["gemv_4bit", "int8_scaled_mm", "int8_mixed_scaled_mm"])
+def test_the_operators_of_bitsandbytes_are_products(kind: str) -> None:
+    given, weight, result = torch.zeros(2, 4, 64), torch.zeros(1024, 1, dtype=torch.uint8), torch.zeros(2, 4, 32)
+    several = kind == "int8_mixed_scaled_mm"
+    arguments = {"A": given, "B": weight, "CA": given, "CB": weight}
+    (found,) = RULES[f"bitsandbytes.{kind}"](arguments, (result, None) if several else result)
+    assert isinstance(found, MatrixProduct)
+    assert (found.rows, found.inner, found.columns, found.bits) == (8, 64, 32, 4 if kind == "gemv_4bit" else 8)
 
 
 def test_a_wrapper_s_numbers_come_from_where_its_codes_came_from() -> None:

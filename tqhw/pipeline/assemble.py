@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from tqhw.experiment import Experiment
 from tqhw.pipeline import fronts
 from tqhw.pipeline.hardware import FLOAT_BITS, Evaluated, own_bits
+from tqhw.pipeline.paired import paired_notes
 from tqhw.results import (
     COMPONENTS,
     KV_CACHE,
@@ -85,6 +86,7 @@ def assemble(
         notes=(
             *told,
             *told_of_fronts,
+            *paired_notes(accuracy),
             *_activations(workload, main),
             *_assumed(experiment, workload),
             *workload.notes,

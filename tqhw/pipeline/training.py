@@ -84,7 +84,8 @@ def measured(model: torch.nn.Module, recipe: Recipe, data: Data, bits: Sequence[
     if recipe.way.training == "separate":
         bits = [b for b in bits if b in recipe.bits]
     found = train.evaluate_run(model, recipe, bits, stored=stored, data=data)
-    return sorted(found, key=lambda accuracy: accuracy.weights != "shifted")
+    seeded = [replace(accuracy, seed=recipe.training.seed) for accuracy in found]
+    return sorted(seeded, key=lambda accuracy: accuracy.weights != "shifted")
 
 
 def rows(found: Sequence[Measured]) -> tuple[AccuracyRow, ...]:
@@ -114,6 +115,7 @@ def _row(key: tuple[str, int, str], runs: list[Accuracy]) -> AccuracyRow:
         deviation=deviation,
         low=cell.low,
         high=cell.high,
+        by_seed={str(run.seed): run.value for run in runs if run.seed is not None} if cell.runs > 1 else {},
     )
     other = runs[0].other
     if other is None:

@@ -64,7 +64,7 @@ def _rows(kind: type, rows: Iterable[Any]) -> str:
 
 def _accuracies(rows: Sequence[AccuracyRow]) -> str:
     """Of top-1 alone, without the columns of other metrics."""
-    left_out = OF_OTHER_METRICS if all(row.metric == ACCURACY for row in rows) else ()
+    left_out = (*(OF_OTHER_METRICS if all(row.metric == ACCURACY for row in rows) else ()), "by_seed")
     heads = [f.name for f in fields(AccuracyRow) if f.name not in left_out]
     return _text(heads, ({key: value for key, value in asdict(row).items() if key in heads} for row in rows))
 

@@ -67,7 +67,7 @@ class AccuracyRow(_Row):
     quantized). ``samples``: test images of one run. ``verified``: the shifted integers are those of the quantizer,
     logits equal bit for bit. ``runs``: networks that differ in their seeds, whose mean ``top1`` is; ``deviation``: the
     sample's, of several. ``low`` and ``high``: the ends of the 95 % interval (docs/quantization.md).
-    ``unit``: of the metric, "%" or none; ``lower_is_better``: its direction.
+    ``unit``: of the metric, "%" or none; ``lower_is_better``: its direction. ``by_seed``: of several runs each one's.
     """
 
     scheme: str
@@ -84,6 +84,7 @@ class AccuracyRow(_Row):
     value: float | None = None
     unit: str = "%"
     lower_is_better: bool = False
+    by_seed: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     @property
     def measured(self) -> float | None:
@@ -425,7 +426,10 @@ def from_json(document: Any, place: str = "results.json") -> Results:
 
 def _plain(value: Any) -> Any:
     if hasattr(value, "__dataclass_fields__"):
-        left_out = OF_OTHER_METRICS if isinstance(value, AccuracyRow) and value.metric == ACCURACY else ()
+        left_out: tuple[str, ...] = ()
+        if isinstance(value, AccuracyRow):
+            left_out = OF_OTHER_METRICS if value.metric == ACCURACY else ()
+            left_out += () if value.by_seed else ("by_seed",)
         return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__ if name not in left_out}
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}

@@ -56,6 +56,7 @@ class Accuracy:
     (integer codes stored once, shifted right) or ``requantized`` (the real weights quantized at ``bits``).
     ``verified``: the shifted codes of every layer equal the codes of the quantizer at ``bits``, and the outputs of the
     two are equal bit for bit; never true of ``requantized``, nor of ``full``, a network that was never quantized.
+    ``seed``: of the training, where that is known.
     """
 
     scheme: str
@@ -65,6 +66,7 @@ class Accuracy:
     verified: bool
     weights: Literal["shifted", "requantized", "full"]
     other: Measured | None = None
+    seed: int | None = None
 
     @property
     def value(self) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -224,7 +224,8 @@ def _workload(found: _Run, name: str) -> Workload:
     parameters = dict(model.named_parameters())
     # Parameters that are the same numbers at the same place count once, by the first of their names.
     first = {identity(p): key for key, p in reversed(parameters.items())}
-    sizes = {key: parameters[key].numel() for key in first.values()}
+    packed = dict(_packed(traced, parameters))
+    sizes = {key: packed.get(key, parameters[key].numel()) for key in first.values()}
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
     in_norms = {first[identity(p)] for norm in norms for p in norm.parameters()}
     in_layers = {first[identity(parameters[key])] for key in _weights_of(traced)} - in_norms
@@ -268,6 +269,15 @@ def _of_cache(cache: Cache | None) -> tuple[str, ...]:
     if cache is None:
         return ()
     return (f"KV cache: {cache.read:,} words read, {cache.written:,} written, {cache.stored:,} stored afterwards",)
+
+
+def _packed(traced: Trace, parameters: Mapping[str, nn.Parameter]) -> Iterator[tuple[str, int]]:
+    """Parameters of codes that hold several weights in a number, and how many they hold."""
+    for weight in (operation.weight for operation in traced.operations):
+        if weight is not None and len(weight.parameters) == 1:
+            (name,) = weight.parameters
+            if not parameters[name].is_floating_point() and weight.words > parameters[name].numel():
+                yield name, weight.words
 
 
 def _weights_of(traced: Trace) -> Iterator[str]:

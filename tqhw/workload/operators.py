@@ -88,6 +88,8 @@ _NO_PRODUCT_ELSEWHERE = """
     torchvision.nms torchvision.roi_* torchvision.ps_roi_* torchvision._roi_* torchvision._ps_roi_*
     torch_scatter.* torch_cluster.* pyg.index_sort pyg.*_sample* pyg.segment_*_csr pyg.fps pyg.radius* pyg.knn*
     torchao.quantize_* torchao.dequantize_* torchao.choose_qparams_* quanto.quantize_* quanto.unpack
+    bitsandbytes.quantize_* bitsandbytes.dequantize_* bitsandbytes.int8_vectorwise_* bitsandbytes.int8_double_quant
+    bitsandbytes.int8_mm_dequant
     mkldnn._reorder_* symm_mem.*_reduce* symm_mem.all_to_all*"""
 NO_PRODUCT: tuple[str, ...] = (
     *(f"aten.{name}" for names in _NO_PRODUCT.values() for name in names.split()),

@@ -47,6 +47,11 @@ def _linear(inputs: str, weight: str, bits: int | None = None) -> Rule:
     return rule
 
 
+def _first_of(rule: Rule) -> Rule:
+    """Of an operator with several results, the first of which is the product."""
+    return lambda a, results: rule(a, results[0])
+
+
 def _addbmm(a: Arguments, _: Any) -> Found:
     """A batch of products added up: one product over a longer inner dimension."""
     left, right = a["batch1"], a["batch2"]
@@ -194,6 +199,11 @@ RULES: dict[str, Rule] = {
     "mkldnn._linear_pointwise": _linear("X", "W"),
     "mkl._mkl_linear": _linear("X", "ORI_W"),
     "quanto.qbytes_mm": _linear("A", "B", 8),
+    "bitsandbytes.gemv_4bit": _linear("A", "B", 4),
+    "bitsandbytes.gemm_4bit": _linear("A", "B", 4),
+    "bitsandbytes.int8_linear_matmul": _linear("A", "B", 8),
+    "bitsandbytes.int8_scaled_mm": _linear("A", "B", 8),
+    "bitsandbytes.int8_mixed_scaled_mm": _first_of(_linear("CA", "CB", 8)),
 }
 """Operator, without its overload, to what it computes."""
 

@@ -206,7 +206,9 @@ class Recorder:
         if factor is not None:
             sizes = [self._parameters[parameter].numel() for parameter in parameters]
             if stored is None:
-                stored = min(words, *sizes) if len(sizes) == 1 and bits is None else words
+                held = [self._parameters[parameter] for parameter in parameters]
+                plain = len(held) == 1 and bits is None and held[0].is_floating_point()  # codes may be packed
+                stored = min(words, *sizes) if plain else words
             key = self._key(factor, parameters, (numbered, calls[name]))
             weight = Weight(key, words, stored, parameters, bits)
         module = self._open[-1] if self._open else None
