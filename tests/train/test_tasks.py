@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ from torch import nn  # noqa: E402
 
 from tests.cli.test_app import refused, tqhw  # noqa: E402
 from tqhw.errors import TqhwError  # noqa: E402
-from tqhw.train import Loss, TrainConfig, evaluate_full, load_run, read_recipe, train, train_run  # noqa: E402
+from tqhw.experiment.reader import parse  # noqa: E402
+from tqhw.spec import yamlio  # noqa: E402
+from tqhw.train import LOSSES, METRICS, Loss, TrainConfig, evaluate_full, load_run, read_recipe, train, train_run  # noqa: E402
 from tqhw.train.runs import evaluate_run  # noqa: E402
 
 HERE = "tests.train.test_tasks"
@@ -122,7 +125,6 @@ training: {{epochs: 1, batch_size: 16, optimizer: adamw, learning_rate: 0.01, va
 
 def test_loss_and_metric_are_objects_too():
     from tqhw.datasets import open_dataset
-    from tqhw.train import METRICS
 
     def pinball(outputs, targets):
         return torch.maximum(0.9 * (targets - outputs), 0.1 * (outputs - targets)).mean()
@@ -178,3 +180,21 @@ def _loaded(path):
     from safetensors.torch import load_file
 
     return load_file(path)
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "other-tasks.md"
+
+
+def test_the_page_is_true(capsys):
+    text = PAGE.read_text("utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    exec(compile(code, "other-tasks.md", "exec"), {})
+    assert capsys.readouterr().out == "mae\n"
+    documents = [yamlio.parse(part, "page") for part in re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)]
+    found = {one.name: one for one in (parse(document) for document in documents)}
+    assert {*found} == {"tagger", "diabetes", "after"} and found["after"].quantize.priorities == {2: 16}
+    assert found["tagger"].training.validation.keep == "best" and found["diabetes"].training.loss == "mse"
+    for name in METRICS:
+        assert f"`{name}`" in text
+    for name in LOSSES:
+        assert f"`{name}`" in text
