@@ -110,6 +110,20 @@ def test_values_that_do_not_fit_together_are_the_points_own_fault(tmp_path: Path
         ({"zip": {COLUMNS: [2, 4], ROWS: [3]}}, f"zip: lists of unequal length: {COLUMNS} 2, {ROWS} 1"),
         ({"grid": {"bits": [2]}, "zip": {"bits": [4]}}, "bits is in grid, too (vary it in one block)"),
         ({"grid": {"bits": 4}}, "grid.bits: 4 is no list of values"),
+        ({"grid": {"bits": [2, [2], 2]}}, "grid.bits: 2 is given twice (equal points are counted once: keep one)"),
+        ({"list": [{"bits": 2}, {"bits": 2}]}, 'list: {"bits": 2} is given twice'),
+        ({"zip": {COLUMNS: [2, 2], ROWS: [3, 3]}}, "zip: {"),
+        (
+            {"grid": {COLUMNS: {"from": 9, "to": 1}}},
+            "values is empty: from 9 to 1 (give the lower end as from)",
+        ),
+        ({"grid": {"1": [2]}}, "unknown key '1'"),
+        ({"grid": {"<script>": [2]}}, "unknown key '<script>'"),
+        ({"grid": GRID, "derive": {ROWS: "().__class__.__mro__"}}, "a tuple has no '__class__' here"),
+        ({"grid": GRID, "derive": {ROWS: "open('/etc/passwd').read()"}}, "unknown name 'open'"),
+        ({"grid": GRID, "derive": {ROWS: "'{0.__class__}'.format(1)"}}, "a str has no 'format' here"),
+        ({"grid": GRID, "derive": {ROWS: "pe_rows + 1"}}, "unknown name 'pe_rows'"),
+        ({"grid": GRID, "name": "../../etc"}, "'../../etc' does not fit"),
         ({"gird": {"bits": [4]}}, "unknown key 'gird' (did you mean 'grid'?"),
         ({"where": ["1"]}, "nothing is varied (give grid, zip, list or random)"),
         ({"random": {"keys": {"bits": [2]}, "samples": 0}}, "0 must be at least 1"),
@@ -117,7 +131,7 @@ def test_values_that_do_not_fit_together_are_the_points_own_fault(tmp_path: Path
 )
 def test_what_no_sweep_can_be_made_of(tmp_path: Path, blocks: dict[str, Any], told: str) -> None:
     with pytest.raises(TqhwError) as error:
-        given(tmp_path, **blocks)
+        [*given(tmp_path, **blocks)]
     assert told in str(error.value)
 
 
@@ -188,6 +202,13 @@ def test_many_points_are_asked_about(tmp_path: Path) -> None:
     with pytest.raises(TqhwError, match=r"24,832 points, more than 10,000 \(--yes goes on"):
         sweep.check_size(yes=False)
     sweep.check_size(yes=True)
+
+
+def test_a_thousand_million_points_are_refused_at_once(tmp_path: Path) -> None:
+    thousand = {"from": 1, "to": 1000}
+    sweep = given(tmp_path, grid={COLUMNS: thousand, ROWS: thousand, "architecture.params.glb_rows": thousand})
+    with pytest.raises(TqhwError, match=r"1,000,000,000 points, more than 10,000"):
+        sweep.check_size(yes=False)
 
 
 def test_a_file_that_is_no_sweep(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from tqhw.spec import yamlio
 from tqhw.spec.expression import CannotEvaluateError
 from tqhw.sweep import conditions
 from tqhw.sweep.document import SweepDocument, read_sweep, varied
-from tqhw.sweep.values import drawn, listed
+from tqhw.sweep.values import drawn, listed, once
 
 MANY = 10_000
 """More points than these are not started without being asked for."""
@@ -81,6 +81,9 @@ class Sweep:
         self._names = parse(base, f"{source}: experiment").model_dump(mode="json")
         self._grid = [(key, listed(values, f"{source}: grid.{key}")) for key, values in given.grid.items()]
         self._rows = _zipped(given.zip, f"{source}: zip")
+        rows = {"zip": self._rows, "list": given.list}
+        for place, values in [*((f"grid.{key}", values) for key, values in self._grid), *rows.items()]:
+            once(values, f"{source}: {place}")
         self._draws: list[tuple[str, Callable[[random.Random], Any]]] = []
         if given.random is not None:
             self._draws = [(key, drawn(v, f"{source}: random.keys.{key}")) for key, v in given.random.keys.items()]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tqhw.errors import TqhwError, shown, unknown
@@ -40,6 +41,9 @@ def _range(given: Mapping[str, Any], place: str) -> list[Any]:
     if (factor is None and by <= 0) or (factor is not None and (by <= 1 or low <= 0)):
         lever = "step is above 0, times above 1, and a range by factors starts above 0"
         raise TqhwError("the range does not go up", place=place, lever=lever)
+    if low > high:
+        lever = "give the lower end as from"
+        raise TqhwError(f"the list of values is empty: from {low:g} to {high:g}", place=place, lever=lever)
     values: list[Any] = []
     while True:
         number = len(values)
@@ -49,6 +53,16 @@ def _range(given: Mapping[str, Any], place: str) -> list[Any]:
         if number == MAX_VALUES:
             raise TqhwError(f"the range has more than {MAX_VALUES} values", place=place, lever="take wider steps")
         values.append(value)
+
+
+def once(values: Sequence[Any], place: str) -> None:
+    """Raises TqhwError for a value that stands twice: its points would be equal."""
+    seen: set[str] = set()
+    for value in values:
+        told = json.dumps(value, sort_keys=True, default=str)
+        if told in seen:
+            raise TqhwError(f"{told} is given twice", place=place, lever="equal points are counted once: keep one")
+        seen.add(told)
 
 
 def drawn(given: Any, place: str) -> Callable[[random.Random], Any]:
