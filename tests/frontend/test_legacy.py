@@ -209,3 +209,10 @@ def test_constraints_on_nothing(tmp_path: Path) -> None:
     assert "unknown target 'glob' (did you mean 'glb'?" in message(tmp_path, text)
     text = TREE + CONSTRAINTS.replace("type: bypassing", "type: skew")
     assert "unknown constraint type 'skew'" in message(tmp_path, text)
+
+
+def test_a_size_beside_a_shape_by_name_is_told_with_its_line(tmp_path: Path) -> None:
+    text = "problem:\n  C: 1\n  K: 2\n  N: 1\n  P: 4\n  Q: 4\n  R: 3\n  S: 3\n  Wdilation: 0\n  shape: cnn-layer\n"
+    write(tmp_path, p=text)
+    with pytest.raises(TqhwError, match=rf"^{tmp_path}/p.yaml:\d+: instance: Wdilation: '0' must be a whole number"):
+        load_problem(sources([tmp_path / "p.yaml"]))

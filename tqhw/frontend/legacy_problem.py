@@ -50,7 +50,9 @@ def problem(given: Map) -> Map:
     if "instance" not in result:
         sizes = {key: value for key, value in result.items() if key not in ("shape", "version", "name")}
         ignored = ("databypass", "bypass", "densities")
-        result["instance"] = Map({key: value for key, value in sizes.items() if key not in ignored})
+        instance = Map({key: value for key, value in sizes.items() if key not in ignored})
+        instance.source, instance.line, instance.lines = given.source, given.line, given.lines
+        result["instance"] = instance
         for key in sizes:
             del result[key]
     if isinstance(shape, str) and shape.replace("-", "_") == "cnn_layer":
