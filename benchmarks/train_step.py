@@ -1,7 +1,7 @@
 """What quantization adds to a training step: joint training at 4 precisions against the bare network.
 
     python benchmarks/train_step.py [--device cpu|cuda] [--arithmetic float32|bfloat16] [--repeats 15]
-                                    [--model resnet20 --batch 128 --size 32]
+                                    [--model resnet20 --batch 128 --size 32] [--activations lsq]
 
 The bare network runs as many forward and backward passes (cross entropy, no quantizer, one batch norm). The two
 alternate, so that whatever else the machine does falls on both; the ratio is the median over the pairs. On a CPU
@@ -32,7 +32,14 @@ from tqhw.train.optimizer import make_optimizer
 from tqhw.train.reproducible import usable
 
 PRECISIONS = (8, 6, 4, 2)
-SHAPES = {"resnet20": (128, 32), "resnet18": (64, 224), "resnet50": (64, 224), "mobilenet_v2": (64, 224)}
+VIT = "benchmarks.vit:vit"
+SHAPES = {
+    "resnet20": (128, 32),
+    "resnet18": (64, 224),
+    "resnet50": (64, 224),
+    "mobilenet_v2": (64, 224),
+    VIT: (128, 32),
+}
 """Batch and pixels by model, where the options do not say otherwise."""
 
 
@@ -55,11 +62,13 @@ class Clock:
             torch.cuda.synchronize()
 
 
-def measure(name: str, batch: int, size: int, config: TrainConfig, repeats: int) -> None:
+def measure(name: str, batch: int, size: int, config: TrainConfig, repeats: int, activations: str = "full") -> None:
     device = usable(config.device)
     clock = Clock(device)
-    bare = models.build(name).to(device)
-    ours = convert(copy.deepcopy(bare), QuantConfig(precisions=PRECISIONS, first=None, last=None)).to(device)
+    options = {"size": size, "patch": 4, "in_channels": 3} if name == VIT else {}
+    bare = models.build(name, **options).to(device)
+    how = {"normalization": {"kind": "auto"}, "activations": activations}
+    ours = convert(copy.deepcopy(bare), QuantConfig(precisions=PRECISIONS, first=None, last=None, **how)).to(device)
     optimizer = make_optimizer(ours, config)
     images = torch.randn(batch, 3, size, size, device=device)
     labels = torch.randint(0, 10, (batch,), device=device)
@@ -121,6 +130,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--batch", type=int)
     parser.add_argument("--size", type=int)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument(
+        "--activations", default="full", help="as of an experiment; full, dorefa, pact, lsq or lsq_plus"
+    )
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(chosen.threads)
     torch.manual_seed(0)
@@ -128,7 +140,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name in names:
         batch, size = chosen.batch or SHAPES[name][0], chosen.size or SHAPES[name][1]
         config = TrainConfig(batch_size=batch, device=chosen.device, arithmetic=chosen.arithmetic)
-        measure(name, batch, size, config, chosen.repeats)
+        measure(name, batch, size, config, chosen.repeats, chosen.activations)
 
 
 if __name__ == "__main__":

@@ -39,6 +39,19 @@ def test_without_them_it_is_linear_per_channel_and_nobody_is_warned(caplog: pyte
     assert not any("lose" in message for message in caplog.messages)
 
 
+def test_depthwise_convolutions_have_it_per_channel_too(caplog: pytest.LogCaptureFixture) -> None:
+    parts = (
+        nn.Conv2d(1, 8, 3, bias=False),
+        nn.BatchNorm2d(8),
+        nn.Conv2d(8, 8, 3, groups=8, bias=False),
+        nn.BatchNorm2d(8),
+    )
+    with caplog.at_level(logging.INFO, "tqhw"):
+        model = convert(nn.Sequential(*parts), QuantConfig(first=None, last=None, normalization=AUTO))
+    assert quantization_of(model).normalization == Normalization("linear")
+    assert any("for 1 of 2 quantized layers are grouped convolutions: 2" in message for message in caplog.messages)
+
+
 def test_the_model_has_its_own_parameters_and_norms_afterwards() -> None:
     model = tiny()
     own, norms = {name: id(p) for name, p in model.named_parameters()}, (model.bn1, model.bn2)

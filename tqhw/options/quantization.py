@@ -21,7 +21,7 @@ class Normalization:
 
     kind: Literal["tanh", "linear", "auto"] = "tanh"
     """The paper's, tanh of the weights with their mean magnitude as scale, or linear, which keeps their magnitude; auto
-    is the paper's where a batch norm gives every layer its magnitude back, else linear per output channel."""
+    is the paper's where batch norms give each layer its magnitude back and none is grouped, else linear by channel."""
     clip: Literal["max", "searched", "learned"] = "max"
     """Of linear: the largest weight, a share of it with the least squared error, or one that is learned from there."""
     scales: Literal["shared", "own"] = "shared"

@@ -8,7 +8,6 @@ from typing import Any, cast
 
 import torch
 from torch import nn
-from torch.nn.utils import parametrize
 
 from tqhw.errors import TqhwError
 from tqhw.quant.activation import InputQuantizer
@@ -42,13 +41,29 @@ class QuantizedLayer:
     @property
     def input_quantizer(self) -> InputQuantizer | None:
         """What quantizes the layer's input; None where it reads real numbers."""
-        return getattr(self.module, "input_quantizer", None)
+        return cast("InputQuantizer | None", self.module._modules.get("input_quantizer"))
 
 
 def plain(model: nn.Module) -> nn.Module:
     """The module inside of one that ``torch.compile`` gave, which knows it by another name; any other as it is."""
     inner = model._modules.get("_orig_mod") if type(model).__name__ == "OptimizedModule" else None
     return model if inner is None else plain(inner)
+
+
+def walk(model: nn.Module, every_name: bool = False) -> Iterator[tuple[str, nn.Module]]:
+    """What ``model.named_modules()`` gives, in its order: each module once, or under ``every_name``.
+
+    Without its generators inside of generators, which take most of the time that switching a precision takes.
+    """
+    seen: set[nn.Module] = set()
+    stack: list[tuple[str, nn.Module]] = [("", model)]
+    while stack:
+        name, module = stack.pop()
+        if module not in seen or every_name:
+            seen.add(module)
+            yield name, module
+            prefix = f"{name}." if name else ""
+            stack += [(prefix + key, part) for key, part in reversed(module._modules.items()) if part is not None]
 
 
 def quantized_layers(model: nn.Module) -> tuple[QuantizedLayer, ...]:
@@ -69,8 +84,8 @@ def share_names(model: nn.Module) -> list[str]:
 
 
 def _found(model: nn.Module, every_name: bool) -> Iterator[QuantizedLayer]:
-    for name, module in model.named_modules(remove_duplicate=not every_name):
-        if parametrize.is_parametrized(module):
+    for name, module in walk(model, every_name):
+        if "parametrizations" in module._modules:
             for tensor, chain in cast(Any, module).parametrizations.items():
                 if isinstance(chain[0], QuantizedWeight):
                     called = name if tensor == "weight" else f"{name}.{tensor}".removeprefix(".")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -14,7 +14,7 @@ from torch import nn
 from tqhw.errors import TqhwError, unknown
 from tqhw.quant.bits import FULL, check_bits, check_precisions
 from tqhw.quant.here import Switched, bits_here
-from tqhw.quant.layers import plain, quantization_of, quantized_layers
+from tqhw.quant.layers import QuantizedLayer, plain, quantization_of, quantized_layers, walk
 from tqhw.quant.norm import SwitchableBatchNorm, check_norms, make_switchable
 
 
@@ -58,7 +58,8 @@ def at_bits(model: nn.Module, bits: Bits) -> Iterator[nn.Module]:
 
 def _served(model: nn.Module, bits: Bits) -> list[tuple[Switched, int]]:
     """The parts to switch with the bits of each, which the model then has what it takes for."""
-    chosen = _chosen(model, bits)
+    layers = quantized_layers(model)
+    chosen = _chosen(model, layers, bits)
     wanted = [bits] if isinstance(bits, int) else sorted({*chosen.values()})
     for one in wanted:
         if one != FULL:
@@ -69,22 +70,24 @@ def _served(model: nn.Module, bits: Bits) -> list[tuple[Switched, int]]:
         for one in wanted:
             source.serve(model, one)
             source = model.deployed  # type: ignore[assignment]
-    norms = _norms(model, chosen, bits)
+        layers = quantized_layers(model)
+    norms = _norms(model, layers, chosen, bits)
     for norm, at in norms:
         norm.check(at)
     parts: list[tuple[Switched, int]] = [*norms]
-    for layer in quantized_layers(model):
+    for layer in layers:
         if layer.name in chosen:
             parts.append((layer.quantizer, chosen[layer.name]))
-            if layer.input_quantizer is not None and layer.input_quantizer.follows:
-                parts.append((layer.input_quantizer, chosen[layer.name]))
+            reader = layer.input_quantizer
+            if reader is not None and reader.follows:
+                parts.append((reader, chosen[layer.name]))
     return parts
 
 
-def _chosen(model: nn.Module, bits: Bits) -> dict[str, int]:
+def _chosen(model: nn.Module, layers: Sequence[QuantizedLayer], bits: Bits) -> dict[str, int]:
     """The layers to switch, by name."""
     quantization_of(model)
-    fixed = {layer.name: layer.quantizer.fixed for layer in quantized_layers(model)}
+    fixed = {layer.name: layer.quantizer.fixed for layer in layers}
     if not isinstance(bits, Mapping):
         return {name: bits for name, is_fixed in fixed.items() if not is_fixed}
     chosen: dict[str, int] = {}
@@ -103,16 +106,17 @@ def _chosen(model: nn.Module, bits: Bits) -> dict[str, int]:
     return chosen
 
 
-def _norms(model: nn.Module, chosen: Mapping[str, int], bits: Bits) -> list[tuple[SwitchableBatchNorm, int]]:
+def _norms(
+    model: nn.Module, layers: Sequence[QuantizedLayer], chosen: Mapping[str, int], bits: Bits
+) -> list[tuple[SwitchableBatchNorm, int]]:
     """The norms to switch: all of them, or those behind a layer that is switched by itself."""
-    norms = [module for module in model.modules() if isinstance(module, SwitchableBatchNorm)]
     if not isinstance(bits, Mapping):
-        return [(norm, bits) for norm in norms]
-    layers = {layer.module: layer for layer in quantized_layers(model) if not layer.quantizer.fixed}
-    found, last = [], next(iter(layers.values())).name if layers else ""
-    for module in model.modules():
-        if module in layers:
-            last = layers[module].name
+        return [(module, bits) for _, module in walk(model) if isinstance(module, SwitchableBatchNorm)]
+    switching = {layer.module: layer for layer in layers if not layer.quantizer.fixed}
+    found, last = [], next(iter(switching.values())).name if switching else ""
+    for _, module in walk(model):
+        if module in switching:
+            last = switching[module].name
         elif isinstance(module, SwitchableBatchNorm) and last in chosen:
             found.append((module, chosen[last]))
     return found
