@@ -13,6 +13,7 @@ from tests.mapper.brute import best_of_all
 from tests.mapper.custom import CUSTOM, MACHINES, build, problem_of
 from tests.mapper.places import conv, machine
 from tqhw.engine import build_model
+from tqhw.mapper.branch import solve as solving
 from tqhw.mapper.branch.solve import solve
 from tqhw.mapper.space.mapspace import build_mapspace
 from tqhw.spec import BMM, ERT, MATMUL, Hardware, Problem, make_problem
@@ -86,6 +87,17 @@ def check(architecture: str | tuple[Hardware, ERT], objective: str, problem: Pro
 @pytest.mark.parametrize("architecture, objective, given", CASES)
 def test_equals_enumeration(architecture, objective, given):
     assert check(architecture, objective, given if isinstance(given, Problem) else conv(**given))
+
+
+@pytest.mark.parametrize("architecture, objective, given", CASES[8::3])
+def test_what_is_sought_first_in_a_large_space_changes_no_answer(architecture, objective, given, monkeypatch):
+    monkeypatch.setattr(solving, "LARGE", 0)
+    monkeypatch.setattr(solving, "PAIRS", 20)
+    monkeypatch.setattr(solving, "GLANCE_LOOKS", 1)
+    parts, warm_start = [], solving.warm_start
+    monkeypatch.setattr(solving, "warm_start", lambda *given: parts.append(warm_start(*given)))
+    assert check(architecture, objective, given if isinstance(given, Problem) else conv(**given))
+    assert len(parts) == 1
 
 
 @settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))

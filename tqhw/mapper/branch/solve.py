@@ -21,6 +21,7 @@ TILES_PER_S = 1_000_000  # tables, with room to spare
 SMALLER = 4  # times the pairs of one part of the space to the next,
 PART = 16  # and of the largest part to the whole
 LARGE = 20_000_000  # pairs, of all keep/bypass choices together, from which on a good mapping is sought first
+GLANCE_LOOKS = 400  # at every choice, before any is searched to its end
 DIVE_LOOKS = 64  # at a dive that only may improve on what there is
 NEAR = 1.4  # times a floor: a mapping known to cost less is a limit itself
 KEPT_TILES = 100_000  # of all choices together, whose tables are kept from bounding the root to the search
@@ -180,10 +181,18 @@ class BypassSearches:
         self.complete = True
         self.begun.sort(key=lambda one: one.lower_bound)
         for limit in [incumbent.value] if near else incumbent.limits(self.bound()):
-            for one in self.begun:
-                if one.lower_bound < min(limit, incumbent.limit):
-                    one.sweep_below(min(limit, incumbent.value), clock)
-                    one.search(incumbent, limit, clock, first)
-                    one.release()
+            if near and len(self.begun) > 1:
+                self._search_below(limit, incumbent, clock, first, GLANCE_LOOKS)
+            self._search_below(limit, incumbent, clock, first)
             if self.bound() >= incumbent.limit or (first and incumbent.found):
                 break
+
+    def _search_below(
+        self, limit: float, incumbent: Incumbent, clock: Clock, first: bool, looks: int | None = None
+    ) -> None:
+        """Searches what every choice has below a limit; ``looks``: how often at most, for a lower figure first."""
+        for one in self.begun:
+            if one.lower_bound < min(limit, incumbent.limit):
+                one.sweep_below(min(limit, incumbent.value), clock)
+                one.search(incumbent, limit, clock, first, looks)
+                one.release()
