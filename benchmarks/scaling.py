@@ -2,7 +2,7 @@
 
 One thing grows at a time: channels of a convolution (more factors), its dimensions (more of them above 1), its divisors
 (equal sizes, more ways to factor them), on an architecture; and levels of memory, and units of an array, of a machine
-of its own. Every search runs in a process of its own, on one thread; seconds are CPU seconds of the search alone, the
+of its own. Every search runs in a forked process, on one thread; seconds are CPU seconds of the search alone, the
 kernels being compiled, and memory is what the process grew by. The last line of each table is the exponent: seconds
 grow as the size of the space to the power of so much (least squares of the logarithms). ``--figure`` draws the tables.
 """
@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from benchmarks.mapper import REFERENCE
 from tqhw.engine import build_model
@@ -39,7 +40,7 @@ from tqhw.spec import (
 )
 
 Sizes = dict[str, int]
-LAYER = {"C": 16, "M": 16, "R": 3, "P": 8, "Q": 8}
+LAYER = {"C": 12, "M": 16, "P": 12}
 ENTRIES = (16, 256, 4096)  # of the buffers, the innermost first
 
 
@@ -94,12 +95,9 @@ def machine(given: str | tuple[int, int]) -> tuple[Hardware, ERT]:
 
 
 def searched(case: Case, objective: str) -> Searched:
-    """One search, in this process."""
+    """One search, in this process, which has the kernels."""
     hardware, ert = machine(case.machine)
-    ones = dict.fromkeys(CONV2D.dimensions, 1)
-    small = make_problem(CONV2D, {**ones, "C": 2, "M": 2})
-    solve(build_mapspace(small, hardware), build_model(small, hardware, ert), objective)  # loads the kernels
-    problem = make_problem(CONV2D, {**ones, **case.sizes})
+    problem = make_problem(CONV2D, {**dict.fromkeys(CONV2D.dimensions, 1), **case.sizes})
     before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     space = build_mapspace(problem, hardware)
     found = solve(space, build_model(problem, hardware, ert), objective)
@@ -108,24 +106,31 @@ def searched(case: Case, objective: str) -> Searched:
     return Searched(space.size, found.nodes, time.process_time() - start, grown / 1024)
 
 
-def exponent(spaces: list[int], seconds: list[float]) -> float:
-    """The slope of the logarithms."""
-    return float(np.polyfit([float(np.log(float(n))) for n in spaces], np.log(seconds), 1)[0])
+def exponent(found: Sequence[Searched]) -> float | None:
+    """The slope of the logarithms; None where all spaces are of one size."""
+    if len({one.space for one in found}) == 1:
+        return None
+    spaces = [float(np.log(float(one.space))) for one in found]
+    return float(np.polyfit(spaces, np.log([one.seconds for one in found]), 1)[0])
 
 
 def drawn(tables: dict[str, tuple[Sequence[int], Sequence[Searched]]], objective: str) -> Figure:
     """Seconds above, memory below, a column for what grows; its title has the exponent."""
     figure, axes = style.figure(style.PAGE, 2.9, 2, len(tables), sharex="col", sharey="row")
     for column, (name, (grown, found)) in enumerate(tables.items()):
-        power = exponent([one.space for one in found], [one.seconds for one in found])
+        power = exponent(found)
         above, below = axes[column], axes[column + len(tables)]
-        above.set_title(f"space$^{{{power:.2f}}}$", parse_math=True)
+        above.set_title("one space" if power is None else f"space ^ {power:.2f}")
         above.plot(grown, [one.seconds for one in found], color=labels.BLUE, marker="o")
         below.plot(grown, [max(one.mebibytes, 0.1) for one in found], color=labels.VERMILION, marker="o")
         for axis in (above, below):
             axis.set_yscale("log")
+            axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: labels.number(value)))
+            axis.yaxis.set_minor_formatter(NullFormatter())
             if name in ("channels", "units"):
                 axis.set_xscale("log", base=2)
+            axis.set_xticks(sorted({min(grown), max(grown)}), labels=[str(n) for n in sorted({min(grown), max(grown)})])
+            axis.minorticks_off()
         below.set_xlabel(name)
     axes[0].set_ylabel(f"CPU seconds, {objective}")
     axes[len(tables)].set_ylabel("MiB")
@@ -139,21 +144,23 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=64, help="the longest dimension")
     parser.add_argument("--figure", type=Path, help="an .svg file")
     options = parser.parse_args()
+    searched(Case(1, options.architecture, {"C": 2, "M": 2}), options.objective)  # loads the kernels
     tables: dict[str, tuple[list[int], list[Searched]]] = {}
     for name, asked in cases(options.architecture, options.most):
         print(f"\n{name}, {options.objective}")
         print(f"{'machine':18}{'layer':32}{'space':>10}{'nodes':>9}{'seconds':>9}{'MiB':>7}")
         tables[name] = [case.grown for case in asked], []
         for case in asked:
-            with multiprocessing.get_context("spawn").Pool(1) as pool:
+            with multiprocessing.get_context("fork").Pool(1) as pool:
                 found = pool.apply(searched, (case, options.objective))
             tables[name][1].append(found)
             on = case.machine if isinstance(case.machine, str) else "{} buffers x {}".format(*case.machine)
             layer = " ".join(f"{d}={n}" for d, n in case.sizes.items())
             counts = f"{found.space:10.1e}{found.nodes:9d}{found.seconds:9.3f}{found.mebibytes:7.0f}"
             print(f"{on:18}{layer:32}{counts}", flush=True)
-        power = exponent([one.space for one in tables[name][1]], [one.seconds for one in tables[name][1]])
-        print(f"seconds grow as the size of the space to the power of {power:.2f}", flush=True)
+        power = exponent(tables[name][1])
+        grow = "seconds grow as the size of the space to the power of"
+        print("the size of the space stays" if power is None else f"{grow} {power:.2f}", flush=True)
     if options.figure is not None:
         files = style.rendered(options.figure.stem, partial(drawn, tables, options.objective))
         options.figure.write_text(files.svg, "utf-8")
