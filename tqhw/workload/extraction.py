@@ -31,7 +31,7 @@ _SKIP = "or leave it out, visibly, with --skip PATTERN"
 
 
 @dataclass(frozen=True)
-class _Run:
+class _ModelRun:
     model: nn.Module
     place: str
     example: Example
@@ -103,7 +103,7 @@ def _run(
     skip: tuple[str, ...],
     routing: tuple[int, ...] | None,
     phase: Phase | None = None,
-) -> _Run:
+) -> _ModelRun:
     model = module_inside(model)
     place = f"model {name or type(model).__name__}"
     _check_initialized(model, place)
@@ -117,7 +117,7 @@ def _run(
         found.notes[:0] = dict.fromkeys(note for note in (example.note, called.note) if note)
         if unused:
             raise _no_match(unused[0], found, place)
-        return _Run(model, place, called, found, cache)
+        return _ModelRun(model, place, called, found, cache)
     raise _stopped(model, place, *stopped[0])
 
 
@@ -172,7 +172,7 @@ def _refuse_unsupported(traced: Trace, place: str) -> None:
         raise TqhwError(message, place=place, lever=f"{_SUPPORTED}; {_SKIP}")
 
 
-def _nothing_found(found: _Run) -> TqhwError:
+def _nothing_found(found: _ModelRun) -> TqhwError:
     """Why a model has no layer: nothing is there, or nothing depends on the input."""
     traced = found.trace
     if traced.folded:
@@ -219,7 +219,7 @@ def _holds_numbers(tensor: torch.Tensor) -> bool:
     return own and not tensor.is_meta
 
 
-def _workload(found: _Run, name: str) -> Workload:
+def _workload(found: _ModelRun, name: str) -> Workload:
     model, traced, specs = found.model, found.trace, found.example.specs
     parameters = dict(model.named_parameters())
     # Parameters that are the same numbers at the same place count once, by the first of their names.
