@@ -44,6 +44,9 @@ def test_many_is_the_same_for_any_jobs(eyeriss, tmp_path):
     for a, b in zip(one, two, strict=True):
         assert a.mapping == b.mapping
         assert a.stats == b.stats
+    fronts = [search_many(tasks[:3], "energy,latency", jobs=jobs) for jobs in (1, 2)]
+    assert [answer.front for answer in fronts[0]] == [answer.front for answer in fronts[1]]
+    assert max(len(answer.front.points) for answer in fronts[0]) > 1
     again = search_many(tasks, jobs=2, cache=MappingCache(tmp_path / "m.sqlite"))
     assert all(r.cached for r in again)
 
