@@ -67,8 +67,8 @@ grid:
 zip: {architecture.params.glb_rows: [4096, 16384], scenario.layout: [packed, bitplane]}
 list: [{search.objective: edp}, {search.objective: latency}]
 random: {samples: 3, seed: 1, keys: {architecture.params.weights_spad_rows: {from: 8, to: 256, log: true}}}
-derive: {architecture.params.psum_glb_rows: max(glb_rows // 2, 8)}
-where: [pe_columns * 12 <= 168, architecture.params.pe_rows > 2 or not weights_spad_rows]
+derive: {architecture.params.psum_glb_rows: "max(glb_rows // 2, 8)"}
+where: [pe_columns * 12 <= 168, "architecture.params.pe_rows > 2 or not weights_spad_rows"]
 """
 RECIPE = """\
 method: truncquant
