@@ -16,6 +16,8 @@ from tests.report.sample import sample as results
 from tqhw.comparison import Side, csv_text, differences, inputs, tables, totals, write_page
 from tqhw.comparison.roles import roles
 from tqhw.errors import TqhwError
+from tqhw.report.labels import number
+from tqhw.report.listings import levels
 from tqhw.results import AccuracyRow, Results
 
 
@@ -160,6 +162,17 @@ def test_energies_by_level_stand_among_the_parts_and_not_among_the_totals() -> N
     assert {row.of[-1] for row in rows} == {"DRAM_weights", "glb", "weights_spad"}
     assert all(row.ratios == (1.0,) and row.unit == "mJ" for row in rows)
     assert not any("glb" in line[1] for line in totals(SIDES, everything=True)[1].rows)
+
+
+def test_energies_by_level_are_of_all_layers_as_the_report_has_them() -> None:
+    found = results()
+    assert {layer.bits is None for layer in found.layers} == {True, False}, "some have a precision of their own"
+    table = levels(found)
+    assert table is not None
+    of = {row.of: row.values[0] for row in differences((SIDES[0], SIDES[0])) if row.kind == "levels"}
+    for bits, spad, *cells, _ in table.rows:
+        for name, cell in zip(table.columns[2:-1], cells, strict=True):
+            assert number(of[f"{bits[0]} bits fetched, {bits[0]} bits", spad, name]) == cell
 
 
 @pytest.mark.parametrize(

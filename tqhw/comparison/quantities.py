@@ -175,15 +175,24 @@ def _hardware(results: Results) -> Iterator[_Number]:
 
 
 def _levels(results: Results, following: Sequence[LayerRow]) -> Iterator[_Number]:
-    """mJ of one inference by level, of every rendering that all layers which follow the precision run on."""
+    """mJ of one inference by level, of every rendering that all layers which follow the precision run on.
+
+    Layers of precisions of their own take part at these, as in the cycles.
+    """
     sums: dict[tuple[_Of, str], list[float]] = {}
-    for layer in following:
+    own: dict[Key, float] = {}
+    for layer in results.layers:
         for e in layer.evaluations:
             for level, energy in e.levels.items():
-                sums.setdefault((_rendering(e), level), []).append(layer.count * energy / 1e9)
+                energy_mj = layer.count * energy / 1e9
+                if layer.bits is None:
+                    sums.setdefault((_rendering(e), level), []).append(energy_mj)
+                else:
+                    place = (e.spad_model or "", level)
+                    own[place] = own.get(place, 0.0) + energy_mj
     for ((before, value, after), level), parts in sums.items():
         if len(parts) == len(following):
-            yield "levels", "", (before, value, (*after, level)), "mJ", sum(parts)
+            yield "levels", "", (before, value, (*after, level)), "mJ", sum(parts) + own.get((*after, level), 0.0)
 
 
 def _layers(results: Results) -> Iterator[_Number]:
