@@ -6,6 +6,7 @@ import csv
 import json
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from tqhw.pipeline import fronts
 from tqhw.results import Results
 from tqhw.run import run
 from tqhw.scenario.fronts import network_front
+from tqhw.scenario.network import Width
 from tqhw.spec import flatten, load_architecture, load_ert, load_mapping, load_problem
 
 FRONTED: dict[str, Any] = {
@@ -124,3 +126,15 @@ def test_what_makes_no_front_of_a_network_is_refused(tmp_path: Path, objective: 
     path.write_text(f"search: {{objective: '{objective}'}}\n")
     with pytest.raises(TqhwError, match=message):
         load(path)
+
+
+@pytest.mark.parametrize(
+    ("asked", "weights", "told"),
+    [([2, 4], {2, 4, 8}, [2, 4]), ([2, 4], {8}, [8]), ([2, 8], {8}, [8])],
+)
+def test_precisions_that_no_method_runs_at_have_no_front(asked: list[int], weights: set[int], told: list[int]) -> None:
+    """The method `fixed` runs at the stored precision, whatever the others are."""
+    layers = [SimpleNamespace(fixed_bits=None), SimpleNamespace(fixed_bits=16)]
+    found = {(0, Width(bits, bits)): None for bits in weights} | {(1, Width(16, 16)): None}
+    evaluated: Any = SimpleNamespace(network=SimpleNamespace(layers=layers), found=found)
+    assert fronts._run_at(asked, evaluated) == told

@@ -52,7 +52,7 @@ def rows(
     """The network's fronts, those of its layers, and what there is to say of them."""
     network, layers, notes = [], [], []
     names = [layer.names[0] for layer in workload.layers]
-    for b in bits:
+    for b in _run_at(bits, evaluated):
         found = layer_fronts(evaluated, b)
         if not found:
             return (), (), ()
@@ -69,6 +69,13 @@ def rows(
         elif len(whole.points) == 1:
             notes.append(f"at {b} bits one mapping of every layer is best in energy and cycles: the front is a point")
     return tuple(network), tuple(layers), tuple(notes)
+
+
+def _run_at(bits: Sequence[int], evaluated: Evaluated) -> list[int]:
+    """Those of ``bits`` that some rendering has; where none has, as with the method fixed alone, what they have."""
+    following = [index for index, layer in enumerate(evaluated.network.layers) if layer.fixed_bits is None]
+    there = {width.weight_bits for index, width in evaluated.found if index in following}
+    return [b for b in bits if b in there or not following] or sorted(there)
 
 
 def _layer_rows(
