@@ -145,6 +145,12 @@ class SearchOptions(DocumentSection):
     def _one_way(self) -> SearchOptions:
         if self.pad and self.factors == "imperfect":
             raise ValueError("pad and factors: imperfect are two answers to one question: give one of them")
+        if "," in self.objective and self.way != "perfect":
+            raise refused(
+                f"there is no front of {self.objective} with remainders or padding",
+                "objective",
+                "search for one objective, or leave factors and pad out",
+            )
         return self
 
     @model_serializer(mode="wrap")
@@ -221,12 +227,21 @@ class Experiment(RecipeDocument):
 
     @model_validator(mode="after")
     def _known_names(self) -> Experiment:
-        if self.training is None:
+        if self.training is None and self.quantize is None:
             return self
         if self.data.name not in OWN_DATA:
             from tqhw.datasets import DATASETS  # PyTorch, only where it is needed
 
             known(self.data.name, DATASETS, "data.name")
+        if self.quantize is not None and self.quantize.metric is not None:
+            from tqhw.train import METRICS  # PyTorch, only where it is needed
+
+            try:
+                METRICS.named(self.quantize.metric, "quantize.metric")
+            except TqhwError as error:
+                raise refused(error.message, "quantize.metric", error.lever) from None
+        if self.training is None:
+            return self
         self._check_task()
         for scheme in self.training.schemes:
             if scheme not in TRAINING_METHODS:
