@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 pytest.importorskip("torch")
 
+from tqhw.backends import Found
 from tqhw.errors import TqhwError
-from tqhw.spec import Invalid, Reason
+from tqhw.mapper.result import Whole
+from tqhw.spec import Invalid, Mapping, Reason, Stats
 from tqhw.sweep.store import FILE, opened
 from tqhw.train import Accuracy
 
@@ -90,3 +93,11 @@ def test_readers_beside_the_writer(tmp_path: Path) -> None:
         assert reader.training("ghi") == MEASURED
         assert reader.training("jkl") == "no data"
         assert reader.training("xyz") is None
+
+
+@pytest.mark.parametrize("more", [{}, {"padded": {"M": 8}}, {"whole": Whole(12.5, 9)}])
+def test_an_answer_with_what_is_padded_or_left_out(tmp_path: Path, more: dict[str, Any]) -> None:
+    answer = Found(Mapping(()), Stats(9, 72, 1.0, 10.5, {}), True, 3, 0.0, 1.0, 0.0, **more)
+    with opened(tmp_path, write=True) as store:
+        store.put_search("abc", answer, 1.0)
+        assert store.search("abc") == answer

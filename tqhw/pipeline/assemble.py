@@ -8,6 +8,7 @@ from tqhw.experiment import Experiment
 from tqhw.pipeline import fronts
 from tqhw.pipeline.hardware import FLOAT_BITS, Evaluated, own_bits
 from tqhw.pipeline.paired import paired_notes
+from tqhw.pipeline.uneven import uneven_notes
 from tqhw.results import (
     COMPONENTS,
     KV_CACHE,
@@ -92,6 +93,7 @@ def assemble(
             *workload.notes,
             *notes,
             *_notes(evaluated),
+            *uneven_notes(workload, main),
         ),
     )
 

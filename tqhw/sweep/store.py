@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from tqhw.backends import Found
 from tqhw.errors import TqhwError
 from tqhw.mapper.cache import plain
+from tqhw.mapper.result import Whole
 from tqhw.pipeline.training import Measured
 from tqhw.spec import Invalid, Mapping, Reason, Stats
 from tqhw.sweep.outcomes import COLUMNS
@@ -53,6 +54,8 @@ class _SearchAnswer(BaseModel):
     evaluated: int = 0
     lower_bound: float | None = None
     gap: float | None = None
+    padded: dict[str, int] | None = None
+    whole: Whole | None = None
     reasons: tuple[Reason, ...] = ()
     refused: str | None = None
 
@@ -108,7 +111,8 @@ class Store:
             return kept.refused
         if kept.mapping is None or kept.stats is None:
             return Invalid(kept.reasons)
-        return Found(kept.mapping, kept.stats, kept.proved_optimal, kept.evaluated, 0.0, kept.lower_bound, kept.gap)
+        first = (kept.mapping, kept.stats, kept.proved_optimal, kept.evaluated, 0.0, kept.lower_bound, kept.gap)
+        return Found(*first, padded=kept.padded, whole=kept.whole)
 
     def put_training(self, key: str, answer: Measured | str, seconds: float) -> None:
         """Keeps what a training measured; a text says why it did not."""
@@ -257,5 +261,7 @@ def _search_text(answer: Found | Invalid | str) -> str:
             "evaluated": answer.evaluated,
             "lower_bound": answer.lower_bound,
             "gap": answer.gap,
+            **({} if answer.padded is None else {"padded": dict(answer.padded)}),
+            **({} if answer.whole is None else {"whole": plain(answer.whole)}),
         }
     )
