@@ -79,6 +79,8 @@ def merge(
     """Operations of one size and precision as one layer. ``sizes``: numbers of every parameter, by name."""
     stored = _storage(operations, precisions, sizes)
     layers: dict[Hashable, Layer] = {}
+    names: dict[Hashable, list[str]] = {}
+    counted: dict[Hashable, int] = {}
     for operation, precision, new in zip(operations, precisions, stored, strict=True):
         problem, weight = operation.problem, operation.weight
         key = (
@@ -88,11 +90,9 @@ def merge(
             weight is not None,
             precision,
         )
-        if key in layers:
-            layer = layers[key]
-            names = (*layer.names, problem.name)
-            layers[key] = replace(layer, names=names, stored_weights=layer.stored_weights + new)
-        else:
+        names.setdefault(key, []).append(problem.name)
+        counted[key] = counted.get(key, 0) + new
+        if key not in layers:
             count = weight.words if weight is not None else 0
             layers[key] = Layer(
                 (problem.name,),
@@ -105,7 +105,7 @@ def merge(
                 precision.source,
                 precision.inputs_follow,
             )
-    return tuple(layers.values())
+    return tuple(replace(layer, names=tuple(names[key]), stored_weights=counted[key]) for key, layer in layers.items())
 
 
 def _storage(operations: Sequence[Operation], precisions: Sequence[Precision], sizes: Mapping[str, int]) -> list[int]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from itertools import islice
-from typing import Any
 
 from tqhw.errors import TqhwError, nearest
 from tqhw.spec import Problem
@@ -18,6 +17,7 @@ from tqhw.workload.layers import Cache, Choose, Precision, Workload
 from tqhw.workload.onnx import operators
 from tqhw.workload.onnx.bits import precision
 from tqhw.workload.onnx.graph import OnnxGraph, OnnxNode
+from tqhw.workload.onnx.rounds import MOST, inner_products
 from tqhw.workload.operations import PLAIN, Convolution, MatrixProduct, Operation, Weight, merge
 
 _LAYOUT = (
@@ -28,6 +28,7 @@ _LAYOUT = (
 _JOINS = ("Concat", *_LAYOUT)
 _FLOATS = (1, 10, 11, 16)
 _CACHE = ("past", "cache")
+_UNCOUNTED = dict.fromkeys(("Loop", "Scan"), f", and no number of rounds that the graph says, {MOST:,} at most")
 
 
 @dataclass
@@ -95,9 +96,9 @@ class _OnnxRecorder:
     def node(self, node: OnnxNode) -> None:
         """Writes down what the node multiplies."""
         rule, what = operators.RULES.get(node.operator), operators.refused(node.operator)
-        inner = sorted(_inner_products(node.proto))
+        inner = sorted(inner_products(node.proto))
         if inner:
-            what = f"products in its body, {', '.join(inner)}"
+            what = f"products in its body, {', '.join(inner)}{_UNCOUNTED.get(node.operator, '')}"
         if not any(name in self._graph.varying for name in node.outputs):
             self._constant(node, rule)
         elif what is None and rule is None and not operators.is_no_product(node.operator):
@@ -131,7 +132,11 @@ class _OnnxRecorder:
             self.found.unsupported.append(f"{node.name} ({node.operator}: {what})")
 
     def _skipped(self, node: OnnxNode, name: str, macs: int) -> bool:
-        met = [p for p in self._skip if any(fnmatchcase(text, p) for text in (name, node.name, node.operator))]
+        met = [
+            p
+            for p in self._skip
+            if any(fnmatchcase(text, p) for text in (name, node.name, node.operator, *node.within))
+        ]
         for pattern in met:
             self.unused.pop(pattern, None)
         if met:
@@ -154,11 +159,16 @@ class _OnnxRecorder:
         if problem is None:
             self.found.idle.append(name)
             return
-        if self._skipped(node, name, problem.computes):
+        times = graph.repeats.get(node.index, 1)
+        if self._skipped(node, name, problem.computes * times):
             return
-        problem = _problem(name, product)
-        self.found.precisions.append(precision(graph, node, left, right, weight))
-        self.found.operations.append(Operation(problem, self._weight(weight, product)))
+        problem, factor = _problem(name, product), self._weight(weight, product)
+        self.found.precisions += [precision(graph, node, left, right, weight)] * times
+        if factor is not None and weight in graph.changing:  # each round has its own
+            factors = [replace(factor, key=(factor.key, number)) for number in range(times)]
+            self.found.operations += [Operation(problem, one) for one in factors]
+        else:
+            self.found.operations += [Operation(problem, factor)] * times
 
     def _turned(self, product: MatrixProduct) -> MatrixProduct:
         """A weight on the left: (L R)^T = R^T L^T. One that all of the batch shares is one matrix."""
@@ -295,22 +305,12 @@ def _cache(graph: OnnxGraph, inputs: Sequence[InputSpec]) -> Cache | None:
     return Cache(read=stored, written=stored - before, stored=stored)
 
 
-def _inner_products(proto: Any) -> Iterator[str]:
-    """Operators in graphs inside of a node that multiply, or that are not known."""
-    for attribute in proto.attribute:
-        if attribute.HasField("g"):
-            for inner in attribute.g.node:
-                name = inner.op_type if inner.domain in ("", "ai.onnx") else f"{inner.domain}.{inner.op_type}"
-                if not operators.is_no_product(name):
-                    yield name
-                yield from _inner_products(inner)
-
-
 def _refuse(found: _Found, unused: dict[str, None], place: str) -> None:
     if found.unsupported:
         message = f"{len(found.unsupported)} of its operators cannot be mapped: {'; '.join(found.unsupported)}"
         lever = (
-            "supported are convolutions, Gemm, products, recurrent layers and attention; or leave them out, visibly, "
+            "supported are convolutions, Gemm, products, recurrent layers and attention; in a Loop or Scan where the "
+            "graph says how often it runs, in an If where it says the condition; or leave them out, visibly, "
         )
         raise TqhwError(message, place=place, lever=f"{lever}with --skip PATTERN")
     if found.shapeless:

@@ -14,7 +14,10 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class OnnxNode:
-    """A node with what is known around it. ``operator``: with its domain, but for ONNX's own."""
+    """A node with what is known around it.
+
+    ``operator``: with its domain, but for ONNX's own. ``within``: names and operators of the loops around it.
+    """
 
     proto: Any
     index: int
@@ -22,6 +25,7 @@ class OnnxNode:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     attributes: Mapping[str, Any]
+    within: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -31,7 +35,8 @@ class OnnxNode:
 @dataclass
 class OnnxGraph:
     """``types`` by value; ``constants``: the numbers of small ones; ``varying``: what depends on the inputs;
-    ``initializers``: type and shape of the tensors that the file holds."""
+    ``initializers``: type and shape of the tensors that the file holds; ``repeats``: how often a node runs, by its
+    index, where a loop runs it more than once; ``changing``: what is another value in each round of a loop."""
 
     nodes: list[OnnxNode] = field(default_factory=list)
     types: dict[str, Any] = field(default_factory=dict)
@@ -40,6 +45,8 @@ class OnnxGraph:
     producers: dict[str, OnnxNode] = field(default_factory=dict)
     initializers: dict[str, tuple[int, Shape]] = field(default_factory=dict)
     outputs: tuple[str, ...] = ()
+    repeats: dict[int, int] = field(default_factory=dict)
+    changing: set[str] = field(default_factory=set)
 
     def shape(self, name: str) -> Shape | None:
         """None where a dimension is not known."""

@@ -7,7 +7,8 @@ shapes (Shape, Gather, Concat, Reshape) is then known, also where the whole-grap
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from tqhw.workload.onnx.contrib import contrib_shapes
 from tqhw.workload.onnx.graph import OnnxGraph, OnnxNode
 from tqhw.workload.onnx.inputs import type_name
 from tqhw.workload.onnx.reading import LARGE, external_numbers
+from tqhw.workload.onnx.rounds import MOST, RANDOM, RoundNames, Rounds, inner_products, read_by, rounds_of
 
 _WHOLE = (
     *("K", "N", "bits", "block_size", "num_heads", "q_num_heads", "kv_num_heads", "hidden_size", "group"),
@@ -28,7 +30,6 @@ _WHOLE = (
 )
 _WHOLES = ("strides", "dilations", "qkv_hidden_sizes")
 """Attributes that sizes and widths are read from: whole numbers from 0, and lists of whole numbers from 1."""
-_RANDOM = ("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial")
 _FEW = ("NonZero", "Compress", "Unique")  # at most as many numbers as they are given
 
 
@@ -43,6 +44,7 @@ def follow(model: Any, inputs: Sequence[InputSpec], path: Path) -> OnnxGraph:
 class _Inference:
     def __init__(self, model: Any, path: Path) -> None:
         self._model, self._path, self._graph = model, path, OnnxGraph()
+        self._within: tuple[str, ...] = ()
         self._versions = {imported.domain or "": imported.version for imported in model.opset_import}
         self._told = {value.name: value.type for value in (*model.graph.value_info, *model.graph.output)}
 
@@ -100,8 +102,16 @@ class _Inference:
             known = self._graph.constants.get(proto.input[0]) if proto.op_type == "If" and proto.input else None
             if known is not None and known.size == 1:
                 self._branch(proto, bool(known.reshape(-1)[0]))
+            elif (rounds := self._rounds_of(proto)) is not None:
+                self._rounds(proto, rounds)
             else:
                 self._node(proto)
+
+    def _rounds_of(self, proto: Any) -> Rounds | None:
+        """A body with products, and how often it runs, where that is known."""
+        if next(inner_products(proto), None) is None:
+            return None
+        return rounds_of(proto, self._graph, self._versions.get("", 1))
 
     def _broken(self, proto: Any, what: str) -> TqhwError:
         place = f"{self._path}, node {proto.name or proto.op_type}"
@@ -122,6 +132,76 @@ class _Inference:
         for inside, outside in zip(body.output, proto.output, strict=False):
             self._node(onnx.helper.make_node("Identity", [inside.name], [outside]))
 
+    def _rounds(self, proto: Any, rounds: Rounds) -> None:
+        """The nodes of the body, once for every size that it has: the last ones stand for all rounds that are left.
+
+        What a round takes from the one before it is no constant, though the first one's may be.
+        """
+        graph, outside = self._graph, self._within
+        self._within = (*outside, proto.name or proto.op_type, proto.op_type)
+        names = RoundNames(rounds, graph, next(filter(None, proto.output)))
+        for tensor in rounds.body.initializer:
+            self._constant(names.shared[tensor.name], tensor, initializer=True)
+        taken, left, number = [start for _, _, start in rounds.carried], rounds.times, 0
+        varying, constant = rounds.varying(graph.varying), rounds.constant()
+        while left:
+            known, begun = names.of_round(number), len(graph.nodes)
+            self._begin(proto, rounds, known, taken)
+            inputs = [known[own] for own, _, _ in rounds.carried]
+            graph.varying.update(known[name] for name in varying)
+            changing = [known[own] for own, _, _ in rounds.carried if own not in constant]
+            graph.changing.update(changing)
+            for name in changing:
+                graph.constants.pop(name, None)
+            self._nodes(names.nodes(number))
+            taken = [known.get(end, end) for _, end, _ in rounds.carried]
+            same = all(self._alike(one, other) for one, other in zip(inputs, taken, strict=True))
+            done = left if same else 1
+            for index in range(begun, len(graph.nodes)):
+                graph.repeats[index] = graph.repeats.get(index, 1) * done
+            left, number = left - done, number + 1
+            if len(graph.nodes) > MOST or max(graph.repeats.values(), default=1) > MOST:
+                raise TqhwError(
+                    f"its body, with what is in it, comes to over {MOST:,} nodes or rounds",
+                    place=f"{self._path}, node {proto.name or proto.op_type}",
+                    lever="export it for fewer rounds",
+                )
+        self._within = outside
+        for inside, name in zip(taken, rounds.ends, strict=True):
+            if name:
+                self._node(onnx.helper.make_node("Identity", [inside], [name]))
+        self._stack(proto, rounds, names.of_round(max(0, number - 1)))
+
+    def _begin(self, proto: Any, rounds: Rounds, known: Mapping[str, str], taken: Sequence[str]) -> None:
+        """What a round is given."""
+        graph = self._graph
+        for (own, _, _), source in zip(rounds.carried, taken, strict=True):
+            self._node(onnx.helper.make_node("Identity", [source], [known[own]]))
+        for own, kind, source in rounds.new:
+            name = known[own]
+            graph.types[name] = kind
+            graph.producers[name] = OnnxNode(proto, len(graph.nodes), proto.op_type, (source,), (name,), {})
+            graph.changing.add(name)
+
+    def _alike(self, one: str, other: str) -> bool:
+        graph = self._graph
+        return (graph.element(one), graph.shape(one)) == (graph.element(other), graph.shape(other))
+
+    def _stack(self, proto: Any, rounds: Rounds, known: Mapping[str, str]) -> None:
+        """What all rounds give, joined along an axis."""
+        graph = self._graph
+        for inside, name, axis in filter(itemgetter(1), rounds.stacked):
+            source = known.get(inside, inside)
+            shape = graph.shape(source)
+            graph.types[name] = onnx.TypeProto()
+            if shape is not None:
+                at = axis % (len(shape) + 1)
+                sizes = (*shape[:at], rounds.times, *shape[at:])
+                graph.types[name] = onnx.helper.make_tensor_type_proto(graph.element(source), sizes)
+            graph.producers[name] = OnnxNode(proto, len(graph.nodes), proto.op_type, (source,), (name,), {})
+            if source in graph.varying:
+                graph.varying.add(name)
+
     def _node(self, proto: Any) -> None:
         graph = self._graph
         node = OnnxNode(
@@ -131,12 +211,15 @@ class _Inference:
             tuple(proto.input),
             tuple(proto.output),
             self._attributes(proto),
+            self._within,
         )
         graph.nodes.append(node)
         for name in node.outputs:
             graph.producers[name] = node
-        if proto.op_type in _RANDOM or any(name in graph.varying for name in _read_by(proto)):
+        if proto.op_type in RANDOM or any(name in graph.varying for name in read_by(proto)):
             graph.varying.update(node.outputs)
+        if any(name in graph.changing for name in read_by(proto)):
+            graph.changing.update(node.outputs)
         self._infer(node)
         self._evaluate(node)
 
@@ -206,7 +289,7 @@ class _Inference:
             self._written(node)
             return
         if (
-            proto.op_type in _RANDOM
+            proto.op_type in RANDOM
             or any(a.HasField("g") for a in proto.attribute)
             or proto.domain not in ("", "ai.onnx")
         ):
@@ -262,12 +345,3 @@ def _is_registered(operator: str, domain: str) -> bool:
 
 def _is_whole(value: Any) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(one, int) and one >= 1 for one in value)
-
-
-def _read_by(proto: Any) -> Iterator[str]:
-    """What a node reads, by graphs inside of it too."""
-    yield from proto.input
-    for attribute in proto.attribute:
-        if attribute.HasField("g"):
-            for inner in attribute.g.node:
-                yield from _read_by(inner)
