@@ -17,6 +17,7 @@ DATA = Path(__file__).parent.parent / "data"
 REFERENCE = DATA / "timeloop"
 MORE = DATA / "timeloop_more"
 REMAINDERS = DATA / "timeloop_remainders"
+STILL = DATA / "timeloop_still"
 GALLERY = DATA / "timeloop_gallery"
 ARCHITECTURES = sorted(file.stem for file in (REFERENCE / "cases").glob("*.jsonl"))
 
@@ -57,6 +58,12 @@ def test_mappings_with_remainders_are_exact_in_every_field() -> None:
     assert result.differences == ()
     assert len(result.valid) == 13
     assert (sum(result.valid.values()), sum(result.invalid.values())) == (396, 60)
+
+
+def test_ranks_that_stand_still_are_exact() -> None:
+    result = check_folder(STILL)
+    assert result.differences == ()
+    assert (sum(result.valid.values()), sum(result.invalid.values())) == (64, 16)
 
 
 @pytest.mark.parametrize("field", ["computes", "compute_level.avg_utilized_instances", "levels.0.utilized_instances.0"])

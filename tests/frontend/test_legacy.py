@@ -212,7 +212,109 @@ def test_constraints_on_nothing(tmp_path: Path) -> None:
 
 
 def test_a_size_beside_a_shape_by_name_is_told_with_its_line(tmp_path: Path) -> None:
-    text = "problem:\n  C: 1\n  K: 2\n  N: 1\n  P: 4\n  Q: 4\n  R: 3\n  S: 3\n  Wdilation: 0\n  shape: cnn-layer\n"
+    text = "problem:\n  C: 1\n  K: 2\n  N: 1\n  P: 4\n  Q: 4\n  R: 3\n  S: 3\n  Wdilation: -1\n  shape: cnn-layer\n"
     write(tmp_path, p=text)
-    with pytest.raises(TqhwError, match=rf"^{tmp_path}/p.yaml:\d+: instance: Wdilation: '0' must be a whole number"):
+    with pytest.raises(TqhwError, match=rf"^{tmp_path}/p.yaml:\d+: instance: Wdilation: '-1' must be a whole number"):
         load_problem(sources([tmp_path / "p.yaml"]))
+
+
+PRODUCTS = {  # what stands in Timeloop's problem-shapes: the ranks of each data space, the written one last
+    "gemm_ABZ": {"A": "MK", "B": "NK", "Z": "MN"},
+    "gemm": {"A": "MK", "B": "NK", "C": "MN", "D": "MN"},
+}
+
+
+@pytest.mark.parametrize("name", ["gemm_ABZ", "gemm-ABZ", "gemm_ABZ.yaml", "gemm"])
+def test_products_by_name(name: str, tmp_path: Path) -> None:
+    write(tmp_path, p=f"problem: {{shape: {name}, instance: {{M: 2, N: 3, K: 5}}}}\n")
+    shape = load_problem(sources(tmp_path / "p.yaml")).shape
+    ranks = PRODUCTS[name.partition(".")[0].replace("-", "_")]
+    assert shape.dimensions == ("M", "N", "K")
+    assert {d.name: "".join(term.dimension for (term,) in d.projection) for d in shape.data_spaces} == ranks
+    assert [d.name for d in shape.data_spaces if d.read_write] == [list(ranks)[-1]]
+
+
+@pytest.mark.parametrize("name", ["cnn_layer", "cnn-layer", "cnn-layer.yaml"])
+def test_the_convolution_by_name(name: str, tmp_path: Path) -> None:
+    write(tmp_path, p=PROBLEM.replace("cnn-layer", name))
+    shape = load_problem(sources(tmp_path / "p.yaml")).shape
+    assert shape.dimensions == tuple("RSPQCKN")
+    assert shape.coefficients == dict.fromkeys(("Wstride", "Hstride", "Wdilation", "Hdilation"), 1)
+    terms = {d.name: [[(t.dimension, t.coefficient) for t in rank] for rank in d.projection] for d in shape.data_spaces}
+    assert terms == {
+        "Weights": [[("C", None)], [("K", None)], [("R", None)], [("S", None)]],
+        "Inputs": [
+            [("N", None)],
+            [("C", None)],
+            [("R", "Wdilation"), ("P", "Wstride")],
+            [("S", "Hdilation"), ("Q", "Hstride")],
+        ],
+        "Outputs": [[("N", None)], [("K", None)], [("Q", None)], [("P", None)]],
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "problem: {R: 3, S: 3, P: 8, Q: 8, C: 16, K: 32, N: 1, Wdilation: 0}\n",
+        "problem: {name: some-layer, instance: {R: 3, S: 3, P: 8, Q: 8, C: 16, K: 32, N: 1, Wdilation: 0}}\n",
+    ],
+)
+def test_a_problem_without_a_shape_is_a_convolution_and_says_so(text: str, tmp_path: Path) -> None:
+    write(tmp_path, p=text)
+    found = load_problem(sources(tmp_path / "p.yaml"))
+    assert found.shape.name == "cnn_layer"
+    assert found.extents(found.shape.data_spaces[1]) == (1, 16, 8, 10)  # R does not move the first
+    assert "no shape is given: cnn_layer, as in Timeloop" in found.notes[0]
+
+
+def test_version_0_4_needs_a_shape(tmp_path: Path) -> None:
+    write(tmp_path, p="problem: {version: 0.4, instance: {R: 3, S: 3, P: 8, Q: 8, C: 16, K: 32, N: 1}}\n")
+    with pytest.raises(TqhwError, match="the problem has no 'shape'"):
+        load_problem(sources(tmp_path / "p.yaml"))
+
+
+DEPTHWISE = """\
+shape:
+  name: depthwise
+  dimensions: [R, P, C]
+  data-spaces:
+  - {name: W, projection: [[[C]], [[R]]]}
+  - {name: I, projection: [[[C]], [[R], [P]]]}
+  - {name: O, projection: [[[C]], [[P]]], read-write: true}
+"""
+
+
+def test_shapes_in_the_folders_that_timeloop_looks_into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "shapes").mkdir()
+    write(tmp_path / "shapes", **{"own-layer": DEPTHWISE, "empty": "name: x\n"})
+    write(tmp_path, p="problem: {shape: own-layer, instance: {R: 3, P: 8, C: 2}}\n", e="problem: {shape: empty}\n")
+    with pytest.raises(TqhwError, match=r"unknown problem shape 'own-layer'.*own-layer.yaml into TIMELOOP_PROBLEM_SHA"):
+        load_problem(sources(tmp_path / "p.yaml"))
+    monkeypatch.setenv("TIMELOOP_PROBLEM_SHAPE_DIRS", f"{tmp_path}/nowhere:{tmp_path}/shapes")
+    found = load_problem(sources(tmp_path / "p.yaml"))
+    assert found.shape.name == "depthwise"
+    assert found.shape.data_space_names == ("W", "I", "O")
+    with pytest.raises(TqhwError, match=r"empty.yaml: no 'shape' in the file of a shape"):
+        load_problem(sources(tmp_path / "e.yaml"))
+
+
+def test_instances_of_an_entry_stand_for_its_ranges(tmp_path: Path) -> None:
+    text = TREE.replace("depth: 64, width: 16,", "instances: 64, depth: 64, width: 16,").replace(
+        "attributes: {datawidth: 8, meshX: 16}", "attributes: {instances: 64, datawidth: 8, meshX: 16}"
+    )
+    hardware = flatten(machine(tmp_path, t=text).architecture)
+    assert (hardware.levels[0].meshX, hardware.levels[0].meshY) == (16, 4)
+    assert (hardware.compute.meshX, hardware.compute.meshY) == (16, 4)
+    plain = flatten(machine(tmp_path, t=text.replace("meshX: 16", "n_banks: 2")).architecture)
+    assert (plain.levels[0].meshX, plain.levels[0].meshY) == (64, 1)
+    assert "the mesh of 'spad', 0, must be a whole number" in message(
+        tmp_path, text.replace("instances: 64", "instances: 0")
+    )
+
+
+def test_entries_count_and_the_depth_is_for_the_energies(tmp_path: Path) -> None:
+    text = TREE.replace("memory_depth: 1024,", "memory_depth: 1024, entries: 100,")
+    found = machine(tmp_path, t=text)
+    assert flatten(found.architecture).levels[2].size == 100
+    assert found.architecture.component("glb").attributes["depth"] == 1024

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from tests.mapper.brute import best_of_all
-from tests.mapper.custom import CUSTOM, MACHINES, build, problem_of
+from tests.mapper.custom import CUSTOM, MACHINES, build, problem_of, shape
 from tests.mapper.places import conv, machine
 from tqhw.engine import build_model
 from tqhw.mapper.branch import solve as solving
@@ -22,6 +22,7 @@ MATMULS = {
     "matmul": make_problem(MATMUL, {"M": 4, "K": 6, "N": 2}),
     "bmm": make_problem(BMM, {"B": 2, "M": 3, "K": 4, "N": 2}),
 }
+SUM = shape("sum", "SC", "", Weights="[[[S]],[[C]]]", Inputs="[[[S]]]", Outputs="[[]]")  # into a single word
 
 CASES = [
     ("single_level", "energy", {"C": 3, "M": 4, "P": 3, "Wstride": 2}),
@@ -61,6 +62,10 @@ CASES = [
     ("two_level", "energy", MATMULS["matmul"]),
     ("two_level_array", "edp", MATMULS["bmm"]),
     ("clustered", "energy", MATMULS["matmul"]),
+    ("two_level", "edp", {"R": 3, "P": 6, "Wstride": 0}),
+    ("two_level_array", "energy", {"R": 3, "P": 4, "Wdilation": 0}),
+    ("clustered", "energy", {"S": 3, "Q": 4, "Hstride": 0, "Hdilation": 0}),
+    ("two_level_array", "energy", make_problem(SUM, {"S": 6, "C": 4})),
 ]
 
 

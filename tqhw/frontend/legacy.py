@@ -197,7 +197,9 @@ def _level(entry: Map, scope: Map, instances: int, array: str) -> _LegacyLevel |
         if old in attributes:
             attributes.setdefault(new, attributes[old])
             del attributes[old]
-    total = instances * count
+    # `instances` of an entry stands for the ranges above it (ParseSpecs of buffer.cpp and arithmetic.cpp).
+    given = own.get("instances") if isinstance(own, Map) else None
+    total = instances * count if given is None else _whole(given, name, entry)
     mesh_x = attributes.pop("meshX", None)
     mesh_y = attributes.pop("meshY", None)
     columns = total if mesh_x is None else _whole(mesh_x, name, entry)

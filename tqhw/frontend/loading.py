@@ -237,13 +237,15 @@ def load_problem(sources: Sources) -> spec.Problem:
         raise TqhwError("no file has 'problem'", place=place, lever="give a file with `problem:`")
     given = top["problem"]
     if isinstance(given, Map) and legacy_problem.is_problem(given):
-        return spec.parse_problem(Map(problem=legacy_problem.problem(given)), top.place("problem"), sources.name)
+        found = spec.parse_problem(Map(problem=legacy_problem.problem(given)), top.place("problem"), sources.name)
+        note = (legacy_problem.default_note(given),) if legacy_problem.has_no_shape(given) else ()
+        return replace(found, notes=(*note, *found.notes))
     only = Map({name: top[name] for name in ("variables", "problem") if name in top})
     only.lines, only.source = top.lines, top.source
     later = [entry for entry in more if entry[0] in only]
-    found = _LayerSpecification(only, later, place)
-    found.evaluate()
-    section = found["problem"]
+    specification = _LayerSpecification(only, later, place)
+    specification.evaluate()
+    section = specification["problem"]
     _refuse_densities(section)
     document = as_map(section)
     return spec.parse_problem(Map(problem=document), place, sources.name)

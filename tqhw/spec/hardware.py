@@ -367,7 +367,8 @@ def _cluster_size(node: Component, instances: int) -> int:
 
 def _size(node: Component, word_bits: int, block_size: int) -> int | None:
     given = [key for key in ("entries", "depth", "sizeKB") if node.attributes.get(key) is not None]
-    if len(given) > 1:
+    # Of entries and depth Timeloop counts the former (buffer.cpp); energies go by the latter. It aborts on the others.
+    if len(given) > 1 and given != ["entries", "depth"]:
         raise TqhwError(f"{node.name}: {' and '.join(given)} are both given", place=node.place, lever="keep one")
     if not given:
         return None

@@ -27,7 +27,7 @@ class Term:
 
 @dataclass(frozen=True)
 class DataSpace:
-    """A tensor: each rank (coordinate) is a sum of terms."""
+    """A tensor: each rank (coordinate) is a sum of terms; one without terms stands still (a single word)."""
 
     name: str
     projection: tuple[tuple[Term, ...], ...]
@@ -139,7 +139,7 @@ def parse_shape(value: Any, place: str) -> Shape:
         key = as_name(_need(entry, "name"), entry.place("name"), "a coefficient")
         if key in (*dimensions, *coefficients):
             raise TqhwError(f"the coefficient '{key}' has the name of another", place=entry.place(), lever="rename it")
-        coefficients[key] = _positive(entry.get("default", 1), entry.place("default"))
+        coefficients[key] = _whole(entry.get("default", 1), entry.place("default"), 0)
     items = as_list(_need(shape, "data_spaces"), shape.place("data_spaces"), "data_spaces")
     data_spaces = tuple(_data_space(item, shape, dimensions, coefficients) for item in items)
     if len({d.name for d in data_spaces}) != len(data_spaces) or not data_spaces:
@@ -173,8 +173,9 @@ def _data_space(value: Any, shape: Map, dimensions: tuple[str, ...], coefficient
                 raise unknown("coefficient", parts[1], coefficients, place)
             parsed.append(Term(*parts))
         ranks.append(tuple(parsed))
-    if not ranks or not all(ranks):
-        raise TqhwError("a data space needs at least one rank, and every rank a term", place=place)
+    if not ranks:
+        message = "a data space needs at least one rank, without which Timeloop aborts"
+        raise TqhwError(message, place=place, lever="write [[]], a rank without terms, for a single word")
     return DataSpace(name, tuple(ranks), as_flag(entry.get("read_write", False), place, "read_write"))
 
 
@@ -192,8 +193,9 @@ def make_problem(
             for key in difflib.get_close_matches(dimension, strangers, n=1, cutoff=0.5):
                 raise unknown("dimension or coefficient", key, (*shape.dimensions, *shape.coefficients), place)
             raise TqhwError(f"dimension {dimension} has no bound", place=place, lever=f"add `{dimension}: ...`")
-        bounds[dimension] = _positive(instance[dimension], f"{place}: {dimension}")
-    values = {c: _positive(instance.get(c, default), f"{place}: {c}") for c, default in shape.coefficients.items()}
+        bounds[dimension] = _whole(instance[dimension], f"{place}: {dimension}", 1)
+    # A coefficient of 0 is legal: the rank stands still along that dimension.
+    values = {c: _whole(instance.get(c, default), f"{place}: {c}", 0) for c, default in shape.coefficients.items()}
     return Problem(shape, name, bounds, values, _passed_by(shape, instance, place))
 
 
@@ -298,9 +300,9 @@ def _check_keys(mapping: Map, known: tuple[str, ...]) -> None:
             raise unknown("key", key, known, mapping.place())
 
 
-def _positive(value: Any, place: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise TqhwError(f"'{value}' must be a whole number of at least 1", place=place)
+def _whole(value: Any, place: str, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise TqhwError(f"'{value}' must be a whole number of at least {least}", place=place)
     if value > LARGEST:
         raise TqhwError(f"{value} is more than the {LARGEST} that can be counted exactly", place=place)
     return value
