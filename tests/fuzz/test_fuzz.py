@@ -36,7 +36,7 @@ def test_what_is_mutated_is_taken_as_it_is(kind: Kind, tmp_path: Path) -> None:
 
 
 def test_all_kinds_are_here() -> None:
-    trained = ("experiments", "recipes", "checkpoints", "packed models", "archives", "images", "pickles")
+    trained = ("experiments", "recipes", "checkpoints", "packed models", "archives", "images", "pickles", "sweeps")
     others = (
         "problems", "architectures", "templates", "parameters", "components", "mappings", "tables", "results",
         "manifests", "result folders", "conformance folders", "cache rows", "container messages",

@@ -103,7 +103,7 @@ def test_what_does_not_fit_is_told_in_rows() -> None:
         "- !Component {name: mac, class: compute}",
     )
     target = build(nodes)
-    hardware, ert = packed(target, problem, "Outputs=8")
+    hardware, ert = packed(target, problem, "Outputs@Buffer=16")  # of 8 bits it stays as the file has it, in words
     found = diagnose(build_mapspace(problem, hardware), build_model(problem, hardware, ert), None)
-    assert "has 3 rows of 16 bits, the capacity is 2" in str(found)
+    assert "has 6 rows of 16 bits, the capacity is 2" in str(found)
     assert search(problem, *packed(target, problem, "Outputs=4")).proved_optimal

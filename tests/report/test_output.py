@@ -22,7 +22,7 @@ def test_a_report_can_be_made_again_from_its_results(tmp_path: Path) -> None:
             f"{n}.csv"
             for n in (
                 *("accuracy", "energy", "traffic", "storage", "area", "amortised", "schedule", "layers", "summary"),
-                *("fronts", "layer_fronts"),
+                *("levels", "fronts", "layer_fronts"),
             )
         ),
         *(f"figures/{name}.{ending}" for name in FIGURES for ending in ("png", "svg", "pdf")),

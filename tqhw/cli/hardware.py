@@ -73,7 +73,7 @@ def search(
     *,
     options: CaseOptions,
 ) -> None:
-    """Finds the best mapping of a problem, or the front of two objectives. Exit code 1 where there is none."""
+    """Finds the best mapping of a problem, or a front of mappings. Exit code 1 where there is none."""
     from math import prod
 
     from tqhw.backends import Job, Search

@@ -248,7 +248,7 @@ def _measure(
         found.setdefault(recipe.way.label, []).extend(measured)
         extent = extent_of(path)
         run = {"method": recipe.method, "seed": recipe.training.seed, "epoch": extent.done, "epochs": extent.epochs}
-        rows += [{**run, **row.row} for row in measured]
+        rows += [{**run, **row.row, "seed": recipe.training.seed} for row in measured]
     tell_skipped(opened)
     if json is not None:
         write_json({"accuracy": rows}, json)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Any, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field, SerializerFunctionWrapHandler, TypeAdapter, model_serializer
 
 from tqhw.errors import TqhwError
 from tqhw.options.section import AboveZero, Bits, Positive, refused, section
@@ -92,6 +92,11 @@ class QuantizationOptions:
     alpha: AboveZero | None = field(default=None, kw_only=True)
     """Where the clamp of pact starts, and the range of lsq and lsq_plus ends at first; null for what suits the first
     batch."""
+
+    def document(self) -> dict[str, Any]:
+        """As JSON, in experiments, checkpoints and exported files; keys of later versions only where they are said."""
+        found: dict[str, Any] = TypeAdapter(type(self)).dump_python(self, mode="json")
+        return found
 
     @model_serializer(mode="wrap")
     def _without_what_is_not_said(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -327,10 +327,7 @@ def _listed(wrong: Mapping[str, str]) -> str:
 
 def quantization_json(model: nn.Module) -> dict[str, Any] | None:
     """The model's quantization as JSON; None where it has none."""
-    if not is_quantized(model):
-        return None
-    config = asdict(quantization_of(model))
-    return {**config, "layers": dict(config["layers"]), "precisions": list(config["precisions"])}
+    return quantization_of(model).document() if is_quantized(model) else None
 
 
 def _by_bits(values: Mapping[str, float]) -> dict[int, float]:

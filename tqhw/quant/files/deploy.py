@@ -32,7 +32,7 @@ def fill(
     inputs are not quantized; None: the first. A quantized weight is the layer's own from then on: what it was tied
     to has other values in the file. Raises TqhwError, or torch's RuntimeError, for another architecture.
     """
-    names = [part.name for part in parts_of(model, layers)]
+    names = [part.name for part in parts_of(model, config.layers)]  # embeddings and the like only where asked for
     odd = {*layers} - {*names}
     if odd or not names:
         raise _another(f"layer '{min(odd, default='')}' is quantized in one of them only")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -64,7 +63,7 @@ def save(
         "kind": KIND,
         "version": VERSION,
         "stored": stored,
-        "quantization": {**asdict(config), "layers": dict(config.layers), "precisions": list(served)},
+        "quantization": {**config.document(), "precisions": list(served)},
         "layers": [_entry(layer, codes[layer.name], owner[layer.name]) for layer in layers],
         "norms": norms,
         "ties": ties,
