@@ -187,6 +187,40 @@ def test_a_loop_that_stops_by_what_it_computes(tmp_path: Path) -> None:
         extract_file(path)
 
 
+def circle() -> Any:
+    nodes = [node("Identity", "b", "a"), node("Identity", "a", "b"), node("MatMul", "h R", "next")]
+    return body(nodes, [ROUND, GO, ("h", FLOAT, None)], ["b", "next"])
+
+
+def nameless() -> Any:
+    found = recurrent()
+    found.input[2].name = ""
+    return found
+
+
+BROKEN = [
+    node("Loop", "times", "y", "steps", body=body([node("MatMul", "x R", "next")], [ROUND], ["next"])),
+    node("Loop", "real yes start", "last all", "steps", body=recurrent()),
+    node("Loop", "times yes x", "y", "steps", body=circle()),
+    node("Loop", "times yes start", "last all", "steps", body=nameless()),
+    node("Loop", "times yes start", "last all more", "steps", body=recurrent()),
+    node("Loop", "times yes start x", "last all", "steps", body=recurrent()),
+    node("Scan", "start x", "y", "steps", body=recurrent(), num_scan_inputs="one"),
+    node("Scan", "start x", "y", "steps", body=recurrent(), num_scan_inputs=3),
+    node("Scan", "start x start", "a b c", "steps", body=recurrent(), num_scan_inputs=1, scan_input_axes=[5]),
+]
+
+
+@pytest.mark.parametrize("loop", BROKEN)
+def test_a_loop_that_is_none(tmp_path: Path, loop: Any) -> None:
+    real = numpy_helper.from_array(np.array(float("nan"), np.float32), "real")
+    given = [*WEIGHTS, whole("times", 7), truth("yes"), real]
+    with pytest.raises(TqhwError) as caught:
+        extract_file(save(tmp_path / "net.onnx", [loop], {"x": [2, 6]}, given))
+    assert "steps" in str(caught.value)
+    assert "no number of rounds that the graph says" in str(caught.value)
+
+
 def test_loops_in_loops_that_come_to_too_many_rounds(tmp_path: Path) -> None:
     inner = body(
         [node("Identity", "go2", "on2"), node("MatMul", "k R", "next2")],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,12 +46,10 @@ class Rounds:
 
     def constant(self) -> set[str]:
         """Carried inputs that no round changes."""
-        views = {node.output[0]: node.input[0] for node in self.body.node if node.op_type == "Identity"}
+        views = _views(self.body, "Identity")
         found = set()
         for own, end, _ in self.carried:
-            while end in views:
-                end = views[end]
-            found |= {own} if end == own else set()
+            found |= {own} if _followed(end, views) == own else set()
         return found
 
 
@@ -68,7 +67,7 @@ class RoundNames:
         body = self.rounds.body
         self.own = reached(body.node, {*self.graph.varying, *(value.name for value in body.input)})
         same = [tensor.name for tensor in body.initializer]
-        same += [name for node in body.node for name in node.output if name not in self.own]
+        same += [name for node in body.node for name in node.output if name and name not in self.own]
         taken = self.graph.types
         self.shared = {name: f"{self.prefix}/{name}" if name in taken else name for name in same}
 
@@ -91,7 +90,7 @@ def rounds_of(proto: Any, graph: OnnxGraph, version: int) -> Rounds | None:
     if proto.domain not in ("", "ai.onnx") or proto.op_type not in ("Loop", "Scan"):
         return None
     body = next((attribute.g for attribute in proto.attribute if attribute.name == "body"), None)
-    if body is None:
+    if body is None or not any(proto.output) or not all(value.name for value in body.input):
         return None
     found = _loop(proto, body, graph) if proto.op_type == "Loop" else _scan(proto, body, graph, version)
     return found if found is not None and found.times <= MOST else None
@@ -101,7 +100,7 @@ def _loop(proto: Any, body: Any, graph: OnnxGraph) -> Rounds | None:
     given = [*proto.input, "", ""]
     most, start, first = _number(graph, given[0]), _number(graph, given[1]), proto.input[2:]
     again, count = _condition(body, graph), len(proto.input) - 2
-    if most is None or (given[1] and start is None) or again is None or len(body.input) != count + 2:
+    if most is None or (given[1] and start is None) or again is None or not 2 <= len(body.input) == count + 2:
         return None
     times = 0 if start == 0 else max(0, most) if again else min(1, max(0, most))
     inner, results = [value.name for value in body.input], [value.name for value in body.output]
@@ -119,7 +118,9 @@ def _loop(proto: Any, body: Any, graph: OnnxGraph) -> Rounds | None:
 
 def _scan(proto: Any, body: Any, graph: OnnxGraph, version: int) -> Rounds | None:
     told = {one.name: onnx.helper.get_attribute_value(one) for one in proto.attribute if one.name != "body"}
-    scanned = told.get("num_scan_inputs", 0)
+    scanned, axes, ways = (told.get(key) for key in ("num_scan_inputs", "scan_input_axes", "scan_output_axes"))
+    if not isinstance(scanned, int) or not all(isinstance(axis, int) for axis in (*(axes or ()), *(ways or ()))):
+        return None
     count = len(proto.input) - scanned
     results = [value.name for value in body.output]
     # Before version 9 a Scan has a batch of its own.
@@ -128,7 +129,7 @@ def _scan(proto: Any, body: Any, graph: OnnxGraph, version: int) -> Rounds | Non
     outputs = _padded(proto.output, len(results))
     if not count <= len(results) == len(outputs):
         return None
-    axes = told.get("scan_input_axes") or [0] * scanned
+    axes, ways = axes or [0] * scanned, ways or [0] * (len(results) - count)
     new, lengths = [], set()
     for value, source, axis in zip(body.input[count:], proto.input[count:], axes, strict=False):
         shape = graph.shape(source)
@@ -139,7 +140,7 @@ def _scan(proto: Any, body: Any, graph: OnnxGraph, version: int) -> Rounds | Non
         lengths.add(shape[axis])
     if len(lengths) != 1 or len(new) != scanned:
         return None
-    inner, ways = [value.name for value in body.input], told.get("scan_output_axes") or [0] * (len(results) - count)
+    inner = [value.name for value in body.input]
     carried = tuple(zip(inner[:count], results[:count], proto.input[:count], strict=True))
     stacked = tuple(zip(results[count:], outputs[count:], ways, strict=False))
     return Rounds(body, lengths.pop(), carried, tuple(new), outputs[:count], stacked)
@@ -153,23 +154,31 @@ def _padded(outputs: Iterable[str], count: int) -> tuple[str, ...]:
 
 def _number(graph: OnnxGraph, name: str) -> int | None:
     known = graph.constants.get(name)
-    return int(known.reshape(-1)[0]) if known is not None and known.size == 1 else None
+    return int(known.reshape(-1)[0]) if known is not None and known.size == 1 and known.dtype.kind in "iub" else None
+
+
+def _views(body: Any, *operators: str) -> dict[str, str]:
+    return {node.output[0]: node.input[0] for node in body.node if node.op_type in operators and node.input}
+
+
+def _followed(name: str, views: Mapping[str, str]) -> str:
+    for _ in range(len(views)):  # a broken graph may go round in a circle
+        name = views.get(name, name)
+    return name
 
 
 def _condition(body: Any, graph: OnnxGraph) -> bool | None:
     """What a Loop's body says of going on: None where that depends on what it computes."""
     made = {name: node for node in body.node for name in node.output}
     held = {tensor.name: tensor for tensor in body.initializer}
-    name = body.output[0].name if body.output else ""
-    while name in made and made[name].op_type in ("Identity", "Cast"):
-        name = made[name].input[0]
+    name = _followed(body.output[0].name if body.output else "", _views(body, "Identity", "Cast"))
     if len(body.input) > 1 and name == body.input[1].name:
         return True
     node = made.get(name)
     value = held.get(name)
     if node is not None and node.op_type == "Constant":
         value = next((attribute.t for attribute in node.attribute if attribute.name == "value"), None)
-    if value is not None:
+    if value is not None and value.data_type == TensorProto.BOOL and math.prod(value.dims) == 1:
         return bool(numpy_helper.to_array(value).reshape(-1)[0])
     known = None if node is not None else _number(graph, name)
     return None if known is None else bool(known)
@@ -185,9 +194,8 @@ def inner_products(proto: Any) -> Iterator[str]:
 
 def read_by(proto: Any) -> Iterator[str]:
     """What a node reads, by graphs inside of it too."""
-    yield from proto.input
-    for inner in _inner_nodes(proto):
-        yield from inner.input
+    for node in (proto, *_inner_nodes(proto)):
+        yield from filter(None, node.input)
     for attribute in proto.attribute:
         if attribute.HasField("g"):
             yield from (value.name for value in attribute.g.output)
