@@ -11,6 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from tests.cli.test_app import refused, tqhw  # noqa: E402
+from tests.pipeline.test_own_files import TOP  # noqa: E402
 from tqhw import quant, train  # noqa: E402
 from tqhw.allocation import AllocationAnswer  # noqa: E402
 from tqhw.allocation.measure import measure  # noqa: E402
@@ -67,6 +68,51 @@ def test_a_point_given_as_bits_per_layer_costs_what_the_allocation_says(found: t
         for bits in (2, 4, 8)
     }
     assert [*steady.values()] == pytest.approx([mixed.energy_mj] * 3, rel=1e-12), "no layer follows the precision"
+
+
+SHARED = """\
+targets:
+- {target: buffer, type: dataspace, keep: [Weights, Inputs, Outputs]}
+- {target: spad, type: dataspace, keep: [Weights], bypass: [Inputs, Outputs]}
+"""
+
+
+def steady_mj(given: dict[str, Any], bits: int) -> float:
+    results = run(Experiment.model_validate({**given, "training": None, "methods": ["truncquant"]}))
+    return sum(row.energy_mj for row in results.energy if row.state == "steady" and row.bits == bits)
+
+
+@pytest.mark.parametrize("layout", ["bitplane", "packed"])
+def test_memories_that_data_spaces_share_with_words_of_their_own(tmp_path: Path, layout: str) -> None:
+    """DRAM and buffer hold all three data spaces. As a uniform precision a point costs what a run says of it. Given as
+    bits of layers it costs the same of bit planes; packed, codes that are stored with fewer bits cost less than codes
+    that are stored whole and truncated."""
+    (tmp_path / "top.yaml.jinja2").write_text(TOP)
+    (tmp_path / "constraints.yaml").write_text(SHARED)
+    files = {"files": [str(tmp_path / "top.yaml.jinja2")], "data": {"shared": True}}
+    words = {"Inputs": 4, "Outputs@buffer": 16}
+    given = {**GIVEN, "bits": [2, 8], "architecture": files, "word_bits": words, "scenario": {"layout": layout}}
+    del given["spad_models"]
+    given["training"] = {"epochs": 1, "threads": 1}
+    answer = allocate(Experiment.model_validate(given), points=2, images=32)
+    uniform = [steady_mj(given, one.bits[0]) for one in answer.uniform]
+    assert [one.energy_mj for one in answer.uniform] == pytest.approx(uniform, rel=1e-12)
+    assert answer.layers == NAMES
+    (first, *_), (*_, last) = answer.energies_mj
+    again = steady_mj({**given, "quantization": {"first": None, "layers": {"conv1": 2, "conv2": 8}}}, 8)
+    if layout == "bitplane":
+        assert answer.fixed_mj + first + last == pytest.approx(again, rel=1e-12)
+    else:
+        assert answer.fixed_mj + first + last > again
+    cheapest = answer.points[0]
+    layers = dict(zip(answer.layers, cheapest.bits, strict=True))
+    again = steady_mj({**given, "quantization": {"first": None, "layers": layers}}, 8)
+    if layout == "bitplane":
+        assert cheapest.energy_mj == pytest.approx(again, rel=1e-12)
+    else:
+        assert cheapest.energy_mj > again
+    told = "given to `tqhw run` as bits of layers"
+    assert any(told in note for note in answer.notes) == (layout == "packed")
 
 
 def test_accuracies_are_measured_on_shifted_integers(found: tuple[AllocationAnswer, Path]) -> None:

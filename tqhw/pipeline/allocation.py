@@ -268,6 +268,11 @@ def _notes(experiment: Experiment, points: Sequence[Allocated], choices: Choices
         "allocation is a prediction, and every accuracy here was measured",
         f"one network, seed {experiment.seed}: the intervals say nothing of another training",
     ]
+    if experiment.scenario.layout == "packed":
+        found.append(
+            "packed: every layer fetches all stored bits and shifts them; given to `tqhw run` as bits of layers, an "
+            "allocation is stored with these, fetches no more, and costs less"
+        )
     if any(abs(one.energy_mj - choices.energy_mj(one.bits)) > 1e-9 * one.energy_mj for one in points):
         found.append("some allocations fit the weight buffer and others do not: energies are below the program's sum")
     return tuple(found)
