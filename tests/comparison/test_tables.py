@@ -157,6 +157,37 @@ def test_sides_at_different_precisions_have_rows_in_common() -> None:
     assert {f"{bits} bits" for bits in {*given} & {*other}} <= shared
 
 
+def _run_at(*kept: int) -> Results:
+    """The sample where the layers that follow the precision run at those kept; the others stay at their own."""
+    found = results()
+    layers = [
+        replace(layer, evaluations=tuple(e for e in layer.evaluations if e.weight_bits == e.fetch_bits in kept))
+        if layer.bits is None
+        else layer
+        for layer in found.layers
+    ]
+    return replace(found, layers=tuple(layers))
+
+
+def test_layers_of_a_precision_of_their_own_are_not_the_highest() -> None:
+    assert max(layer.bits or 0 for layer in results().layers) == 32
+    found = [row for row in differences((Side("a", _run_at(2, 4)), Side("b", _run_at(2, 6)))) if row.kind == "cycles"]
+    highest = [row for row in found if not row.layer and row.of[0].startswith("highest precision")]
+    assert highest and all(None not in row.values for row in highest)
+    assert {row.of[0] for row in highest} == {"highest precision (4 bits fetched, 4 bits / 6 bits fetched, 6 bits)"}
+    own = [row for row in found if row.of[0] == "32 bits fetched, 32 bits"]
+    assert own and {row.layer for row in own} == {layer.name for layer in results().layers if layer.bits == 32}
+
+
+def test_fronts_are_compared_by_their_ends() -> None:
+    shorter = replace(results(), fronts=results().fronts[1:])
+    found = {row.of: row for row in differences((SIDES[0], Side("b", shorter))) if row.kind == "fronts"}
+    assert found["2 bits", "points"].values == (2, 1)
+    assert found["2 bits", "least energy, mJ"].values == (0.5, 0.75)
+    assert found["2 bits", "fewest cycles"].same and found["8 bits", "points"].same
+    assert any(row[0] == "Pareto front" for row in totals((SIDES[0], Side("b", shorter)))[1].rows)
+
+
 def test_energies_by_level_stand_among_the_parts_and_not_among_the_totals() -> None:
     rows = [row for row in differences((SIDES[0], SIDES[0])) if row.kind == "levels"]
     assert {row.of[-1] for row in rows} == {"DRAM_weights", "glb", "weights_spad"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +28,7 @@ class Side:
 class NumberDifference:
     """One quantity of all sides: None where a side does not have it.
 
-    ``kind``: energy, traffic, cycles, area, storage or accuracy; ``layer``: "" for the network as a whole. ``of``: what
+    ``kind``: a key of :data:`tqhw.comparison.tables.KINDS`; ``layer``: "" for the network as a whole. ``of``: what
     it is a number of, such as method, precision, state and component.
     """
 
@@ -104,7 +104,7 @@ def _names(numbers: Sequence[Sequence[_Number]]) -> _Names:
 def _group(kind: str, given: _Of) -> Key:
     """What has precisions of its own: a method, a way of training, and the renderings of the architecture."""
     before, value, _ = given
-    return ("accuracy" if kind == "accuracy" else "costs", *before) if isinstance(value, int) else ("rendering",)
+    return (kind if kind in ("accuracy", "fronts") else "costs", *before) if isinstance(value, int) else ("rendering",)
 
 
 def _text_of(value: Any) -> str:
@@ -131,6 +131,7 @@ def _numbers(results: Results) -> Iterator[_Number]:
             traffic[key] = traffic.get(key, 0) + flow.dram_bits
     yield from (("traffic", "", key, "bits", bits) for key, bits in traffic.items())
     yield from _hardware(results)
+    yield from _fronts(results)
     yield from (("storage", "", ((row.method,), None, ()), "MB", row.megabytes) for row in results.storage)
     for one in results.accuracy:
         if one.measured is not None:
@@ -152,29 +153,41 @@ def _hardware(results: Results) -> Iterator[_Number]:
     """Cycles of the network, of every rendering that all layers which follow the precision run on; and areas."""
     cycles: dict[_Of, list[int]] = {}
     following = [layer for layer in results.layers if layer.bits is None]
+    followed = _followed(results)
     own: dict[str, int] = {}
     for layer in results.layers:
         for e in layer.evaluations:
             if layer.bits is None:
-                cycles.setdefault(_rendering(e), []).append(layer.count * e.cycles)
+                cycles.setdefault(_rendering(e, followed), []).append(layer.count * e.cycles)
             else:
                 name = e.spad_model or ""
                 own[name] = own.get(name, 0) + layer.count * e.cycles
     for key, parts in cycles.items():
         if len(parts) == len(following):
             yield "cycles", "", key, "cycles", sum(parts) + own.get("".join(key[2]), 0)
-    yield from _levels(results, following)
+    yield from _levels(results, following, followed)
     areas: dict[_Of, float | None] = {}
     for row in results.area:
         for component in ("all", row.component):
-            before_, value, after = _rendering(row)
+            before_, value, after = _rendering(row, followed)
             key = (before_, value, (*after, component))
             before = areas.get(key, 0.0)
             areas[key] = None if before is None or row.area_um2 is None else before + row.area_um2
     yield from (("area", "", key, "um2", value) for key, value in areas.items())
 
 
-def _levels(results: Results, following: Sequence[LayerRow]) -> Iterator[_Number]:
+def _fronts(results: Results) -> Iterator[_Number]:
+    """Of the network's Pareto front at each precision: how many points it has, and its two ends."""
+    for bits in dict.fromkeys(row.bits for row in results.fronts):
+        points = [row for row in results.fronts if row.bits == bits]
+        yield "fronts", "", ((), bits, ("points",)), "", len(points)
+        yield "fronts", "", ((), bits, ("least energy, mJ",)), "", min(row.energy_mj for row in points)
+        yield "fronts", "", ((), bits, ("fewest cycles",)), "", min(row.cycles for row in points)
+
+
+def _levels(
+    results: Results, following: Sequence[LayerRow], followed: Collection[tuple[int, int]]
+) -> Iterator[_Number]:
     """mJ of one inference by level, of every rendering that all layers which follow the precision run on.
 
     Layers of precisions of their own take part at these, as in the cycles.
@@ -186,7 +199,7 @@ def _levels(results: Results, following: Sequence[LayerRow]) -> Iterator[_Number
             for level, energy in e.levels.items():
                 energy_mj = layer.count * energy / 1e9
                 if layer.bits is None:
-                    sums.setdefault((_rendering(e), level), []).append(energy_mj)
+                    sums.setdefault((_rendering(e, followed), level), []).append(energy_mj)
                 else:
                     place = (e.spad_model or "", level)
                     own[place] = own.get(place, 0.0) + energy_mj
@@ -196,17 +209,27 @@ def _levels(results: Results, following: Sequence[LayerRow]) -> Iterator[_Number
 
 
 def _layers(results: Results) -> Iterator[_Number]:
+    followed = _followed(results)
     for layer in results.layers:
         for e in layer.evaluations:
-            of = _rendering(e)
+            of = _rendering(e, followed)
             yield "energy", layer.name, of, "pJ", e.energy_pj
             yield "traffic", layer.name, of, "bits", sum(e.dram_bits.values())
             yield "cycles", layer.name, of, "cycles", e.cycles
 
 
-def _rendering(row: Any) -> _Of:
+def _followed(results: Results) -> set[tuple[int, int]]:
+    """The renderings, by bits on the chip and as fetched, of the layers that follow the precision.
+
+    They alone are the lowest or the highest: a first layer that keeps 8 bits says nothing about the network's.
+    """
+    return {(e.weight_bits, e.fetch_bits) for layer in results.layers if layer.bits is None for e in layer.evaluations}
+
+
+def _rendering(row: Any, followed: Collection[tuple[int, int]]) -> _Of:
     """Which of its renderings: bits on the chip and as fetched, and the scratchpad model."""
-    return (), (row.weight_bits, row.fetch_bits), (row.spad_model or "",)
+    bits, model = (row.weight_bits, row.fetch_bits), row.spad_model or ""
+    return ((), bits, (model,)) if bits in followed else ((), None, (_text_of(bits), model))
 
 
 def _flat(prefix: str, tree: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -18,6 +18,7 @@ KINDS = {
     "levels": "Energy of one inference by memory level",
     "traffic": "DRAM traffic",
     "cycles": "Cycles",
+    "fronts": "Pareto front",
     "area": "Area",
     "storage": "Storage",
     "accuracy": "Accuracy",
@@ -54,7 +55,7 @@ def totals(sides: Sequence[Side], everything: bool = False) -> list[Table]:
     shown.sort(key=lambda row: kinds.index(row.kind))
     lines = tuple(
         (
-            f"{KINDS[row.kind]} ({row.unit})",
+            _titled(KINDS[row.kind], row.unit),
             _of(row, called).removesuffix(", all"),
             *(_number(value) for value in row.values),
             *("-" if value is None else times(value) for value in row.ratios),
@@ -105,12 +106,16 @@ def _numbers(sides: Sequence[Side], title: str, found: Sequence[NumberDifference
     alike = len(found) - len(shown)
     layer = ("Layer",) if found[0].layer else ()
     return Table(
-        f"{title} ({found[0].unit})" if found[0].unit else title,
+        _titled(title, found[0].unit),
         (*layer, "Of", *names, *(f"{name} / {names[0]}" for name in names[1:])),
         rows,
         labels=1 + len(layer),
         note=(f"{alike} more are alike." if rows else f"All {alike} are alike.") if alike else "",
     )
+
+
+def _titled(title: str, unit: str) -> str:
+    return f"{title} ({unit})" if unit else title
 
 
 def _is_total(row: NumberDifference) -> bool:
