@@ -84,3 +84,10 @@ def test_ticks_are_round_and_within(values: list[float], log: bool, ticks: list[
     assert [text for _, text in found] == ticks
     assert all(0 <= at <= 100 for at, _ in found)
     assert [axis.at(float(text)) for text in ticks] == pytest.approx([at for at, _ in found])
+
+
+def test_what_is_best_says_how_many_are_alike(folder: Path) -> None:
+    page = write_page(folder, reports=False).read_text()
+    area = re.search(r"the smallest area</?[^>]*>\s*<[^>]*>([^<]*)<", page)
+    assert area is not None and re.fullmatch(r"point 0, TruncQuant at 2 bits; 1 more alike", area[1]), area
+    assert not re.search(r"([\d.]+) to \1 mJ", page), "a range of one figure is that figure"

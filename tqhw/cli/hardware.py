@@ -99,8 +99,7 @@ def search(
         "proved_optimal": found.proved_optimal,
         "evaluated": found.evaluated,
         "seconds": found.seconds,
-        "lower_bound": found.lower_bound,
-        "gap": found.gap,
+        **({"lower_bound": found.lower_bound, "gap": found.gap} if found.front is None else {}),
         "notes": case.notes,
         **asked.told(found, dimensions),
     }

@@ -52,8 +52,15 @@ def cards(store: Store, state: str, look: Look) -> list[Card]:
     for by, what, unit in asked:
         one = best(store, state, by)
         if one is not None:
-            found.append(Card(number(one[1] / unit), what, _who(one[0], look)))
+            who = _who(one[0], look) + _alike(store, state, by, one[1])
+            found.append(Card(number(one[1] / unit), what, who))
     return found
+
+
+def _alike(store: Store, state: str, by: str, least: float) -> str:
+    """How many other outcomes have that least, too."""
+    same = store.one(f"SELECT count(*) FROM outcomes WHERE state = ? AND {by} = ?", (state, least))
+    return f"; {same - 1:,} more alike" if same > 1 else ""
 
 
 def _who(dot: Dot, look: Look) -> str:
@@ -86,7 +93,8 @@ def _range(store: Store, state: str, method: str, precisions: Sequence[int]) -> 
             )
         )
         if row[2]:
-            told.append(f"{number(row[0])} to {number(row[1])} mJ at {labels.bits(bits)}")
+            ends = dict.fromkeys(number(end) for end in row[:2])
+            told.append(f"{' to '.join(ends)} mJ at {labels.bits(bits)}")
     return told
 
 
