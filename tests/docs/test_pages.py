@@ -105,6 +105,8 @@ def test_every_yaml_block_is_an_experiment_or_a_recipe(page: Path, block: Block)
         given = read(SweepDocument, document, called(page))
         assert [*sweep.Sweep(given, yamlio.load(ROOT / str(given.experiment)), called(page))]
         return
+    if called(page) == "how-to/other-tasks.md":
+        pytest.importorskip("torch")  # names of losses and metrics are those of the training room
     experiment.parse(document, block.name)
     assert not [*hints(document)], "pages show today's keys"
 

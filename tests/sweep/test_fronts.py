@@ -12,7 +12,6 @@ from tqhw.errors import TqhwError
 from tqhw.experiment import Experiment
 from tqhw.sweep.fronts import Dot, front, pictures
 from tqhw.sweep.outcomes import COLUMNS
-from tqhw.sweep.store import opened
 
 
 def _dots(*pairs: tuple[float, float]) -> list[Dot]:
@@ -47,7 +46,11 @@ def test_fronts_are_what_comparing_each_with_each_gives() -> None:
         assert {(dot.energy, dot.other) for dot in front(dots)} == kept
 
 
+@pytest.mark.torch
 def test_of_an_error_less_is_better_and_metrics_stand_in_pictures_of_their_own(tmp_path: Path) -> None:
+    pytest.importorskip("torch")  # what was measured is kept there, too
+    from tqhw.sweep.store import opened
+
     def row(point: int, energy: float, metric: str, score: float, lower: bool) -> tuple[Any, ...]:
         values: dict[str, Any] = {"method": "truncquant", "bits": point, "state": "steady", "energy_mj": energy}
         values |= {"metric": metric, "score": score, "lower_is_better": lower, "proved": True}
