@@ -98,6 +98,19 @@ def make_work(model: Model) -> Work:
 
 
 @inline
+def slowed(limits: Records, need_read: float, need_write: float) -> float:
+    """The speed, as a part of the whole, at which a level's bandwidths carry these words a cycle; 1 at most."""
+    slowdown = 1.0
+    if need_read > limits.read_bandwidth:
+        slowdown = min(slowdown, limits.read_bandwidth / need_read)
+    if need_write > limits.write_bandwidth:
+        slowdown = min(slowdown, limits.write_bandwidth / need_write)
+    if need_read + need_write > limits.shared_bandwidth:
+        slowdown = min(slowdown, limits.shared_bandwidth / (need_write + need_read))
+    return slowdown
+
+
+@inline
 def throttle(plan: Plan, nest: Nest, keep: Bools, compute_cycles: int, flow: Flow, levels: Records) -> int:
     """Writes slowdown and cycles of every level under its bandwidths; cycles of the whole mapping (#cycles)."""
     n_levels, n_spaces = keep.shape
@@ -116,13 +129,7 @@ def throttle(plan: Plan, nest: Nest, keep: Bools, compute_cycles: int, flow: Flo
                 share = plan.rows[i, s].share
                 need_read += count.reads / compute_cycles * share
                 need_write += (count.fills + count.updates) / compute_cycles * share
-        slowdown = 1.0
-        if need_read > limits.read_bandwidth:
-            slowdown = min(slowdown, limits.read_bandwidth / need_read)
-        if need_write > limits.write_bandwidth:
-            slowdown = min(slowdown, limits.write_bandwidth / need_write)
-        if need_read + need_write > limits.shared_bandwidth:
-            slowdown = min(slowdown, limits.shared_bandwidth / (need_write + need_read))
+        slowdown = slowed(limits, need_read, need_write)
         levels[i].slowdown = slowdown
         levels[i].cycles = int(np.ceil(compute_cycles / slowdown))
         most = max(most, levels[i].cycles)

@@ -18,12 +18,13 @@ import numpy as np
 from tqhw.engine.bundle import bundle
 from tqhw.engine.flow import Flow, accesses, bypass, partitions
 from tqhw.engine.jit import jit, part
-from tqhw.engine.kernel import Counts, Work, copy_details, copy_totals
+from tqhw.engine.kernel import Counts, Work, copy_details, copy_totals, slowed
 from tqhw.engine.model import Bools, Floats, Ints
 from tqhw.engine.nest import OVERFLOW, VALID, Nest, build_nest, first_violation
 from tqhw.engine.plan import Plan, Records
 from tqhw.engine.remainder_nest import Rests, build_rests, make_rests, measure_tiles
-from tqhw.engine.remainder_walk import Visits, make_visits, walk
+from tqhw.engine.remainder_visits import Visits, make_visits
+from tqhw.engine.remainder_walk import walk
 from tqhw.engine.table import MAX_ROWS
 
 
@@ -92,13 +93,7 @@ def throttle_uneven(plan: Plan, keep: Bools, compute_cycles: int, spread: Floats
                 need_read += np.ceil(count.reads / spread[i]) / compute_cycles * share
                 need_write += np.ceil((count.fills + count.updates) / spread[i]) / compute_cycles * share
         limits = plan.levels[i]
-        slowdown = 1.0
-        if need_read > limits.read_bandwidth:
-            slowdown = min(slowdown, limits.read_bandwidth / need_read)
-        if need_write > limits.write_bandwidth:
-            slowdown = min(slowdown, limits.write_bandwidth / need_write)
-        if need_read + need_write > limits.shared_bandwidth:
-            slowdown = min(slowdown, limits.shared_bandwidth / (need_write + need_read))
+        slowdown = slowed(limits, need_read, need_write)
         levels[i].slowdown = slowdown
         levels[i].cycles = int(np.ceil(compute_cycles / slowdown))
         most = max(most, levels[i].cycles)

@@ -1,5 +1,6 @@
 """What a run found: tidy rows, and reading them back."""
 
+from tqhw.results.document import from_json
 from tqhw.results.metrics import ACCURACY, TOP1, MetricLook
 from tqhw.results.rows import (
     ARRAY,
@@ -27,7 +28,6 @@ from tqhw.results.rows import (
     ScheduleRow,
     StorageRow,
     TrafficRow,
-    from_json,
 )
 from tqhw.results.words import FP32, FULL, INFERRED, TRAINED, VERIFIED_NOTE, marked, series
 
