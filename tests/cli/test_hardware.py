@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -269,3 +271,15 @@ def test_what_is_wrong_with_an_option_is_told_by_its_name(
         options = ["--energy-table", str(tmp_path / "table.yaml")]
     given = arguments(tmp_path)[:-2]
     assert message in refused(*given, *options)
+
+
+def test_a_mapping_without_a_picture_waits_for_nothing_that_draws_or_trains(tmp_path: Path) -> None:
+    given = [str(each) for each in arguments(tmp_path)]
+    code = (
+        "import sys, tqhw.cli\n"
+        "try:\n    tqhw.cli.main()\n"
+        "finally:\n    sys.exit(str(sorted({'torch', 'matplotlib', 'pandas', 'dask'} & set(sys.modules))))"
+    )
+    found = subprocess.run([sys.executable, "-c", code, *given], capture_output=True, text=True)
+    assert "proved_optimal: True" in found.stdout
+    assert found.stderr.splitlines()[-1] == "[]"

@@ -92,11 +92,11 @@ class FrontOptions:
 
     def draw(self, found: Found) -> None:
         """Writes the picture that was asked for."""
+        if self.figure is None or found.front is None:
+            return  # before matplotlib is imported
         from tqhw.report.front_figure import front_files
         from tqhw.system.files import write_bytes
 
-        if self.figure is None or found.front is None:
-            return
         front = found.front
         names = [one.name for one in front.tradeoff.objectives]
         files = front_files(names, front.values(), front.open_region())
