@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from tqhw.allocation import Allocated, AllocationAnswer, Switch
+from tqhw.allocation import Allocated, AllocationAnswer, PairedDifference, Switch
 from tqhw.results import MetricLook
 
 pytest.importorskip("torch")
@@ -94,3 +94,26 @@ def test_of_an_error_less_is_better_and_the_words_are_its_own() -> None:
     assert next(csv.reader(io.StringIO(as_csv(rmse))))[2] == "rmse"
     assert table(rmse).columns[3] == "RMSE, lower is better, 95 % interval"
     assert "RMSE (lower is better)" in picture(rmse).svg and "Top-1" not in picture(rmse).svg
+
+
+@pytest.mark.parametrize(
+    ("apart", "said"),
+    [
+        ((7.0, 2.0, 12.0), "is better; seed by seed +7 points, 95 % interval +2 to +12"),
+        (
+            (7.0, -1.0, 15.0),
+            "is not shown to be better; seed by seed +7 points, 95 % interval -1 to +15; it costs 6.7 % less",
+        ),
+    ],
+)
+def test_over_several_seeds_the_difference_decides(apart: tuple[float, float, float], said: str) -> None:
+    paired = replace(ANSWER, differences={4: PairedDifference(*apart)})
+    assert list(paired.verdicts())[1] == f"4 bits everywhere (1.5 mJ, 85.0 %): 1x2, 1x8 (1.4 mJ, 92.0 %) {said}"
+
+
+def test_over_several_seeds_it_may_have_chosen_worse() -> None:
+    worse = replace(ANSWER, points=(one((2, 8), 1.4, 70.0),), differences={4: PairedDifference(-15.0, -20.0, -10.0)})
+    assert list(worse.verdicts())[1].endswith(
+        "better than 1x2, 1x8 (1.4 mJ, 70.0 %), which the program preferred; seed by seed -15 points, "
+        "95 % interval -20 to -10"
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -172,7 +173,7 @@ def test_what_was_measured_is_taken_up_again(
     def never(*_: object, **__: object) -> None:
         raise AssertionError("measured again")
 
-    monkeypatch.setattr("tqhw.pipeline.allocation.measure", never)
+    monkeypatch.setattr("tqhw.pipeline.seed_networks.measure", never)
     monkeypatch.setattr("tqhw.allocation.sensitivity.loss_of", never)
     assert allocate(Experiment.model_validate(GIVEN), out, points=5, images=256) == answer
     (kept,) = (out / "kept").glob("allocation-*.json")
@@ -214,3 +215,64 @@ def test_the_command(tmp_path: Path) -> None:
     assert "8 bits everywhere" in told.output
     assert {*WRITTEN} <= {one.name for one in (tmp_path / "out").iterdir()}
     assert "no allocation costs 1e-09 mJ or less" in refused(*arguments, "--budget", "1e-9")
+
+
+@pytest.fixture(scope="module")
+def of_two_seeds(tmp_path_factory: pytest.TempPathFactory) -> tuple[AllocationAnswer, Path]:
+    out = tmp_path_factory.mktemp("allocated") / "out"
+    two = {**GIVEN, "training": {"epochs": 1, "threads": 1, "seeds": 2}}
+    return allocate(Experiment.model_validate(two), out, points=3, images=64, jobs=2), out
+
+
+def test_several_seeds_are_measured_each_and_shown_together(of_two_seeds: tuple[AllocationAnswer, Path]) -> None:
+    answer, out = of_two_seeds
+    assert answer.seeds == (0, 1)
+    checkpoints = sorted((out / "kept").glob("*/checkpoint.safetensors"))
+    models = {train.recipe_of(path).training.seed: path for path in checkpoints}
+    assert {*models} == {0, 1}
+    for seed, path in models.items():
+        model, recipe = train.load_run(path, model=GIVEN["model"]["name"])
+        for one in (*answer.points, *answer.uniform):
+            again = measure(model, recipe.open_data(), dict(zip(NAMES, one.bits, strict=True)), 8)
+            assert one.by_seed[seed] == again.top1
+    for one in (*answer.points, *answer.uniform):
+        assert one.top1 == fmean(one.by_seed)
+        assert one.low <= min(one.by_seed) <= max(one.by_seed) <= one.high and one.verified
+    document = json.loads((out / "allocation.json").read_text())
+    assert document["seeds"] == [0, 1]
+    assert document["points"][0]["by_seed"] == dict(zip("01", answer.points[0].by_seed, strict=True))
+    assert {*document["differences"]} == {str(bits) for bits in answer.differences} and answer.differences
+    heads = (out / "allocation.csv").read_text().splitlines()[0]
+    assert "predicted_loss,seed 0,seed 1,conv1" in heads
+    assert any("2 networks, seeds 0, 1" in note for note in answer.notes)
+
+
+def test_added_losses_are_means_over_the_seeds(of_two_seeds: tuple[AllocationAnswer, Path]) -> None:
+    answer, out = of_two_seeds
+    kept = [json.loads(path.read_text())["losses"] for path in sorted((out / "kept").glob("allocation-*.json"))]
+    for name, row in zip(answer.layers, answer.losses, strict=True):
+        assert row == tuple(fmean(one[name][str(bits)] for one in kept) for bits in answer.widths)
+
+
+def test_they_are_the_same_for_any_number_of_jobs_and_from_folders(
+    of_two_seeds: tuple[AllocationAnswer, Path],
+) -> None:
+    answer, out = of_two_seeds
+    two = {**GIVEN, "training": {"epochs": 1, "threads": 1, "seeds": 2}}
+    assert allocate(Experiment.model_validate(two), points=3, images=64) == answer
+    folders = [str(path.parent) for path in (out / "kept").glob("*/checkpoint.safetensors")]
+    joined = allocate(Experiment.model_validate({**GIVEN, "training": {"from": folders}}), points=3, images=64)
+    assert {one.bits: one.top1 for one in joined.points} == {one.bits: one.top1 for one in answer.points}
+    assert joined.differences == answer.differences
+
+
+def test_losses_that_were_kept_are_those_of_their_width(found: tuple[AllocationAnswer, Path], tmp_path: Path) -> None:
+    """Joined networks serve any of their precisions: what was kept for some is not taken for others."""
+    folders = [str(path.parent) for path in (found[1] / "kept").glob("*/checkpoint.safetensors")]
+    joined = {**GIVEN, "training": {"from": folders}}
+
+    def losses(bits: list[int], out: Path) -> tuple[tuple[float, ...], ...]:
+        return allocate(Experiment.model_validate({**joined, "bits": bits}), out, points=2, images=64).losses
+
+    losses([2, 8], tmp_path / "one")
+    assert losses([2, 4], tmp_path / "one") == losses([2, 4], tmp_path / "other")

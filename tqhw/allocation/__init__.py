@@ -7,8 +7,8 @@ the loss, ``measure`` the accuracy of an allocation on shifted integers, ``answe
 
 from __future__ import annotations
 
-from tqhw.allocation.answer import Allocated, AllocationAnswer, Switch
+from tqhw.allocation.answer import Allocated, AllocationAnswer, PairedDifference, Switch
 from tqhw.allocation.front import front
 from tqhw.allocation.program import Choices, solve
 
-__all__ = ["Allocated", "AllocationAnswer", "Choices", "Switch", "front", "solve"]
+__all__ = ["Allocated", "AllocationAnswer", "Choices", "PairedDifference", "Switch", "front", "solve"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from tqhw.results import TOP1, MetricLook
 
@@ -13,7 +13,7 @@ class Allocated:
     """Bits of every layer that switches, with energy and measured accuracy of one inference.
 
     ``predicted_loss``: what the integer program took it to add to the loss, in nats; ``top1`` is measured: percent, or
-    what the answer's metric says.
+    what the answer's metric says, over several trainings their mean, with each of them in ``by_seed``.
     """
 
     bits: tuple[int, ...]
@@ -25,6 +25,7 @@ class Allocated:
     samples: int
     verified: bool
     uniform: int | None = None
+    by_seed: tuple[float, ...] = ()
 
     @property
     def label(self) -> str:
@@ -32,6 +33,15 @@ class Allocated:
         if len({*self.bits}) == 1:
             return f"{self.bits[0]} bits"
         return ", ".join(f"{self.bits.count(b)}x{b}" for b in sorted({*self.bits}))
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """What one allocation measures less what another does on the same trainings, with its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -46,7 +56,11 @@ class Switch:
 
 @dataclass(frozen=True)
 class AllocationAnswer:
-    """``points``: cheapest first; ``uniform``: one per precision. ``layers``: names, in the order of the bits."""
+    """``points``: cheapest first; ``uniform``: one per precision. ``layers``: names, in the order of the bits.
+
+    ``seeds``: of the trainings, where there are several. ``differences``: by uniform bits, what the program chose for
+    their energy (:func:`choice`) less them, on the same trainings.
+    """
 
     experiment: str
     layers: tuple[str, ...]
@@ -60,31 +74,42 @@ class AllocationAnswer:
     calibration_images: int
     notes: tuple[str, ...] = ()
     metric: MetricLook = TOP1
+    seeds: tuple[int, ...] = ()
+    differences: Mapping[int, PairedDifference] = field(default_factory=dict)
 
     def verdicts(self) -> Iterator[str]:
         """Of every uniform precision, whether what the program chose for its energy is more accurate, by more than the
-        intervals; how much less it costs where that is not shown."""
+        intervals, over several trainings by more than that of the difference; how much less it costs where that is not
+        shown."""
         for one in self.uniform:
-            yield _verdict(one, self.points, self.metric)
+            yield _verdict(one, choice(one, self.points), self.metric, self.differences.get(one.bits[0]))
 
 
-def _verdict(one: Allocated, points: tuple[Allocated, ...], metric: MetricLook) -> str:
-    affordable = [point for point in points if point.energy_mj <= one.energy_mj * (1 + 1e-9)]
-    others = [point for point in affordable if point.bits != one.bits]
-    # The program's choice, by its own prediction: the best of what was measured would be chosen on the test images.
-    best = min(others, key=lambda point: (point.predicted_loss, point.energy_mj), default=None)
+def choice(one: Allocated, points: Sequence[Allocated]) -> Allocated | None:
+    """What the program chose for the energy of ``one``, by its own prediction: the best of what was measured would be
+    chosen on the test images."""
+    affordable = [point for point in points if point.energy_mj <= one.energy_mj * (1 + 1e-9) and point.bits != one.bits]
+    return min(affordable, key=lambda point: (point.predicted_loss, point.energy_mj), default=None)
+
+
+def _verdict(one: Allocated, best: Allocated | None, metric: MetricLook, apart: PairedDifference | None) -> str:
     told = f"{one.label} everywhere ({one.energy_mj:.4g} mJ, {_said(one, metric)})"
     if best is None:
         return f"{told}: no other allocation costs as little"
     against = f"{best.label} ({best.energy_mj:.4g} mJ, {_said(best, metric)})"
-    apart = best.low > one.high or best.high < one.low
-    if apart and metric.better(best.top1, one.top1):
-        return f"{told}: {against} is better, by more than the intervals"
-    if apart:
-        return f"{told}: better than {against}, which the program preferred"
+    paired = ""
+    differ = best.low > one.high or best.high < one.low
+    if apart is not None:
+        differ = apart.low > 0 or apart.high < 0
+        unit = " points" if metric.unit == "%" else ""
+        paired = f"; seed by seed {apart.mean:+.3g}{unit}, 95 % interval {apart.low:+.3g} to {apart.high:+.3g}"
+    if differ and metric.better(best.top1, one.top1):
+        return f"{told}: {against} is better{paired or ', by more than the intervals'}"
+    if differ:
+        return f"{told}: better than {against}, which the program preferred{paired}"
     saved = 100 * (1 - best.energy_mj / one.energy_mj)
     cheaper = f"; it costs {saved:.1f} % less" if saved >= 0.05 else ""
-    return f"{told}: {against} is not shown to be better, the intervals overlap{cheaper}"
+    return f"{told}: {against} is not shown to be better{paired or ', the intervals overlap'}{cheaper}"
 
 
 def _said(one: Allocated, metric: MetricLook) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -20,7 +21,8 @@ class MeasuredTop1:
     """Percent, or what another metric says, with the ends of its 95 % interval.
 
     ``verified``: every layer's shifted codes are those that its quantizer gives at that width, and the logits of both
-    are equal bit for bit.
+    are equal bit for bit. ``rows``: the metric's numbers of every sample, (N, k), in an
+    array: processes can be sent these.
     """
 
     top1: float
@@ -28,6 +30,7 @@ class MeasuredTop1:
     high: float
     samples: int
     verified: bool
+    rows: np.ndarray = field(compare=False, repr=False)
 
 
 def measure(
@@ -49,7 +52,11 @@ def measure(
     fresh = {width: integer_codes(model, width) for width in sorted({*bits.values()})}
     same = all(torch.equal(codes[name].truncate(width).codes, fresh[width][name].codes) for name, width in bits.items())
     metric = metric or metric_of_targets(shifted[0][1])
-    rows = rows_of(metric, shifted)
+    return of_rows(rows_of(metric, shifted), same and same_answers(shifted, anew), metric)
+
+
+def of_rows(rows: torch.Tensor, verified: bool, metric: Metric) -> MeasuredTop1:
+    """What the metric says of its numbers of every sample."""
     value = metric.value(rows)
     low, high = interval([value], len(rows)) if metric.name == ACCURACY else metric.interval(rows)
-    return MeasuredTop1(value, low, high, len(rows), same and same_answers(shifted, anew))
+    return MeasuredTop1(value, low, high, len(rows), verified, rows.double().numpy())

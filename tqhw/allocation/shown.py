@@ -27,9 +27,11 @@ def as_json(answer: AllocationAnswer) -> str:
         "schema_version": 1,
         "experiment": answer.experiment,
         **({} if answer.metric == TOP1 else {"metric": asdict(answer.metric)}),
+        **({"seeds": list(answer.seeds)} if answer.seeds else {}),
         "points": [_point(answer, one) for one in answer.points],
         "uniform": [_point(answer, one) for one in answer.uniform],
         "switches": [asdict(one) for one in answer.switches],
+        **({"differences": differences} if (differences := _differences(answer)) else {}),
         "verdicts": list(answer.verdicts()),
         "layers": [
             {"name": name, "energy_mj": dict(_by_width(answer, e)), "added_loss": dict(_by_width(answer, loss))}
@@ -42,27 +44,37 @@ def as_json(answer: AllocationAnswer) -> str:
     return json.dumps(document, indent=1) + "\n"
 
 
+def _differences(answer: AllocationAnswer) -> dict[str, dict[str, float]]:
+    return {str(bits): asdict(found) for bits, found in answer.differences.items()}
+
+
 def _by_width(answer: AllocationAnswer, row: tuple[float, ...]) -> Iterator[tuple[str, float]]:
     return zip(map(str, answer.widths), row, strict=True)
 
 
 def _point(answer: AllocationAnswer, one: Allocated) -> dict[str, Any]:
-    found = {key: value for key, value in asdict(one).items() if key not in ("bits", "uniform")}
+    found = {key: value for key, value in asdict(one).items() if key not in ("bits", "uniform", "by_seed")}
+    if answer.seeds:
+        found["by_seed"] = dict(zip(map(str, answer.seeds), one.by_seed, strict=True))
     if answer.metric != TOP1:
         found["value"] = found.pop("top1")
     return {**found, "bits": dict(zip(answer.layers, one.bits, strict=True))}
 
 
 def as_csv(answer: AllocationAnswer) -> str:
-    """allocation.csv: one row per point and uniform precision, one column per layer's bits."""
+    """allocation.csv: one row per point and uniform precision, one column per layer's bits.
+
+    Where there are several seeds, columns of what each of them measured stand before those.
+    """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     keys = ("energy_mj", "top1", "low", "high", "samples", "verified", "predicted_loss")
     called = {"top1": "top1" if answer.metric == TOP1 else answer.metric.name}
-    writer.writerow(("kind", *(called.get(key, key) for key in keys), *answer.layers))
+    seeds = [f"seed {seed}" for seed in answer.seeds]
+    writer.writerow(("kind", *(called.get(key, key) for key in keys), *seeds, *answer.layers))
     for kind, rows in (("point", answer.points), ("uniform", answer.uniform)):
         for one in rows:
-            writer.writerow((kind, *(getattr(one, key) for key in keys), *one.bits))
+            writer.writerow((kind, *(getattr(one, key) for key in keys), *one.by_seed, *one.bits))
     return stream.getvalue()
 
 
@@ -86,9 +98,11 @@ def table(answer: AllocationAnswer) -> Table:
     ]
     heads = ("", "Layers x bits", "mJ", f"{look.title}{look.in_unit[len(look.label) :]}, 95 % interval", "Added loss")
     samples = rows[0].samples if rows else 0
-    title = f"Bits per layer, one inference, {samples} test {'images' if look == TOP1 else 'samples'}"
+    seeds = f", {len(answer.seeds)} seeds" if answer.seeds else ""
+    title = f"Bits per layer, one inference, {samples} test {'images' if look == TOP1 else 'samples'}{seeds}"
     proxy = PROXY if look == TOP1 else OTHER.format(metric=look.label)
-    note = f"{proxy}. {VERIFIED_NOTE}."
+    over = "Means over seeds, intervals over seeds and test pictures. " if answer.seeds else ""
+    note = f"{over}{proxy}. {VERIFIED_NOTE}."
     return Table(title, heads, tuple(cells), note=note)
 
 

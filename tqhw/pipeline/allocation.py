@@ -4,66 +4,36 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from statistics import fmean
+from tempfile import TemporaryDirectory
 
-from torch import nn
-
-from tqhw import quant, train
+from tqhw import quant
 from tqhw.allocation import Allocated, AllocationAnswer, Choices, Switch, front
+from tqhw.allocation.answer import choice
 from tqhw.allocation.energies import LayerEnergies, taken_apart
-from tqhw.allocation.measure import MeasuredTop1, measure
-from tqhw.allocation.sensitivity import calibration, sensitivities
+from tqhw.allocation.measure import MeasuredTop1
+from tqhw.allocation.over_seeds import difference, together
 from tqhw.allocation.shown import as_csv, as_json, picture
 from tqhw.backends import Search, backend
-from tqhw.datasets import Data, example
 from tqhw.errors import TqhwError
 from tqhw.experiment import Experiment
 from tqhw.pipeline import accuracy, hardware
-from tqhw.pipeline.joined import trained_networks
+from tqhw.pipeline.joined import data_of, trained_networks
 from tqhw.pipeline.results_folder import OutputFolder
 from tqhw.pipeline.run import backend_settings
+from tqhw.pipeline.seed_networks import Bits, SeedNetwork, each
 from tqhw.pipeline.subject import Subject, subject
-from tqhw.pipeline.training import planned
+from tqhw.pipeline.training import AccuracyTask, Tell, planned
 from tqhw.results import MetricLook
 from tqhw.scenario.methods import REFERENCE
-from tqhw.system.files import write_text
-from tqhw.system.json_files import read_json
+from tqhw.system.files import content_digest
 from tqhw.system.progress import Watcher, unwatched
-from tqhw.train.losses import LOSSES
-from tqhw.train.metrics import Metric, metric_of
 
 POINTS, IMAGES = 12, 1024
-_Trained = tuple[nn.Module, Data, str, train.Recipe]
-
-
-@dataclass
-class _KeptMeasurements:
-    """What was measured, kept in a file as it comes: losses by layer, accuracies by allocation."""
-
-    path: Path | None
-    losses: dict[str, list[float]] = field(default_factory=dict)
-    measured: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-    @classmethod
-    def read(cls, path: Path | None) -> _KeptMeasurements:
-        """What is there of an earlier run; a file that is none of ours is begun anew."""
-        try:
-            found = {} if path is None or not path.exists() else read_json(path)
-            return cls(path, dict(found.get("losses", {})), dict(found.get("measured", {})))
-        except (TqhwError, TypeError, ValueError, AttributeError):
-            return cls(path)
-
-    def write(self) -> None:
-        if self.path is not None:
-            write_text(self.path, json.dumps({"losses": self.losses, "measured": self.measured}, indent=1))
-
-    def loss(self, name: str, row: list[float]) -> None:
-        self.losses[name] = row
-        self.write()
 
 
 def allocate(
@@ -82,8 +52,9 @@ def allocate(
     """The best bits of every layer for a range of energies, each allocation measured; with ``out`` written there.
 
     ``points``: energies between the least and the most; ``budgets_mj``: these in their place. ``images``: training
-    images that the added loss of a layer is measured on. The network is that of the first seed, trained as the
-    experiment says, or read from the folders that it joins. What was trained or measured before in ``out`` is taken up.
+    images that the added loss of a layer is measured on. The networks are those of all seeds, trained as the experiment
+    says, or read from the folders that it joins, so many ``jobs`` at a time: added losses are means over them, and so
+    are accuracies. What was trained or measured before in ``out`` is taken up.
 
     Raises TqhwError for an experiment without a training, layers that do not switch, a budget that no allocation meets,
     and all that :func:`tqhw.pipeline.run.run` refuses.
@@ -95,17 +66,27 @@ def allocate(
     if experiment.training is None:
         lever = "add `training: {epochs: 10}`, or `training: {from: [FOLDER]}` for what was trained before"
         raise TqhwError("there is no accuracy to measure: the experiment trains nothing", place="training", lever=lever)
-    with nullcontext() if out is None else OutputFolder(out) as folder:
+    with _kept_in(out) as (folder, kept):
         about = subject(experiment, trust)
         energies = _energies(experiment, about, out, watch, jobs, cache, strict)
-        model, data, name, recipe = _trained(experiment, folder, watch)
-        kept = _KeptMeasurements.read(None if folder is None else folder.kept(f"allocation-{name}-{images}.json"))
-        choices = _choices(experiment, energies, model, data, images, kept, watch, recipe)
+        networks = _networks(experiment, energies.names, kept, images)
+        choices = _choices(experiment, energies, networks, images, watch, jobs)
         chosen = front(choices, points, budgets_mj)
-        found = _answer(experiment, energies, choices, chosen, model, data, images, kept, watch, recipe)
+        found = _answer(experiment, energies, choices, chosen, networks, images, watch, jobs)
         if folder is not None:
             _write(folder, found)
     return found
+
+
+@contextmanager
+def _kept_in(out: str | Path | None) -> Iterator[tuple[OutputFolder | None, Callable[[str], Path]]]:
+    """The folder of the answer, and where trainings and measurements are kept: there, else for so long as this runs."""
+    if out is not None:
+        with OutputFolder(out) as folder:
+            yield folder, folder.kept
+        return
+    with TemporaryDirectory(prefix="tqhw-") as scratch:
+        yield None, Path(scratch).joinpath
 
 
 def _energies(
@@ -132,141 +113,152 @@ def _energies(
     return taken_apart(about.workload.layers, evaluated.network, evaluated.costs, experiment.options())
 
 
-def _trained(experiment: Experiment, folder: OutputFolder | None, watch: Watcher) -> _Trained:
-    """The network of the first seed, its data, a name for what decides both, and its recipe."""
-    recipe = accuracy.recipe(experiment, accuracy.HARDWARE_SCHEME, experiment.seed)
-    joined = () if experiment.training is None else experiment.training.trained
+def _networks(
+    experiment: Experiment, names: tuple[str, ...], kept: Callable[[str], Path], images: int
+) -> list[SeedNetwork]:
+    """The networks for truncation, by seed; all that is in joined folders has to be the experiment's."""
+    joined = experiment.training is not None and experiment.training.trained
+    tasks: list[tuple[AccuracyTask, str]]
     if joined:
-        return _joined(experiment, joined)
-    (task,) = planned(experiment, None if folder is None else folder.kept, [recipe])
-    data = task.opened()
-    keep = None if task.folder is None else train.Checkpoints(task.folder, recipe.json)
-    model = recipe.network(recipe.bits, trust=True)  # the hardware side has asked before
-    with watch(f"training, {recipe.method}", task.steps) as tick:
-        train.train(
-            model, data, recipe.training, lambda progress: tick(progress.step), keep=keep, resume=keep is not None
+        found = [one for one in trained_networks(experiment) if one.recipe.method == accuracy.HARDWARE_SCHEME]
+        tasks = [(one, _digest(experiment, one.path)) for one in found]
+    else:
+        recipes = [accuracy.recipe(experiment, accuracy.HARDWARE_SCHEME, seed) for seed in accuracy.seeds(experiment)]
+        tasks = [(one, one.folder.name) for one in planned(experiment, kept, recipes) if one.folder is not None]
+    if not tasks:
+        raise TqhwError(
+            f"there is no network for truncation in {', '.join(joined or ())}",
+            place="training.from",
+            lever="train one with method truncquant",
         )
-    name = "trained" if task.folder is None else task.folder.name
-    return train.finished(model, recipe, data), data, name, recipe
+    _check_layers(experiment, names)
+    widths, stored = tuple(sorted(experiment.hardware_bits)), experiment.stored_bits
+    return [
+        SeedNetwork(task, kept(f"allocation-{name}-{stored}-{images}.json"), names, widths, stored)
+        for task, name in tasks
+    ]
 
 
-def _joined(experiment: Experiment, folders: Sequence[str]) -> _Trained:
-    """The first network for truncation in the folders; all that is in them has to be the experiment's."""
-    for one in trained_networks(experiment):
-        if one.recipe.method == accuracy.HARDWARE_SCHEME:
-            data = one.opened()
-            model, _ = train.load_run(one.path, model=one.model, data=data)
-            return model, data, _digest(one.path), one.recipe
-    raise TqhwError(
-        f"there is no network for truncation in {', '.join(folders)}",
-        place="training.from",
-        lever="train one with method truncquant",
-    )
+def _digest(experiment: Experiment, path: Path) -> str:
+    """A name for a checkpoint, and for the data that it is measured on here, which changes with them."""
+    read = [path, *(Path(one) for one in (experiment.data.path,) if one is not None)]
+    told = [content_digest(one) for one in read]
+    return hashlib.sha256(json.dumps([told, repr(data_of(experiment))]).encode()).hexdigest()[:12]
 
 
-def _digest(path: Path) -> str:
-    """A name for a checkpoint that changes with it."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+def _check_layers(experiment: Experiment, names: tuple[str, ...]) -> None:
+    """Refuses networks whose layers do not switch, before they are trained."""
+    layers = quant.quantized_layers(accuracy.network(experiment, trust=True))  # the hardware side has asked before
+    switching = {layer.name for layer in layers if not layer.quantizer.fixed}
+    if not names or {*names} - switching:
+        absent = ", ".join(sorted({*names} - switching)) or "none of its layers switches"
+        lever = "let layers follow the precision (null in quantization), and train this network"
+        raise TqhwError(f"the trained network has other layers: {absent}", place="allocate", lever=lever)
 
 
 def _choices(
     experiment: Experiment,
     energies: LayerEnergies,
-    model: nn.Module,
-    data: Data,
+    networks: Sequence[SeedNetwork],
     images: int,
-    kept: _KeptMeasurements,
     watch: Watcher,
-    recipe: train.Recipe,
+    jobs: int,
 ) -> Choices:
-    bits = tuple(sorted(experiment.hardware_bits))
-    switching = {layer.name for layer in quant.quantized_layers(model) if not layer.quantizer.fixed}
-    names = energies.names
-    if not names or {*names} - switching:
-        absent = ", ".join(sorted({*names} - switching)) or "none of its layers switches"
-        lever = "let layers follow the precision (null in quantization), and train this network"
-        raise TqhwError(f"the trained network has other layers: {absent}", place="allocate", lever=lever)
-    loss = LOSSES.named(recipe.training.loss, "training.loss")
-    batches = calibration(data, images, experiment.seed)
-    known = {name: row for name, row in kept.losses.items() if name in names}
-    with watch(f"loss of {len(names)} layers", len(names)) as tick:
-
-        def tell(name: str, row: list[float]) -> None:
-            kept.loss(name, row)
-            tick()
-
-        losses = sensitivities(model, batches, names, bits, experiment.stored_bits, known, tell, loss)
+    """Added losses are means over the networks."""
+    names, bits = networks[0].names, networks[0].widths
+    steps = networks[0].task.steps + len(names)
+    verb = f"{networks[0].task.verb}, {accuracy.HARDWARE_SCHEME}, and loss of {len(names)} layers"
+    found = each(networks, partial(_losses_of, images=images), verb, steps, watch, jobs)
+    losses = tuple(tuple(fmean(one[name][str(width)] for one in found) for width in bits) for name in names)
     table, fixed = energies.table(bits)
     return Choices(names, bits, table, losses, fixed)
+
+
+def _losses_of(one: SeedNetwork, tell: Tell, images: int) -> dict[str, dict[str, float]]:
+    return one.losses(tell, images)
+
+
+def _accuracies_of(one: SeedNetwork, tell: Tell, asked: Sequence[Bits]) -> dict[Bits, MeasuredTop1]:
+    return one.accuracies(tell, asked)
 
 
 def _answer(
     experiment: Experiment,
     energies: LayerEnergies,
     choices: Choices,
-    chosen: Sequence[tuple[int, ...]],
-    model: nn.Module,
-    data: Data,
+    chosen: Sequence[Bits],
+    networks: Sequence[SeedNetwork],
     images: int,
-    kept: _KeptMeasurements,
     watch: Watcher,
-    recipe: train.Recipe,
+    jobs: int,
 ) -> AllocationAnswer:
-    layers = len(choices.names)
-    metric = metric_of(recipe.training, example(data)[1])
-    uniform = [(bits,) * layers for bits in choices.bits]
-    with watch("accuracy of allocations", len({*chosen, *uniform})) as tick:
+    uniform = [(bits,) * len(choices.names) for bits in choices.bits]
+    asked = tuple(dict.fromkeys((*chosen, *uniform)))
+    found = each(networks, partial(_accuracies_of, asked=asked), "accuracy of allocations", len(asked), watch, jobs)
+    metric, several = networks[0].metric(), len(networks) > 1
 
-        def allocated(bits: tuple[int, ...], width: int | None = None) -> Allocated:
-            top1 = _measured(
-                dict(zip(choices.names, bits, strict=True)), model, data, experiment.stored_bits, kept, metric
-            )
-            tick()
-            energy = energies.energy_mj(bits)
-            return Allocated(bits, energy, choices.loss(bits), **asdict(top1), uniform=width)
+    def allocated(bits: Bits, width: int | None = None) -> Allocated:
+        runs = [one[bits] for one in found]
+        cell, samples = together(runs, metric), min(one.samples for one in runs)
+        return Allocated(
+            bits,
+            energies.energy_mj(bits),
+            choices.loss(bits),
+            cell.mean,
+            cell.low,
+            cell.high,
+            samples,
+            cell.verified,
+            width,
+            tuple(one.top1 for one in runs) if several else (),
+        )
 
-        points = tuple(allocated(bits) for bits in chosen)
-        even = tuple(allocated(bits, bits[0]) for bits in uniform)
-    switches = tuple(
-        Switch(i, j, *energies.switch(points[i].bits, points[j].bits))
-        for i in range(len(points))
-        for j in range(len(points))
-        if i != j
-    )
+    points = tuple(allocated(bits) for bits in chosen)
+    even = tuple(allocated(bits, bits[0]) for bits in uniform)
+    pairs = [(one, best) for one in even if several and (best := choice(one, points)) is not None]
     return AllocationAnswer(
         experiment.name,
         choices.names,
         points,
         even,
-        switches,
+        _switches(energies, points),
         choices.energies_mj,
         choices.losses,
         choices.bits,
         choices.fixed_mj,
         images,
-        _notes(experiment, points, choices),
+        _notes(experiment, points, choices, networks),
         MetricLook(metric.name, metric.unit, metric.lower_is_better),
+        tuple(one.seed for one in networks) if several else (),
+        {
+            one.bits[0]: difference([run[best.bits] for run in found], [run[one.bits] for run in found], metric)
+            for one, best in pairs
+        },
     )
 
 
-def _measured(
-    bits: Mapping[str, int], model: nn.Module, data: Data, stored: int, kept: _KeptMeasurements, metric: Metric
-) -> MeasuredTop1:
-    key = ",".join(f"{name}={width}" for name, width in bits.items())
-    try:
-        return MeasuredTop1(**kept.measured[key])
-    except (KeyError, TypeError):
-        found = measure(model, data, bits, stored, metric=metric)
-    kept.measured[key] = asdict(found)
-    kept.write()
-    return found
+def _switches(energies: LayerEnergies, points: Sequence[Allocated]) -> tuple[Switch, ...]:
+    return tuple(
+        Switch(i, j, *energies.switch(points[i].bits, points[j].bits))
+        for i in range(len(points))
+        for j in range(len(points))
+        if i != j
+    )
 
 
-def _notes(experiment: Experiment, points: Sequence[Allocated], choices: Choices) -> tuple[str, ...]:
+def _notes(
+    experiment: Experiment, points: Sequence[Allocated], choices: Choices, networks: Sequence[SeedNetwork]
+) -> tuple[str, ...]:
+    said = f"one network, seed {networks[0].seed}: the intervals say nothing of another training"
+    if len(networks) > 1:
+        said = (
+            f"{len(networks)} networks, seeds {', '.join(str(one.seed) for one in networks)}: added losses are means "
+            "over them, which one allocation for all is chosen by"
+        )
     found = [
         "the integer program takes the losses that single layers add as if they summed up; what it says of an "
         "allocation is a prediction, and every accuracy here was measured",
-        f"one network, seed {experiment.seed}: the intervals say nothing of another training",
+        said,
     ]
     if experiment.scenario.layout == "packed":
         found.append(

@@ -3,9 +3,12 @@ measure."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
+
+from torch import nn
 
 from tqhw import train
 from tqhw.datasets import Data
@@ -40,10 +43,15 @@ class TrainedNetwork:
     def run(self, tell: Tell) -> Measured:
         """Loads it and measures its accuracies here."""
         data = self.opened()
-        network, recipe = train.load_run(self.path, model=self.model, data=data)
+        ((recipe, network),) = self.networks(data, tell)
         found = measured(network, recipe, data, self.bits, self.stored)
         tell(1)
         return recipe.method, found
+
+    def networks(self, data: Data, tell: Tell) -> Iterator[tuple[Recipe, nn.Module]]:
+        """The network of the checkpoint, loaded."""
+        network, recipe = train.load_run(self.path, model=self.model, data=data)
+        yield recipe, network
 
     @property
     def note(self) -> str | None:

@@ -9,6 +9,7 @@ import pickle
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import ClassVar, Protocol
 
@@ -54,7 +55,13 @@ class TrainingTask:
 
     def run(self, tell: Tell) -> Measured:
         """Trains what is not trained yet and measures; ``tell`` is told the steps that are done."""
-        data, recipe, found, before = self.opened(), self.recipe, [], 0
+        data = self.opened()
+        found = [measured(model, own, data, self.bits, self.stored) for own, model in self.networks(data, tell)]
+        return self.recipe.method, list(chain(*found))
+
+    def networks(self, data: Data, tell: Tell) -> Iterator[tuple[Recipe, torch.nn.Module]]:
+        """Trains what is not trained yet: each network with its recipe, as it is done."""
+        recipe, before = self.recipe, 0
         for precisions in recipe.way.networks(recipe.bits):
             own = replace(recipe, bits=precisions)
             place = self.folder
@@ -71,8 +78,7 @@ class TrainingTask:
                 resume=keep is not None,
             )
             before += len(result.history) * (train.split(data, own.training)[0].train_size // own.training.batch_size)
-            found += measured(train.finished(model, own, data), own, data, self.bits, self.stored)
-        return recipe.method, found
+            yield own, train.finished(model, own, data)
 
 
 def _after(before: int, tell: Tell) -> Callable[[train.Progress], None]:
@@ -145,6 +151,14 @@ class AccuracyTask(Protocol):
 
     def run(self, tell: Tell) -> Measured: ...
 
+    def opened(self) -> Data:
+        """Its data set."""
+        ...
+
+    def networks(self, data: Data, tell: Tell) -> Iterator[tuple[Recipe, torch.nn.Module]]:
+        """What is measured, each with its recipe."""
+        ...
+
 
 class Pending(Protocol):
     """Accuracies that are on their way."""
@@ -177,13 +191,13 @@ def trained(tasks: Sequence[AccuracyTask], jobs: int) -> Iterator[Pending]:
     if jobs == 1 or len(tasks) == 1:
         yield _Later(tasks)
         return
-    _check_can_be_sent(tasks)
+    check_can_be_sent(tasks)
     lanes = [tasks[start::jobs] for start in range(min(jobs, len(tasks)))]
     with aside(_run_all, [(lane,) for lane in lanes]) as others:
         yield _Beside(tasks, others)
 
 
-def _check_can_be_sent(tasks: Sequence[AccuracyTask]) -> None:
+def check_can_be_sent(tasks: Sequence[AccuracyTask]) -> None:
     """Refuses what other processes cannot be given: of data in memory, an augmentation without a module of its own."""
     try:
         pickle.dumps([getattr(one.recipe.data.held, "augment", None) for one in tasks])

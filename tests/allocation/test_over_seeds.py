@@ -1,0 +1,61 @@
+"""Means, intervals and differences of several trainings."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from tqhw.allocation.measure import MeasuredTop1, of_rows  # noqa: E402
+from tqhw.allocation.over_seeds import difference, together  # noqa: E402
+from tqhw.train.interval import interval, student  # noqa: E402
+from tqhw.train.metrics import METRICS  # noqa: E402
+
+TOP1 = METRICS["accuracy"]
+
+
+def measured(right: list[int], of: int = 100) -> MeasuredTop1:
+    """Right on the pictures of these numbers."""
+    rows = torch.zeros(of, 2, dtype=torch.float64)
+    rows[:, 1] = 1
+    rows[right, 0] = 1
+    return of_rows(rows, True, TOP1)
+
+
+def test_the_interval_is_that_of_runs_and_pictures() -> None:
+    runs = [measured([*range(n)]) for n in (70, 80, 90)]
+    found = together(runs, TOP1)
+    assert (found.mean, found.runs, found.verified) == (80.0, 3, True)
+    assert (found.low, found.high) == interval([70.0, 80.0, 90.0], 100)
+    assert (together(runs[:1], TOP1).low, together(runs[:1], TOP1).high) == (runs[0].low, runs[0].high)
+
+
+def test_a_difference_is_paired_by_seed() -> None:
+    """Accuracies lie far apart, differences do not: intervals overlap, that of the difference excludes 0."""
+    other = [measured([*range(n)], 2000) for n in (1000, 1400, 1800)]
+    one = [measured([*range(n)], 2000) for n in (1060, 1470, 1850)]
+    found = difference(one, other, TOP1)
+    apart = [3.0, 3.5, 2.5]
+    assert found.mean == pytest.approx(3.0)
+    assert found.low == pytest.approx(3.0 - student(apart)) and found.high == pytest.approx(3.0 + student(apart))
+    assert together(one, TOP1).low < together(other, TOP1).high
+
+
+def test_equal_differences_are_not_surer_than_their_pictures() -> None:
+    """Of two pictures in a hundred in every run Student's interval is of no width; drawn anew, it may be none."""
+    runs = [measured([*range(50)])] * 3
+    found = difference([measured([*range(52)])] * 3, runs, TOP1)
+    assert found.mean == 2.0 and found.low == pytest.approx(0.0) and 4.0 <= found.high <= 6.0
+    assert difference(runs, runs, TOP1) == difference(runs[:1], runs[:1], TOP1)
+
+
+def test_of_numbers_too() -> None:
+    rmse = METRICS["rmse"]
+
+    def errors(size: float) -> MeasuredTop1:
+        off = torch.full((50, 1), size)
+        return of_rows(rmse.sums(off, torch.zeros(50, 1)), True, rmse)
+
+    found = difference([errors(2.0), errors(3.0)], [errors(1.0), errors(2.0)], rmse)
+    assert (found.mean, found.low, found.high) == (1.0, 1.0, 1.0)
+    assert together([errors(2.0), errors(3.0)], rmse).metric == "rmse"
