@@ -205,6 +205,16 @@ def test_what_cannot_be_allocated(changes: dict[str, Any], options: dict[str, An
     assert message in str(caught.value)
 
 
+def test_a_front_is_refused_before_anything_is_done(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("tqhw.pipeline.allocation.subject", None)
+    message = (
+        r"objective energy,latency: an allocation finds one best mapping, not a front \(give one of energy, latency"
+    )
+    with pytest.raises(TqhwError, match=message):
+        allocate(Experiment.model_validate({**GIVEN, "search": {"objective": "energy,latency"}}), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_command(tmp_path: Path) -> None:
     path = tmp_path / "experiment.json"
     path.write_text(json.dumps({**GIVEN, "training": {"epochs": 1, "threads": 1}}))

@@ -67,5 +67,5 @@ def content(out: Path) -> dict[str, list[Any]]:
     from tqhw.sweep.store import opened
 
     with opened(out) as store:
-        tables = ("points", "outcomes", "searches", "trainings", "meta")
+        tables = ("points", "outcomes", "fronts", "searches", "trainings", "meta")
         return {table: sorted(store.read(f"SELECT * FROM {table}"), key=str) for table in tables}

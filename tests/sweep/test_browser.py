@@ -9,13 +9,15 @@ import pytest
 
 pytest.importorskip("torch")
 
-from tests.browsing import HOSTILE, PHONE, browser, luminance, needs_chromium, opened, unfold, violations
+from tests.browsing import HOSTILE, PHONE, browser, contrasts, luminance, needs_chromium, opened, unfold, violations
 from tqhw.sweep import write_page
 from tqhw.sweep.outcomes import COLUMNS
+from tqhw.sweep.store import Finished
 from tqhw.sweep.store import opened as opened_store
 
 __all__ = ["browser", "opened"]
 
+OWN = "a method of a package"  # without a colour that we chose
 DOTS = "svg.scatter >> nth=0 >> .dot"
 pytestmark = needs_chromium
 
@@ -38,8 +40,8 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
             f'{{"search.objective": "{HOSTILE}", "architecture.params.pe_columns": {n % 5}}}' for n in range(40)
         ]
         store.plan_points((n, text, "plan", None if n else reason) for n, text in enumerate(settings))
-        of_series = [(method, bits) for method in ("truncquant", "fixed") for bits in (2, 8)]
-        store.finish_points((n, None, [_outcome(n, *one) for one in of_series]) for n in range(1, 40))
+        of_series = [(method, bits) for method in ("truncquant", OWN) for bits in (2, 8)]
+        store.finish_points(Finished(n, None, [_outcome(n, *one) for one in of_series]) for n in range(1, 40))
     for point in (4, 9):
         (folder / "points" / str(point)).mkdir(parents=True)
         (folder / "points" / str(point) / "report.html").write_text("<!doctype html><title>report</title>")
@@ -87,12 +89,12 @@ def test_a_click_opens_the_report_and_so_does_the_keyboard(opened: Any) -> None:
 def test_methods_and_precisions_can_be_put_away(opened: Any) -> None:
     page = opened()
     assert page.locator(f"{DOTS}:visible").count() == 4 * 39
-    page.get_by_role("button", name="Fixed").first.click()
+    page.get_by_role("button", name=OWN).first.click()
     assert page.locator(f"{DOTS}:visible").count() == 2 * 39
     page.get_by_role("button", name="2 bits").first.click()
     assert page.locator(f"{DOTS}:visible").count() == 39
-    assert {b.get_attribute("aria-pressed") for b in page.get_by_role("button", name="Fixed").all()} == {"false"}
-    page.get_by_role("button", name="Fixed").last.click()
+    assert {b.get_attribute("aria-pressed") for b in page.get_by_role("button", name=OWN).all()} == {"false"}
+    page.get_by_role("button", name=OWN).last.click()
     assert page.locator(f"{DOTS}:visible").count() == 2 * 39
 
 
@@ -122,3 +124,11 @@ def test_everything_can_be_read_without_the_script(opened: Any) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing(opened: Any, scheme: str) -> None:
     assert violations(opened(color_scheme=scheme)) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_dots_lines_and_their_keys_stand_out(opened: Any, scheme: str) -> None:
+    page = opened(color_scheme=scheme)
+    beaten, best = contrasts(page, ".dot:not(.best)", "stroke"), contrasts(page, ".dot.best, .keys .series", "fill")
+    assert beaten and best
+    assert min([*beaten, *best, *contrasts(page, "polyline.series", "stroke")]) >= 3.0

@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-from tqhw.errors import TqhwError
-from tqhw.experiment import Experiment
 from tqhw.sweep.fronts import Dot, front, pictures
 from tqhw.sweep.outcomes import COLUMNS
 
@@ -49,7 +47,7 @@ def test_fronts_are_what_comparing_each_with_each_gives() -> None:
 @pytest.mark.torch
 def test_of_an_error_less_is_better_and_metrics_stand_in_pictures_of_their_own(tmp_path: Path) -> None:
     pytest.importorskip("torch")  # what was measured is kept there, too
-    from tqhw.sweep.store import opened
+    from tqhw.sweep.store import Finished, opened
 
     def row(point: int, energy: float, metric: str, score: float, lower: bool) -> tuple[Any, ...]:
         values: dict[str, Any] = {"method": "truncquant", "bits": point, "state": "steady", "energy_mj": energy}
@@ -60,19 +58,8 @@ def test_of_an_error_less_is_better_and_metrics_stand_in_pictures_of_their_own(t
         store.plan_points((n, "{}", "p", None) for n in range(6))
         rows = [(1.0, "rmse", 60.0, True), (2.0, "rmse", 70.0, True), (3.0, "rmse", 50.0, True)]
         rows += [(1.0, "r2", 0.3, False), (2.0, "r2", 0.2, False), (3.0, "r2", 0.5, False)]
-        store.finish_points((n, None, [row(n, *values)]) for n, values in enumerate(rows))
+        store.finish_points(Finished(n, None, [row(n, *values)]) for n, values in enumerate(rows))
         found = {picture.quantity.label: picture for picture in pictures(store)}
     assert [*found] == ["R²", "RMSE (lower is better)"]
     assert [[dot.other for dot in front] for front in found["RMSE (lower is better)"].fronts] == [[60.0, 50.0]]
     assert [[dot.other for dot in front] for front in found["R²"].fronts] == [[0.3, 0.5]]
-
-
-def test_points_of_a_sweep_have_one_objective() -> None:
-    pytest.importorskip("torch")
-    from tqhw.sweep.plan import Planner
-
-    asked = Experiment.model_validate({"search": {"objective": "energy,latency"}})
-    with pytest.raises(
-        TqhwError, match=r"a sweep finds one best mapping, not a front .*or sweep search.objective over"
-    ):
-        Planner().plan(asked)

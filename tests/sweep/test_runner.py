@@ -23,6 +23,7 @@ from tqhw.sweep.folder import first_reason, read_point, status
 from tqhw.sweep.store import FILE, opened
 from tqhw.system import locks
 
+BOTH = "energy,latency"
 STATES = {"states": [["steady"], ["initial_loading"]]}
 
 
@@ -336,3 +337,26 @@ def test_the_log_says_how_fast_it_goes(finished: Path) -> None:
     assert "done: 12 of 12 searches and trainings, 4 of 4 points, " in lines[-1]
     assert lines[-1].endswith("/s, 0 s left")
     assert (finished / FILE).is_file()
+
+
+def test_points_have_the_fronts_that_a_run_has(tmp_path: Path) -> None:
+    pytest.importorskip("pandas")
+    from tqhw.sweep import to_frame, write_page
+
+    sweep = given(tmp_path, grid={"architecture.params.pe_columns": [2, 4], "search.objective": [BOTH, "energy"]})
+    first, second = Here(stop_after=7), Here()
+    with pytest.raises(KeyboardInterrupt):
+        done(sweep, tmp_path / "out", first)
+    assert done(sweep, tmp_path / "out", second) == {"done": 4}
+    assert len(second.asked) == 5, "what was killed goes on, fronts too"
+    alone = run_experiment([*sweep][2].experiment())
+    found = read_point(tmp_path / "out", 2)
+    assert (found.fronts, found.layer_fronts) == (alone.fronts, alone.layer_fronts)
+    assert len(alone.fronts) > 1
+    frame = to_frame(tmp_path / "out", fronts=True)
+    mine = frame[frame["point"] == 2]
+    assert [*zip(mine["energy_mj"], mine["cycles"], strict=True)] == [(r.energy_mj, r.cycles) for r in alone.fronts]
+    assert {*frame["point"]} == {0, 2}, "the others were searched for one objective"
+    page = write_page(tmp_path / "out").read_text()
+    assert "Cycles of an inference by any mapping" in page
+    assert "has a front of its own (fronts.csv)" in page

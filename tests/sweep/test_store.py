@@ -13,10 +13,12 @@ pytest.importorskip("torch")
 from tqhw.backends import Found
 from tqhw.errors import TqhwError
 from tqhw.mapper.result import Whole
+from tqhw.objectives import OBJECTIVES
 from tqhw.spec import Invalid, Mapping, Reason, Stats
 from tqhw.sweep.store import FILE, opened
 from tqhw.train import Accuracy
 
+ENERGY = OBJECTIVES["energy"]
 MEASURED = ("truncquant", [Accuracy("truncquant", 2, 50.0, 10, True, "shifted")])
 
 
@@ -43,7 +45,7 @@ def test_a_file_of_another_form(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / FILE) as connection:
         connection.execute("PRAGMA user_version = 77")
     connection.close()
-    with pytest.raises(TqhwError, match="is of version 77, this tqhw reads 3"), opened(tmp_path, write=True):
+    with pytest.raises(TqhwError, match="is of version 77, this tqhw reads 4"), opened(tmp_path, write=True):
         pass
 
 
@@ -61,7 +63,7 @@ def test_an_answer_that_is_none_of_a_search(tmp_path: Path) -> None:
         with store.writing() as connection:
             connection.execute("""INSERT INTO searches VALUES ('abc', '{"mapping": 3}')""")
         with pytest.raises(TqhwError, match="search abc: not the document: mapping"):
-            store.search("abc")
+            store.search("abc", ENERGY)
 
 
 def test_a_file_that_may_only_be_read(tmp_path: Path) -> None:
@@ -87,9 +89,9 @@ def test_readers_beside_the_writer(tmp_path: Path) -> None:
         store.put_training("ghi", MEASURED, 1.0)
         store.put_training("jkl", "no data", 1.0)
         assert reader.known("searches") == {"abc", "def"}
-        assert reader.search("abc") == Invalid((Reason("glb", "capacity", 3, 2, "too much"),))
-        assert reader.search("def") == "out of luck"
-        assert reader.search("xyz") is None
+        assert reader.search("abc", ENERGY) == Invalid((Reason("glb", "capacity", 3, 2, "too much"),))
+        assert reader.search("def", ENERGY) == "out of luck"
+        assert reader.search("xyz", ENERGY) is None
         assert reader.training("ghi") == MEASURED
         assert reader.training("jkl") == "no data"
         assert reader.training("xyz") is None
@@ -100,4 +102,4 @@ def test_an_answer_with_what_is_padded_or_left_out(tmp_path: Path, more: dict[st
     answer = Found(Mapping(()), Stats(9, 72, 1.0, 10.5, {}), True, 3, 0.0, 1.0, 0.0, **more)
     with opened(tmp_path, write=True) as store:
         store.put_search("abc", answer, 1.0)
-        assert store.search("abc") == answer
+        assert store.search("abc", ENERGY) == answer

@@ -11,7 +11,7 @@ pytest.importorskip("torch")
 
 from tests.sweep.sample import done, given
 from tqhw.errors import TqhwError
-from tqhw.sweep import export, to_frame
+from tqhw.sweep import export, has_fronts, to_frame
 from tqhw.sweep.outcomes import COLUMNS
 from tqhw.sweep.store import opened
 
@@ -71,3 +71,9 @@ def test_a_key_that_only_late_points_set_has_its_column(tmp_path: Path) -> None:
     export(tmp_path, tmp_path / "points.csv")
     last = [*csv.DictReader((tmp_path / "points.csv").read_text().splitlines())][-1]
     assert (last["point"], last["stored_bits"]) == ("1500", "4")
+
+
+def test_without_fronts_their_table_is_empty(finished: Path, tmp_path: Path) -> None:
+    assert not has_fronts(finished)
+    assert export(finished, tmp_path / "fronts.csv", fronts=True) == 0
+    assert (tmp_path / "fronts.csv").read_text().startswith("point,set.bits,stored_bits,")

@@ -81,6 +81,8 @@ def run(
         )
     room.write_page(folder, watch, reports, trust)
     room.export(folder, folder / "points.csv")
+    if room.has_fronts(folder):
+        room.export(folder, folder / "fronts.csv", fronts=True)
     screen = console()
     screen.print(f"{counts.get(room.DONE, 0)} points are done, {counts.get(room.IMPOSSIBLE, 0)} are impossible")
     screen.print(f"Everything is in {folder}: start with sweep.html", highlight=False)
@@ -118,6 +120,9 @@ def status(folder: Folder) -> None:
 def export(
     folder: Folder,
     out: Annotated[Path, typer.Option("--out", help="A file that ends in .csv or .parquet.")],
+    fronts: Annotated[
+        bool, typer.Option("--fronts", help="The networks' fronts instead, of searches for energy,latency.")
+    ] = False,
 ) -> None:
     """Writes the outcomes of a sweep as one table.
 
@@ -125,7 +130,7 @@ def export(
     """
     from tqhw import sweep as room
 
-    rows = room.export(folder, out)
+    rows = room.export(folder, out, fronts)
     console().print(f"{rows} rows are in {out}", highlight=False)
 
 

@@ -27,8 +27,8 @@ class _KeptPoint(BaseModel):
     stats: Stats
 
 
-class _KeptFront(BaseModel):
-    """A front's payload, see MappingFront."""
+class KeptFront(BaseModel):
+    """A front's payload, see :func:`front_payload`."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -60,15 +60,16 @@ class _Kept(BaseModel):
     whole: Whole | None = None
     sizes: tuple[tuple[int, ...], ...] = ()
     budget_s: NotNegative | None
-    front: _KeptFront | None = None
+    front: KeptFront | None = None
 
 
 def payload(result: SearchResult, budget_s: float | None) -> dict[str, Any]:
     """A result as JSON types."""
-    return _payload(result, budget_s) | ({} if result.front is None else {"front": _front_payload(result.front)})
+    return _payload(result, budget_s) | ({} if result.front is None else {"front": front_payload(result.front)})
 
 
-def _front_payload(front: MappingFront) -> dict[str, Any]:
+def front_payload(front: MappingFront) -> dict[str, Any]:
+    """A front as JSON types."""
     points = [{"mapping": plain(point.mapping), "stats": point.stats.as_json()} for point in front.points]
     return {"points": points, "share": front.share, "least": list(front.least)}
 

@@ -21,6 +21,7 @@ from tqhw.allocation.shown import as_csv, as_json, picture
 from tqhw.backends import Search, backend
 from tqhw.errors import TqhwError
 from tqhw.experiment import Experiment
+from tqhw.objectives import one_objective
 from tqhw.pipeline import accuracy, hardware
 from tqhw.pipeline.joined import data_of, trained_networks
 from tqhw.pipeline.results_folder import OutputFolder
@@ -66,6 +67,7 @@ def allocate(
     if experiment.training is None:
         lever = "add `training: {epochs: 10}`, or `training: {from: [FOLDER]}` for what was trained before"
         raise TqhwError("there is no accuracy to measure: the experiment trains nothing", place="training", lever=lever)
+    one_objective(experiment.search.objective, "an allocation", "run `tqhw run` for the front")
     with _kept_in(out) as (folder, kept):
         about = subject(experiment, trust)
         energies = _energies(experiment, about, out, watch, jobs, cache, strict)
@@ -102,7 +104,6 @@ def _energies(
     asked = experiment.model_copy(update={"methods": (REFERENCE,), "spad_models": experiment.spad_models[:1]})
     engine = backend(asked.backend, backend_settings(asked, out))
     search = Search(asked.search.objective, jobs=jobs, cache=cache)
-    search.one_objective("an allocation")
     (evaluated,) = hardware.evaluate(asked, about.workload, engine, search, watch, strict, about.scales)
     unproved = [i for (i, _), found in evaluated.found.items() if found.proved_optimal is False]
     if unproved:

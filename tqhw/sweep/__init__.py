@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tqhw.sweep.points import MANY, Point, Sweep, load
     from tqhw.sweep.runner import run
     from tqhw.sweep.store import DONE, IMPOSSIBLE, WAITING
-    from tqhw.sweep.table import export, to_frame
+    from tqhw.sweep.table import export, has_fronts, to_frame
 
 _HOMES = {
     "Cluster": "cluster",
@@ -25,6 +25,7 @@ _HOMES = {
     "connected": "cluster",
     "export": "table",
     "first_reason": "folder",
+    "has_fronts": "table",
     "is_sweep": "folder",
     "load": "points",
     "local": "cluster",
@@ -47,6 +48,7 @@ __all__ = [
     "connected",
     "export",
     "first_reason",
+    "has_fronts",
     "is_sweep",
     "load",
     "local",

@@ -44,7 +44,7 @@ def _draw(picture: FrontPicture, look: Look) -> Figure:
             dots = [dot for dot in picture.dots if dot.series == (method, bits)]
             rest = [dot for dot in dots if dot not in on_front]
             across, up = [d.energy for d in rest], [d.other / divisor for d in rest]
-            axis.scatter(across, up, s=7, color=colour, alpha=0.25, marker=marker, linewidths=0)
+            axis.scatter(across, up, s=7, facecolors="none", edgecolors=colour, marker=marker, linewidths=0.4)
             best = sorted((dot for dot in dots if dot in on_front), key=lambda dot: dot.energy)
             across, up = [d.energy for d in best], [d.other / divisor for d in best]
             axis.plot(across, up, color=colour, marker=marker, markersize=3, linewidth=0.7)

@@ -74,6 +74,11 @@ def found(store: Store, state: str, look: Look, seen: list[Effect]) -> list[str]
         least = _range(store, state, method, look.bits)
         if least:
             told.append(f"{look.label(method)}: " + "; ".join(least) + ".")
+    if store.one("SELECT 1 FROM fronts LIMIT 1") is not None:
+        told.append(
+            "Energy may be had for cycles: every point that was searched for both has a front of its own (fronts.csv); "
+            "all else is of the mappings best in the first of the two."
+        )
     keys = sorted(dict.fromkeys(one.key for one in seen), key=lambda key: -spread(seen, key))
     for key in keys[:3]:
         told.append(_effect(key, [one for one in seen if one.key == key]))

@@ -14,17 +14,27 @@ if TYPE_CHECKING:
     from tqhw.sweep.store import Store
 
 
+INFERENCE = "inference"
+"""Stands for the method of a point on a network's own front, which is of one inference by whichever method."""
+OUTCOMES = "outcomes"
+_TABLES = {
+    OUTCOMES: "(SELECT * FROM outcomes WHERE state = ?1)",
+    "fronts": f"(SELECT *, '{INFERENCE}' AS method, NULL AS metric FROM fronts)",
+}
+
+
 @dataclass(frozen=True)
 class Quantity:
     """A column of the outcomes as an axis. ``more``: whether more of it is better; ``counted``: the unit of what has
     many digits and takes a prefix. ``metric``: of networks that were measured by this one alone; such scores stand
-    against each other across precisions, as top-1 does."""
+    against each other across precisions, as top-1 does. ``table``: where rows of it are."""
 
     column: str
     label: str
     more: bool = False
     counted: str = ""
     metric: str | None = None
+    table: str = OUTCOMES
 
     @property
     def across(self) -> bool:
@@ -34,7 +44,7 @@ class Quantity:
     @property
     def name(self) -> str:
         """Of its figure's file."""
-        return f"energy_{self.metric or self.column}"
+        return f"energy_{self.metric or self.column}" + ("" if self.table == OUTCOMES else f"_{self.table}")
 
     @property
     def short(self) -> str:
@@ -52,6 +62,7 @@ AGAINST = (
     Quantity("area_mm2", "Area (mm²)"),
     Quantity("dram_bits", "DRAM traffic (bits)", counted="bit"),
     Quantity("top1", "Top-1 (%)", more=True),
+    Quantity("cycles", "Cycles of an inference by any mapping", counted="cycles", table="fronts"),
 )
 
 
@@ -73,8 +84,9 @@ class Dot:
 
 @dataclass(frozen=True)
 class FrontPicture:
-    """Energy against another quantity, in one state. ``fronts``: by series; of accuracies, one across precisions.
+    """Energy against another quantity, in one state ("": of an inference alone).
 
+    ``fronts``: by series; of accuracies, one across precisions.
     ``dots``: those of the fronts, and of ``total`` others as many as a picture shows.
     """
 
@@ -111,7 +123,7 @@ def _score(name: str, lower_is_better: bool) -> Quantity:
 
 def _picture(store: Store, quantity: Quantity, state: str) -> FrontPicture | None:
     """Reads the outcomes by rising energy and keeps what is drawn: memory does not grow with the points."""
-    having = f"FROM outcomes WHERE state = ?1 AND {quantity.column} IS NOT NULL AND (?2 IS NULL OR metric = ?2)"
+    having = f"FROM {_TABLES[quantity.table]} WHERE {quantity.column} IS NOT NULL AND (?2 IS NULL OR metric = ?2)"
     asked = (state, quantity.metric)
     total, values = next(store.read(f"SELECT count(*), count(DISTINCT {quantity.column}) {having}", asked))
     if values < 2:
@@ -131,7 +143,8 @@ def _picture(store: Store, quantity: Quantity, state: str) -> FrontPicture | Non
     settings = _settings(store, {row[0] for rows in (*fronts.values(), others) for row in rows})
     drawn = [tuple(_dot(row, settings[row[0]]) for row in fronts[key]) for key in sorted(fronts, key=str)]
     rest = tuple(_dot(row, settings[row[0]]) for row in others)
-    return FrontPicture(quantity, state, (*rest, *(dot for front in drawn for dot in front)), tuple(drawn), total)
+    told = state if quantity.table == OUTCOMES else ""
+    return FrontPicture(quantity, told, (*rest, *(dot for front in drawn for dot in front)), tuple(drawn), total)
 
 
 def _dot(row: _Plain, settings: dict[str, Any]) -> Dot:

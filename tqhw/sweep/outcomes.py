@@ -40,6 +40,14 @@ was trained: percent, measured on shifted integers, of any_precision on weights 
 measured by another ``metric`` have its ``score`` in the place of ``top1``. ``levels_mj``: mJ of the inference alone by
 level of the architecture, as JSON.
 """
+FRONT_COLUMNS: Final = {
+    "bits": "INTEGER NOT NULL",
+    "front_point": "INTEGER NOT NULL",
+    "energy_mj": "REAL NOT NULL",
+    "cycles": "INTEGER NOT NULL",
+    "within": "REAL NOT NULL",
+}
+"""The columns of a point of the network's own front, of one inference; see :class:`tqhw.results.FrontRow`."""
 _GROUPS: Final = (DRAM, GLB, ARRAY, QUANTIZER)
 _ACCURACY: Final = {
     "truncquant": ("truncquant", "shifted"),
@@ -76,6 +84,11 @@ def outcomes(experiment: Experiment, results: Results) -> list[tuple[Any, ...]]:
         for key, parts in energy.items()
         for *inference, levels in [_inference(experiment, results, *key, taken[key])]
     ]
+
+
+def front_rows(results: Results) -> list[tuple[Any, ...]]:
+    """The rows of :data:`FRONT_COLUMNS`; none where one objective was searched for."""
+    return [(row.bits, row.point, row.energy_mj, row.cycles, row.within) for row in results.fronts]
 
 
 def _inference(

@@ -13,7 +13,7 @@ from tqhw.backends import Backend, Found, Job, Settings, Target, backend
 from tqhw.backends.keys import digest, search_keys, table_key
 from tqhw.errors import TqhwError
 from tqhw.experiment import Experiment
-from tqhw.objectives import Objective, one_objective
+from tqhw.objectives import Goal, goal_of
 from tqhw.pipeline import accuracy, hardware
 from tqhw.pipeline.assemble import assemble
 from tqhw.pipeline.hardware import Evaluated, HardwarePlan, Pricings
@@ -49,7 +49,7 @@ class PointsPlan:
     hardware: HardwarePlan
     engine: Backend
     settings: Settings
-    objective: Objective
+    goal: Goal
     tables: tuple[str, ...]
     renderings: Pricings = field(default_factory=dict)
     searches: tuple[str, ...] = ()
@@ -70,7 +70,7 @@ class PointsPlan:
         rendered = self.hardware.rendered
         pairs = zip(targets, rendered.values(), strict=True)
         self.renderings = priced(rendered, [replace(target, design=own.design) for target, own in pairs])
-        self.searches = tuple(search_keys(self.engine, self.jobs(), self.objective, self.settings))
+        self.searches = tuple(search_keys(self.engine, self.jobs(), self.goal, self.settings))
 
     def jobs(self) -> list[Job]:
         return hardware.jobs(self.hardware, self.renderings)
@@ -79,7 +79,7 @@ class PointsPlan:
         """In the order of ``searches``."""
         chosen = (self.engine.name, self.settings)
         return [
-            SweepTask(SEARCH, key, (*chosen, job, self.objective, cache), job.problem.computes)
+            SweepTask(SEARCH, key, (*chosen, job, self.goal, cache), job.problem.computes)
             for key, job in zip(self.searches, self.jobs(), strict=True)
         ]
 
@@ -143,13 +143,13 @@ class Planner:
         return _kept(self._subjects, digest(chosen), lambda: subject(experiment, self.trust))
 
     def _planned(self, key: str, experiment: Experiment) -> PointsPlan:
-        objective = one_objective(experiment.search.objective, "a sweep", "sweep search.objective over them")
         settings = backend_settings(experiment, self.folder)
         engine = backend(experiment.backend, settings)
         about = self.subject(experiment)
         found = hardware.plan(experiment, about.workload, self._render)
         tables = tuple(table_key(engine, one.design, experiment.energy, settings) for one in found.rendered.values())
-        return PointsPlan(key, experiment, about, digest(repr(about)), found, engine, settings, objective, tables)
+        goal = goal_of(experiment.search.objective)
+        return PointsPlan(key, experiment, about, digest(repr(about)), found, engine, settings, goal, tables)
 
     def _render(self, experiment: Experiment, model: str | None, at: RenderedWords, problem: Problem) -> Unpriced:
         chosen = experiment.model_dump(mode="json", include={"architecture", "word_bits"})

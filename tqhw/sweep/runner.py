@@ -16,11 +16,11 @@ from tqhw.pipeline.hardware import Evaluated
 from tqhw.pipeline.training import Measured
 from tqhw.results import Results
 from tqhw.sweep.cluster import Cluster
-from tqhw.sweep.outcomes import outcomes
+from tqhw.sweep.outcomes import front_rows, outcomes
 from tqhw.sweep.plan import Planner, PointsPlan, is_here, is_quick, point_key, results, settings_text
 from tqhw.sweep.points import Point, Sweep
 from tqhw.sweep.progress import Rate
-from tqhw.sweep.store import WAITING, Store, opened
+from tqhw.sweep.store import WAITING, Finished, Store, opened
 from tqhw.sweep.tasks import SEARCH, SweepTask, TaskOutcome, versions, work
 from tqhw.system import locks
 from tqhw.system.progress import Watcher
@@ -152,7 +152,7 @@ class _SweepRun:
 
     def _impossible(self, plan: PointsPlan, why: str) -> None:
         rows = self.store.points_of(plan.key)
-        self.store.finish_points((number, why, ()) for number, *_ in rows)
+        self.store.finish_points(Finished(number, why) for number, *_ in rows)
         del self.planner.plans[plan.key]
 
     def _missing(self) -> Iterator[SweepTask]:
@@ -182,7 +182,7 @@ class _SweepRun:
             try:
                 trainings = self.planner.trainings(experiment)
             except TqhwError as error:
-                refused.append((number, str(error), ()))
+                refused.append(Finished(number, str(error)))
                 continue
             now = point_key(experiment, plan, trainings)
             if key != now:
@@ -239,26 +239,24 @@ class _SweepRun:
         try:
             evaluated = plan.evaluated(answers_of(plan, self.store))
         except TqhwError as error:
-            self.store.finish_points((number, str(error), ()) for number, *_ in waiting)
+            self.store.finish_points(Finished(number, str(error)) for number, *_ in waiting)
             return needs.points
         for batch in _batches(waiting, BATCH):
             self.store.finish_points([self._point(plan, evaluated, number, text) for number, text, *_ in batch])
         return needs.points
 
-    def _point(
-        self, plan: PointsPlan, evaluated: tuple[Evaluated, ...], number: int, settings: str
-    ) -> tuple[int, str | None, list[tuple[Any, ...]]]:
+    def _point(self, plan: PointsPlan, evaluated: tuple[Evaluated, ...], number: int, settings: str) -> Finished:
         experiment = self.sweep.experiment(number, json.loads(settings))
         try:
             found = _results(self.planner, self.store, experiment, plan, evaluated)
-            return number, None, outcomes(experiment, found)
+            return Finished(number, None, outcomes(experiment, found), front_rows(found))
         except TqhwError as error:
-            return number, str(error), []
+            return Finished(number, str(error))
 
 
 def answers_of(plan: PointsPlan, store: Store) -> list[Any]:
     """The answers to the plan's searches, in their order. Raises TqhwError where one is still to come."""
-    kept = {key: store.search(key) for key in dict.fromkeys(plan.searches)}
+    kept = {key: store.search(key, plan.goal) for key in dict.fromkeys(plan.searches)}
     if None in kept.values():
         raise TqhwError("not all of its searches are done", place=str(store.path), lever="run the sweep to its end")
     return [kept[key] for key in plan.searches]

@@ -11,24 +11,27 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
 from tqhw.backends import Found
 from tqhw.errors import TqhwError
 from tqhw.mapper.cache import plain
+from tqhw.mapper.kept import KeptFront, front_payload
 from tqhw.mapper.result import Whole
+from tqhw.objectives import Goal, Tradeoff
 from tqhw.pipeline.training import Measured
 from tqhw.spec import Invalid, Mapping, Reason, Stats
-from tqhw.sweep.outcomes import COLUMNS
+from tqhw.sweep.outcomes import COLUMNS, FRONT_COLUMNS
 from tqhw.system.json_files import checked, parse_json
 from tqhw.train import Accuracy
 
 FILE = "sweep.sqlite"
-APPLICATION, SCHEMA = 0x74716877, 3  # "tqhw" in the file's header
+APPLICATION, SCHEMA = 0x74716877, 4  # "tqhw" in the file's header
 WAITING, DONE, IMPOSSIBLE = "waiting", "done", "impossible"
 WAIT_S = 30.0
+_FOUND = {"outcomes": COLUMNS, "fronts": FRONT_COLUMNS}
 _AGAIN = "choose another --out"
 _TABLES = f"""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -37,6 +40,8 @@ CREATE TABLE points (number INTEGER PRIMARY KEY, settings TEXT NOT NULL, plan TE
 CREATE INDEX points_of_plan ON points (plan, number);
 CREATE TABLE outcomes (point INTEGER NOT NULL, {", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())},
     PRIMARY KEY (point, method, bits, state)) WITHOUT ROWID;
+CREATE TABLE fronts (point INTEGER NOT NULL, {", ".join(f"{name} {kind}" for name, kind in FRONT_COLUMNS.items())},
+    PRIMARY KEY (point, bits, front_point)) WITHOUT ROWID;
 CREATE TABLE searches (key TEXT PRIMARY KEY, answer TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE trainings (key TEXT PRIMARY KEY, answer TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE told (kind TEXT NOT NULL, key TEXT NOT NULL, seconds REAL NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID;
@@ -56,8 +61,18 @@ class _SearchAnswer(BaseModel):
     gap: float | None = None
     padded: dict[str, int] | None = None
     whole: Whole | None = None
+    front: KeptFront | None = None
     reasons: tuple[Reason, ...] = ()
     refused: str | None = None
+
+
+class Finished(NamedTuple):
+    """What a point came to: rows of :data:`COLUMNS` and of :data:`FRONT_COLUMNS`, or a ``reason`` why none."""
+
+    number: int
+    reason: str | None = None
+    outcomes: Sequence[tuple[Any, ...]] = ()
+    fronts: Sequence[tuple[Any, ...]] = ()
 
 
 class Store:
@@ -101,8 +116,8 @@ class Store:
             connection.execute("INSERT OR REPLACE INTO searches VALUES (?, ?)", (key, _search_text(answer)))
             connection.execute("INSERT OR REPLACE INTO told VALUES ('search', ?, ?)", (key, seconds))
 
-    def search(self, key: str) -> Found | Invalid | str | None:
-        """An answer, or why there is none; None where the search is still to be done."""
+    def search(self, key: str, goal: Goal) -> Found | Invalid | str | None:
+        """An answer, or why there is none; None where the search is still to be done. ``goal``: what it was for."""
         text = self.one("SELECT answer FROM searches WHERE key = ?", (key,))
         if text is None:
             return None
@@ -112,7 +127,8 @@ class Store:
         if kept.mapping is None or kept.stats is None:
             return Invalid(kept.reasons)
         first = (kept.mapping, kept.stats, kept.proved_optimal, kept.evaluated, 0.0, kept.lower_bound, kept.gap)
-        return Found(*first, padded=kept.padded, whole=kept.whole)
+        front = kept.front.front(goal) if kept.front is not None and isinstance(goal, Tradeoff) else None
+        return Found(*first, front=front, padded=kept.padded, whole=kept.whole)
 
     def put_training(self, key: str, answer: Measured | str, seconds: float) -> None:
         """Keeps what a training measured; a text says why it did not."""
@@ -141,9 +157,10 @@ class Store:
         """``last``: the number of the last point that there is. Outcomes of points now impossible are forgotten."""
         with self.writing() as connection:
             connection.execute("DELETE FROM points WHERE number > ?", (last,))
-            connection.execute(
-                f"DELETE FROM outcomes WHERE point IN (SELECT number FROM points WHERE status = '{IMPOSSIBLE}')"
-            )
+            for table in _FOUND:
+                connection.execute(
+                    f"DELETE FROM {table} WHERE point IN (SELECT number FROM points WHERE status = '{IMPOSSIBLE}')"
+                )
 
     def counts(self) -> dict[str, int]:
         """How many points have which status."""
@@ -171,25 +188,31 @@ class Store:
             connection.executemany(
                 "UPDATE points SET key = ?, status = 'waiting', reason = NULL WHERE number = ?", found
             )
-            connection.executemany("DELETE FROM outcomes WHERE point = ?", [(number,) for _, number in found])
+            _forget(connection, [number for _, number in found])
 
-    def finish_points(self, rows: Iterable[tuple[int, str | None, Sequence[tuple[Any, ...]]]]) -> None:
-        """Number, reason (of an impossible point) and outcomes of points.
+    def finish_points(self, points: Iterable[Finished]) -> None:
+        """Keeps what points came to.
 
         An impossible one has no key, so that it is looked at again when the sweep is started again.
         """
-        width = len(COLUMNS) + 1
         with self.writing() as connection:
-            for number, reason, outcomes in rows:
+            for number, reason, *found in points:
                 status = DONE if reason is None else IMPOSSIBLE
                 connection.execute(
                     "UPDATE points SET status = ?1, reason = ?2, key = iif(?2 IS NULL, key, NULL) WHERE number = ?3",
                     (status, reason, number),
                 )
-                connection.execute("DELETE FROM outcomes WHERE point = ?", (number,))
-                connection.executemany(
-                    f"INSERT INTO outcomes VALUES ({', '.join('?' * width)})", [(number, *row) for row in outcomes]
-                )
+                _forget(connection, [number])
+                for (table, columns), rows in zip(_FOUND.items(), found, strict=True):
+                    places = ", ".join("?" * (len(columns) + 1))
+                    connection.executemany(f"INSERT INTO {table} VALUES ({places})", [(number, *row) for row in rows])
+
+
+def _forget(connection: sqlite3.Connection, numbers: Iterable[int]) -> None:
+    """What was found at points."""
+    given = [(number,) for number in numbers]
+    for table in _FOUND:
+        connection.executemany(f"DELETE FROM {table} WHERE point = ?", given)
 
 
 @contextmanager
@@ -263,5 +286,6 @@ def _search_text(answer: Found | Invalid | str) -> str:
             "gap": answer.gap,
             **({} if answer.padded is None else {"padded": dict(answer.padded)}),
             **({} if answer.whole is None else {"whole": plain(answer.whole)}),
+            **({} if answer.front is None else {"front": front_payload(answer.front)}),
         }
     )
