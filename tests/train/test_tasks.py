@@ -3,6 +3,9 @@
 import json
 import logging
 import re
+import runpy
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,7 @@ from safetensors.torch import save_file  # noqa: E402
 from torch import nn  # noqa: E402
 
 from tests.cli.test_app import refused, tqhw  # noqa: E402
+from tests.docs.pages import DOCS, fenced  # noqa: E402
 from tqhw.errors import TqhwError  # noqa: E402
 from tqhw.experiment.reader import parse  # noqa: E402
 from tqhw.spec import yamlio  # noqa: E402
@@ -187,7 +191,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "other-tasks.md"
 
 def test_the_page_is_true(capsys):
     text = PAGE.read_text("utf-8")
-    (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    (code,) = re.findall(r"```python\n(?!# \w+\.py\n)(.*?)```", text, flags=re.DOTALL)
     exec(compile(code, "other-tasks.md", "exec"), {})
     assert capsys.readouterr().out == "mae\n"
     documents = [yamlio.parse(part, "page") for part in re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)]
@@ -198,3 +202,34 @@ def test_the_page_is_true(capsys):
         assert f"`{name}`" in text
     for name in LOSSES:
         assert f"`{name}`" in text
+
+
+@pytest.fixture
+def of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with the files that the page shows, to be in."""
+    for block in fenced(DOCS / "how-to" / "other-tasks.md"):
+        if block.name:
+            (tmp_path / block.name).write_text(block.text)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "mynet", raising=False)
+    yield tmp_path
+    sys.modules.pop("mynet", None)
+
+
+def test_the_tagger_of_the_page_learns_its_words(of_the_page: Path) -> None:
+    runpy.run_path(str(of_the_page / "words.py"))
+    assert tqhw("train", "tagger.yaml", "--out", "runs/tagger", "--trust").exit_code == 0
+    answer = json.loads(tqhw("eval", "runs/tagger", "--model", "mynet:Tagger", "--json", "-").stdout)
+    best = {row["bits"]: row["value"] for row in answer["accuracy"] if row["weights"] == "shifted"}
+    assert {row["metric"] for row in answer["accuracy"]} == {"token_accuracy"}
+    assert {*best} == {2, 4, 8} and best[8] > 60.0, "a third is what guessing gives"
+    assert all(row["verified"] for row in answer["accuracy"] if row["weights"] == "shifted")
+
+
+def test_the_regressor_of_the_page_is_better_than_the_mean(of_the_page: Path) -> None:
+    told = tqhw("train", "diabetes.yaml", "--out", "runs/d", "--trust", "--set", "training.seeds=1")
+    assert told.exit_code == 0, told.output
+    answer = json.loads(tqhw("eval", "runs/d", "--model", "mynet:Regressor", "--json", "-").stdout)
+    found = {row["bits"]: row["value"] for row in answer["accuracy"] if row["weights"] == "shifted"}
+    assert {row["metric"] for row in answer["accuracy"]} == {"rmse"} and found[8] < 77.0
