@@ -36,13 +36,19 @@ _NAMES: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "SRAM": ("SRAM", {"width": "width", "depth": "depth", "n_banks": "n_banks", "n_rw_ports": "n_rw_ports"}),
     "DRAM": ("", {"width": "width"}),
 }
-_ACTIONS = {  # what Accelergy's classes call their one action
-    "AladdinRegister": ("read", "write", "update"),
-    "SRAM": ("read", "write", "update"),
-    "": ("read", "write", "update"),
-    "IntMAC": ("compute", "read"),
+_STORED = ("read", "write", "update")
+_DYNAMIC = ("add", "compare", "count", "multiply", "compute", *_STORED)
+"""What Accelergy's classes call their one action; arithmetic answers to any of them."""
+_VERBS = {
+    "AladdinAdder": "add",
+    "AladdinComparator": "compare",
+    "AladdinCounter": "count",
+    "AladdinMultiplier": "multiply",
+    "IntAdder": "add",
+    "IntMultiplier": "multiply",
+    "IntMAC": "compute",
 }
-_DYNAMIC = ("add", "compare", "count", "multiply", "compute", "read", "write", "update")
+"""What the models of arithmetic call theirs."""
 
 
 def versions() -> dict[str, str]:
@@ -80,7 +86,7 @@ def answer(query: Query, compounds: Iterable[str] = ()) -> Primitive:
             lever=f"it is asked for {', '.join(_NAMES)}; give `components:` made of these, or energies of your own",
         )
     name, reads = _NAMES[class_]
-    actions = _ACTIONS.get(name, _DYNAMIC)
+    actions = _DYNAMIC if name in _VERBS else _STORED
     return Primitive(actions, partial(_energy_j, name, reads), partial(_area_m2, name, reads), reads=(*reads.values(),))
 
 
@@ -89,7 +95,7 @@ def _energy_j(name: str, reads: Mapping[str, str], query: Query, action: str, ar
     if action == "leak":
         cycle = float(arguments.get("global_cycle_seconds", query.attributes.get("global_cycle_seconds", 1e-9)))
         return float(_told(query, "leakage", "get_leak_power", model, given)) * cycle
-    verb = "write" if action == "update" else action
+    verb = _VERBS.get(name, "write" if action == "update" else action)
     return float(_told(query, f"energy of a {verb}", "get_action_cost", model, given, verb, {}).energy)
 
 
@@ -103,6 +109,8 @@ def _asked(name: str, reads: Mapping[str, str], query: Query) -> tuple[str, dict
     given = {theirs: query.whole(ours) for theirs, ours in reads.items() if query.attributes.get(ours) is not None}
     if "width_a" in given or "width_b" in given:
         given.pop("width", None)
+    if name == "SRAM" and {"width", "depth"} <= given.keys():
+        given["size"] = given["width"] * given["depth"]  # else it compares them with no size, and fails
     if not name:  # a DRAM is a model of its own for every type, at any node
         return str(query.attributes.get("type", "LPDDR4")), given
     technology = query.attributes.get("technology")

@@ -6,12 +6,12 @@ Accelergy's `aladdin_multiplier` has a width per operand. The Aladdin plug-in's 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from tqhw.energy.part import Part
-from tqhw.energy.primitives import primitives
+from tqhw.energy.primitives import primitive
 from tqhw.energy.query import Note, Primitive, Query
 
 Operands = tuple[int | None, int | None]
@@ -22,10 +22,16 @@ _QUADRATIC = ("intmultiplier", "intmac")
 _INTEGERS = ("aladdin_multiplier", *_QUADRATIC)
 
 
-def narrowed(part: Part, operands: Operands) -> tuple[Part, tuple[Note, ...]]:
-    """The compute unit with its integer multipliers at these widths, and what a reader must know of it."""
+AdderOf = Callable[[Query], Primitive]
+
+
+def narrowed(part: Part, operands: Operands, adder_of: AdderOf = primitive) -> tuple[Part, tuple[Note, ...]]:
+    """The compute unit with its integer multipliers at these widths, and what a reader must know of it.
+
+    ``adder_of`` gives the `intadder` that an `intmac` of the same estimator holds.
+    """
     notes: list[Note] = []
-    found = _narrowed(part, operands, notes)
+    found = _narrowed(part, operands, adder_of, notes)
     if not notes and not any(class_ in _INTEGERS for class_ in _classes(part)):
         notes.append(Note("caution", "no multiplier in it is known, so its energy does not follow word_bits"))
     return found, tuple(dict.fromkeys(notes))
@@ -39,9 +45,10 @@ def _classes(part: Part) -> Iterator[str]:
         yield from _classes(sub)
 
 
-def _narrowed(part: Part, operands: Operands, notes: list[Note]) -> Part:
+def _narrowed(part: Part, operands: Operands, adder_of: AdderOf, notes: list[Note]) -> Part:
     if part.compound is not None:
-        return replace(part, parts={name: _narrowed(sub, operands, notes) for name, sub in part.parts.items()})
+        parts = {name: _narrowed(sub, operands, adder_of, notes) for name, sub in part.parts.items()}
+        return replace(part, parts=parts)
     query = part.query
     if query.class_ in _FLOATS:
         notes.append(Note("caution", f"{query.class_} is no integer multiplier and keeps its width"))
@@ -52,7 +59,7 @@ def _narrowed(part: Part, operands: Operands, notes: list[Note]) -> Part:
         a, b = (width if bits is None else bits for bits in operands)
         if a * b != width * width:
             notes.append(Note("caution", f"{query.class_} of {a} x {b} bits: its {width} x {width} in proportion"))
-        return replace(part, primitive=_proportional(query, a * b / (width * width)))
+        return replace(part, primitive=_proportional(part, a * b / (width * width), adder_of))
     return part
 
 
@@ -65,19 +72,18 @@ def _library_widths(query: Query, operands: Operands) -> Mapping[str, Any]:
     return {"width_a": a, "width_b": b, **others}
 
 
-def _proportional(query: Query, share: float) -> Primitive:
+def _proportional(part: Part, share: float, adder_of: AdderOf) -> Primitive:
     """`intmultiplier` or `intmac` with its multiplier's energy and area times ``share``."""
-    whole, adder = primitives()[query.class_], primitives()["intadder"]
-    sums = replace(query, class_="intadder")
+    assert part.primitive is not None
+    whole, sums = part.primitive, replace(part.query, class_="intadder")
+    adder = adder_of(sums) if part.query.class_ == "intmac" else None
 
     def energy_j(query: Query, action: str, arguments: Mapping[str, Any]) -> float:
-        rest = 0.0
-        if query.class_ == "intmac":
-            rest = adder.energy_j(sums, "leak" if action == "leak" else "add", arguments)
+        rest = 0.0 if adder is None else adder.energy_j(sums, "leak" if action == "leak" else "add", arguments)
         return rest + share * (whole.energy_j(query, action, arguments) - rest)
 
     def area_m2(query: Query) -> float:
-        rest = adder.area_m2(sums) if query.class_ == "intmac" else 0.0
+        rest = 0.0 if adder is None else adder.area_m2(sums)
         return rest + share * (whole.area_m2(query) - rest)
 
     return replace(whole, energy_j=energy_j, area_m2=area_m2)

@@ -155,7 +155,8 @@ def _level_costs(
     try:
         scales = component.energy_scale, component.area_scale
         part = build(class_, attributes, known, component.place, *scales, answer)
-        part, notes = (part, ()) if operands is None else narrowed(part, operands)
+        adder_of = answer if answer is hwcomponents.answer else primitive  # of NeuroSim's there is no `intmac`
+        part, notes = (part, ()) if operands is None else narrowed(part, operands, adder_of)
         costs = _costs(part, COMPUTE_ACTIONS if component.is_compute else STORAGE_ACTIONS, component.place)
         return replace(costs, notes=(*costs.notes, *notes))
     except TqhwError as error:
