@@ -13,16 +13,21 @@ def roles(sides: Sequence[Collection[V]], text: Callable[[V], str]) -> list[dict
     """For every side, what its values are called in the rows of a comparison, ``text`` being a value's own name.
 
     Where the lowest of all sides is not the same, it has a name of its own, ``lowest precision (2 / 3 bits)``, under
-    which the lowest of every side stand beside each other; and so has the highest.
+    which the lowest of every side stand beside each other; and so has the highest. Where these are the same, as of sides
+    with one value each, they stand beside each other once, as ``precision (2 / 3 bits)``.
 
     >>> roles([[2, 4, 8], [3, 8]], lambda bits: f"{bits} bits")[1]
     {3: ['3 bits', 'lowest precision (2 bits / 3 bits)'], 8: ['8 bits']}
+    >>> roles([[2], [3]], lambda bits: f"{bits} bits")[1]
+    {3: ['3 bits', 'precision (2 bits / 3 bits)']}
     """
     called: list[dict[V, list[str]]] = [{value: [text(value)] for value in values} for values in sides]
+    picked: dict[tuple[V | None, ...], list[str]] = {}
     for role, pick in ROLES.items():
-        chosen = [pick(values) if values else None for values in sides]
-        there = [value for value in chosen if value is not None]
-        if len({*there}) > 1:
+        picked.setdefault(tuple(pick(values) if values else None for values in sides), []).append(role)
+    for chosen, of in picked.items():
+        if len({*chosen} - {None}) > 1:
+            role = of[0] if len(of) == 1 else "precision"
             name = f"{role} ({' / '.join('-' if value is None else text(value) for value in chosen)})"
             for names, value in zip(called, chosen, strict=True):
                 if value is not None:
