@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -203,6 +204,42 @@ def test_a_front_is_told_drawn_and_written(tmp_path: Path) -> None:
     assert told["least"] == {"energy": first["energy"], "latency": told["front"][-1]["cycles"]}
     evaluated = tqhw("evaluate", *arguments(tmp_path)[1:], "--mapping", out, "--json", "-")
     assert json.loads(evaluated.stdout)["energy_pj"] == first["energy_pj"]
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "message"),
+    [
+        ("--json", "gone/file/all.json", "gone/file is no folder"),
+        ("--out", "gone", "it is a folder"),
+        ("--figure", "gone/file/front.svg", "gone/file is no folder"),
+        ("--figure", "mapping.svg", "--json names the same file"),
+    ],
+)
+def test_files_that_cannot_be_written_are_refused_before_the_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str, name: str, message: str
+) -> None:
+    (tmp_path / "gone").mkdir()
+    (tmp_path / "gone" / "file").write_text("")
+    files = {"--json": tmp_path / "mapping.svg", option: tmp_path / name}
+    given = fronted(tmp_path, *(part for pair in files.items() for part in pair))
+    before = sorted(tmp_path.rglob("*"))
+    monkeypatch.setattr("tqhw.backends.embedded.Embedded.search", None)
+    assert message in refused(*given)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_disk_that_is_full_at_the_last_file_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = fronted(tmp_path, "--json", tmp_path / "all.json", "--out", tmp_path / "m" / "best.yaml")
+    made = tempfile.mkstemp
+
+    def full(dir: Path, prefix: str) -> tuple[int, str]:
+        if "best" in prefix:
+            raise OSError(28, "No space left on device")
+        return made(dir=dir, prefix=prefix)
+
+    monkeypatch.setattr("tqhw.system.files.tempfile.mkstemp", full)
+    assert "best.yaml: cannot be written: No space left on device" in refused(*given)
+    assert [*(tmp_path / "m").iterdir()] == [path for path in tmp_path.iterdir() if "all.json" in path.name] == []
 
 
 def test_a_front_of_one_point_says_so(tmp_path: Path) -> None:

@@ -40,6 +40,10 @@ def test_settings_go_over_the_file() -> None:
         ("states: [stedy]", "unknown value 'stedy' (did you mean 'steady'?"),
         ("\nscenario:\n  layuot: packed", "e.yaml:3: scenario.layuot: unknown key 'layuot' (did you mean 'layout'?"),
         ("scenario: {layout: planes}", "scenario.layout: unknown value 'planes'"),
+        (
+            "data: {nam: digits}",
+            "(did you mean 'name'? known: name, path, size, split, workers, skip_corrupt, check, options)",
+        ),
         ("modle: {}", "unknown key 'modle' (did you mean 'model'?"),
         ("model: resnet20", "model: 'resnet20' must be a section with keys of its own (The network.)"),
         (

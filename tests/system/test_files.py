@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 
 from tqhw.errors import TqhwError
-from tqhw.system.files import content_digest, exists, is_file, read_text, scratch, write_bytes, write_text
+from tqhw.system.files import (
+    check_destinations,
+    content_digest,
+    exists,
+    is_file,
+    read_text,
+    scratch,
+    write_bytes,
+    write_text,
+)
 
 
 def test_unreadable_files_say_why(tmp_path: Path) -> None:
@@ -107,3 +116,19 @@ def test_a_digest_of_contents(tmp_path: Path) -> None:
     moved = content_digest(folder)
     (folder / "train" / "b").write_bytes(b"22")
     assert len({first, moved, content_digest(folder)}) == 3, "names and contents do"
+
+
+def test_destinations_are_checked_and_nothing_is_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    check_destinations({"--a": None, "--b": "-", "--c": tmp_path / "new" / "x", "--d": tmp_path / "file"})
+    assert [*tmp_path.iterdir()] == [tmp_path / "file"]
+    with pytest.raises(TqhwError, match=r"--a .*: cannot be written: .*file is no folder .choose another place"):
+        check_destinations({"--a": tmp_path / "file" / "x"})
+    with pytest.raises(TqhwError, match=r"--b .*: --a names the same file .give each one"):
+        check_destinations({"--a": tmp_path / "x", "--b": tmp_path / "." / "x"})
+
+
+def test_a_folder_that_may_not_be_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(TqhwError, match=f"--out .*: cannot be written: {tmp_path} may not be written to"):
+        check_destinations({"--out": tmp_path / "x"})

@@ -158,11 +158,16 @@ def in_options() -> Iterator[None]:
         raise TqhwError(as_options(error.message), place=place or None, lever=lever) from None
 
 
+def json_text(document: Mapping[str, Any]) -> str:
+    """A document as the commands write it."""
+    return json.dumps(document, indent=1) + "\n"
+
+
 def write_json(document: Mapping[str, Any], target: str) -> None:
     """Writes ``document`` to a file, or to stdout where ``target`` is ``-``."""
     from tqhw.system.files import write_text
 
-    text = json.dumps(document, indent=1) + "\n"
+    text = json_text(document)
     if target == "-":
         sys.stdout.write(text)
     else:

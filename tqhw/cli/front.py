@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tqhw.cli.common import console, say
+from tqhw.cli.common import console
 from tqhw.errors import TqhwError
 from tqhw.objectives import Goal, Tradeoff
 
@@ -90,19 +90,17 @@ class FrontOptions:
             bounds = " and ".join(f"{name} {value:,.1f}" for name, value in zip(names, corner, strict=True))
             screen.print(f"  at or above {bounds}", highlight=False, soft_wrap=True)
 
-    def draw(self, found: Found) -> None:
-        """Writes the picture that was asked for."""
+    def drawn(self, found: Found) -> dict[str | Path, bytes]:
+        """The picture that was asked for, by its file."""
         if self.figure is None or found.front is None:
-            return  # before matplotlib is imported
+            return {}  # before matplotlib is imported
         from tqhw.report.front_figure import front_files
-        from tqhw.system.files import write_bytes
 
         front = found.front
         names = [one.name for one in front.tradeoff.objectives]
         files = front_files(names, front.values(), front.open_region())
         written = {".svg": files.svg.encode(), ".png": files.png, ".pdf": files.pdf}
-        write_bytes(self.figure, written[self.figure.suffix])
-        say(f"wrote {self.figure}")
+        return {self.figure: written[self.figure.suffix]}
 
 
 def summary(front: MappingFront) -> str:

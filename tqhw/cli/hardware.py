@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from tqhw.cli.answer import show, show_refusal
-from tqhw.cli.common import BAD_INPUT, NO, bundled, guarded, say, write_json
+from tqhw.cli.common import BAD_INPUT, NO, bundled, guarded, json_text, say, write_json
 from tqhw.cli.machine import CaseOptions
 
 if TYPE_CHECKING:
@@ -81,10 +82,11 @@ def search(
     from tqhw.cli.front import FrontOptions
     from tqhw.objectives import goal_of
     from tqhw.spec import Invalid, directives, dump_mapping
-    from tqhw.system.files import write_text
+    from tqhw.system.files import check_destinations, write_together
 
     goal, way = goal_of(objective, "--objective"), way_of(factors, pad)
     asked = FrontOptions(goal, point, figure)
+    check_destinations({"--json": json, "--out": out, "--figure": figure})
     case = options.read()
     for note in case.notes:
         say(note)
@@ -112,14 +114,20 @@ def search(
     for warning in (*found.warnings, *filter(None, [hint])):
         say(warning)
     text = dump_mapping(chosen.mapping, dimensions)
-    if json is not None:
-        write_json({**chosen.stats.as_json(), **more}, json)
-    if json != "-":
+    told = json_text({**chosen.stats.as_json(), **more})
+    files = asked.drawn(found)
+    if json is not None and json != "-":
+        files[json] = told.encode()
+    if out is not None:
+        files[out] = text.encode()
+    write_together(files)
+    if json == "-":
+        sys.stdout.write(told)
+    else:
         show(chosen.stats, more, text if out is None else None)
         asked.show(found)
-    if out is not None:
-        write_text(out, text)
-    asked.draw(found)
+    if figure is not None:
+        say(f"wrote {figure}")
 
 
 def _refuse(found: Invalid, json: str | None, text: str) -> NoReturn:

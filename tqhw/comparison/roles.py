@@ -13,8 +13,8 @@ def roles(sides: Sequence[Collection[V]], text: Callable[[V], str]) -> list[dict
     """For every side, what its values are called in the rows of a comparison, ``text`` being a value's own name.
 
     Where the lowest of all sides is not the same, it has a name of its own, ``lowest precision (2 / 3 bits)``, under
-    which the lowest of every side stand beside each other; and so has the highest. Where these are the same, as of sides
-    with one value each, they stand beside each other once, as ``precision (2 / 3 bits)``.
+    which the lowest of every side stand beside each other; and so has the highest. Where these are the same, as of
+    sides with one value each, they stand beside each other once, as ``precision (2 / 3 bits)``.
 
     >>> roles([[2, 4, 8], [3, 8]], lambda bits: f"{bits} bits")[1]
     {3: ['3 bits', 'lowest precision (2 bits / 3 bits)'], 8: ['8 bits']}

@@ -74,8 +74,6 @@ def documented_keys(kind: type, prefix: str = "") -> Iterator[tuple[str, str, st
     """Every key of a section with its default, as YAML, and its meaning."""
     for name, field in fields_of(kind).items():
         inner = section_in(field.annotation)
-        if field.exclude:  # no key of a file
-            continue
         if inner is not None:
             yield from documented_keys(inner, f"{prefix}{name}.")
             continue

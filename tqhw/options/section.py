@@ -126,11 +126,11 @@ def _rule(complaint: Any) -> str:
 
 
 def fields_of(kind: type) -> dict[str, FieldInfo]:
-    """The fields of a section by their keys; a key that is a word of Python's has a name of its own in Python."""
+    """The fields of a section by the keys that files have; a word of Python's has another name there."""
     found: dict[str, FieldInfo] = getattr(
         kind, "model_fields" if issubclass(kind, BaseModel) else "__pydantic_fields__", {}
     )
-    return {field.alias or name: field for name, field in found.items()}
+    return {field.alias or name: field for name, field in found.items() if not field.exclude}
 
 
 def section_in(annotation: Any) -> type | None:

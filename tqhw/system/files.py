@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -110,25 +110,56 @@ def write_text(path: str | Path, text: str) -> None:
 
 def write_bytes(path: str | Path, content: bytes) -> None:
     """Writes a file whole or not at all: under a temporary name first, then renamed."""
-    target = Path(path)
-    temporary: Path | None = None
+    write_together({path: content})
+
+
+def write_together(contents: Mapping[str | Path, bytes]) -> None:
+    """Writes files all of them whole, or none: all under temporary names first, then renamed."""
+    temporary: dict[Path, Path] = {}
+    target = Path()
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        prefix = f".{target.name}."
-        sweep(target.parent, prefix)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=prefix)
-        temporary = Path(name)
-        with os.fdopen(handle, "wb") as stream:
-            locks.is_free(handle)
-            stream.write(content)
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(target)
+        for target, content in ((Path(path), content) for path, content in contents.items()):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            prefix = f".{target.name}."
+            sweep(target.parent, prefix)
+            handle, name = tempfile.mkstemp(dir=target.parent, prefix=prefix)
+            temporary[target] = Path(name)
+            with os.fdopen(handle, "wb") as stream:
+                locks.is_free(handle)
+                stream.write(content)
+            umask = os.umask(0)
+            os.umask(umask)
+            temporary[target].chmod(0o666 & ~umask)
+        for target, made in temporary.items():
+            made.replace(target)
     except OSError as error:
-        raise TqhwError(
-            f"cannot be written: {error.strerror}", place=str(target), lever="choose another place"
-        ) from None
+        raise _unwritable(str(target), str(error.strerror)) from None
     finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+        for made in temporary.values():
+            made.unlink(missing_ok=True)
+
+
+def check_destinations(given: Mapping[str, str | Path | None]) -> None:
+    """Raises TqhwError where a file to be written, by the option that names it, would be refused, before long work.
+
+    Nothing is made. None, and ``-`` for standard output, are no files.
+    """
+    taken: dict[Path, str] = {}
+    for option, path in given.items():
+        if path is None or str(path) == "-":
+            continue
+        target = Path(path)
+        there = next(parent for parent in (target.absolute(), *target.absolute().parents) if os.path.lexists(parent))
+        if there == target.absolute() and there.is_dir():
+            raise _unwritable(f"{option} {path}", "it is a folder")
+        folder = there.parent if there == target.absolute() else there
+        if not folder.is_dir():
+            raise _unwritable(f"{option} {path}", f"{folder} is no folder")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise _unwritable(f"{option} {path}", f"{folder} may not be written to")
+        if (other := taken.setdefault(target.resolve(), option)) != option:
+            raise TqhwError(f"{other} names the same file", place=f"{option} {path}", lever="give each one of its own")
+
+
+def _unwritable(place: str, why: str) -> TqhwError:
+    return TqhwError(f"cannot be written: {why}", place=place, lever="choose another place")
