@@ -38,8 +38,8 @@ ROOMS = {
     "report": "version errors registry system spec drawing results engine",
     "experiment": "errors objectives datasets quant spec results options train scenario",
     "allocation": "errors results datasets quant workload train scenario report",
-    "pipeline": "version errors system spec options results datasets models quant energy architecture workload train"
-    " backends scenario report experiment allocation",
+    "pipeline": "version errors objectives system spec options results datasets models quant energy architecture"
+    " workload train backends scenario report experiment allocation",
     "sweep": "version errors objectives system spec frontend options results architecture mapper engine"
     " train backends scenario report experiment pipeline",
     "comparison": "version errors system results report",

@@ -1,9 +1,11 @@
 import copy
+import re
 
 import pytest
 
 torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
+from torch.nn.utils import prune  # noqa: E402
 
 from tests.quant.nets import images, tiny  # noqa: E402
 from tqhw.errors import TqhwError  # noqa: E402
@@ -158,6 +160,34 @@ def test_weights_and_norms_that_are_no_plain_parameters_are_refused():
         convert(nn.Sequential(nn.Linear(4, 5), nn.LazyBatchNorm1d()), EVERY_LAYER)
     with pytest.raises(TqhwError, match=r"1: a SyncBatchNorm cannot be switched by precision \(use the plain"):
         convert(nn.Sequential(nn.Linear(4, 5), nn.SyncBatchNorm(5)), EVERY_LAYER)
+
+
+COMPUTED = {
+    "WeightNorm, parametrized": (nn.utils.parametrizations.weight_norm, "WeightNorm", "remove_parametrizations"),
+    "SpectralNorm, parametrized": (nn.utils.parametrizations.spectral_norm, "SpectralNorm", "remove_parametrizations"),
+    "Orthogonal": (nn.utils.parametrizations.orthogonal, "Orthogonal", "remove_parametrizations"),
+    "WeightNorm, a hook": (nn.utils.weight_norm, "WeightNorm", "remove_weight_norm"),
+    "SpectralNorm, a hook": (nn.utils.spectral_norm, "SpectralNorm", "remove_spectral_norm"),
+    "pruned": (lambda layer: prune.l1_unstructured(layer, "weight", 0.5), "L1Unstructured", "prune.remove"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
+@pytest.mark.parametrize("which", COMPUTED)
+def test_of_a_computed_weight_the_message_says_who_does_and_how_to_take_it_out(which):
+    """The call that it gives leaves a plain model that computes the same, and can be converted."""
+    computed, who, call = COMPUTED[which]
+    torch.manual_seed(0)
+    model, x = nn.Sequential(nn.Conv2d(1, 2, 3), computed(nn.Linear(4, 4))).eval(), torch.randn(2, 4)
+    before = model[1](x).detach()
+    with pytest.raises(TqhwError) as caught:
+        convert(model, EVERY_LAYER)
+    assert f"1.weight: the weight is computed by another parametrization or hook, {who} (" in str(caught.value)
+    (told,) = re.findall(r"by (torch\.nn\.utils\.\S+ 'weight'\));", str(caught.value))
+    assert call in told
+    eval(told, {"torch": torch, "model": model})  # noqa: S307
+    assert torch.allclose(model[1](x), before, atol=1e-6)
+    assert names(convert(model, EVERY_LAYER)) == ["0", "1"]
 
 
 def test_a_single_layer_is_a_model_too():

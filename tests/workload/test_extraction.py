@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ torch = pytest.importorskip("torch")
 from torch import Tensor, nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 from torch.nn.attention import SDPBackend, sdpa_kernel  # noqa: E402
+from torch.nn.utils import prune  # noqa: E402
 
 from tests.workload.nets import Call, TinyTransformer, parameter  # noqa: E402
 from tqhw.errors import TqhwError  # noqa: E402
@@ -202,6 +204,57 @@ def test_parametrized_weights_keep_their_layers_name() -> None:
     workload = extract(model, (1, 3, 8, 8))
     assert workload.layers[0].names == ("0",)
     assert (workload.weights, workload.other_parameters) == (108, 4 + 4)  # bias, and a norm per output channel
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
+@pytest.mark.parametrize(
+    "computed",
+    [
+        nn.utils.weight_norm,
+        nn.utils.spectral_norm,
+        nn.utils.parametrizations.spectral_norm,
+        lambda layer: prune.l1_unstructured(layer, "weight", 0.5),
+    ],
+)
+def test_so_do_weights_that_hooks_compute(computed: Any) -> None:
+    workload = extract(nn.Sequential(computed(nn.Conv2d(3, 4, 3))), (1, 3, 8, 8))
+    assert [layer.names for layer in workload.layers] == [("0",)]
+    assert (workload.macs, workload.weights) == (3888, 108)
+
+
+class Tied(nn.Module):
+    def __init__(self, read: Any) -> None:
+        super().__init__()
+        self.look, self.fc, self.read = nn.Embedding(20, 8), nn.Linear(8, 8), read
+
+    def forward(self, ids: Tensor) -> Tensor:
+        found: Tensor = self.read(self.fc(self.look(ids)), self.look.weight)
+        return found
+
+
+@pytest.mark.parametrize(
+    ("read", "columns"),
+    [
+        (lambda h, w: h @ w.T, 20),
+        (lambda h, w: nn.functional.linear(h, w), 20),
+        (lambda h, w: torch.einsum("bsd,vd->bsv", h, w), 20),
+        (lambda h, w: h @ w.T.contiguous(), 20),
+        (lambda h, w: nn.functional.linear(h, w.view(20, 8)[:10]), 10),
+        (lambda h, w: sum(nn.functional.linear(h, part) for part in w.chunk(2)), 20),
+        (lambda h, w: h @ w[:8, :8], 8),
+    ],
+)
+def test_tied_weights_are_stored_once_however_they_are_turned_and_cut(read: Any, columns: int) -> None:
+    workload = extract(Tied(read), {"ids": torch.zeros(1, 5, dtype=torch.int64)})
+    assert workload.macs == 5 * 8 * 8 + 5 * 8 * columns
+    assert workload.weights == 64 + 8 * columns
+    assert {name for layer in workload.layers for name in layer.names} == {"fc", "look"}
+    assert workload.parameters == 160 + 64 + 8
+
+
+def test_a_weight_that_is_read_both_ways_is_stored_once() -> None:
+    workload = extract(Tied(lambda h, w: (h @ w.T) @ w), {"ids": torch.zeros(1, 5, dtype=torch.int64)})
+    assert (workload.macs, workload.weights) == (320 + 2 * 800, 64 + 160)
 
 
 def test_batch_norms_and_parameters_that_did_not_run() -> None:

@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from tqhw.errors import TqhwError
+from tqhw.quant.computed import computed_by
 from tqhw.quant.tensor import check_weight
 
 _TRANSPOSED: Final = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -73,10 +74,13 @@ class ModelPart:
         if weight is None and not quantized:
             return
         if weight is None:
+            who, removal = computed_by(self.module, self.tensor)
+            where = f"model.get_submodule('{self.layer}')" if self.layer else "model"
+            how = "" if removal is None else f", by {removal.format(where)}"
             raise TqhwError(
-                "the weight is computed by another parametrization or hook, such as weight_norm",
+                f"the weight is computed by another parametrization or hook, {who}",
                 place=self.parameter,
-                lever=f"remove it first, or keep it as it is with layers: {{{self.name or 'NAME'}: full}}",
+                lever=f"take it out first{how}; or keep it as it is with layers: {{{self.name or 'NAME'}: full}}",
             )
         if nn.parameter.is_lazy(weight):
             raise TqhwError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
@@ -56,6 +56,7 @@ class Recorder:
         self._root = type(model).__name__
         self._names = {module: _COMPILED.sub("", name).strip(".") for name, module in model.named_modules()}
         self._parameters = dict(model.named_parameters())
+        self._computed = dict(_computed_by_hooks(self._names))
         self._open: list[nn.Module] = []
         self.widths = Widths()
         self._factors: tuple[Any, Any] = (None, None)  # those of the product that is on its way
@@ -273,6 +274,7 @@ class Recorder:
         inside = local.get(identity(self._parameters[parameters[0]]))
         full = parameters[0] if inside is None else f"{path}.{inside}".removeprefix(".")
         full = _COMPILED.sub("", full).strip(".")
+        full = self._computed.get(full, full)
         return _WEIGHT_SUFFIX.sub("", _PARAMETRIZED.sub(r"\1\2", full)) or self._root, tuple(parameters)
 
     def _key(self, factor: Any, parameters: tuple[str, ...], place: Hashable) -> Hashable:
@@ -323,3 +325,16 @@ def _numel(shape: tuple[int, ...]) -> int:
 def _once(places: list[str], place: str) -> None:
     if place not in places:
         places.append(place)
+
+
+def _computed_by_hooks(modules: Mapping[nn.Module, str]) -> Iterator[tuple[str, str]]:
+    """Parameters that a hook of torch.nn.utils (weight_norm, spectral_norm, prune) makes a tensor of, and that tensor.
+
+    The hook has taken the tensor's own name from the parameters, and gives it anew before each call.
+    """
+    for module, path in modules.items():
+        for hook in module._forward_pre_hooks.values():
+            tensor = getattr(hook, "name", None) or getattr(hook, "_tensor_name", None)
+            if isinstance(tensor, str) and tensor not in module._parameters:
+                whole = f"{path}.{tensor}".lstrip(".")
+                yield from ((f"{whole}_{end}", whole) for end in ("v", "g", "orig"))
