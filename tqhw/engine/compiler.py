@@ -19,6 +19,7 @@ from numba.core.caching import IndexDataCacheFile
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler, Flags
 from numba.core.registry import CPUDispatcher
+from numba.np import arrayobj
 
 from tqhw.engine.references import register_bundles
 
@@ -114,7 +115,7 @@ class _PartCompiler(Compiler):
         super().__init__(typingctx, targetctx, library, args, return_type, _QuickFlags(flags), locals_)
 
     def compile_extra(self, function: Any) -> Any:
-        with _remembered_types(self.state.typingctx):
+        with _remembered_types(self.state.typingctx), _plain_indices():
             return super().compile_extra(function)
 
 
@@ -157,6 +158,24 @@ def _remembered_types(context: Any) -> Iterator[None]:
         yield
     finally:
         del context.resolve_function_type
+
+
+@contextmanager
+def _plain_indices() -> Iterator[None]:
+    """Indices as they are: numba would ask of each whether it counts from the end, which took a fifth of the time.
+
+    No kernel counts from the end of an array (tests/mapper/test_indices.py).
+    """
+    asked = arrayobj.fix_integer_index
+
+    def plain(context: Any, builder: Any, kind: Any, index: Any, size: Any) -> Any:
+        return context.cast(builder, index, kind, types.intp)
+
+    arrayobj.fix_integer_index = plain
+    try:
+        yield
+    finally:
+        arrayobj.fix_integer_index = asked
 
 
 _SIGNATURES: dict[tuple[Any, Any], Any] = {}

@@ -58,9 +58,10 @@ def box_words(plan: Plan, extent: Ints, span: Ints, words: Ints) -> None:
         space = plan.spaces[s]
         product = 1
         for k in range(space.first_rank, space.end_rank):
-            along = 1
-            for t in range(plan.ranks[k].first_term, plan.ranks[k].end_term):
-                along += plan.terms[t].coefficient * (extent[plan.terms[t].dimension] - 1)
+            rank = plan.ranks[k]
+            along = rank.least + rank.coefficient * extent[rank.dimension] + rank.other_coefficient * extent[rank.other]
+            for t in range(rank.third_term, rank.end_term):
+                along += plan.terms[t].coefficient * extent[plan.terms[t].dimension]
             span[k] = along
             product *= along
         words[s] = product
@@ -85,6 +86,15 @@ def add_loops(factors: Ints, order: Ints, extent: Ints, loops: Records, n: int) 
 
 
 @inline
+def has_loops(factors: Ints) -> bool:
+    """Whether a factor is not 1: the levels of fan-outs have no loops over time, and many others have none."""
+    other = 0
+    for d in range(factors.shape[0]):
+        other |= factors[d] ^ 1
+    return bool(other != 0)
+
+
+@inline
 def build_nest(
     plan: Plan, temporal: Ints, temporal_order: Ints, spatial: Ints, spatial_order: Ints, split: Ints, nest: Nest
 ) -> bool:
@@ -103,14 +113,14 @@ def build_nest(
         fan_y = 1
         if plan.levels[i].fanout_x * plan.levels[i].fanout_y > 1:  # elsewhere spatial factors miss the bound
             for p in range(n_dims):
-                if p < split[i]:
-                    fan_x *= spatial[i, spatial_order[i, p]]
-                else:
-                    fan_y *= spatial[i, spatial_order[i, p]]
+                bound = spatial[i, spatial_order[i, p]]
+                fan_x *= bound if p < split[i] else 1
+                fan_y *= 1 if p < split[i] else bound
             s = add_loops(spatial[i], spatial_order[i], extent, nest.spatial, s)
             if s > level.first_unit:
                 box_words(plan, extent, nest.span[i], nest.unit_words[i])
-        t = add_loops(temporal[i], temporal_order[i], extent, nest.temporal, t)
+        if has_loops(temporal[i]):
+            t = add_loops(temporal[i], temporal_order[i], extent, nest.temporal, t)
         level.end_loop = t
         level.end_unit = s
         level.fan_x = fan_x

@@ -29,7 +29,7 @@ class Plan(NamedTuple):
     spaces: Records  # [S] first_rank, end_rank, separable, single, read_write
     relevant: Bools  # [S, D]
     rank: Ints  # [S, D] the rank that a dimension moves, -1: none; one of them where the data space is not `single`
-    ranks: Records  # [K] first_term, end_term
+    ranks: Records  # [K] its terms, the first two of them once more, and what one word less its coefficients leaves
     terms: Records  # [T] dimension, coefficient
     coefficients: Ints  # [K, D]
     levels: Records  # [L] meshes, limits and energies of the level
@@ -46,7 +46,8 @@ def make_plan(model: Model) -> Plan:
     spaces = records(
         n_spaces, first_rank=np.int64, end_rank=np.int64, separable=np.bool_, single=np.bool_, read_write=np.bool_
     )
-    ranks = records(n_ranks, first_term=np.int64, end_term=np.int64)
+    whole = ("first_term", "third_term", "end_term", "dimension", "coefficient", "other", "other_coefficient", "least")
+    ranks = records(n_ranks, **dict.fromkeys(whole, np.int64))
     terms = records(int(active.sum()), dimension=np.int64, coefficient=np.int64)
     coefficients = np.zeros((n_ranks, n_dims), np.int64)
     rank = np.full((n_spaces, n_dims), -1, np.int64)
@@ -56,7 +57,7 @@ def make_plan(model: Model) -> Plan:
         spaces[s] = (k, k + len(kept[s]), model.separable[s], single, model.read_write[s])
         for r in kept[s]:
             dims = np.flatnonzero(active[s, r])
-            ranks[k] = (t, t + len(dims))
+            ranks[k] = _rank(t, dims, model.coefficients[s, r, dims])
             for d in dims:
                 terms[t] = (d, model.coefficients[s, r, d])
                 coefficients[k, d] = model.coefficients[s, r, d]
@@ -75,6 +76,13 @@ def make_plan(model: Model) -> Plan:
         _rows(model),
         _machine(model),
     )
+
+
+def _rank(first: int, dims: Ints, coefficients: Ints) -> tuple[int, ...]:
+    """A rank whose terms stand from ``first`` on; with two at most, words are one sum without a loop."""
+    (one, by), (two, by_two) = [*zip(dims, coefficients, strict=True), (0, 0)][:2]
+    third, end = first + min(2, len(dims)), first + len(dims)
+    return first, third, end, one, by, two, by_two, 1 - int(coefficients.sum())
 
 
 def _levels(model: Model) -> Records:

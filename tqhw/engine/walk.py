@@ -72,15 +72,15 @@ def fetch_separable(plan: Plan, s: int, nest: Nest, fetched: Floats) -> None:
     """
     n_levels = nest.levels.shape[0]
     t = nest.levels[n_levels - 1].end_loop
-    outside = 1.0
-    visits = 1.0
+    outside = 1
+    visits = 1
     for i in range(n_levels - 1, -1, -1):
         while t > nest.levels[i].end_loop:
             t -= 1
             outside *= nest.temporal[t].bound
             if plan.relevant[s, nest.temporal[t].dimension]:
                 visits = outside
-        fetched[i] = visits * nest.words[i, s]
+        fetched[i] = float(visits) * nest.words[i, s]
 
 
 @inline
