@@ -242,14 +242,17 @@ def test_what_is_left_is_taken_back(processes: Cluster, monkeypatch: pytest.Monk
     [
         ("tcp://127.0.0.1:1", "--scheduler tcp://127.0.0.1:1: the scheduler cannot be reached: "),
         ("nowhere.json", "--scheduler: 'nowhere.json' is no address and no file"),
+        ("tls://127.0.0.1:1", "--scheduler tls://127.0.0.1:1: the scheduler cannot be reached: "),
         ("ftp://127.0.0.1:1", "--scheduler ftp://127.0.0.1:1: the scheduler cannot be reached: "),
     ],
 )
 def test_a_scheduler_that_cannot_be_reached(address: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tqhw.sweep.cluster.REACH_S", 1.0)
+    monkeypatch.setattr("distributed.Client", None)  # one that never got through waits 30 s at its end, and complains
     with pytest.raises(TqhwError) as error, connected(address):
         pass
     assert str(error.value).startswith(told)
+    assert ("distributed.comm.tls" in str(error.value)) == address.startswith("tls")
 
 
 def test_a_file_that_no_scheduler_wrote(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from tqhw.system.json_files import read_json
 WINDOW = 2_000
 """So many tasks are with the scheduler at a time: enough to keep a thousand workers busy, and no more than that."""
 REACH_S = 15.0
+_ENCRYPTED = ("tls://", "wss://")
 _DIED = "every process that tried it died, as happens where memory runs out"
 _ENDS = "it can be started again and goes on from what is kept"
 
@@ -165,16 +166,38 @@ def connected(scheduler: str, training: Mapping[str, float] | None = None) -> It
     address = _address(scheduler) if is_file else scheduler
     with _quiet():
         try:
+            _reach(address)
             client = Client(address, timeout=REACH_S, set_as_default=False)
         except (OSError, ValueError, TypeError, KeyError, TimeoutError) as error:
             told = " ".join(str(error).split()) or type(error).__name__
-            raise TqhwError(f"the scheduler cannot be reached: {told}", place=place, lever="is it running?") from None
+            lever = "is it running?"
+            if address.startswith(_ENCRYPTED):
+                lever += " are Dask's settings distributed.comm.tls here what they are there?"
+            raise TqhwError(f"the scheduler cannot be reached: {told}", place=place, lever=lever) from None
         try:
             cluster = Cluster(client, False, training or {}, place)
             _check_workers(cluster)
             yield cluster
         finally:
             client.close(timeout=2)
+
+
+def _reach(address: str) -> None:
+    """Raises what Dask does where nobody answers: a client that never got through would wait at its end once more."""
+    from distributed import Security
+    from distributed.comm import connect
+    from distributed.utils import LoopRunner
+
+    async def tried() -> None:
+        comm = await connect(address, timeout=REACH_S, **Security().get_connection_args("client"))
+        await comm.close()
+
+    runner = LoopRunner(asynchronous=False)
+    runner.start()
+    try:
+        runner.run_sync(tried)
+    finally:
+        runner.stop()
 
 
 def _address(file: str) -> str:
