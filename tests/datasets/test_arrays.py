@@ -53,6 +53,7 @@ def test_names_of_keras_are_read(tmp_path: Path) -> None:
     assert arrays(tmp_path / "mnist.npz").train_labels.tolist() == LABELS.tolist()
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -64,6 +65,10 @@ def test_names_of_keras_are_read(tmp_path: Path) -> None:
             r"train_labels: an array of float64 and shape \(6,\) holds no labels",
         ),
         ({"train_labels": LABELS[:5]}, "are no training set"),
+        (
+            {"train_images": GREY[:0], "train_labels": LABELS[:0]},
+            r"a\.npz: images and labels of shapes \(0, 1, 8, 9\) and \(0,\) are no training set",
+        ),
         ({"train_labels": LABELS - 1}, "the training labels go from -1 to 1"),
         ({"test_images": GREY[:3, :, :5]}, r"training and test images differ: \(1, 8, 9\) and \(1, 8, 5\)"),
         (

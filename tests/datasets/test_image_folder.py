@@ -119,7 +119,7 @@ def test_folders_that_are_no_data_set_are_refused(root):
     with pytest.raises(TqhwError, match=r"nowhere/train: there is no such folder .it holds a folder per class"):
         FolderData(root / "nowhere")
     (root / "train" / "empty").mkdir()
-    with pytest.raises(TqhwError, match=r"train/empty: the class folder holds no images"):
+    with pytest.raises(TqhwError, match=r"train/empty: the class folder holds no images .known are .bmp, .jpeg"):
         FolderData(root)
     (root / "train" / "empty").rename(root / "train" / "zebra")
     picture(root / "train" / "zebra" / "1.png", 9, 9, (1, 1, 1))

@@ -120,6 +120,10 @@ def test_a_data_set_that_cannot_be_split_is_refused():
             {"train_labels": np.full(6, np.nan), "test_labels": np.zeros(3)},
             r"train_labels: targets are NaN .say by train_mask",
         ),
+        (
+            {"train_labels": np.full((6, 4), "a")},
+            r"train_labels: an array of <U1 and shape \[6, 4\] holds no numbers .give whole or real numbers",
+        ),
     ],
 )
 def test_what_does_not_fit_together_is_said(tmp_path, changes, message):
@@ -132,6 +136,12 @@ def test_more_classes_may_be_said_than_there_are_and_fewer_not(tmp_path):
     assert open_dataset("samples", {"path": path, "classes": 9}).classes == 9
     with pytest.raises(TqhwError, match=r"labels go from 0 to 4, but there are 3 classes"):
         open_dataset("samples", {"path": path, "classes": 3})
+
+
+def test_arrays_of_the_other_byte_order_are_read(tmp_path):
+    swapped = {name: array.astype(array.dtype.newbyteorder()) for name, array in tagged().items()}
+    one, other = opened(tmp_path, **swapped), opened(tmp_path)
+    assert torch.equal(next(one.test_batches(8))[1], next(other.test_batches(8))[1])
 
 
 def test_nothing_is_no_data_set(tmp_path):

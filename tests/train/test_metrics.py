@@ -52,6 +52,9 @@ def test_the_metric_goes_with_loss_and_targets():
         metric_of(TrainConfig(metric="acuracy"), labels)
     with pytest.raises(TqhwError, match=r"accuracy is of labels, but the targets are numbers .use rmse, mae or r2"):
         metric_of(TrainConfig(loss="mse", metric="accuracy"), numbers)
+    with pytest.raises(TqhwError, match=r"training.metric: r2 is of numbers, but cross_entropy learns labels .use acc"):
+        metric_of(TrainConfig(metric="r2"), labels)
+    assert metric_of(TrainConfig(loss="mse"), labels).name == "rmse", "ratings, say"
     with pytest.raises(
         TqhwError, match=r"accuracy is of one label per sample, these are of shape \[2, 3\] .use token_ac"
     ):

@@ -29,8 +29,19 @@ def read_arrays(path: Path) -> Arrays:
             return load_file(path)
         loaded = np.load(path, allow_pickle=False)
         found = {"input": loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
-        return {name: torch.from_numpy(np.array(array, order="C")) for name, array in found.items()}
+        return {name: _tensor(name, array, path) for name, array in found.items()}
     except OSError as error:
         raise TqhwError(f"cannot be read: {error.strerror or error}", place=str(path)) from None
     except (ValueError, TypeError, EOFError, SafetensorError, zipfile.BadZipFile) as error:
         raise TqhwError(f"is no file of plain arrays: {error}", place=str(path), lever=f"give {_FORMS}") from None
+
+
+def _tensor(name: str, array: np.ndarray, path: Path) -> torch.Tensor:
+    try:
+        return torch.from_numpy(np.array(array, array.dtype.newbyteorder("="), order="C"))
+    except TypeError:
+        raise TqhwError(
+            f"an array of {array.dtype} and shape {[*array.shape]} holds no numbers",
+            place=f"{path}: {name}",
+            lever="give whole or real numbers",
+        ) from None

@@ -52,7 +52,7 @@ def from_images(
         raise TqhwError(f"training and test images differ: {shapes}, {kinds[0]} and {kinds[1]}", place=name)
     mean: tuple[float, ...] = ()
     deviation: tuple[float, ...] = ()
-    if train_images.dtype == torch.uint8:
+    if train_images.dtype == torch.uint8 and len(train_images):  # an empty set is refused below
         real = train_images.double() / 255
         mean = tuple(real.mean(dim=(0, 2, 3)).tolist())
         deviation = tuple(value or 1.0 for value in real.std(dim=(0, 2, 3)).tolist())

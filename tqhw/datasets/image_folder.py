@@ -200,6 +200,7 @@ def _listed(folder: Path) -> tuple[list[str], tuple[tuple[Path, int], ...]]:
     for label, name in enumerate(names):
         found = sorted(p for p in (folder / name).rglob("*") if p.suffix.lower() in _ENDINGS and p.is_file())
         if not found:
-            raise TqhwError("the class folder holds no images", place=str(folder / name))
+            known = ", ".join(sorted(_ENDINGS))
+            raise TqhwError("the class folder holds no images", place=str(folder / name), lever=f"known are {known}")
         items += [(path, label) for path in found]
     return names, tuple(items)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -21,18 +22,21 @@ def check_fit(model: nn.Module, data: Data, loss: Loss = LOSSES["cross_entropy"]
     """Refuses a model that does not take the inputs of ``data``, and outputs or targets that ``loss`` does not take."""
     at, place = next(model.parameters()).device, f"data {data.name}"
     inputs, targets = example(data, 2)
+    if loss.reads == "labels" and data.classes == 1:
+        told_so = "all labels are of one class: there is nothing to tell apart"
+        raise TqhwError(told_so, place=place, lever="give a second class, or say data.options.classes")
     try:
         with evaluating(model), real_inputs(model):
             output = called(model, moved(inputs, at))
     except TqhwError:
         raise
     except Exception as error:  # the model may be the user's own
-        shapes = f"images of shape {data.input_shape}" if len(data.input_shape) == 3 else f"inputs {shapes_of(inputs)}"
-        raise TqhwError(
-            f"the model refuses {shapes}: {told(error)}",
-            place=place,
-            lever="set the model's options, such as in_channels",
-        ) from error
+        pictures = len(data.input_shape) == 3
+        shapes = f"images of shape {data.input_shape}" if pictures else f"inputs {_told_inputs(inputs)}"
+        lever = "set the model's options, such as in_channels"
+        if not pictures:
+            lever = "arrays are the model's arguments by their names; set its options, such as the size of a vocabulary"
+        raise TqhwError(f"the model refuses {shapes}: {told(error)}", place=place, lever=lever) from error
     found = answered(output)
     if found is None:
         raise TqhwError(f"the model answers with {type(output).__name__}, no tensor", place=place)
@@ -44,6 +48,18 @@ def check_fit(model: nn.Module, data: Data, loss: Loss = LOSSES["cross_entropy"]
             lever="set the model's options, such as num_classes",
         )
     loss.check(found.float(), targets.to(at), data.classes, place)
+
+
+def _told_inputs(inputs: Inputs) -> str:
+    """Their shapes, of several with their names, of whole numbers with their range."""
+    if not isinstance(inputs, Mapping):
+        return shapes_of(inputs)
+    return ", ".join(f"{name} {[*one.shape]}{_range_of(one)}" for name, one in inputs.items())
+
+
+def _range_of(one: torch.Tensor) -> str:
+    whole = one.numel() and not one.is_floating_point() and one.dtype != torch.bool
+    return f" of {int(one.min())} to {int(one.max())}" if whole else ""
 
 
 def answered(output: Any) -> torch.Tensor | None:

@@ -132,6 +132,12 @@ def metric_of(config: TrainConfig, targets: torch.Tensor, loss: Loss | None = No
         raise TqhwError(
             f"{name} is of labels, but the targets are numbers", place="training.metric", lever="use rmse, mae or r2"
         )
+    trained_on = loss or LOSSES.named(config.loss, "training.loss")
+    if found.sums is _errors and trained_on.reads == "labels":
+        lever = "use accuracy or token_accuracy, or a loss of numbers"
+        raise TqhwError(
+            f"{name} is of numbers, but {trained_on.name} learns labels", place="training.metric", lever=lever
+        )
     return found
 
 
