@@ -24,7 +24,7 @@ from torch import nn
 from torch.nn import functional
 
 from tqhw import models
-from tqhw.quant import QuantConfig, convert, quantized_layers, set_bits, shared_normalization
+from tqhw.quant import PrecisionSwitch, QuantConfig, convert, shared_normalization
 from tqhw.train import TrainConfig
 from tqhw.train.distributed import Team
 from tqhw.train.loop import joint_step
@@ -69,7 +69,7 @@ def measure(name: str, batch: int, size: int, config: TrainConfig, repeats: int,
     bare = models.build(name, **options).to(device)
     how = {"normalization": {"kind": "auto"}, "activations": activations}
     ours = convert(copy.deepcopy(bare), QuantConfig(precisions=PRECISIONS, first=None, last=None, **how)).to(device)
-    optimizer = make_optimizer(ours, config)
+    optimizer, switching = make_optimizer(ours, config), PrecisionSwitch(ours)
     images = torch.randn(batch, 3, size, size, device=device)
     labels = torch.randint(0, 10, (batch,), device=device)
 
@@ -99,7 +99,7 @@ def measure(name: str, batch: int, size: int, config: TrainConfig, repeats: int,
         print(f"{label:44} {1e3 * took:8.1f} ms  x {ratio:.3f} {batch / took:10,.0f} images/s")
     for label, part in (
         ("  of it: weights quantized, and gradients", lambda: quantize_all(ours)),
-        ("  of it: switching precisions", lambda: [set_bits(ours, bits) for bits in PRECISIONS]),
+        ("  of it: switching precisions", lambda: [switching.set_bits(bits) for bits in PRECISIONS]),
         ("  of it: the optimizer", optimizer.step),
     ):
         took = statistics.median(clock(part) for _ in range(repeats))
@@ -108,10 +108,10 @@ def measure(name: str, batch: int, size: int, config: TrainConfig, repeats: int,
 
 def quantize_all(model: nn.Module) -> None:
     """All that a step does to weights: normalised once, then codes, real weights and gradients per precision."""
-    with shared_normalization(model):
+    with shared_normalization(model) as switching:
         for bits in PRECISIONS:
-            set_bits(model, bits)
-            weights = [layer.module.weight for layer in quantized_layers(model)]
+            switching.set_bits(bits)
+            weights = [layer.module.weight for layer in switching.layers]
             torch.autograd.backward(weights, [torch.ones_like(weight) for weight in weights])
 
 

@@ -19,7 +19,14 @@ from tqhw.quant.onnx.file import save_onnx
 from tqhw.quant.onnx.model import OnnxModel
 from tqhw.quant.order import execution_order
 from tqhw.quant.post_training.post import PostTraining, post_train, post_training_config
-from tqhw.quant.precision import add_precision, at_bits, keep_precisions, set_bits, shared_normalization
+from tqhw.quant.precision import (
+    PrecisionSwitch,
+    add_precision,
+    at_bits,
+    keep_precisions,
+    set_bits,
+    shared_normalization,
+)
 from tqhw.quant.schemes import SCHEMES, Scheme, scheme_named
 from tqhw.quant.slices import Slices
 from tqhw.quant.storage import Storage, storage
@@ -38,6 +45,7 @@ __all__ = [
     "Normalized",
     "OnnxModel",
     "PostTraining",
+    "PrecisionSwitch",
     "QuantConfig",
     "QuantizedLayer",
     "QuantizedTensor",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -68,13 +68,14 @@ def walk(model: nn.Module, every_name: bool = False) -> Iterator[tuple[str, nn.M
 
 def quantized_layers(model: nn.Module) -> tuple[QuantizedLayer, ...]:
     """Every quantized weight once, in the order the model registers them."""
-    return tuple(_found(plain(model), every_name=False))
+    return layers_among(walk(plain(model)))
 
 
 def every_name(model: nn.Module) -> dict[str, str]:
     """The state-dict names of quantized weights, those of modules that stand in two places too, each with the layer."""
     own = {(id(layer.module), layer.tensor): layer.name for layer in quantized_layers(model)}
-    return {layer.weight_name: own[id(layer.module), layer.tensor] for layer in _found(plain(model), every_name=True)}
+    every = layers_among(walk(plain(model), every_name=True))
+    return {layer.weight_name: own[id(layer.module), layer.tensor] for layer in every}
 
 
 def share_names(model: nn.Module) -> list[str]:
@@ -83,13 +84,16 @@ def share_names(model: nn.Module) -> list[str]:
     return [f"{name}.share" for name, quantizer in kinds if quantizer.share is not None]
 
 
-def _found(model: nn.Module, every_name: bool) -> Iterator[QuantizedLayer]:
-    for name, module in walk(model, every_name):
+def layers_among(modules: Iterable[tuple[str, nn.Module]]) -> tuple[QuantizedLayer, ...]:
+    """Every quantized weight of ``modules``, by name, in their order."""
+    found = []
+    for name, module in modules:
         if "parametrizations" in module._modules:
             for tensor, chain in cast(Any, module).parametrizations.items():
                 if isinstance(chain[0], QuantizedWeight):
                     called = name if tensor == "weight" else f"{name}.{tensor}".removeprefix(".")
-                    yield QuantizedLayer(called, module, chain[0], tensor)
+                    found.append(QuantizedLayer(called, module, chain[0], tensor))
+    return tuple(found)
 
 
 def holds_codes(model: nn.Module) -> bool:

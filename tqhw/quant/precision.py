@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -14,8 +14,9 @@ from torch import nn
 from tqhw.errors import TqhwError, unknown
 from tqhw.quant.bits import FULL, check_bits, check_precisions
 from tqhw.quant.here import Switched, bits_here
-from tqhw.quant.layers import QuantizedLayer, plain, quantization_of, quantized_layers, walk
+from tqhw.quant.layers import layers_among, plain, quantization_of, walk
 from tqhw.quant.norm import SwitchableBatchNorm, check_norms, make_switchable
+from tqhw.quant.together import put_together
 
 
 class Source(Protocol):
@@ -39,9 +40,7 @@ def set_bits(model: nn.Module, bits: Bits) -> None:
     scales, and more planes of its codes. Threads that run the model meanwhile may see a part of the switch:
     :func:`at_bits` is for them. Raises TqhwError for bits that the model cannot have, and then changes nothing.
     """
-    with _READING:
-        for part, at in _served(plain(model), bits):
-            part.bits = at
+    PrecisionSwitch(model).set_bits(bits)
 
 
 @contextmanager
@@ -51,75 +50,89 @@ def at_bits(model: nn.Module, bits: Bits) -> Iterator[nn.Module]:
     Other threads run the same model at their own bits meanwhile. What is compiled inside is compiled for the model's.
     """
     with _READING:
-        parts = _served(plain(model), bits)
+        parts = PrecisionSwitch(model).parts(bits)
     with bits_here({id(part): at for part, at in parts}):
         yield model
 
 
-def _served(model: nn.Module, bits: Bits) -> list[tuple[Switched, int]]:
-    """The parts to switch with the bits of each, which the model then has what it takes for."""
-    layers = quantized_layers(model)
-    chosen = _chosen(model, layers, bits)
-    wanted = [bits] if isinstance(bits, int) else sorted({*chosen.values()})
-    for one in wanted:
-        if one != FULL:
-            check_bits(one)
-        quantization_of(model).normalization.check_bits(one, "bits")
-    source: Source | None = getattr(model, "deployed", None)
-    if source is not None:
+class PrecisionSwitch:
+    """Switches the precision of a model often: its parts are looked for once, and must not be replaced meanwhile."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model = plain(model)
+        self._look()
+
+    def set_bits(self, bits: Bits) -> None:
+        """As :func:`set_bits`."""
+        with _READING:
+            for part, at in self.parts(bits):
+                part.bits = at
+
+    def parts(self, bits: Bits) -> list[tuple[Switched, int]]:
+        """The parts to switch with the bits of each, which the model then has what it takes for."""
+        normalization = quantization_of(self._model).normalization
+        chosen = self._chosen(bits)
+        wanted = [bits] if isinstance(bits, int) else sorted({*chosen.values()})
         for one in wanted:
-            source.serve(model, one)
-            source = model.deployed  # type: ignore[assignment]
-        layers = quantized_layers(model)
-    norms = _norms(model, layers, chosen, bits)
-    for norm, at in norms:
-        norm.check(at)
-    parts: list[tuple[Switched, int]] = [*norms]
-    for layer in layers:
-        if layer.name in chosen:
-            parts.append((layer.quantizer, chosen[layer.name]))
-            reader = layer.input_quantizer
-            if reader is not None and reader.follows:
-                parts.append((reader, chosen[layer.name]))
-    return parts
+            if one != FULL:
+                check_bits(one)
+            normalization.check_bits(one, "bits")
+        source: Source | None = getattr(self._model, "deployed", None)
+        if source is not None:
+            for one in wanted:
+                source.serve(self._model, one)
+                source = self._model.deployed  # type: ignore[assignment]
+            self._look()
+        norms = self._norms_to_switch(chosen, bits)
+        for norm, at in norms:
+            norm.check(at)
+        parts: list[tuple[Switched, int]] = [*norms]
+        for layer in self.layers:
+            if layer.name in chosen:
+                parts.append((layer.quantizer, chosen[layer.name]))
+                reader = layer.input_quantizer
+                if reader is not None and reader.follows:
+                    parts.append((reader, chosen[layer.name]))
+        return parts
 
+    def _look(self) -> None:
+        modules = [*walk(self._model)]
+        self.layers = layers_among(modules)
+        self.modules = [module for _, module in modules]
+        self._norms = [module for module in self.modules if isinstance(module, SwitchableBatchNorm)]
 
-def _chosen(model: nn.Module, layers: Sequence[QuantizedLayer], bits: Bits) -> dict[str, int]:
-    """The layers to switch, by name."""
-    quantization_of(model)
-    fixed = {layer.name: layer.quantizer.fixed for layer in layers}
-    if not isinstance(bits, Mapping):
-        return {name: bits for name, is_fixed in fixed.items() if not is_fixed}
-    chosen: dict[str, int] = {}
-    for pattern, one in bits.items():
-        matching = [name for name in fixed if fnmatchcase(name, pattern)]
-        if not matching:
-            raise unknown("quantized layer", pattern, [*fixed], place="bits")
-        switching = [name for name in matching if not fixed[name]]
-        if not switching:
-            raise TqhwError(
-                f"layer '{matching[0]}' has bits of its own and does not switch",
-                place="bits",
-                lever="convert it with null in layers",
-            )
-        chosen.update(dict.fromkeys(switching, one))
-    return chosen
+    def _chosen(self, bits: Bits) -> dict[str, int]:
+        """The layers to switch, by name."""
+        fixed = {layer.name: layer.quantizer.fixed for layer in self.layers}
+        if not isinstance(bits, Mapping):
+            return {name: bits for name, is_fixed in fixed.items() if not is_fixed}
+        chosen: dict[str, int] = {}
+        for pattern, one in bits.items():
+            matching = [name for name in fixed if fnmatchcase(name, pattern)]
+            if not matching:
+                raise unknown("quantized layer", pattern, [*fixed], place="bits")
+            switching = [name for name in matching if not fixed[name]]
+            if not switching:
+                raise TqhwError(
+                    f"layer '{matching[0]}' has bits of its own and does not switch",
+                    place="bits",
+                    lever="convert it with null in layers",
+                )
+            chosen.update(dict.fromkeys(switching, one))
+        return chosen
 
-
-def _norms(
-    model: nn.Module, layers: Sequence[QuantizedLayer], chosen: Mapping[str, int], bits: Bits
-) -> list[tuple[SwitchableBatchNorm, int]]:
-    """The norms to switch: all of them, or those behind a layer that is switched by itself."""
-    if not isinstance(bits, Mapping):
-        return [(module, bits) for _, module in walk(model) if isinstance(module, SwitchableBatchNorm)]
-    switching = {layer.module: layer for layer in layers if not layer.quantizer.fixed}
-    found, last = [], next(iter(switching.values())).name if switching else ""
-    for _, module in walk(model):
-        if module in switching:
-            last = switching[module].name
-        elif isinstance(module, SwitchableBatchNorm) and last in chosen:
-            found.append((module, chosen[last]))
-    return found
+    def _norms_to_switch(self, chosen: Mapping[str, int], bits: Bits) -> list[tuple[SwitchableBatchNorm, int]]:
+        """The norms to switch: all of them, or those behind a layer that is switched by itself."""
+        if not isinstance(bits, Mapping):
+            return [(norm, bits) for norm in self._norms]
+        switching = {layer.module: layer for layer in self.layers if not layer.quantizer.fixed}
+        found, last = [], next(iter(switching.values())).name if switching else ""
+        for module in self.modules:
+            if module in switching:
+                last = switching[module].name
+            elif isinstance(module, SwitchableBatchNorm) and last in chosen:
+                found.append((module, chosen[last]))
+        return found
 
 
 def add_precision(model: nn.Module, bits: int) -> None:
@@ -168,13 +181,20 @@ def keep_precisions(model: nn.Module, precisions: Iterable[int]) -> None:
 
 
 @contextmanager
-def shared_normalization(model: nn.Module) -> Iterator[None]:
-    """Normalises each weight once for all precisions inside; weights must not change meanwhile."""
-    quantizers = [layer.quantizer for layer in quantized_layers(model)]
+def shared_normalization(model: nn.Module) -> Iterator[PrecisionSwitch]:
+    """Normalises each weight once for all precisions inside; weights must not change meanwhile.
+
+    What small layers have in common is done once for several of them. Gives what switches the precision.
+    """
+    switching = PrecisionSwitch(model)
+    quantizers = [layer.quantizer for layer in switching.layers]
     for quantizer in quantizers:
         quantizer.hold = True
+    for together in put_together(switching.layers, switching.modules):
+        for quantizer in together.quantizers:
+            quantizer.common = together
     try:
-        yield
+        yield switching
     finally:
         for quantizer in quantizers:
             quantizer.release()

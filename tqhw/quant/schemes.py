@@ -15,7 +15,10 @@ from tqhw.registry import Registry
 
 
 class Scheme(Protocol):
-    """A quantizer of normalised weights and the gradients it may be trained with."""
+    """A quantizer of normalised weights, each by itself, and the gradients it may be trained with.
+
+    A code depends on its own u alone: those of several layers are made in one call.
+    """
 
     name: str
     truncatable: bool

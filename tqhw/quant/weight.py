@@ -78,6 +78,14 @@ class InputReader(Protocol):
     place: str
 
 
+class Common(Protocol):
+    """Makes the weights of several layers at once, see :class:`tqhw.quant.together.Together`."""
+
+    def real(self, quantizer: QuantizedWeight, weight: torch.Tensor, bits: int) -> torch.Tensor | None:
+        """The one of ``quantizer``; None where it has to make it itself."""
+        ...
+
+
 class QuantizedWeight(nn.Module):
     """Turns a layer's real weight into the weight it computes with, at ``bits`` bits.
 
@@ -115,6 +123,7 @@ class QuantizedWeight(nn.Module):
         self.off = False
         self.hold = False
         self._held: Normalized | None = None
+        self.common: Common | None = None
         self.share: torch.Tensor | None
         self.searched = self.normalization.clip == "max"
         share = None
@@ -175,10 +184,16 @@ class QuantizedWeight(nn.Module):
         if self.off:
             return weight
         bits = bits_now(self)
-        factor = 1.0 if bits == FULL else self.scheme.factor(self.gradient, bits)
-        normalized = self._normalized(weight)
-        real = _StraightThrough.apply(weight, self.share, normalized, self, factor)  # type: ignore[no-untyped-call]
-        return cast(torch.Tensor, real)
+        if self.common is not None and not torch.compiler.is_compiling():
+            real = self.common.real(self, weight, bits)
+            if real is not None:
+                return real
+        parts = weight, self.share, self._normalized(weight), self, self.factor(bits)
+        return cast(torch.Tensor, _StraightThrough.apply(*parts))  # type: ignore[no-untyped-call]
+
+    def factor(self, bits: int) -> float:
+        """What the straight-through gradient is multiplied with at ``bits``."""
+        return 1.0 if bits == FULL else self.scheme.factor(self.gradient, bits)
 
     def _of_codes(self, codes: QuantizedTensor, device: torch.device) -> torch.Tensor:
         """The weight of the shifted codes, which is kept until the precision changes."""
@@ -222,6 +237,7 @@ class QuantizedWeight(nn.Module):
         """Forgets what was held back for the other precisions of a training step."""
         self.hold = False
         self._held = None
+        self.common = None
 
     def _normalized(self, weight: torch.Tensor) -> Normalized:
         if self._held is not None:

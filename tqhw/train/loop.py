@@ -214,14 +214,14 @@ def joint_step(
     parts = list(zip(in_parts(inputs, config.accumulation), targets.chunk(config.accumulation), strict=True))
     weights = _weights([wanted for _, wanted in parts])
     with ExitStack() as stack:
-        stack.enter_context(shared_normalization(model))
+        switching = stack.enter_context(shared_normalization(model))
         if members.size > 1:
             stack.enter_context(SharedStatistics(members))
         for number, ((given, wanted), weight) in enumerate(zip(parts, weights, strict=True), start=1):
             teacher = None
             for at, bits in enumerate(falling):
                 if is_quantized(model):
-                    set_bits(model, bits)
+                    switching.set_bits(bits)
                 with ExitStack() as inner:
                     if number < config.accumulation and isinstance(runner, DistributedDataParallel):
                         inner.enter_context(runner.no_sync())
