@@ -43,3 +43,10 @@ def test_names() -> None:
     assert [labels.bits(b) for b in (1, 8)] == ["1 bit", "8 bits"]
     assert labels.series("dorefa", "shifted") == "Ordinary QAT, truncated"
     assert labels.series("mine", "odd") == "mine, odd"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(float("nan"), "not a number"), (float("inf"), "infinite"), (float("-inf"), "minus infinite")]
+)
+def test_what_is_no_finite_number_is_said_in_words(value: float, text: str) -> None:
+    assert labels.number(value) == text

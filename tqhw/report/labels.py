@@ -55,7 +55,12 @@ SPARE_COLOURS = (SKY, GREY, ORANGE, PURPLE)
 
 
 def number(value: float) -> str:
-    """Three significant digits, as a person writes them: 1,230 and 0.00123, exponents only far out."""
+    """Three significant digits, as a person writes them: 1,230 and 0.00123, exponents only far out.
+
+    What is no finite number is said in words.
+    """
+    if not math.isfinite(value):
+        return "not a number" if math.isnan(value) else f"{'minus ' if value < 0 else ''}infinite"
     if value == 0:
         return "0"
     size = math.floor(math.log10(abs(value)))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 QUANTITIES = {"energy_mj": "Energy", "cycles": "Cycles", "area_mm2": "Area"}
 MANY = 24
 """Keys with more values than these are drawn, not listed: no value of them stands for many points."""
+_MOST = 700.0  # of a logarithm of what a double holds
 _SERIES = ("bits", "methods")  # compared within, never across
 
 
@@ -65,7 +66,7 @@ def effects(store: Store, state: str) -> list[Effect]:
                 points[key, value] = points.get((key, value), 0) + 1
             before = number
         for name, amount in zip(QUANTITIES, found, strict=True):
-            if amount:
+            if amount is not None and 0 < amount < math.inf:  # what has a logarithm
                 series = (name, method, bits)
                 every.setdefault(series, _LogMean()).add(amount)
                 for pair in given.items():
@@ -87,7 +88,7 @@ def _relative(found: Mapping[Any, _LogMean], every: Mapping[Any, _LogMean]) -> d
     for name in QUANTITIES:
         shifts = [one.mean - every[series].mean for series, one in found.items() if series[0] == name]
         if shifts:
-            relative[name] = math.exp(sum(shifts) / len(shifts))
+            relative[name] = math.exp(min(_MOST, sum(shifts) / len(shifts)))
     return relative
 
 

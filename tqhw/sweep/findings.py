@@ -12,7 +12,7 @@ from tqhw.report.labels import number, times
 from tqhw.report.sheet import LinkedText
 from tqhw.report.table import Table
 from tqhw.sweep.effects import QUANTITIES, Effect, spread
-from tqhw.sweep.fronts import ENERGY, Dot, FrontPicture
+from tqhw.sweep.fronts import ENERGY, FINITE, Dot, FrontPicture
 from tqhw.sweep.scatter import Look, short
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def best(store: Store, state: str, by: str, more: bool = False) -> tuple[Dot, fl
         iter(
             store.read(
                 f"SELECT point, method, bits, energy_mj, {by}, settings FROM outcomes JOIN points ON number = point"
-                f" WHERE state = ? AND {by} IS NOT NULL ORDER BY {by} {way}, point, method, bits LIMIT 1",
+                f" WHERE state = ? AND {FINITE.format(by)} ORDER BY {by} {way}, point, method, bits LIMIT 1",
                 (state,),
             )
         ),
@@ -79,6 +79,11 @@ def found(store: Store, state: str, look: Look, seen: list[Effect]) -> list[str]
             "Energy may be had for cycles: every point that was searched for both has a front of its own (fronts.csv); "
             "all else is of the mappings best in the first of the two."
         )
+    if store.one("""SELECT 1 FROM searches WHERE answer LIKE '%"whole":%' LIMIT 1""") is not None:
+        told.append(
+            "Mappings may have remainders: energies and cycles are Timeloop's, which may count other work than there "
+            "is; the report of a point says by how much."
+        )
     keys = sorted(dict.fromkeys(one.key for one in seen), key=lambda key: -spread(seen, key))
     for key in keys[:3]:
         told.append(_effect(key, [one for one in seen if one.key == key]))
@@ -93,7 +98,7 @@ def _range(store: Store, state: str, method: str, precisions: Sequence[int]) -> 
         row = next(
             store.read(
                 "SELECT min(energy_mj), max(energy_mj), count(*) FROM outcomes"
-                " WHERE state = ? AND method = ? AND bits = ?",
+                f" WHERE state = ? AND method = ? AND bits = ? AND {FINITE.format('energy_mj')}",
                 (state, method, bits),
             )
         )

@@ -53,6 +53,8 @@ class Quantity:
         return name if name.startswith(("DRAM", "Top")) else name[0].lower() + name[1:]
 
 
+FINITE = "({0} BETWEEN -1e300 AND 1e300)"
+"""Of SQL: whether a column holds a number that can be drawn, and compared with others."""
 SHOWN = 4_000
 """Dots in one picture; those on a front are always among them."""
 _Plain = tuple[Any, ...]
@@ -123,7 +125,8 @@ def _score(name: str, lower_is_better: bool) -> Quantity:
 
 def _picture(store: Store, quantity: Quantity, state: str) -> FrontPicture | None:
     """Reads the outcomes by rising energy and keeps what is drawn: memory does not grow with the points."""
-    having = f"FROM {_TABLES[quantity.table]} WHERE {quantity.column} IS NOT NULL AND (?2 IS NULL OR metric = ?2)"
+    finite = " AND ".join(FINITE.format(column) for column in ("energy_mj", quantity.column))
+    having = f"FROM {_TABLES[quantity.table]} WHERE {finite} AND (?2 IS NULL OR metric = ?2)"
     asked = (state, quantity.metric)
     total, values = next(store.read(f"SELECT count(*), count(DISTINCT {quantity.column}) {having}", asked))
     if values < 2:

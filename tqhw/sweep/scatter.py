@@ -25,6 +25,7 @@ SHAPES = {
     "tall": "M-2.4,-5H2.4V5H-2.4Z",
 }
 INK = "currentColor"
+_DECADES = 6  # with all of their round values on an axis
 
 
 @dataclass(frozen=True)
@@ -159,10 +160,11 @@ class Axis:
     def ticks(self) -> Iterator[tuple[float, str]]:
         """Round values with their places."""
         if self.log:
-            for power in range(math.floor(self.low), math.ceil(self.high) + 1):
-                for digit in (1, 2, 5):
-                    value = digit * 10.0**power
-                    if self.low <= math.log10(value) <= self.high:
+            every = math.ceil((self.high - self.low) / _DECADES)
+            for power in range(math.floor(self.low / every) * every, math.ceil(self.high) + 1, every):
+                for digit in (1, 2, 5) if every == 1 else (1,):
+                    value = float(f"{digit}e{power}")
+                    if 0.0 < value < math.inf and self.low <= math.log10(value) <= self.high:
                         yield self.at(value), f"{value:g}"
             return
         span = self.high - self.low
