@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tqhw.errors import TqhwError
-from tqhw.frontend.expressions import Word, evaluate
+from tqhw.frontend.expressions import STEPS, Word, evaluate
 from tqhw.spec.yamlio import Quoted
 
 NAMES: dict[str, Any] = {"W": 8, "L": [2, 3, 5], "T": "ab", "D": {"lo": 4}}
@@ -49,6 +49,11 @@ NAMES: dict[str, Any] = {"W": 8, "L": [2, 3, 5], "T": "ab", "D": {"lo": 4}}
         ("W.bit_length()", 4),
         ("pow(2, -1, 7)", 4),
         ("None", None),
+        ("'{}_{:03d}_{n}'.format(W, 5, n=T)", "8_005_ab"),
+        ("'%03d_%s' % (W, T)", "008_ab"),
+        ("str(W).zfill(3)", "008"),
+        ("'-'.join([T, 'c']).replace('b-', '+')", "a+c"),
+        ("sum([[1], L], [])", [1, 2, 3, 5]),
     ],
 )
 def test_value(text: str, value: Any) -> None:
@@ -63,6 +68,21 @@ def test_a_function_alone_stays_a_word() -> None:
     assert evaluate("ceil", NAMES, "f:1") == Word("ceil")
     assert isinstance(evaluate("max", NAMES, "f:1"), Word)
     assert evaluate("max", {"max": 3}, "f:1") == 3
+
+
+def test_a_function_that_a_name_keeps_can_be_called() -> None:
+    ceil = evaluate("ceil", NAMES, "f:1")
+    twice = evaluate("lambda v: v * 2", NAMES, "f:2")
+    assert evaluate("twice(up(2.5))", {"up": ceil, "twice": twice}, "f:3") == 6
+    assert twice == "lambda v: v * 2"
+
+
+def test_all_expressions_of_a_specification_draw_on_one_number_of_steps() -> None:
+    left = [100]
+    assert evaluate("1 + 1", {STEPS: left}, "f:1") == 2
+    assert left == [97]
+    with pytest.raises(TqhwError, match="the expressions take more than 1000000 steps in all"):
+        evaluate("sum([i for i in range(90)])", {STEPS: left}, "f:2")
 
 
 def test_inf_passes() -> None:
@@ -87,7 +107,19 @@ def test_inf_passes() -> None:
         ("W()", "'W' is no function"),
         ("W.real", "a int has no 'real' here"),
         ("().__class__", "has no '__class__' here"),
-        ("T.format(1)", "has no 'format' here"),
+        ("'{0.real}'.format(1)", "the field '0.real' reaches into a value"),
+        ("'{0[a]}'.format({'a': 1})", "the field '0[a]' reaches into a value"),
+        ("'{:>1000}'.format(1)", "a format of more than 999 places"),
+        ("'{:{}}'.format(1, 10 ** 9)", "a format of more than 999 places"),
+        ("'%9999d' % 1", "a format of more than 999 places"),
+        ("'%*d' % (10 ** 9, 1)", "'%' of a text takes numbers and texts, and no '*'"),
+        ("'%s' % L", "'%' of a text takes numbers and texts"),
+        ("T.zfill(10 ** 9)", "a format of more than 999 places"),
+        ("','.join(['a' * 90000] * 90000)", "more than 100000 characters"),
+        ("('a' * 90000).replace('a', 'b' * 90000)", "more than 100000 characters"),
+        ("sum([[1] * 500] * 500, [])", "lists of more than 1000 items in all"),
+        ("[[[[1] * 99] * 99] * 99] * 99", "more than 200000 steps"),
+        ("str([[[1] * 99] * 99] * 99)", "more than 100000 characters"),
         ("__import__('os')", "unknown name '__import__'"),
         ("open('x')", "unknown name 'open'"),
         ("(x := 3)", "NamedExpr is not allowed"),

@@ -10,6 +10,11 @@ from tests.frontend.files import ARCHITECTURE, PROBLEM, level, processed, with_a
 from tqhw.errors import TqhwError
 from tqhw.frontend import process
 
+NESTED = "{% set n = namespace(x='a') %}{% for i in range(60) %}{% set n.x = [n.x, n.x] %}{% endfor %}"
+USES = (
+    *("n.x", "n.x ~ ''", "n.x | string | length", "n.x | tojson", "n.x | pprint", "'%s' % n.x", "'{}'.format(n.x)"),
+    *("n.x == [n.x]", "n.x in [n.x]", "n.x | unique | list", "n.x | join", "n.x | upper"),
+)
 DOUBLING = "{% set n = namespace(x='ab') %}{% for i in range(60) %}{% set n.x = n.x ~ n.x %}{% endfor %}"
 
 
@@ -32,6 +37,16 @@ DOUBLING = "{% set n = namespace(x='ab') %}{% for i in range(60) %}{% set n.x = 
         ),
         ("{{ 5 | round(-10**9) }}", "make more than 10000000 characters"),
         ("{{ lipsum(n=10**6) }}", "'lipsum' is undefined"),
+        *((NESTED + f"{{{{ {use} }}}}", "make more than 10000000 characters") for use in USES),
+        ("{% set l = [1] %}{% for i in range(60) %}{% set _ = l.extend(l) %}{% endfor %}", "make more than 10000000"),
+        ("{% set l = [1] %}{% set _ = l.append(l) %}{{ l }}", "make more than 10000000 characters"),
+        ("{% set l = range(9999) | list %}{% for i in range(9999) %}{% set q = l[1:] %}{% endfor %}", "make more than"),
+        (
+            "{% set n = namespace(x=3) %}{% for i in range(99999) %}{% set n.x = n.x + n.x %}{% endfor %}",
+            "make more than 10000000 characters",
+        ),
+        ("{% for i in [1] %}" * 30 + "{% endfor %}" * 30, "template error: too many statically nested blocks"),
+        ("{% for i in [1] %}1{% endfor %}" * 3000, "a template of more than 5000 tags"),
         ("{% include 'twice1.yaml' %}", "loop more than 200000 times"),
         ("{{ 'x' * 10**9 }}", "make more than 10000000 characters"),
         ("{{ 'x' | center(10**9) }}", "make more than 10000000 characters"),
@@ -98,3 +113,26 @@ def test_a_message_names_the_line_of_the_template(tmp_path: Path) -> None:
 def test_a_comment_is_rendered_too(tmp_path: Path) -> None:
     with pytest.raises(TqhwError, match="'old' is undefined"):
         processed(tmp_path, top=ARCHITECTURE + PROBLEM + "# {{ old }}\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("{% set l = [1] %}{% set _ = l.append(2) %}x: {{ l | sum }}", 3),
+        ("{% set d = {} %}{% set _ = d.update({'a': 4}) %}x: {{ d.a }}", 4),
+        ("x: {% set c = cycler(5, 6) %}{{ c.next() }}{{ c.next() }}", 56),
+        ("x: {% set j = joiner(1) %}{{ j() }}2{{ j() }}", 21),
+        ("x: {{ include(p='b.yaml', indices='q') }}", 5),
+        ("x: {{ 3 if 2 in [1, 2] and (1, 2) == (1, 2) else 4 }}", 3),
+        ("x: {{ {(1, 2): 7}[(1, 2)] }}", 7),
+        ("x: {{ 'abc'[1:] | length }}", 2),
+    ],
+)
+def test_what_a_template_can_do(line: str, value: int, tmp_path: Path) -> None:
+    found = processed(tmp_path, "top.yaml", top=with_attribute(line) + PROBLEM, b="q: 5\n")
+    assert level(found, "buf")["x"] == value
+
+
+def test_an_include_of_nothing_is_null(tmp_path: Path) -> None:
+    text = with_attribute("x: {{ include('b.yaml') }}") + PROBLEM
+    assert "x" not in level(processed(tmp_path, "top.yaml", top=text, b="# nothing\n"), "buf")

@@ -168,7 +168,9 @@ def component(value: Any, place: str) -> ComponentNode:
         raise TqhwError(f"{named} has no class", place=where, lever="add `class:`, e.g. storage or compute")
     for words, kind in _FAMILIES:
         if any(word in class_ for word in words):
-            return kind(value, place)
+            # a component may call a Nothing otherwise, which the tag !Nothing refuses
+            own = {name: value[name] for name in ("name", "class") if name in value} if kind is NothingNode else {}
+            return kind(value, place, **own)
     known = [word for words, _ in _FAMILIES for word in words]
     error = unknown("component class", class_, known, where)
     lever = f"{error.lever}; one of these words must be in it, a class of its own is named by `subclass:`"

@@ -129,6 +129,8 @@ class Permutation(Items):
 def _permutation(value: Any, place: str) -> Any:
     if isinstance(value, Permutation):
         return value
+    if value is None:
+        raise TqhwError("a permutation is a list or a text, found nothing", place=place, lever="write [C, M]")
     if isinstance(value, str):
         value = [part.strip() for part in (value.split(",") if "," in value else value) if part]
     return Permutation(value, place)

@@ -15,7 +15,7 @@ import yaml
 
 from tqhw.errors import TqhwError
 from tqhw.spec import yamlio
-from tqhw.spec.yamlio import Map
+from tqhw.spec.yamlio import Map, Quoted
 
 
 class KeptMap(Map):
@@ -48,6 +48,10 @@ class _FormReader(yamlio.Loader):
 def read(text: str, source: str, loaded: Mapping[str, Any], fetch: Fetch) -> Any:
     """The tree of a rendered ``text``; ``loaded`` are the trees that its template included, by their names."""
 
+    if re.match(r"\ufeff?%YAML\s+1\.1\b", text):
+        lever = "remove the line: 010 and yes mean other things in YAML 1.2, as Timeloop reads it"
+        raise TqhwError("YAML 1.1 is not read", place=f"{source}:1", lever=lever)
+
     def reader(text: str) -> _FormReader:
         made = _FormReader(text)
         made.loaded, made.fetch = loaded, fetch
@@ -67,10 +71,8 @@ def _map(reader: _FormReader, node: yaml.Node) -> Map:
 def _filled(reader: _FormReader, node: yaml.Node, result: Map) -> Map:
     result.line, result.source = node.start_mark.line + 1, reader.source
     result.tag = node.tag if node.tag.startswith("!") and node.tag != "!nomerge" else None
-    if isinstance(node, yaml.ScalarNode) and node.value == "":
-        return result
     if not isinstance(node, yaml.MappingNode):
-        raise TqhwError(f"tag {node.tag} needs a mapping", place=_place(reader, node))
+        raise TqhwError(f"tag {node.tag} needs a mapping", place=_place(reader, node), lever=f"write {node.tag} {{}}")
     merged: list[Map] = []
     seen: set[str] = set()
     for key_node, value_node in node.value:
@@ -142,6 +144,15 @@ def _included(reader: _FormReader, node: yaml.Node) -> Any:
     return reader.fetch(str(node.value).removesuffix(","), node.tag == "!includedir", _place(reader, node))
 
 
+def _other(reader: _FormReader, tag: str, node: yaml.Node) -> Any:
+    """What stands under a tag that means nothing: a mapping keeps it."""
+    if isinstance(node, yaml.SequenceNode):
+        return reader.construct_sequence(node, deep=True)
+    if isinstance(node, yaml.ScalarNode) and node.value:
+        return Quoted(node.value)
+    return _map(reader, node)
+
+
 def _int(reader: _FormReader, node: yaml.ScalarNode) -> int:
     text = str(node.value).replace("_", "").lower()
     return yamlio.whole(text, 0 if text.lstrip("+-")[:2] in ("0x", "0o", "0b") else 10)
@@ -162,4 +173,7 @@ _FormReader.add_constructor("!include", _included)
 _FormReader.add_constructor("!includedir", _included)
 for _tag in yamlio.TAGS:
     _FormReader.add_constructor(_tag, _map)
-_FormReader.add_multi_constructor("!", lambda reader, _, node: _map(reader, node))
+_FormReader.add_multi_constructor("!", _other)
+_DATE = re.compile(r"^\d{4}-\d\d-\d\d$")  # no subtraction, 2024-01-02
+_FormReader.add_implicit_resolver("tag:yaml.org,2002:timestamp", _DATE, [*"0123456789"])
+_FormReader.add_constructor("tag:yaml.org,2002:timestamp", lambda _, node: Quoted(node.value))

@@ -14,16 +14,25 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from tqhw.errors import TqhwError, nearest, unknown
-from tqhw.frontend.functions import MAX_LENGTH, NAMES, left_shift, power, rest, times
+from tqhw.frontend import functions
+from tqhw.frontend.functions import MAX_LENGTH, NAMES
 from tqhw.spec.expression import MAX_INTEGER_BITS, Evaluator, parse
 from tqhw.spec.yamlio import Quoted
 
 MAX_STEPS = 200_000
+MAX_ALL_STEPS = 1_000_000
+STEPS = "steps of all expressions"
+"""In a scope, which no expression can name: a list of the steps that are left."""
 MAX_DEPTH = 60
 
 
 class Word(str):
-    """A function's name that stands alone: the front end keeps it as the word that it was."""
+    """A function that stands alone: in a file the word that it was, in the expressions below it can be called."""
+
+    function: Callable[..., Any]
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        return self.function(*arguments, **keywords)
 
 
 def evaluate(text: str, names: Mapping[str, Any], place: str) -> Any:
@@ -42,15 +51,30 @@ def evaluate(text: str, names: Mapping[str, Any], place: str) -> Any:
     except TqhwError as error:
         raise TqhwError(error.message, place=place, lever=_lever(text)) from None
     value = _Walker(text, names, place).value(tree.body)
+    if _holds(value, names.get("parent_node")):
+        raise TqhwError(f"'{text}' is a section that holds this value", place=place, lever="name what is meant in it")
     if isinstance(value, str):
         return Quoted(value)
     if callable(value):
-        return Word(text.strip())
+        word = Word(text.strip())
+        word.function = value
+        return word
     if isinstance(value, tuple):
         return list(value)
     if not isinstance(value, bool | int | float | list | dict | None):
         raise TqhwError(f"'{text}' gives {value}, which no file can hold", place=place, lever="write list(...)")
     return value
+
+
+def _holds(section: Any, other: Any) -> bool:
+    waiting = [section]
+    while waiting:
+        one = waiting.pop()
+        if other is not None and one is other:
+            return True
+        if hasattr(one, "public"):  # a section or a list of the specification
+            waiting += one.values() if isinstance(one, dict) else one
+    return False
 
 
 def is_bare(text: str, names: Mapping[str, Any]) -> bool:
@@ -67,12 +91,12 @@ def _lever(text: str) -> str:
 _BINARY: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
-    ast.Mult: times,
+    ast.Mult: functions.times,
     ast.Div: operator.truediv,
     ast.FloorDiv: operator.floordiv,
-    ast.Mod: rest,
-    ast.Pow: power,
-    ast.LShift: left_shift,
+    ast.Mod: functions.rest,
+    ast.Pow: functions.power,
+    ast.LShift: functions.left_shift,
     ast.RShift: operator.rshift,
     ast.BitAnd: operator.and_,
     ast.BitOr: operator.or_,
@@ -97,14 +121,21 @@ _COMPARE: dict[type[ast.AST], Callable[[Any, Any], bool]] = {
     ast.IsNot: operator.is_not,
 }
 _METHODS: dict[type, str] = {
-    str: "capitalize count endswith find index isalpha isdigit lower lstrip replace rstrip split startswith strip "
-    "title upper removeprefix removesuffix join",
+    str: "capitalize count endswith find index isalpha isdigit lower lstrip rstrip split startswith strip "
+    "title upper removeprefix removesuffix",
     list: "count index",
     tuple: "count index",
     dict: "get items keys values",
     int: "bit_length",
     float: "is_integer",
 }
+_BOUNDED: dict[str, Callable[[str], Callable[..., str]]] = {
+    "format": functions.formatter,
+    "join": functions.joiner,
+    "replace": functions.replacer,
+    "zfill": functions.zero_filled,
+}
+"""Methods of texts that could make any number of characters."""
 
 
 class _Walker(Evaluator):
@@ -118,16 +149,27 @@ class _Walker(Evaluator):
         return self.walk(node, self.names)
 
     def walk(self, node: ast.expr, names: Mapping[str, Any]) -> Any:
-        self.steps += 1
-        if self.steps > MAX_STEPS:
-            raise self.refusal(f"more than {MAX_STEPS} steps", "loop over less")
+        self._count(1)
         self.depth += 1
         try:
             if self.depth > MAX_DEPTH:
                 raise self.refusal(f"nested deeper than {MAX_DEPTH}", "flatten it")
-            return self.checked(self._node(node, names))
+            value = self.checked(self._node(node, names))
+            if not isinstance(node, ast.Name) and isinstance(value, list | tuple | dict | set):
+                self._count(functions.size(value))
+            return value
         finally:
             self.depth -= 1
+
+    def _count(self, steps: int) -> None:
+        self.steps += steps
+        if self.steps > MAX_STEPS:
+            raise self.refusal(f"more than {MAX_STEPS} steps", "loop over less")
+        total: Any = self.names.get(STEPS)
+        if total is not None:
+            total[0] -= steps
+            if total[0] < 0:
+                raise self.refusal(f"the expressions take more than {MAX_ALL_STEPS} steps in all", "loop over less")
 
     def _node(self, node: ast.expr, names: Mapping[str, Any]) -> Any:
         match node:
@@ -232,7 +274,7 @@ class _Walker(Evaluator):
         keywords = {k.arg: self.walk(k.value, names) for k in node.keywords if k.arg is not None}
         if len(keywords) != len(node.keywords):
             raise self.refusal("** in a call is not allowed")
-        self.steps += sum(len(a) for a in arguments if isinstance(a, str | list | tuple | dict | set | range))
+        self._count(sum(len(a) for a in arguments if isinstance(a, str | list | tuple | dict | set | range)))
         return self.apply(lambda: function(*arguments, **keywords))
 
     def _attribute(self, owner: Any, name: str) -> Any:
@@ -242,6 +284,8 @@ class _Walker(Evaluator):
             if name in found:
                 return found[name]
             raise TqhwError(f"'{self.text}': {unknown('name', name, [str(n) for n in found])}", place=self.place)
+        if isinstance(owner, str) and name in _BOUNDED:
+            return _BOUNDED[name](owner)
         for kind, methods in _METHODS.items():
             if isinstance(owner, kind) and name in methods.split():
                 return getattr(owner, name)
@@ -308,7 +352,5 @@ class _Walker(Evaluator):
         if part.conversion != -1:
             value = repr(value) if chr(part.conversion) == "r" else str(value)
         spec = "" if part.format_spec is None else str(self.walk(part.format_spec, names))
-        digits = [c.isdigit() for c in spec]
-        if any(all(run) for run in zip(digits, digits[1:], digits[2:], digits[3:], strict=False)):
-            raise self.refusal("a format of more than 999 places")
+        self.apply(functions.check_width, spec)
         return str(self.apply(format, value, spec))

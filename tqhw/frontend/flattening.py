@@ -43,7 +43,7 @@ class Flat:
         last: Any = None
         for node, parallel in _walk(architecture, False):
             last = node
-            if node.get("enabled", True) and not isinstance(node, NothingNode):
+            if isinstance(node, Leaf) and node.get("enabled", True) and not isinstance(node, NothingNode):
                 last = self._place(node, parallel)
         if not isinstance(last, ComputeNode):
             name = f"'{last.name}'" if isinstance(last, Leaf) else "nothing"

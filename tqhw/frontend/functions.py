@@ -6,6 +6,8 @@ Those that could take for ever, or all memory, are bounded here.
 from __future__ import annotations
 
 import math
+import re
+import string
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,8 +47,94 @@ def times(left: Any, right: Any) -> Any:
 
 def rest(left: Any, right: Any) -> Any:
     if isinstance(left, str):
-        raise TypeError("'%' of a text is not read, write an f-text or +")
+        values = right if isinstance(right, tuple) else (right,)
+        if "*" in left or not all(isinstance(value, int | float | str) for value in values):
+            raise TypeError("'%' of a text takes numbers and texts, and no '*'")
+        check_width(left)
+        try:
+            return left % right
+        except TypeError as error:
+            raise TypeError(f"'%' of a text is not read: {error}") from None
     return left % right
+
+
+def check_width(text: str) -> None:
+    """Raises OverflowError for a format of more than 999 places."""
+    if re.search(r"\d{4}", text):
+        raise OverflowError("a format of more than 999 places")
+
+
+class _Format(string.Formatter):
+    """``str.format`` of numbers and texts, whose attributes and items it does not reach."""
+
+    def get_field(self, field_name: str, args: Any, kwargs: Any) -> Any:
+        if not re.fullmatch(r"\w+", field_name):
+            raise ValueError(f"the field '{field_name}' reaches into a value")
+        return super().get_field(field_name, args, kwargs)
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        check_width(format_spec)
+        return str(super().format_field(value, format_spec))
+
+
+def formatter(text: str) -> Callable[..., str]:
+    """``text.format``."""
+    return lambda *values, **named: _Format().format(text, *values, **named)
+
+
+def joiner(text: str) -> Callable[[Any], str]:
+    """``text.join``."""
+
+    def joined(parts: Any) -> str:
+        texts = list(parts)
+        if len(text) * len(texts) + sum(map(len, texts)) > MAX_LENGTH:
+            raise OverflowError(f"more than {MAX_LENGTH} characters")
+        return text.join(texts)
+
+    return joined
+
+
+def replacer(text: str) -> Callable[..., str]:
+    """``text.replace``."""
+
+    def replaced(old: str, new: str, count: int = -1) -> str:
+        if len(text) + (text.count(old) if count < 0 else count) * len(new) > MAX_LENGTH:
+            raise OverflowError(f"more than {MAX_LENGTH} characters")
+        return text.replace(old, new, count)
+
+    return replaced
+
+
+def zero_filled(text: str) -> Callable[[Any], str]:
+    """``text.zfill``."""
+
+    def filled(width: Any) -> str:
+        check_width(str(width))
+        return text.zfill(width)
+
+    return filled
+
+
+def _sum(values: Any, /, start: Any = 0) -> Any:
+    if isinstance(start, list | tuple):
+        values = list(values)
+        if sum(map(len, values)) > MAX_LENGTH // 100:  # every one of them is copied for each that follows
+            raise OverflowError(f"lists of more than {MAX_LENGTH // 100} items in all")
+    return sum(values, start)
+
+
+def size(value: Any) -> int:
+    """How many values a list or mapping holds, whatever they hold within each other; counted up to MAX_LENGTH."""
+    total, waiting = 0, [value]
+    while waiting and total <= MAX_LENGTH:
+        one = waiting.pop()
+        if isinstance(one, list | tuple | set | dict):
+            total += len(one)
+            waiting += (item for item in (one.values() if isinstance(one, dict) else one) if isinstance(item, _HOLDING))
+    return total
+
+
+_HOLDING = (list, tuple, set, dict)
 
 
 def _product(values: Any, /, *, start: Any = 1) -> Any:
@@ -97,7 +185,8 @@ NAMES: dict[str, Any] = {
     "round": _rounded,
     "map": lambda function, *lists: [function(*items) for items in zip(*lists, strict=False)],
     "enumerate": lambda items, start=0: list(enumerate(items, start)),
+    "sum": _sum,
     "getcwd": lambda: str(Path.cwd()),
-    **{f.__name__: f for f in (abs, sum, range, len, min, max, float, int, str, bool, list, tuple)},
+    **{f.__name__: f for f in (abs, range, len, min, max, float, int, str, bool, list, tuple)},
 }
 """Functions and numbers of Accelergy's ``parsing_utils.py``; loops over them are bounded here."""

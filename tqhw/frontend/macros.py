@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 from tqhw.errors import TqhwError, unknown
@@ -22,6 +23,7 @@ from tqhw.frontend.constraints import (
 from tqhw.frontend.sections import ProblemNode, ShapeNode
 
 MAX_TRIES = 200_000
+MAX_SIZE = 10**12
 _ACTIONS: dict[type[Leaf], tuple[str, ...]] = {
     StorageNode: ("leak", "read", "write", "update"),
     ComputeNode: ("compute",),
@@ -66,6 +68,9 @@ def write_out(architecture: Branch, problem: ProblemNode) -> None:
     for leaf in architecture.below(Leaf):
         wanted = _ACTIONS.get(type(leaf), ())
         if wanted:
+            if any(isinstance(action, dict | list) for action in leaf["required_actions"]):
+                place = leaf.place_of("required_actions")
+                raise TqhwError("required_actions are names", place=place, lever="write [read, write]")
             leaf["required_actions"] = sorted({*wanted, *map(str, leaf["required_actions"])})
 
 
@@ -228,7 +233,10 @@ def _greedy(sizes: dict[str, int], room: int, tries: list[int]) -> tuple[list[tu
     return best, most
 
 
+@cache
 def _primes(number: int) -> list[int]:
+    if number > MAX_SIZE:
+        raise TqhwError(f"maximize_dims of a dimension of {number}", lever=f"at most {MAX_SIZE} is taken apart")
     found, divisor = [], 2
     while divisor * divisor <= number:
         while number % divisor == 0:

@@ -13,12 +13,13 @@ from typing import Any
 
 import jinja2
 from jinja2 import nodes
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.sandbox import SandboxedEnvironment
 
 from tqhw.errors import TqhwError
 
 MAX_STEPS = 200_000
 MAX_TEXT = 10_000_000
+MAX_TAGS = 5_000
 COMPUTATION = (
     ArithmeticError,
     AttributeError,
@@ -31,7 +32,8 @@ COMPUTATION = (
     jinja2.TemplateRuntimeError,
 )
 """What an expression in a template can end with; the sandbox's own refusals are the last."""
-_TICK, _JOIN = "_tick", "_join"
+_TICK, _JOIN, _WEIGHED = "_tick", "_join", "_weighed"
+_COLLECTIONS = (list, tuple, dict, set, frozenset, range)
 _GROWING = ("join", "replace", "format", "center", "indent", "batch", "slice", "wordwrap", "xmlattr", "round")
 
 
@@ -52,13 +54,31 @@ class Budget:
         if self.text < 0:
             raise TqhwError(f"the templates make more than {MAX_TEXT} characters", lever="make less text")
 
+    def weigh(self, *values: Any) -> None:
+        """Spends what the values have as texts, whatever they hold within each other written out."""
+        waiting = list(values)
+        while waiting:
+            value = waiting.pop()
+            if isinstance(value, str):
+                self.spend(len(value))
+            elif isinstance(value, int):
+                self.spend(1 + value.bit_length() // 3)
+            elif isinstance(value, _COLLECTIONS):
+                self.spend(2 + 4 * len(value))  # a bracket, a comma and a blank; what is looked through costs time, too
+                waiting += value
+                waiting += value.values() if isinstance(value, dict) else ()
+
+    def weighed(self, value: Any, *more: Any) -> Any:
+        """``value``, once it and ``more`` are spent."""
+        self.weigh(value, *more)
+        return value
+
     def join(self, *parts: Any) -> str:
-        texts = [str(part) for part in parts]
-        self.spend(sum(len(text) for text in texts))
-        return "".join(texts)
+        self.weigh(*parts)
+        return "".join(str(part) for part in parts)
 
 
-class Sandbox(ImmutableSandboxedEnvironment):
+class Sandbox(SandboxedEnvironment):
     """The environment of one file: what it includes by jinja's own means lies in its folder."""
 
     intercepted_binops = frozenset(["*", "**", "+", "%"])
@@ -68,20 +88,20 @@ class Sandbox(ImmutableSandboxedEnvironment):
             loader=_Loader(folder, check), undefined=jinja2.StrictUndefined, autoescape=False, finalize=self._written
         )
         self.budget = budget
-        self.globals.update({_TICK: budget.tick, _JOIN: budget.join})
-        for name in ("lipsum", "cycler", "joiner"):
-            del self.globals[name]
-        for name in _GROWING:
-            self.filters[name] = self._bounded(self.filters[name])
+        self.globals.update({_TICK: budget.tick, _JOIN: budget.join, _WEIGHED: budget.weighed})
+        del self.globals["lipsum"]  # makes texts at random
+        self.filters = {name: self._bounded(name, filter_) for name, filter_ in self.filters.items()}
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        if source.count("{%") + source.count("{{") > MAX_TAGS:
+            raise TqhwError(f"a template of more than {MAX_TAGS} tags", place=filename, lever="loop, or split the file")
         template = super()._parse(source, name, filename)
         for body in [template, *template.find_all((nodes.For, nodes.Macro, nodes.CallBlock))]:
             call = nodes.Call(nodes.Name(_TICK, "load"), [], [], None, None)
             tick = nodes.Output([call])
             tick.set_lineno(body.lineno, override=True)
             body.body.insert(0, tick)  # type: ignore[attr-defined]
-        _replace_joins(template)
+        _replace(template)
         _adopt(template, self)
         return template
 
@@ -89,7 +109,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         if callable(value) and not isinstance(value, jinja2.Undefined):
             name = getattr(value, "__name__", str(value))
             raise TqhwError(f"'{name}' is a function", lever=f"call it, {{{{ {name}(...) }}}}")
-        self.budget.spend(len(str(value)))
+        self.budget.weigh(value)
         return value
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
@@ -98,6 +118,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
                 raise TqhwError(f"{left} ** {right} is too large")
         elif operator == "%" and isinstance(left, str):
             self._check_format(left)
+            self.budget.weigh(right)
         elif operator == "*":
             for one, other in ((left, right), (right, left)):
                 if isinstance(one, str | list | tuple) and isinstance(other, int):
@@ -106,10 +127,14 @@ class Sandbox(ImmutableSandboxedEnvironment):
                     raise TqhwError("a product of more than 1024 bits")
         elif operator == "+" and isinstance(left, str | list | tuple) and isinstance(right, str | list | tuple):
             self.budget.spend(len(left) + len(right))
+        elif operator == "+" and isinstance(left, int) and isinstance(right, int):
+            self.budget.weigh(left, right)
         return super().call_binop(context, operator, left, right)
 
     def call(self, context: Any, function: Any, /, *arguments: Any, **keywords: Any) -> Any:
         owner = getattr(function, "__self__", None)
+        if isinstance(owner, (str, *_COLLECTIONS)):
+            self.budget.weigh(owner if isinstance(owner, str) else None, *arguments, *keywords.values())
         if isinstance(owner, str):
             self._bound(owner, *arguments, *keywords.values())
         result = super().call(context, function, *arguments, **keywords)
@@ -117,23 +142,30 @@ class Sandbox(ImmutableSandboxedEnvironment):
             self.budget.tick(len(result))
         return result
 
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        self.budget.weigh(argument)  # a key is hashed with all that it holds
+        return super().getitem(obj, argument)
+
     def wrap_str_format(self, value: Any) -> Any:
         wrapped = super().wrap_str_format(value)
         if wrapped is not None:
             self._check_format(value.__self__)
-        return wrapped
+            return lambda *values, **named: self.budget.weighed(wrapped, *values, *named.values())(*values, **named)
+        return None
 
-    def _bounded(self, filter_: Callable[..., Any]) -> Callable[..., Any]:
-        passes = [key for key in vars(filter_) if key.startswith("jinja")]
+    def _bounded(self, name: str, filter_: Callable[..., Any]) -> Callable[..., Any]:
+        passes = [key for key in getattr(filter_, "__dict__", {}) if key.startswith("jinja")]
 
         def bounded(*arguments: Any, **keywords: Any) -> Any:
             texts = [a for a in (*arguments, *keywords.values()) if not isinstance(a, jinja2.Environment)]
-            self._bound(*texts)
+            self.budget.weigh(*texts)
+            if name in _GROWING:
+                self._bound(*texts)
             return filter_(*arguments, **keywords)
 
         for key in passes:
             setattr(bounded, key, getattr(filter_, key))
-        bounded.__name__ = filter_.__name__
+        bounded.__name__ = name
         return bounded
 
     def _bound(self, *values: Any) -> None:
@@ -168,24 +200,31 @@ class _Loader(jinja2.FileSystemLoader):
         return source, path, fresh
 
 
-def _replace_joins(node: nodes.Node) -> None:
-    """``a ~ b`` as a call that counts."""
+def _replace(node: nodes.Node) -> None:
+    """Puts calls that count into ``a ~ b``, comparisons, slices and the keys of mappings."""
     for field, value in node.iter_fields():
         if isinstance(value, nodes.Node):
-            _replace_joins(value)
-            if isinstance(value, nodes.Concat):
-                setattr(node, field, _join_call(value))
+            setattr(node, field, _counted(value))
         elif isinstance(value, list):
-            for index, item in enumerate(value):
-                if isinstance(item, nodes.Node):
-                    _replace_joins(item)
-                    if isinstance(item, nodes.Concat):
-                        value[index] = _join_call(item)
+            value[:] = [_counted(item) if isinstance(item, nodes.Node) else item for item in value]
 
 
-def _join_call(concat: nodes.Concat) -> nodes.Call:
-    call = nodes.Call(nodes.Name(_JOIN, "load"), list(concat.nodes), [], None, None)
-    call.set_lineno(concat.lineno, override=True)
+def _counted(node: nodes.Node) -> nodes.Node:
+    _replace(node)
+    if isinstance(node, nodes.Concat):
+        return _call(_JOIN, node.nodes)
+    if isinstance(node, nodes.Compare | nodes.Operand):
+        node.expr = _call(_WEIGHED, [node.expr])
+    elif isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Slice):
+        node.node = _call(_WEIGHED, [node.node])
+    elif isinstance(node, nodes.Pair):
+        node.key = _call(_WEIGHED, [node.key])
+    return node
+
+
+def _call(name: str, arguments: list[nodes.Expr]) -> nodes.Call:
+    call = nodes.Call(nodes.Name(name, "load"), list(arguments), [], None, None)
+    call.set_lineno(arguments[0].lineno, override=True)
     return call
 
 

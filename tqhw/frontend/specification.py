@@ -13,7 +13,7 @@ from tqhw.errors import TqhwError
 from tqhw.frontend.arch import ArchitectureNode
 from tqhw.frontend.base import Key, Node
 from tqhw.frontend.constraints import ConstraintList, ConstraintsNode
-from tqhw.frontend.expressions import Word
+from tqhw.frontend.expressions import MAX_ALL_STEPS, STEPS, Word
 from tqhw.frontend.flattening import Flat
 from tqhw.frontend.folders import Folders
 from tqhw.frontend.macros import attach, attach_sparse, write_out
@@ -50,8 +50,8 @@ class Specification(Section):
         "variables": Key((Variables,), {}),
         "mapspace": Key((MapspaceNode,), {}),
         "globals": Key((Globals,), {}, part=True),
-        "ERT": Key((Ert,), {"tables": []}),
-        "ART": Key((Art,), {"tables": []}),
+        "ERT": Key((Ert,), {"version": 0.4, "tables": []}),
+        "ART": Key((Art,), {"version": 0.4, "tables": []}),
     }
 
     def __init__(self, given: Any, more: Iterable[tuple[str, Any, str]] = (), place: str = "") -> None:
@@ -59,14 +59,20 @@ class Specification(Section):
         for name, value, where in more:
             self.lines[name] = where
             self.parse(name, self.key_of(name), value)
+        self.check_key("globals")
         _refuse_python(self["globals"])
+
+    def check_key(self, name: str) -> None:
+        """Raises TqhwError for a section of another type, one without anything above all."""
+        self.known()[name].check(self[name], name, self.place_of(name))
 
     def missing(self, name: str) -> TqhwError:
         return TqhwError(f"no file has '{name}'", place=self.place, lever=f"give a file with `{name}:` too")
 
     def evaluate(self, names: Mapping[str, Any] = {}) -> dict[str, Any]:
         """Evaluates the variables, then all sections in their order, and checks every key."""
-        scope = {"spec": self, **names}
+        scope = {"spec": self, STEPS: [MAX_ALL_STEPS], **names}
+        self.check_key("variables")
         found = self["variables"].evaluate(scope)
         scope.update(found)
         scope["variables"] = found

@@ -10,7 +10,7 @@ from typing import Any
 
 import jinja2
 
-from tqhw.errors import TqhwError
+from tqhw.errors import TqhwError, shown
 from tqhw.frontend import documents
 from tqhw.frontend.documents import Several
 from tqhw.frontend.folders import Folders
@@ -21,6 +21,7 @@ MAX_FILES = 1000
 MAX_DEPTH = 12
 """Of files that include each other; each may nest its values a hundred deep."""
 MAX_BYTES = 10_000_000
+_CONTENT = re.compile(r"^\s*[^\s#]", re.MULTILINE)
 
 
 @dataclass
@@ -74,11 +75,11 @@ class _TemplateFile:
         sandbox = Sandbox(self.path.parent, self.reader.budget, lambda p: self.folders.check(p, str(self.path)))
         sandbox.globals.update(
             cwd=lambda: str(self.path.parent),
-            include=lambda name, index="": self._include(name, index, single=True),
-            include_all=lambda name, index="": self._include(name, index, single=False),
+            include=lambda p, indices="": self._include(p, indices, single=True),
+            include_all=lambda p, indices="": self._include(p, indices, single=False),
             include_text=self._include_text,
-            find_path=lambda name: str(self.folders.first(_name(name), self.search, str(self.path))),
-            find_paths=lambda name: [str(p) for p in self._hits(name)],
+            find_path=lambda x: str(self.folders.first(_name(x), self.search, str(self.path))),
+            find_paths=lambda x: [str(p) for p in self._hits(x)],
             path_exists=self._exists,
             add_to_path=self._add,
             setenv=_no_setenv,
@@ -87,6 +88,8 @@ class _TemplateFile:
 
     def tree(self) -> Any:
         text = self.text()
+        if len(self.reader.open_files) > 1 and not _CONTENT.search(text):
+            return None  # an include of nothing is null; a given file of nothing is refused
         tree = documents.read(text, str(self.path), self.loaded, self._fetch)
         return merge_all(tree, str(self.path))
 
@@ -114,11 +117,9 @@ class _TemplateFile:
         index = str(index).lstrip(".")
         return f"!include_loaded {key}.{index}" if index else f"!include_loaded {key}"
 
-    def _include_text(self, name: Any) -> str:
+    def _include_text(self, p: Any) -> str:
         added = tuple(self.added)
-        return "\n".join(
-            self.reader.text(self._file(hit), self.data, added, str(self.path)) for hit in self._hits(name)
-        )
+        return "\n".join(self.reader.text(self._file(hit), self.data, added, str(self.path)) for hit in self._hits(p))
 
     def _fetch(self, name: str, folder: bool, place: str) -> Any:
         path = self.folders.first(name, (self.path.parent,), place)
@@ -131,21 +132,21 @@ class _TemplateFile:
             raise TqhwError(f"'{path}' is a folder", lever="include a file")
         return self.folders.check(path, str(self.path))
 
-    def _exists(self, name: Any) -> bool:
+    def _exists(self, p: Any) -> bool:
         try:
-            self.folders.first(_name(name), self.search, str(self.path))
+            self.folders.first(_name(p), self.search, str(self.path))
         except TqhwError:
             return False
         return True
 
-    def _add(self, name: Any) -> str:
-        self.added += self._hits(name)
+    def _add(self, p: Any) -> str:
+        self.added += self._hits(p)
         return ""
 
 
 def _name(value: Any) -> str:
     if not isinstance(value, str):
-        raise TqhwError(f"a file's name is a text, found {value!r:.60}", lever="give one name or pattern")
+        raise TqhwError(f"a file's name is a text, found {shown(value)}", lever="give one name or pattern")
     if "\0" in value:
         raise TqhwError("a file's name holds no NUL")
     return value
@@ -166,6 +167,8 @@ def _rendered(sandbox: Sandbox, path: Path, data: Mapping[str, Any]) -> str:
     except jinja2.UndefinedError as error:
         lever = "give it with --data, or write a default: {{ x | default(8) }}"
         raise TqhwError(f"template error: {error.message}", place=_line(error, path), lever=lever) from None
+    except SyntaxError as error:  # of Python, which jinja2 makes of it
+        raise TqhwError(f"template error: {error.msg}", place=str(path), lever="nest less") from None
     except TqhwError as error:
         place = _line(error, path) if error.place in (None, str(path)) else error.place
         raise TqhwError(error.message, place=place, lever=error.lever) from None
