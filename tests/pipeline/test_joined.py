@@ -12,6 +12,9 @@ import pytest
 
 pytest.importorskip("torch")
 
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
 from tests.cli.test_app import refused, tqhw
 from tqhw import report
 from tqhw.experiment import Experiment
@@ -149,3 +152,53 @@ def test_the_command_says_what_it_measures(runs: Path, tmp_path: Path) -> None:
     found = tqhw("run", tmp_path / "e.yaml", "--out", tmp_path / "out", "--jobs", 1)
     assert found.exit_code == 0, found.output
     assert "measuring, dorefa, seed 1" in found.stderr and "±" in found.stdout
+
+
+def damaged(runs: Path, out: Path, change: Callable[[dict[str, Any]], None]) -> Path:
+    """A checkpoint whose tensors were changed."""
+    out.mkdir()
+    source = runs / "truncquant" / "seed0" / "checkpoint.safetensors"
+    with safe_open(source, "pt") as file:
+        about = file.metadata()
+    tensors = load_file(source)
+    change(tensors)
+    save_file(tensors, out / source.name, metadata=about)
+    return out
+
+
+WEIGHT = "model/conv2.weight"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t[WEIGHT].fill_(float("nan")), "is damaged: 'conv2.weight' holds NaN"),
+        (lambda t: t["model/bn2.running_mean"].fill_(float("nan")), "'bn2.running_mean' holds NaN"),
+        (
+            lambda t: t.update({WEIGHT: t[WEIGHT].char()}),
+            "has 'conv2.weight' as torch.int8, the model as torch.float32",
+        ),
+        (lambda t: t.pop(WEIGHT), "is of another model: it has nothing as 'conv2.weight', the model has"),
+    ],
+)
+def test_a_damaged_checkpoint_is_refused(
+    runs: Path, tmp_path: Path, change: Callable[[dict[str, Any]], None], message: str
+) -> None:
+    folder = damaged(runs, tmp_path / "damaged", change)
+    (tmp_path / "e.yaml").write_text(json.dumps(joining(folder)))
+    assert message in refused("run", tmp_path / "e.yaml", "--out", tmp_path / "out", "--jobs", 1)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("folders", "message"), [([], "names no folder"), ([""], "a folder without a name")])
+def test_no_folder_is_no_training(tmp_path: Path, folders: list[str], message: str) -> None:
+    (tmp_path / "e.yaml").write_text(json.dumps({**PART, **HARDWARE, "training": {"from": folders}}))
+    told = refused("run", tmp_path / "e.yaml", "--out", tmp_path / "out")
+    assert f"training.from: {message} (name folders that tqhw train wrote, or leave it out to train)" in told
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_allocation_refuses_other_networks_before_it_searches(runs: Path, tmp_path: Path) -> None:
+    (tmp_path / "e.yaml").write_text(json.dumps(joining(runs / "dorefa", bits=[2, 8])))
+    told = refused("allocate", tmp_path / "e.yaml", "--out", tmp_path / "out")
+    assert "training.from: there is no network for truncation in" in told and "mapping" not in told

@@ -47,7 +47,8 @@ def test_everything_unsupported_is_listed_at_once_with_its_place() -> None:
         "inside.solver (Call: linear solve); graph (Call: sparse product); spectrum (Call: complex product); "
         "pair (Bilinear: bilinear form) "
         "(supported are convolutions, Linear, recurrent layers, matrix products and attention; "
-        "or leave it out, visibly, with --skip PATTERN)"
+        "or leave it out, visibly, with --skip PATTERN, of a place or of aten._linalg_solve_ex or aten.mm or "
+        "aten._trilinear)"
     )
 
 
@@ -194,3 +195,16 @@ def test_a_higher_order_operator_that_is_not_known_is_refused() -> None:
     model = Call(forward)
     model.inner = nn.Linear(8, 8)
     assert "higher-order operator while_loop is not known" in refusal(model, (2, 8))
+
+
+def test_the_operator_to_skip_is_named_and_skipping_it_helps() -> None:
+    def forward(m: nn.Module, x: Tensor) -> Tensor:
+        rows = m.fc(x)
+        lower = torch.tril(rows @ rows.mT) + 9 * torch.eye(5)
+        return torch.linalg.solve_triangular(lower, rows, upper=False)
+
+    model = Call(forward, fc=nn.Linear(4, 4))
+    with pytest.raises(TqhwError, match=r"linear solve.*with --skip PATTERN, of a place or of aten.linalg_solve_tri"):
+        extract(model, (5, 4))
+    workload = extract(model, (5, 4), skip=["aten.linalg_solve_triangular"])
+    assert workload.macs == 5 * 4 * 4 + 5 * 5 * 4

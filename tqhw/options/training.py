@@ -134,6 +134,10 @@ class Training(TrainingOptions):
     def _trained_or_to_be(cls, found: Any) -> Any:
         given = found if isinstance(found, Mapping) else {}
         others = [key for key in given if key not in ("from", "device", "threads")]
+        folders = given.get("from", ...)
+        if isinstance(folders, list | tuple) and not all(folders or ("",)):
+            told = "a folder without a name" if folders else "names no folder"
+            raise refused(told, "from", "name folders that tqhw train wrote, or leave it out to train")
         if given.get("from") and others:
             raise refused(
                 f"{', '.join(others)} would train what `from` takes as it was trained",

@@ -69,9 +69,10 @@ def allocate(
         raise TqhwError("there is no accuracy to measure: the experiment trains nothing", place="training", lever=lever)
     one_objective(experiment.search.objective, "an allocation", "run `tqhw run` for the front")
     with _kept_in(out) as (folder, kept):
+        tasks = _tasks(experiment, kept)
         about = subject(experiment, trust)
         energies = _energies(experiment, about, out, watch, jobs, cache, strict)
-        networks = _networks(experiment, energies.names, kept, images)
+        networks = _networks(experiment, energies.names, tasks, kept, images)
         choices = _choices(experiment, energies, networks, images, watch, jobs)
         chosen = front(choices, points, budgets_mj)
         found = _answer(experiment, energies, choices, chosen, networks, images, watch, jobs)
@@ -114,24 +115,30 @@ def _energies(
     return taken_apart(about.workload.layers, evaluated.network, evaluated.costs, experiment.options())
 
 
-def _networks(
-    experiment: Experiment, names: tuple[str, ...], kept: Callable[[str], Path], images: int
-) -> list[SeedNetwork]:
-    """The networks for truncation, by seed; all that is in joined folders has to be the experiment's."""
-    joined = experiment.training is not None and experiment.training.trained
-    tasks: list[tuple[AccuracyTask, str]]
-    if joined:
-        found = [one for one in trained_networks(experiment) if one.recipe.method == accuracy.HARDWARE_SCHEME]
-        tasks = [(one, _digest(experiment, one.path)) for one in found]
-    else:
+def _tasks(experiment: Experiment, kept: Callable[[str], Path]) -> list[tuple[AccuracyTask, str]]:
+    """The networks for truncation by seed, each with a name that what decides it changes; all that is in joined folders
+    has to be the experiment's."""
+    folders = () if experiment.training is None else experiment.training.trained
+    if not folders:
         recipes = [accuracy.recipe(experiment, accuracy.HARDWARE_SCHEME, seed) for seed in accuracy.seeds(experiment)]
-        tasks = [(one, one.folder.name) for one in planned(experiment, kept, recipes) if one.folder is not None]
-    if not tasks:
+        return [(one, one.folder.name) for one in planned(experiment, kept, recipes) if one.folder is not None]
+    found = [one for one in trained_networks(experiment) if one.recipe.method == accuracy.HARDWARE_SCHEME]
+    if not found:
         raise TqhwError(
-            f"there is no network for truncation in {', '.join(joined or ())}",
+            f"there is no network for truncation in {', '.join(folders)}",
             place="training.from",
             lever="train one with method truncquant",
         )
+    return [(one, _digest(experiment, one.path)) for one in found]
+
+
+def _networks(
+    experiment: Experiment,
+    names: tuple[str, ...],
+    tasks: Sequence[tuple[AccuracyTask, str]],
+    kept: Callable[[str], Path],
+    images: int,
+) -> list[SeedNetwork]:
     _check_layers(experiment, names)
     widths, stored = tuple(sorted(experiment.hardware_bits)), experiment.stored_bits
     return [

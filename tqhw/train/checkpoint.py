@@ -278,8 +278,17 @@ def _damaged(path: Path, why: str) -> TqhwError:
 
 
 def load_model(path: Path, tensors: Mapping[str, torch.Tensor], model: nn.Module) -> None:
-    """Loads the model's part of a checkpoint's tensors; a TqhwError where they are of another model."""
-    _load(path, {key.removeprefix("model/"): t for key, t in tensors.items() if key.startswith("model/")}, model)
+    """Loads the model's part of a checkpoint's tensors; a TqhwError where they are of another model or damaged."""
+    own = {key.removeprefix("model/"): t for key, t in tensors.items() if key.startswith("model/")}
+    expected = model.state_dict()
+    for name, there in own.items():
+        here = expected.get(name)
+        if here is not None and there.dtype != here.dtype:
+            raise TqhwError(f"has '{name}' as {there.dtype}, the model as {here.dtype}", place=str(path))
+        if bool(torch.isnan(there).any()):  # a mask among the buffers may hold infinity
+            lever = "train it again, or copy the file anew"
+            raise TqhwError(f"is damaged: '{name}' holds NaN", place=str(path), lever=lever)
+    _load(path, own, model)
 
 
 def load_weights(model: nn.Module, path: Path, *, partial: bool = False) -> None:

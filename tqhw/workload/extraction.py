@@ -168,8 +168,9 @@ def _no_match(pattern: str, found: Trace, place: str) -> TqhwError:
 def _refuse_unsupported(traced: Trace, place: str) -> None:
     if traced.unsupported:
         listed = "; ".join(traced.unsupported)
+        operators = " or ".join(traced.refused)
         message = f"{len(traced.unsupported)} of its operations cannot be mapped: {listed}"
-        raise TqhwError(message, place=place, lever=f"{_SUPPORTED}; {_SKIP}")
+        raise TqhwError(message, place=place, lever=f"{_SUPPORTED}; {_SKIP}, of a place or of {operators}")
 
 
 def _nothing_found(found: _ModelRun) -> TqhwError:

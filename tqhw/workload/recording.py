@@ -32,13 +32,15 @@ class Trace:
 
     ``folded``: multiply-accumulates of constants alone, by place; ``made``: the places among them whose constants are
     made during the run; ``read_out``: those where values of activations left PyTorch; ``idle``: products of no rows;
-    ``skipped``: what the patterns left out, with its multiply-accumulates where they are known; ``notes``: assumptions.
+    ``refused``: the operators of what is ``unsupported``; ``skipped``: what the patterns left out, with its
+    multiply-accumulates where they are known; ``notes``: assumptions.
     """
 
     operations: list[Operation] = field(default_factory=list)
     unsupported: list[str] = field(default_factory=list)
     folded: dict[str, int] = field(default_factory=dict)
     made: list[str] = field(default_factory=list)
+    refused: dict[str, None] = field(default_factory=dict)
     read_out: list[str] = field(default_factory=list)
     idle: list[str] = field(default_factory=list)
     skipped: dict[str, int] = field(default_factory=dict)
@@ -98,8 +100,9 @@ class Recorder:
         text = f"{self.place} ({type(module).__name__}: {what})"
         if self._skipped(self.place, operator):
             self.trace.skipped.setdefault(text, 0)
-        elif text not in self.trace.unsupported:
-            self.trace.unsupported.append(text)
+        else:
+            _once(self.trace.unsupported, text)
+            self.trace.refused.setdefault(operator)
 
     def read_out(self) -> None:
         _once(self.trace.read_out, self.place)
