@@ -21,6 +21,7 @@ from tqhw.mapper.bound.partial_cost import (
     E,
     U,
     X,
+    common_step,
     halo_share,
     has_links,
     rank_extent,
@@ -143,7 +144,7 @@ def look_outside(space: Space, begin: int, end: int, out: Outside) -> None:
         full = 1.0 / visits
         slide = 1.0 - full
         inside = step
-        mixed = False
+        more = False
         out.rank[s] = rank
         out.words[s] = step
         out.n_moves[s] = 1
@@ -154,10 +155,9 @@ def look_outside(space: Space, begin: int, end: int, out: Outside) -> None:
         for i in range(first + 1, end):
             z = out.dim[i]
             if space.relevant[s, z]:
+                more = more or space.rank[s, z] >= 0
                 if space.rank[s, z] != rank:
-                    mixed = mixed or space.rank[s, z] >= 0
                     break  # from here on every move leaves the old tile
-                mixed = mixed or z != y
                 move = space.coefficient[s, z] * out.step[i] - inside
                 inside += space.coefficient[s, z] * out.step[i]
                 if move in (0, step):
@@ -167,7 +167,7 @@ def look_outside(space: Space, begin: int, end: int, out: Outside) -> None:
                         slide += part
                         out.again[s] += part
             visits *= out.bound[i]
-        if mixed:  # loops over other dimensions of a halo stand outside: a move may be smaller than a step
+        if more:
             list_moves(space, s, first, end, out)
         # Where a dimension stands in two ranks, the walk along one rank tells nothing: 0 is below whatever moves.
         out.full[s] = 0.0 if space.tangled[s] else full
@@ -207,30 +207,91 @@ def links_possible(space: Space, out: Outside, s: int, reach_x: float, reach_y: 
 
 
 @part
-def linked_share(bound: Relaxation, q: int, s: int, reach: float, out: Outside) -> float:
-    """The share of the words of work.tile, inside of the unit of slot q, that its links can serve at most.
+def overlap_share(space: Space, s: int, r: int, move: float, factors: Ints, tile: Ints) -> float:
+    """The share of the places along halo rank r where a unit's elements lie that are ``move`` words before another one.
 
-    ``reach``: of the unit along any rank, 0 where no link can happen in any context.
+    For more than two dimensions there, at most.
+    """
+    n, m, x, y, dims = 1, 1, 1, 1, 0
+    for d in range(factors.shape[0]):
+        if space.rank[s, d] == r and factors[d] > 1:
+            n, x = m, y
+            m, y = factors[d], space.coefficient[s, d] * tile[d]
+            dims += 1
+    if move == 0.0 or dims > 2:
+        return 1.0
+    span = (n - 1) * x + (m - 1) * y
+    if move > span:
+        return 0.0
+    g = common_step(x, y)
+    places = 0
+    met = 0
+    for i in range(n):
+        for j in range(m):
+            if i >= y // g and j + x // g < m:
+                continue  # the same place as one before
+            places += 1
+            there = i * x + j * y + int(move)
+            for other in range(n):
+                rest = there - other * x
+                if rest >= 0 and rest % y == 0 and rest // y < m:
+                    met += 1
+                    break
+    return met / places
+
+
+@part
+def most_served(space: Space, s: int, factors: Ints, tile: Ints, out: Outside) -> float:
+    """The share of a unit's accesses that its links can save at most, by the moves that the loops outside make.
+
+    An element is served by one that had its new words: that lies where the move leads from it. An access is saved
+    where all elements that share it are served.
+    """
+    if space.tangled[s] or space.linked_macs:  # compute units ask again where nothing moved
+        return 1.0
+    most = 0.0
+    for n in range(out.n_moves[s]):
+        share = 1.0
+        moved = False
+        for r in range(HALO_RANKS):
+            moved = moved or out.moves[s, n, r] > 0.0
+            share *= overlap_share(space, s, r, out.moves[s, n, r], factors, tile)
+        if moved:
+            most = max(most, share)
+    return most
+
+
+@part
+def linked_share(bound: Relaxation, q: int, s: int, reach: float, gain: float, out: Outside) -> tuple[float, float]:
+    """Of the words of work.tile, inside of the unit of slot q: the share that its links can serve at most.
+
+    Also by how much accesses are divided then. ``reach``: of the unit along any rank, 0 where no link can happen in any
+    context. ``gain``: of links that serve all that can be served.
 
     The tile slides where a step is shorter than it. Timeloop's walk stands at the first or second step of every loop:
     the set before a first step is the whole tile, which equals none that a step brings in (tqhw/engine/links.py).
     """
     space, factors, tile = bound.space, bound.work.factors, bound.work.tile
     if reach == 0.0:
-        return 0.0
+        return 0.0, 1.0
     reach_x, reach_y = unit_hop(space, q, s, 0, factors, tile), unit_hop(space, q, s, 1, factors, tile)
     if not links_possible(space, out, s, reach_x, reach_y):
-        return 0.0
+        return 0.0, 1.0
+    served = most_served(space, s, factors, tile, out)
+    if served == 0.0:
+        return 0.0, 1.0
+    left = max(1.0 / gain, 1.0 - served)
     first = 0
     while space.rank[s, first] != out.rank[s]:
         first += 1
     extent = rank_extent(space, s, first, tile)
     if space.linked_macs or out.words[s] >= extent:
-        return 1.0
+        return 1.0, 1.0 / left
     if out.words[s] > reach:
-        return 0.0
+        return 0.0, 1.0
     new = out.words[s] / extent
-    return float(min(1.0, new * out.again[s] * out.visits[s] / (out.full[s] + out.slide[s] * new)))
+    share = min(1.0, new * out.again[s] * out.visits[s] / (out.full[s] + out.slide[s] * new))
+    return share, 1.0 / (1.0 - share + share * left)
 
 
 @part

@@ -220,6 +220,7 @@ def spatial_gains(
     # Elements whose offsets along a rank agree share their words; links save words only right above a keeping level.
     below_keeps = level == 0 or prices.keep[level - 1, s]
     shared = 1.0
+    most_shared = 1.0
     reach = 0.0
     for r in range(n_dims):
         product = 1.0
@@ -231,7 +232,8 @@ def spatial_gains(
                 widest = max(widest, float(factors[d]))
                 span += (factors[d] - 1) * space.coefficient[s, d] * tile[d]
         if product > 1.0:
-            shared *= product / widest
+            shared *= product / distinct_offsets(space, s, r, factors, tile, widest)
+            most_shared *= product / widest
             outside = 0
             least = 0.0
             for d in range(n_dims):
@@ -244,11 +246,39 @@ def spatial_gains(
                 hop = neighbour_hop(space, q, s, r, span, factors, tile)
                 if least <= hop:
                     reach = max(reach, hop)
-    if not below_keeps:
-        return multicast * shared, 1.0, 1.0, reach  # no gain, but what the links carry still depends on the layout
     if reach == 0.0:
         return multicast * shared, 1.0, 1.0, 0.0
+    if not below_keeps:
+        # No gain, but what links do not carry may be words that most elements share, and depends on the layout.
+        return multicast * most_shared, 1.0, 1.0, reach
     return multicast * shared, sliding / shared, sliding, reach
+
+
+@part
+def common_step(x: int, y: int) -> int:
+    """The greatest common divisor of two steps."""
+    while y > 0:
+        x, y = y, x % y
+    return x
+
+
+@part
+def distinct_offsets(space: Space, s: int, r: int, factors: Ints, tile: Ints, widest: float) -> float:
+    """In how many places along halo rank r the elements of a unit lie; for more than two dimensions there, at least.
+
+    Of i * x + j * y, i < n and j < m, those agree whose (i, j) lie (y/g, -x/g) apart, where g divides both steps. So pairs
+    that agree are chains, and places are elements less the links of the chains.
+    """
+    n, m, x, y, dims = 1, 1, 1, 1, 0
+    for d in range(factors.shape[0]):
+        if space.rank[s, d] == r and factors[d] > 1:
+            n, x = m, y
+            m, y = factors[d], space.coefficient[s, d] * tile[d]
+            dims += 1
+    if dims > 2:
+        return widest
+    g = common_step(x, y)
+    return float(n * m - max(0, n - y // g) * max(0, m - x // g))
 
 
 @part

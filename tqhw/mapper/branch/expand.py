@@ -147,8 +147,7 @@ def push_units(tree: Tree, q: int, inside: int, mask: int, limit: float, top: in
     linked = False
     for s in range(space.relevant.shape[0]):
         multicast, gain, fill_gain, reach = spatial_gains(space, prices, q, s, work.factors, work.tile, work.above)
-        share = linked_share(bound, q, s, reach, out)
-        gain = 1.0 / (1.0 - share + share / gain)
+        share, gain = linked_share(bound, q, s, reach, gain, out)
         linked = linked or space.tangled[s] or share > 0.0
         out.multicast[s] = stack.multicast[q, s] * multicast * gain
         out.link[s] = stack.link[q, s] * (fill_gain if share > 0.0 else 1.0)
@@ -282,10 +281,9 @@ def descend_to(bound: Relaxation, stack: Stack, q: int, at: int, out: Outside) -
             multicast, gain, fill_gain, reach = spatial_gains(space, prices, q, s, work.factors, work.tile, work.above)
             if multicast > irrelevant_units(space, s, work.factors) or slides_in_unit(space, s, work.factors):
                 stack.plain[q - 1] = False
-            share = linked_share(bound, q, s, reach, out)
+            share, gain = linked_share(bound, q, s, reach, gain, out)
             if share > 0.0:
                 stack.plain[q - 1] = False
-                gain = 1.0 / (1.0 - share + share / gain)
                 multicast *= gain
                 stack.link[q - 1, s] *= fill_gain
             stack.multicast[q - 1, s] *= multicast
