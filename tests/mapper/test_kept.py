@@ -15,6 +15,7 @@ import pytest
 from tests.mapper.places import conv, machine
 from tqhw.mapper import MappingCache, SearchResult, Task, cache_key, search, search_many
 from tqhw.mapper.kept import payload
+from tqhw.mapper.search import key_part
 from tqhw.objectives import goal_of
 
 SMALL, OTHER = conv(C=4, M=4, R=3, P=4), conv(C=2, M=8, S=3, Q=4)
@@ -107,6 +108,26 @@ def test_what_is_no_row_is_searched_anew(path: Path, known: SearchResult, text: 
     found = forged(path, text)
     assert (found.cached, found.stats) == (False, known.stats)
     assert found.warnings[-1].endswith("it is searched anew")
+
+
+def _whole_cheaper(row: dict[str, Any]) -> None:
+    row["whole"]["energy_pj"] /= 2
+
+
+@pytest.mark.parametrize("change", [None, _whole_cheaper, lambda row: row.update(whole=None)])
+def test_the_whole_work_of_a_mapping_with_remainders_is_evaluated_too(
+    path: Path, change: Callable[[dict[str, Any]], object] | None
+) -> None:
+    problem, (hardware, ert), cache = conv(M=17), machine("weight_stationary"), MappingCache(path)
+    fresh = search(problem, hardware, ert, "latency", cache=cache, way="imperfect")
+    assert fresh.whole is not None
+    key = cache_key(problem, hardware, ert, key_part(goal_of("latency"), "imperfect"))
+    row = json.loads(json.dumps(payload(fresh, None)))
+    if change is not None:
+        change(row)
+    cache.put(key, row)
+    found = search(problem, hardware, ert, "latency", cache=MappingCache(path), way="imperfect")
+    assert (found.cached, found.whole, found.mapping) == (change is None, fresh.whole, fresh.mapping)
 
 
 def test_another_problems_answer_is_none(path: Path, known: SearchResult) -> None:

@@ -121,6 +121,7 @@ def recalled(
         holds = _holds(result, had, objective) and all(
             _evaluated(mapped, hardware, ert, point.mapping) == point.stats for point in points
         )
+        holds = holds and result.whole == _whole(mapped, hardware, ert, result.mapping)
     except TqhwError:
         holds = False
     if not holds:
@@ -158,3 +159,13 @@ def _evaluated(problem: Problem, hardware: Hardware, ert: ERT, mapping: Mapping)
 
     parse_mapping(directives(mapping, problem.shape.dimensions))  # refuses what no file could say
     return evaluate(problem, hardware, ert, mapping)
+
+
+def _whole(problem: Problem, hardware: Hardware, ert: ERT, mapping: Mapping) -> Whole | None:
+    """What all of the work of a mapping with remainders costs; None of another one."""
+    if not any(loops.remainders for level in mapping.levels for loops in (level.temporal, level.spatial) if loops):
+        return None
+    from tqhw.engine import build_model, encode, run_batch  # loads numba
+
+    counts = run_batch(build_model(problem, hardware, ert), encode(problem, hardware, [mapping]))
+    return Whole(float(counts.whole_pj[0]), int(counts.whole_cycles[0]))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from tests.mapper.tables import Small, small
-from tqhw.mapper.bound.lower_bound import links_possible, look_outside, share_of
+from tqhw.mapper.bound.lower_bound import links_possible, look_outside, most_served, overlap_share, share_of
 from tqhw.mapper.bound.measure import objective_of
 from tqhw.objectives import OBJECTIVES, Objective
 
@@ -77,6 +78,38 @@ def test_moves_are_steps_less_what_falls_back(loops, moves: list[tuple[int, int]
         reaches = [float(reach), 0.0][:: 1 if across == 0 else -1]
         possible = any(move[0] <= reach and move[1] == 0 for move in moves)
         assert links_possible(case.search.tables, out, s, *reaches) == possible
+
+
+def sizes(case: Small, **given: int) -> np.ndarray:
+    return np.array([given.get(d, 1) for d in case.space.problem.shape.dimensions], np.int64)
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize(("n", "m", "inside"), [(1, 3, 1), (4, 1, 1), (2, 3, 1), (4, 3, 1), (4, 2, 2), (3, 5, 2)])
+def test_a_move_leads_from_so_many_places_to_another(n: int, m: int, inside: int, stride: int) -> None:
+    case = small("two_level_array", P=8, R=5, Wstride=stride)
+    s = case.space.problem.shape.data_space_names.index("Inputs")
+    rank = case.search.tables.rank[s].max()
+    places = {i * inside * stride + j for i in range(n) for j in range(m)}
+    for move in range(1, 20):
+        share = overlap_share(case.search.tables, s, rank, move, sizes(case, P=n, R=m), sizes(case, P=inside))
+        assert share == sum(place + move in places for place in places) / len(places)
+
+
+def test_links_save_what_the_best_of_all_moves_leads_to() -> None:
+    """A unit over R = 3: a step of one word leads from two of three places to another, one of three from none."""
+    case = small("two_level_array", C=2, P=12, R=3)
+    s = case.space.problem.shape.data_space_names.index("Inputs")
+    unit, tile = sizes(case, R=3), sizes(case)
+    for loops, share in (
+        ([("P", 2, 1)], 2 / 3),
+        ([("P", 2, 2)], 1 / 3),
+        ([("P", 2, 3)], 0.0),
+        ([("P", 2, 3), ("P", 2, 6)], 0.0),
+        ([("P", 3, 2), ("P", 2, 3)], 2 / 3),  # the second one moves by 3 - 2
+        ([("P", 2, 3), ("C", 2, 1), ("P", 2, 1)], 0.0),  # another channel is another word
+    ):
+        assert most_served(case.search.tables, s, unit, tile, outside(case, *loops)) == pytest.approx(share)
 
 
 def test_a_visit_that_moves_nothing_leaves_nothing_to_pass_on() -> None:

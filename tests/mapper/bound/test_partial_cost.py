@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -15,6 +17,7 @@ from tqhw.mapper.bound.partial_cost import (
     Block,
     C,
     U,
+    distinct_offsets,
     fill_block,
     first_partial,
     halo_share,
@@ -104,3 +107,25 @@ def test_a_kept_tile_settles_what_arrives_and_opens_its_own_traffic() -> None:
     for s in range(3):
         assert partial[HEAD + s * WIDTH + OPEN] == tables.words[s, whole] * prices.parent_pj[level + 1, s]
         assert partial[HEAD + s * WIDTH + A] == tables.words[s, whole] * prices.fill_pj[level, s]
+
+
+STEPS = [*product((1, 2, 3, 7), (1, 2, 3, 5), (1, 2), (1, 2, 3))]  # elements along P and R, tile, stride
+
+
+def test_elements_of_a_unit_lie_in_so_many_places() -> None:
+    for n, m, inside, stride in STEPS:
+        space, _, search = small("two_level_array", P=2 * 7, R=5, Wstride=stride)
+        rank = search.tables.rank[(s := space.problem.shape.data_space_names.index("Inputs"))].max()
+        factors, tile = dims(space, P=n, R=m), dims(space, P=inside)
+        places = {i * inside * stride + j for i in range(n) for j in range(m)}
+        assert distinct_offsets(search.tables, s, rank, factors, tile, float(max(n, m))) == len(places)
+
+
+def test_elements_that_agree_along_a_halo_share_an_access() -> None:
+    """Of P = 2 by a stride of 2 and R = 3, two of six lie in one place."""
+    space, _, search = small("two_level_array", P=2, R=3, Wstride=2)
+    q = next(q for q, slot in enumerate(space.slots) if slot.spatial)
+    inputs = space.problem.shape.data_space_names.index("Inputs")
+    factors = dims(space, P=2, R=3)
+    gains = spatial_gains(search.tables, search.prices, q, inputs, factors, dims(space), factors)
+    assert gains == (6 / 5, 1.0, 1.0, 0.0)  # no loop outside moves a word along the halo

@@ -266,8 +266,8 @@ def common_step(x: int, y: int) -> int:
 def distinct_offsets(space: Space, s: int, r: int, factors: Ints, tile: Ints, widest: float) -> float:
     """In how many places along halo rank r the elements of a unit lie; for more than two dimensions there, at least.
 
-    Of i * x + j * y, i < n and j < m, those agree whose (i, j) lie (y/g, -x/g) apart, where g divides both steps. So pairs
-    that agree are chains, and places are elements less the links of the chains.
+    Of i * x + j * y, i < n and j < m, those agree whose (i, j) lie (y/g, -x/g) apart, where g divides both steps: they
+    are chains, and places are elements less the links of the chains.
     """
     n, m, x, y, dims = 1, 1, 1, 1, 0
     for d in range(factors.shape[0]):
