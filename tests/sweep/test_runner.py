@@ -103,11 +103,17 @@ def test_points_that_are_impossible_are_results(tmp_path: Path) -> None:
         reasons = dict(store.read("SELECT number, reason FROM points"))
     assert reasons[2] is None
     assert "the partial sums leave no row of the global buffer for inputs: " in reasons[0]
-    assert "point 3: 2 bits cannot be shifted out of a model stored with 1" in reasons[3]
+    assert reasons[3].startswith("2 bits cannot be shifted out of a model stored with 1")
     assert first_reason(tmp_path / "out") == reasons[0]
-    assert f"  1 impossible: {reasons[3]}" in status(tmp_path / "out")
+    assert f"  2 impossible: {reasons[3]}" in status(tmp_path / "out")
     with pytest.raises(TqhwError, match="point 3: has no results: "):
         read_point(tmp_path / "out", 3)
+
+
+def test_points_that_are_impossible_for_one_reason_are_counted_together(tmp_path: Path) -> None:
+    sweep = given(tmp_path, grid={"stored_bits": [1], "architecture.params.pe_columns": [2, 4, 6]})
+    assert done(sweep, tmp_path / "out") == {"impossible": 3}
+    assert [line for line in status(tmp_path / "out") if "3 impossible: 2 bits cannot be shifted out" in line]
 
 
 def test_points_that_have_no_mapping_say_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -360,3 +366,13 @@ def test_points_have_the_fronts_that_a_run_has(tmp_path: Path) -> None:
     page = write_page(tmp_path / "out").read_text()
     assert "Cycles of an inference by any mapping" in page
     assert "has a front of its own (fronts.csv)" in page
+
+
+def test_a_folder_on_a_disk_that_is_only_read_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> None:
+        raise OSError(30, "Read-only file system", str(path))
+
+    monkeypatch.setattr(locks, "hold", refuse)
+    message = r"out: cannot be written: Read-only file system \(choose another --out\)"
+    with pytest.raises(TqhwError, match=message):
+        done(given(tmp_path), tmp_path / "out")

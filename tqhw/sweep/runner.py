@@ -126,7 +126,7 @@ class _SweepRun:
         try:
             return point.number, told, self.planner.plan(point.experiment()).key, None
         except TqhwError as error:
-            return point.number, told, None, str(error)
+            return point.number, told, None, _reason(point.number, error)
 
     def _price(self, cluster: _LazyCluster) -> None:
         """Energies and areas of every distinct architecture; a plan whose architecture has none is impossible."""
@@ -182,7 +182,7 @@ class _SweepRun:
             try:
                 trainings = self.planner.trainings(experiment)
             except TqhwError as error:
-                refused.append(Finished(number, str(error)))
+                refused.append(Finished(number, _reason(number, error)))
                 continue
             now = point_key(experiment, plan, trainings)
             if key != now:
@@ -251,7 +251,12 @@ class _SweepRun:
             found = _results(self.planner, self.store, experiment, plan, evaluated)
             return Finished(number, None, outcomes(experiment, found), front_rows(found))
         except TqhwError as error:
-            return Finished(number, str(error))
+            return Finished(number, _reason(number, error))
+
+
+def _reason(number: int, error: TqhwError) -> str:
+    """Why a point is impossible, in the words of others that are so for the same reason: without its number."""
+    return str(error).removeprefix(f"point {number}: ")
 
 
 def answers_of(plan: PointsPlan, store: Store) -> list[Any]:

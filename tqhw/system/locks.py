@@ -48,9 +48,14 @@ def hold(path: Path) -> int | None:
 def claim(path: Path, place: Path, who: str, option: str) -> int:
     """:func:`hold`, for work that needs the folder ``place`` for itself, until :func:`release`.
 
-    Raises TqhwError where another ``who`` is at work in it; ``option`` names what to choose instead.
+    Raises TqhwError where another ``who`` is at work in it, and where nothing may be written; ``option`` names what to
+    choose instead.
     """
-    held = hold(path)
+    try:
+        held = hold(path)
+    except OSError as error:
+        told = f"cannot be written: {error.strerror}"
+        raise TqhwError(told, place=str(place), lever=f"choose another {option}") from None
     if held is None:
         lever = f"wait for its end, or choose another {option}"
         raise TqhwError(f"another {who} is at work in this folder", place=str(place), lever=lever)
