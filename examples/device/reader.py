@@ -17,20 +17,14 @@ import numpy as np
 
 TYPES = {"BOOL": "?", "U8": "u1", "I8": "i1", "I16": "<i2", "I32": "<i4", "I64": "<i8", "F16": "<f2", "F32": "<f4"}
 TYPES |= {"F64": "<f8", "BF16": "<u2"}  # NumPy has no bfloat16: its bits
-NORM = ("weight", "bias", "running_mean", "running_var")
 
 
 class Model:
     """Layers by name, at the bits of :meth:`using` where that is under way in this thread, else of :meth:`set_bits`."""
 
     def __init__(self, path, bits):
-        self.path, self.bytes_read = Path(path), 0
-        self._lock, self._here = threading.Lock(), threading.local()
-        length = int.from_bytes(self._read(0, 8), "little")
-        self._entries, self._data = json.loads(self._read(8, length)), 8 + length
-        metadata = self._entries.pop("__metadata__")
-        self.header = header = json.loads(metadata["tqhw"])
-        self._check(metadata["tqhw"].encode(), metadata["tqhw_sha256"], "the header")
+        self.path, self.bytes_read, self._lock, self._here = Path(path), 0, threading.Lock(), threading.local()
+        self.header = header = self._head()
         if header["kind"] != "tqhw model" or header["version"] != 2:
             raise ValueError(f"{path}: holds {header['kind']} version {header['version']}, not 2")
         self.served = header["quantization"]["precisions"] if header["each"] else range(1, header["stored"] + 1)
@@ -42,9 +36,7 @@ class Model:
         self._common = self._table("common", header["common"])
         self.set_bits(bits)
 
-    @property
-    def bits(self):
-        return getattr(self._here, "bits", None) or self._bits
+    bits = property(lambda self: getattr(self._here, "bits", None) or self._bits)
 
     def set_bits(self, bits):
         self._bits = self._serve(bits)
@@ -89,9 +81,8 @@ class Model:
         """Scale and shift of a batch norm per channel; ``eps`` is its own, for a file that has it whole."""
         if (folded := self.tensor(name, "norm")) is not None:
             return tuple(folded)
-        weight, bias, mean, variance = (self.tensor(f"{name}.{part}") for part in NORM)
-        scale = weight / np.sqrt(variance + np.float32(eps))
-        return scale, bias - mean * scale
+        scale = self.tensor(f"{name}.weight") / np.sqrt(self.tensor(f"{name}.running_var") + np.float32(eps))
+        return scale, self.tensor(f"{name}.bias") - self.tensor(f"{name}.running_mean") * scale
 
     def tensor(self, name, kind="state"):
         """A tensor of the state dict, or a norm, scale or offset, at the present bits; None where there is none."""
@@ -114,8 +105,7 @@ class Model:
             if bits > held:
                 lower = [self._block(f"plane/{number}") for number in range(held, bits)]
                 self._codes = codes << (bits - held) | _unpacked(lower, len(codes)), bits
-            if bits not in self._own:
-                self._own = {**self._own, bits: self._table(f"at/{bits}", self.header["each"])}
+            self._own = {bits: self._own.get(bits) or self._table(f"at/{bits}", self.header["each"]), **self._own}
         return bits
 
     def _table(self, block, table):
@@ -125,8 +115,18 @@ class Model:
             found[name], start = flat.reshape(shape), start + flat.nbytes
         return found
 
+    def _head(self):
+        length = int.from_bytes(self._read(0, 8), "little")
+        head, self._data = self._read(8, length), 8 + length
+        try:
+            self._entries = json.loads(head)
+            text, digest = (self._entries["__metadata__"][key] for key in ("tqhw", "tqhw_sha256"))
+            return json.loads(self._check(text.encode(), digest, "the header"))
+        except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+            raise ValueError(f"{self.path}: is no file of tqhw, or its header is damaged") from error
+
     def _block(self, name):
-        start, end = self._entries[name]["data_offsets"]
+        start, end = self._entries.get(name, {}).get("data_offsets", (0, 0))
         return self._check(self._read(self._data + start, end - start), self.header["sha256"][name], name)
 
     def _check(self, content, digest, name):
@@ -135,6 +135,8 @@ class Model:
         return content
 
     def _read(self, start, length):
+        if not 0 <= start <= start + length <= self.path.stat().st_size:
+            raise ValueError(f"{self.path}: has no bytes {start} to {start + length}, it was cut off or is damaged")
         with self.path.open("rb") as file:
             file.seek(start)
             self.bytes_read += length

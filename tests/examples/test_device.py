@@ -1,6 +1,7 @@
 """The readers without PyTorch, NumPy's and the one in C, against the model that PyTorch runs."""
 
 import importlib.util
+import re
 import shutil
 import subprocess
 import sys
@@ -109,6 +110,33 @@ def test_numpy_reads_only_the_planes_it_lacks_and_tells_what_is_wrong(tmp_path):
     with pytest.raises(ValueError, match="m: plane/7 does not have its checksum"):
         found.set_bits(8)
     assert found.bits == 2 and found.codes("fc")[1] == 2
+
+
+def test_numpy_tells_a_file_that_was_cut_off_or_damaged_wherever_that_is(tmp_path):
+    net = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
+    path = tmp_path / "m"
+    save(convert(net, QuantConfig(precisions=(2, 8), first=None, last=None)), path)
+    whole = path.read_bytes()
+
+    def read():
+        found = reader(path, 2)
+        found.set_bits(8)
+        return found.weight("0")
+
+    expected = read()
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        with pytest.raises(ValueError, match=r"m: (has no bytes|is no file of tqhw)"):
+            read()
+    told = re.compile(r".*m: (has no bytes|is no file of tqhw|.* does not have its checksum$|holds|.* bits cannot be)")
+    for at in range(len(whole)):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << at % 8]) + whole[at + 1 :])
+        try:
+            found = read()
+        except ValueError as error:
+            assert told.match(str(error)), (at, error)
+        else:  # in what the reader does not need: the names of types and shapes of blocks
+            assert at < 8 + int.from_bytes(whole[:8], "little") and np.array_equal(found, expected)
 
 
 def _common(found):

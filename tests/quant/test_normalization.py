@@ -225,6 +225,30 @@ def test_groups_that_do_not_divide_a_channel_are_refused():
         quantize(torch.ones(8, 4, 3, 3), group=32, normalization=Normalization("linear"))
 
 
+def test_a_weight_has_no_groups_by_the_papers_normalisation_and_no_network_for_auto():
+    with pytest.raises(
+        TqhwError, match=r"group: the paper's normalisation has no groups.*\(use normalization: {kind: l"
+    ):
+        quantize(torch.ones(8, 64), group=32)
+    with pytest.raises(TqhwError, match=r"normalization: auto looks at the network of a weight.*\(use kind: linear or"):
+        quantize(torch.ones(8, 64), normalization=Normalization("auto"))
+
+
+@pytest.mark.parametrize("way", [{"scales": "own"}, {"scales": "own", "zero": True}, {"scales": "own", "offset": True}])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32], ids=str)
+def test_scales_that_are_fitted_to_the_largest_weights_of_a_type_do_not_pass_its_end(way, dtype):
+    w = torch.randn(8, 24, generator=torch.Generator().manual_seed(1)).clamp(-1, 1).double()
+    w = torch.cat([w, w.sign(), w.abs()]) * torch.finfo(dtype).max
+    for bits in (8, 4, 2):
+        q = quantize(w.to(dtype), bits, **of(way))
+        assert torch.isfinite(q.dequantize()).all()
+        assert torch.equal(q.truncate(2).dequantize(), quantize(w.to(dtype), 2, **of(way)).dequantize())
+
+
+def of(way):
+    return {"normalization": Normalization("linear", **way), "channel_axis": 0}
+
+
 def test_bits_without_scales_are_refused():
     q = quantize(torch.ones(4, 4), 4, normalization=Normalization("linear", scales="own", zero=True))
     with pytest.raises(TqhwError, match=r"there are no scales for 1 bits \(use one of 2, 3, 4\)"):

@@ -34,8 +34,8 @@ def quantize(
     ``channel_axis``: the output channels' axis, for a scale and a maximum per channel instead of per tensor.
     ``group``: one for so many neighbours within a channel. ``normalization``: the paper's, or another.
     ``precisions``: those that a clip is searched for, unless its ``share`` of the largest weight is given.
-    Raises TqhwError for bits outside 1..8, an unknown scheme, weights that are NaN, infinite or absent, and groups
-    that do not divide a channel.
+    Raises TqhwError for bits outside 1..8, an unknown scheme, weights that are NaN, infinite or absent, groups
+    that do not divide a channel or that the normalisation cannot have, and ``auto``.
     """
     check_bits(bits)
     normalizer = PAPER if normalization is None else Normalizer(normalization)
@@ -43,6 +43,7 @@ def quantize(
     normalizer.how.check_bits(bits, "bits")
     check_weight(weight)
     slices = Slices(channel_axis if group is None or channel_axis is not None else 0, group)
+    normalizer.check(slices)
     slices.check(weight.shape)
     w = weight.detach()
     if share is None:

@@ -40,12 +40,8 @@ class QuantConfig(QuantizationOptions):
             )
         if isinstance(self.granularity, int) and self.normalization.kind == "auto":
             raise TqhwError("auto takes no groups", place="granularity", lever="use normalization: {kind: linear}")
-        if isinstance(self.granularity, int) and self.normalization.kind == "tanh":
-            raise TqhwError(
-                "the paper's normalisation has no groups: no batch norm gives back what each of them loses",
-                place="granularity",
-                lever="use normalization: {kind: linear}",
-            )
+        if isinstance(self.granularity, int):
+            Normalizer(self.normalization).check(self.slices(0), "granularity")
 
     def slices(self, axis: int) -> Slices:
         """What has a scale of its own in a weight whose output channels lie along ``axis``."""

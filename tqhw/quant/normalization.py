@@ -5,6 +5,7 @@ Whatever u a weight gets, codes floor(2^n u) of fewer bits are those of more, sh
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -44,6 +45,21 @@ class Normalizer:
                 lever="use truncquant, or leave zero out",
             )
         return scheme_named("truncquant_zero")
+
+    def check(self, slices: Slices, place: str = "group") -> None:
+        """Refuses slices that this normalisation cannot have, and ``auto``, which is chosen for a whole network."""
+        if self.how.kind == "auto":
+            raise TqhwError(
+                "auto looks at the network of a weight, and there is none",
+                place="normalization",
+                lever="use kind: linear or tanh",
+            )
+        if slices.group is not None and self.how.kind == "tanh":
+            raise TqhwError(
+                "the paper's normalisation has no groups: no batch norm gives back what each of them loses",
+                place=place,
+                lever="use normalization: {kind: linear}",
+            )
 
     @torch.no_grad()
     def normalize(
@@ -91,7 +107,8 @@ class Normalizer:
         shared = Affine(normalized.scale, normalized.offset)
         if self.how.scales == "shared":
             return shared
-        scale, offset = _fit(slices.rows(weight.detach().to(level.dtype)), slices.rows(level), self.how.offset)
+        rows, most = slices.rows(weight.detach().to(level.dtype)), torch.finfo(weight.dtype).max
+        scale, offset = _fit(rows, slices.rows(level), self.how.offset, most)
         shape = weight.shape
         return Affine(slices.stored(scale, shape), None if offset is None else slices.stored(offset, shape))
 
@@ -138,15 +155,24 @@ def _peak(weight: torch.Tensor, slices: Slices) -> torch.Tensor:
     return w.sign().mul_(w.abs() == slices.spread(slices.stored(top, shape), shape)).div_(ties)
 
 
-def _fit(rows: torch.Tensor, levels: torch.Tensor, offset: bool) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Scale and offset of each row with the least squared error of ``scale level + offset``; summed in double."""
+def _fit(
+    rows: torch.Tensor, levels: torch.Tensor, offset: bool, most: float = math.inf
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Scale and offset of each row with the least squared error of ``scale level + offset``; summed in double.
+
+    ``most``: the largest number of the weights' type, which none of these passes.
+    """
     w, x = rows.double(), levels.double()
     middle = x.mean(dim=1, keepdim=True) if offset else torch.zeros_like(x[:, :1])
     centred = x - middle
     power = centred.square().sum(dim=1, keepdim=True)
     scale = (w * centred).sum(dim=1, keepdim=True) / torch.where(power > 0, power, torch.ones_like(power))
-    at = (w.mean(dim=1, keepdim=True) - scale * middle).to(rows.dtype) if offset else None
-    return scale.to(rows.dtype), at
+    scale.clamp_(-most, most)
+    if not offset:
+        return scale.to(rows.dtype), None
+    left = most - scale.abs()
+    at = torch.minimum(torch.maximum(w.mean(dim=1, keepdim=True) - scale * middle, -left), left)
+    return scale.to(rows.dtype), at.to(rows.dtype)
 
 
 PAPER: Final = Normalizer()
