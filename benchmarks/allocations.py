@@ -1,8 +1,8 @@
 """Bits per layer beside the uniform precisions: ResNet-20 on digits, a network like MobileNetV2 on textures.
 
-    python benchmarks/allocations.py [--seeds 3] [--jobs 2] [--out out/allocations] [--page docs/studies/allocations.md]
+    python benchmarks/allocations.py [--networks resnet20 mobilenet] [--seeds 3] [--jobs 2] [--out OUT] [--page PAGE]
 
-Runs `tqhw allocate` on both, with several seeds, and writes the page with its tables and verdicts; without --page it is
+Runs `tqhw allocate` on them, with several seeds, and writes the page with its tables and verdicts; without --page it is
 printed. The textures are those of benchmarks/textures.py. It goes on where it was stopped.
 """
 
@@ -28,6 +28,7 @@ data: {name: digits, size: 8}
 training: {epochs: 6, schemes: [truncquant]}
 spad_models: [smartbuffer_rf]
 """
+TITLES: Final = {"resnet20": "ResNet-20, digits", "mobilenet": "Like MobileNetV2, textures"}
 HEAD: Final = """\
 # Bits per layer
 
@@ -37,9 +38,10 @@ program for a range of energies of a steady inference, with added losses measure
 measured on test pictures, on shifted integers ([how](../how-to/allocate-bits.md)). They are means with 95 % intervals
 over seeds and test pictures; differences are between networks of one seed, on the same pictures.
 
-Written by `python benchmarks/allocations.py --seeds {seeds} --page docs/studies/allocations.md`, which goes on where it
-was stopped.
+Written by `python benchmarks/allocations.py --networks {networks} --seeds {seeds} --page docs/studies/allocations.md`,
+which goes on where it was stopped.{missing}
 """
+MISSING: Final = " Of the other network, {networks}, there is no table here yet: the command makes it."
 
 
 def section(title: str, answer: AllocationAnswer) -> str:
@@ -61,30 +63,35 @@ def _summed(answer: AllocationAnswer) -> list[str]:
     ]
 
 
+def _experiment(name: str, folder: Path) -> Path:
+    """Its file, written where it is not there yet, with the textures."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if name == "resnet20":
+        path = folder / "resnet20-digits.yaml"
+        path.write_text(RESNET20, encoding="utf-8")
+        return path
+    path = folder / "textures" / "experiment.yaml"
+    if not path.exists():
+        textures.write(path.parent, train=300, test=125, noise=0.15, seed=0, epochs=12)
+    return path
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--networks", nargs="+", choices=TITLES, default=[*TITLES])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--points", type=int, default=12)
     parser.add_argument("--out", type=Path, default=Path("out/allocations"))
     parser.add_argument("--page", type=Path)
     given = parser.parse_args()
-    digits, pictures = given.out / "resnet20-digits.yaml", given.out / "textures"
-    given.out.mkdir(parents=True, exist_ok=True)
-    digits.write_text(RESNET20, encoding="utf-8")
-    if not (pictures / "experiment.yaml").exists():
-        textures.write(pictures, train=300, test=125, noise=0.15, seed=0, epochs=12)
-    more = [f"training.seeds={given.seeds}"]
-    found = {
-        "ResNet-20, digits": load(digits, more),
-        "Like MobileNetV2, textures": load(pictures / "experiment.yaml", more),
-    }
-    text = [HEAD.format(seeds=given.seeds)]
-    for title, chosen in found.items():
-        answer = allocate(
-            chosen, given.out / f"{chosen.name}-allocated", points=given.points, jobs=given.jobs, trust=True
-        )
-        text.append(section(title, answer))
+    left = [name for name in TITLES if name not in given.networks]
+    missing = MISSING.format(networks=", ".join(left)) if left else ""
+    text = [HEAD.format(seeds=given.seeds, networks=" ".join(given.networks), missing=missing)]
+    for name in given.networks:
+        chosen = load(_experiment(name, given.out), [f"training.seeds={given.seeds}"])
+        out = given.out / f"{chosen.name}-allocated"
+        text.append(section(TITLES[name], allocate(chosen, out, points=given.points, jobs=given.jobs, trust=True)))
     page = "\n".join(text)
     if given.page is None:
         print(page)

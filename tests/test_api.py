@@ -158,3 +158,17 @@ def test_an_experiment_is_run_and_read_again_through_the_door(tmp_path: Path) ->
     assert {row["bits"] for row in found.rows("energy", method="truncquant")} == {2}
     with pytest.raises(TqhwError, match=r"nowhere"):
         tqhw.read_results(tmp_path / "nowhere")
+
+
+@pytest.mark.torch
+def test_what_is_extracted_can_be_skipped_routed_and_of_one_phase() -> None:
+    """What messages and the command offer, Python has, too."""
+    torch = pytest.importorskip("torch")
+    from inspect import signature
+
+    from tqhw import workload
+
+    assert list(signature(tqhw.extract).parameters) == list(signature(workload.extract).parameters)
+    model = torch.nn.Sequential(torch.nn.Linear(8, 4), torch.nn.Linear(4, 2))
+    found = tqhw.extract(model, (1, 8), skip=["1"])
+    assert found.macs == 32 and dict(found.skipped) == {"1": 8}

@@ -37,7 +37,7 @@ ROOMS = {
     "scenario": "errors registry spec results options energy",
     "report": "version errors registry system spec drawing results engine",
     "experiment": "errors objectives datasets quant spec results options train scenario",
-    "allocation": "errors results datasets quant workload train scenario report",
+    "allocation": "errors system results datasets quant workload train scenario report",
     "pipeline": "version errors objectives system spec options results datasets models quant energy architecture"
     " workload train backends scenario report experiment allocation",
     "sweep": "version errors objectives system spec frontend options results architecture mapper engine"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tqhw.system.progress import Watcher
     from tqhw.workload import Workload
     from tqhw.workload.examples import Input
+    from tqhw.workload.generation import Phase
 
 Files = str | Path | Sequence[str | Path]
 WordBits = str | Mapping[str, int]
@@ -242,12 +243,21 @@ def search(
     return found
 
 
-def extract(model: nn.Module, input: Input, *, name: str | None = None) -> Workload:
+def extract(
+    model: nn.Module,
+    input: Input,
+    *,
+    name: str | None = None,
+    skip: Sequence[str] = (),
+    routing: Sequence[int] | None = None,
+    phase: Phase | None = None,
+) -> Workload:
     """The layers of a PyTorch model, as Timeloop problems, and how often each occurs.
 
     ``input``: a shape such as ``(1, 3, 224, 224)``, batch first, or what else the model is called with; it runs once,
-    in evaluation mode. docs/workload.md says what is counted. Raises TqhwError for operators that no problem is made
-    of.
+    in evaluation mode. ``skip``: patterns of places or operators that are left out, visibly; ``routing``: the shares of
+    rows that stacked experts get; ``phase``: ``prefill`` or ``decode`` of a model that writes text. docs/workload.md
+    says what is counted. Raises TqhwError for operators that no problem is made of.
 
     >>> import torch, tqhw
     >>> found = tqhw.extract(torch.nn.Sequential(torch.nn.Linear(8, 4), torch.nn.ReLU()), (1, 8))
@@ -256,7 +266,7 @@ def extract(model: nn.Module, input: Input, *, name: str | None = None) -> Workl
     """
     from tqhw import workload
 
-    return workload.extract(model, input, name=name)
+    return workload.extract(model, input, name=name, skip=skip, routing=routing, phase=phase)
 
 
 def convert(model: nn.Module, config: QuantConfig | None = None, **options: Any) -> nn.Module:

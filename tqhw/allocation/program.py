@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tqhw.errors import TqhwError
+from tqhw.system.streams import silent_stdout
 
 _TOLERANCE = 1e-9
 """Relative: sums of floating-point numbers meet a bound up to this."""
@@ -75,13 +76,14 @@ def _least(cost: np.ndarray, bounds: Sequence[tuple[np.ndarray, float]]) -> np.n
     rows, columns = cost.shape
     one_each = np.kron(np.eye(rows), np.ones(columns))
     limits = [LinearConstraint(weights.reshape(1, -1), -np.inf, bound) for weights, bound in bounds]
-    found = milp(
-        cost.reshape(-1),
-        integrality=np.ones(cost.size),
-        bounds=Bounds(0, 1),
-        constraints=[LinearConstraint(one_each, 1, 1), *limits],
-        options={"mip_rel_gap": 0.0},
-    )
+    with silent_stdout():  # some releases of HiGHS print a line of their own
+        found = milp(
+            cost.reshape(-1),
+            integrality=np.ones(cost.size),
+            bounds=Bounds(0, 1),
+            constraints=[LinearConstraint(one_each, 1, 1), *limits],
+            options={"mip_rel_gap": 0.0},
+        )
     if found.x is None:  # pragma: no cover - the cheapest allocation is always there
         raise TqhwError(f"the integer program was not solved: {found.message}", place="allocation")
     taken: np.ndarray = np.round(found.x.reshape(rows, columns))
