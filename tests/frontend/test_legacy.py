@@ -318,3 +318,14 @@ def test_entries_count_and_the_depth_is_for_the_energies(tmp_path: Path) -> None
     found = machine(tmp_path, t=text)
     assert flatten(found.architecture).levels[2].size == 100
     assert found.architecture.component("glb").attributes["depth"] == 1024
+
+
+def test_two_widths_of_a_word_are_refused(tmp_path: Path) -> None:
+    """Timeloop reads word_bits, then word_width, then datawidth (buffer.cpp)."""
+    for words in ("word_width: 8", "word_bits: 8, datawidth: 8"):
+        glb = machine(tmp_path, a=TREE.replace("word_bits: 8", words)).architecture.component("glb")
+        assert glb.attributes["datawidth"] == 8
+    for old in ("word-bits", "word_width"):
+        found = message(tmp_path, TREE.replace("word_bits: 8", f"{old}: 16, datawidth: 8"))
+        assert f"'glb' has {old.replace('-', '_')} 16 and datawidth 8 (keep one: Timeloop counts with" in found
+        assert str(tmp_path / "t.yaml") in found

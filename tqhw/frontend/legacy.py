@@ -23,6 +23,7 @@ from tqhw.spec.yamlio import Map, tagged
 _RANGE = re.compile(r"(.*?)\[(.*)\]")
 _ATTRIBUTES = {  # names that the programs take beside those of 0.4
     "word_bits": "datawidth",
+    "word_width": "datawidth",
     "memory_width": "width",
     "data_storage_width": "width",
     "memory_depth": "depth",
@@ -193,6 +194,8 @@ def _level(entry: Map, scope: Map, instances: int, array: str) -> _LegacyLevel |
     attributes = Map({**scope, **own})
     if isinstance(own, Map):
         attributes.line, attributes.source = own.line, own.source
+    if any(word in class_ for word in STORAGE):
+        _check_words(name, attributes, entry)
     for old, new in _ATTRIBUTES.items():
         if old in attributes:
             attributes.setdefault(new, attributes[old])
@@ -222,6 +225,16 @@ def _level(entry: Map, scope: Map, instances: int, array: str) -> _LegacyLevel |
         attributes.setdefault("write_bandwidth", width)
     subclass = entry.get("subclass")
     return _LegacyLevel(name, class_, subclass, attributes, (columns, rows), entry, array)
+
+
+def _check_words(name: str, attributes: Map, entry: Map) -> None:
+    """Refuses two widths of a word: Timeloop counts with one, Accelergy's energies may take the other."""
+    bits = attributes.get("datawidth")
+    for old in ("word_bits", "word_width"):
+        if bits is not None and attributes.get(old, bits) != bits:
+            message = f"'{name}' has {old} {attributes[old]} and datawidth {bits}"
+            lever = f"keep one: Timeloop counts with {old}, Accelergy's energies may take datawidth"
+            raise TqhwError(message, place=entry.place(), lever=lever)
 
 
 def _drop_second_size(attributes: Map) -> None:
