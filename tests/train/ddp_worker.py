@@ -1,4 +1,5 @@
-"""What a process of the tests of several processes does: folder, and the rank that dies in the second epoch."""
+"""What a process of the tests of several processes does: folder, the rank that dies in the second epoch, and after how
+many steps there is a checkpoint inside an epoch, 0 for none."""
 
 import json
 import os
@@ -13,7 +14,7 @@ from tqhw.quant import QuantConfig, convert
 from tqhw.train import Checkpoints, TrainConfig, joined, train
 
 
-def main(folder: Path, victim: int) -> int:
+def main(folder: Path, victim: int, every: int) -> int:
     def watch(progress):
         losses.append([progress.losses[bits] for bits in sorted(progress.losses)])
         if progress.step == 15 and int(os.environ.get("RANK", "0")) == victim:
@@ -21,7 +22,9 @@ def main(folder: Path, victim: int) -> int:
 
     losses = []
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun's, while the message is being written
-    config = TrainConfig(epochs=2, batch_size=120, threads=1, learning_rate=0.05, accumulation=2)
+    config = TrainConfig(
+        epochs=2, batch_size=120, threads=1, learning_rate=0.05, accumulation=2, checkpoint_steps=every or None
+    )
     model = convert(tiny(), QuantConfig(precisions=(2, 8), last=None))
     try:
         with joined("cpu") as team:
@@ -35,4 +38,4 @@ def main(folder: Path, victim: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2])))
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))

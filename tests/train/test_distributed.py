@@ -9,13 +9,14 @@ import time
 import pytest
 
 torch = pytest.importorskip("torch")
+from safetensors.torch import load_file  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
 from tqhw.errors import TqhwError  # noqa: E402
 from tqhw.train.distributed import SharedStatistics, Team, joined  # noqa: E402
 
 
-def run(folder, processes, victim=-1):
+def run(folder, processes, victim=-1, every=0):
     """Starts the worker as a user would: by torchrun for two processes, plainly for one."""
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     command = [
@@ -25,6 +26,7 @@ def run(folder, processes, victim=-1):
         "tests.train.ddp_worker",
         str(folder),
         str(victim),
+        str(every),
     ]
     folder.mkdir(exist_ok=True)
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
@@ -60,6 +62,19 @@ def test_the_death_of_one_process_is_told_and_the_others_go_on_from_the_checkpoi
     assert result.returncode == 0, result.stderr
     for name in ("checkpoint.safetensors", "log.csv"):
         assert (tmp_path / name).read_bytes() == (whole / name).read_bytes()
+
+
+@pytest.mark.slow
+def test_two_processes_go_on_inside_an_epoch_bit_for_bit(tmp_path, whole):
+    """11 steps are an epoch and the 15th is the last: the checkpoint of the 14th is gone on from."""
+    assert run(tmp_path, 2, victim=1, every=3).returncode != 0
+    result = run(tmp_path, 2, every=3)
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "log.csv").read_bytes() == (whole / "log.csv").read_bytes()
+    assert len(json.loads((tmp_path / "losses.json").read_text())) == 22 - 14
+    found, expected = (load_file(folder / "checkpoint.safetensors") for folder in (tmp_path, whole))
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
 
 
 def test_being_stopped_by_torchrun_is_told(monkeypatch):
