@@ -1,5 +1,6 @@
 """Every normalisation: its formula, and that a right shift of its codes is quantizing anew."""
 
+import re
 from itertools import product
 
 import pytest
@@ -235,14 +236,22 @@ def test_a_weight_has_no_groups_by_the_papers_normalisation_and_no_network_for_a
 
 
 @pytest.mark.parametrize("way", [{"scales": "own"}, {"scales": "own", "zero": True}, {"scales": "own", "offset": True}])
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32], ids=str)
-def test_scales_that_are_fitted_to_the_largest_weights_of_a_type_do_not_pass_its_end(way, dtype):
+@pytest.mark.parametrize("largest", [(torch.float16, 65504.0), (torch.bfloat16, 9e36), (torch.float64, 1e150)], ids=str)
+def test_scales_that_are_fitted_to_the_largest_weights_of_a_type_do_not_pass_its_end(way, largest):
+    dtype, most = largest
     w = torch.randn(8, 24, generator=torch.Generator().manual_seed(1)).clamp(-1, 1).double()
-    w = torch.cat([w, w.sign(), w.abs()]) * torch.finfo(dtype).max
+    w = (torch.cat([w, w.sign(), w.abs()]) * most).to(dtype)
     for bits in (8, 4, 2):
-        q = quantize(w.to(dtype), bits, **of(way))
+        q = quantize(w, bits, **of(way))
         assert torch.isfinite(q.dequantize()).all()
-        assert torch.equal(q.truncate(2).dequantize(), quantize(w.to(dtype), 2, **of(way)).dequantize())
+        assert torch.equal(q.truncate(2).dequantize(), quantize(w, 2, **of(way)).dequantize())
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64], ids=str)
+def test_weights_near_the_end_of_a_type_are_refused(dtype):
+    rule = "1e+150" if dtype == torch.float64 else "1e+37"
+    with pytest.raises(TqhwError, match=rf"weight: a weight of magnitude .* is above {re.escape(rule)}: sums would"):
+        quantize(torch.tensor([1.0, -torch.finfo(dtype).max], dtype=dtype))
 
 
 def of(way):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 import torch
 
@@ -116,8 +117,12 @@ def all_finite(numbers: torch.Tensor) -> bool:
     return found.is_meta or bool(torch.isfinite(found.sum())) or bool(torch.isfinite(found).all())
 
 
+_LARGEST: Final = {torch.float64: 1e150}
+"""Weights with which squares, sums and scales stay in the type that they are computed in; other types: of float32."""
+
+
 def check_weight(weight: object, place: str = "weight") -> torch.Tensor:
-    """``weight`` where it is a floating-point tensor of finite numbers; a TqhwError otherwise."""
+    """``weight`` where it is floating-point, finite and not near its type's end; a TqhwError otherwise."""
     if not isinstance(weight, torch.Tensor) or not weight.is_floating_point():
         kind = weight.dtype if isinstance(weight, torch.Tensor) else type(weight).__name__
         raise TqhwError(f"a weight is a floating-point tensor, not {kind}", place=place)
@@ -127,6 +132,14 @@ def check_weight(weight: object, place: str = "weight") -> torch.Tensor:
         bad = int((~torch.isfinite(weight)).sum())
         raise TqhwError(
             f"{bad} of {weight.numel()} weights are NaN or infinite",
+            place=place,
+            lever="check the checkpoint",
+        )
+    largest = 0.0 if weight.is_meta else float(weight.detach().abs().max())
+    most = _LARGEST.get(weight.dtype, 1e37)
+    if largest > most:
+        raise TqhwError(
+            f"a weight of magnitude {largest:.3g} is above {most:.0e}: sums would pass the end of {weight.dtype}",
             place=place,
             lever="check the checkpoint",
         )
