@@ -103,6 +103,17 @@ def test_attention_that_bypasses_its_layers_is_refused():
         convert(block, QuantConfig(activations="dorefa"))
 
 
+def test_attention_that_stays_in_floating_point_lets_other_layers_have_quantized_inputs():
+    torch.manual_seed(0)
+    block = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True, dropout=0)
+    options = {"activations": "lsq", "first": None, "last": None, "layers": {"self_attn.*": "full"}}
+    convert(block, QuantConfig(**options), order=())
+    assert [layer.name for layer in quantized_layers(block)] == ["linear1", "linear2"]
+    assert all(layer.input_quantizer is not None for layer in quantized_layers(block))
+    block(torch.randn(2, 3, 8)).sum().backward()
+    assert block.linear1.input_quantizer.started and block.linear1.input_quantizer.alpha.grad is not None
+
+
 @pytest.mark.parametrize("alpha", [0.0, -1.0])
 def test_alpha_has_a_floor_that_learning_keeps_too(alpha):
     pact = quantizer("pact", 4)

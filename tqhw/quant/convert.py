@@ -224,14 +224,20 @@ def _input_quantizer(config: QuantConfig, name: str) -> InputQuantizer:
 
 
 def _refuse_bypassed_inputs(model: nn.Module, quantized: Sequence[ModelPart]) -> None:
-    attention = [(name, m) for name, m in model.named_modules() if isinstance(m, nn.MultiheadAttention)]
+    inside = [part.parameter for part in quantized]
+    attention = [
+        (name, module)
+        for name, module in model.named_modules()
+        if isinstance(module, nn.MultiheadAttention)
+        and any(parameter.startswith(f"{name}." if name else "") for parameter in inside)
+    ]
     for name, module in [*attention, *((part.layer, part.module) for part in quantized if part.bypasses)]:
         whose = "torch's MultiheadAttention" if isinstance(module, nn.MultiheadAttention) else type(module).__name__
-        other = "attention built from linear layers" if isinstance(module, nn.MultiheadAttention) else "layers: full"
+        other = ", or attention built from linear layers" if isinstance(module, nn.MultiheadAttention) else ""
         raise TqhwError(
             f"{whose} computes with its weights itself, so that its inputs cannot be quantized",
             place=name or type(model).__name__,
-            lever=f"use activations: full, or {other}",
+            lever=f"use activations: full, or keep it by layers: full{other}",
         )
 
 
