@@ -2,7 +2,8 @@
 
 As many cases as are asked for, in equal parts from the generators of tests/mapper/exactness.py: small machines and
 layers, each searched for energy, latency, their front and edp, four cases that are compared with the costs of all of
-its mappings. Prints counts by generator, and what is wrong with the seed that draws it again; exit code 1 then.
+its mappings; what the searches price (``priced``) is held against its bounds, of bandwidths too. Prints counts by
+generator, and what is wrong with the seed that draws it again; exit code 1 then.
 """
 
 from __future__ import annotations
@@ -24,17 +25,19 @@ def main() -> int:
     options = parser.parse_args()
     work = partial(counted, cases=-(-options.cases // len(GENERATORS)), seed=options.seed)
     tallies, seconds = [], 0.0
-    print(f"{'generator':32}{'machines':>10}{'mappings':>12}{'points':>9}{'cases':>9}{'wrong':>7}", flush=True)
+    print(
+        f"{'generator':32}{'machines':>10}{'mappings':>12}{'points':>9}{'priced':>10}{'cases':>9}{'wrong':>7}",
+        flush=True,
+    )
     with multiprocessing.get_context("spawn").Pool(options.jobs) as pool:
         for name, (tally, took) in zip(GENERATORS, pool.imap(work, GENERATORS), strict=True):
             tallies.append(tally)
             seconds += took
             show(name, tally)
-    machines, mappings, cases, points = (
-        sum(getattr(one, part) for one in tallies) for part in ("machines", "mappings", "cases", "points")
-    )
+    counts = ("machines", "mappings", "cases", "points", "priced")
+    summed = {part: sum(getattr(one, part) for one in tallies) for part in counts}
     wrong = [text for one in tallies for text in one.wrong]
-    show("in all", Tally(machines, mappings, cases, points, wrong))
+    show("in all", Tally(**summed, wrong=wrong))
     print(f"{seconds:.0f} CPU seconds", *wrong, sep="\n")
     return 1 if wrong else 0
 
@@ -47,8 +50,8 @@ def counted(name: str, cases: int, seed: int) -> tuple[Tally, float]:
 
 
 def show(name: str, tally: Tally) -> None:
-    counts = f"{tally.machines:10,}{tally.mappings:12,}{tally.points:9,}{tally.cases:9,}{len(tally.wrong):7,}"
-    print(f"{name:32}{counts}", flush=True)
+    counts = f"{tally.machines:10,}{tally.mappings:12,}{tally.points:9,}{tally.priced:10,}"
+    print(f"{name:32}{counts}{tally.cases:9,}{len(tally.wrong):7,}", flush=True)
 
 
 if __name__ == "__main__":

@@ -88,11 +88,14 @@ class Tally:
     mappings: int = 0
     cases: int = 0
     points: int = 0
+    priced: int = 0  # each held against its bound
     wrong: list[str] = field(default_factory=list)
 
 
-def compared(drawn: Drawn, most: int = MOST) -> tuple[int, int, list[str]] | None:
-    """(mappings, points of the front, the searches that are wrong); None for more than ``most`` mappings, or few.
+def compared(drawn: Drawn, most: int = MOST) -> tuple[int, int, list[str], int] | None:
+    """(mappings, points of the front, the searches that are wrong, mappings held against their bounds).
+
+    None for more than ``most`` mappings, or few.
 
     Where a mapping costs less than nothing there is no case: ``search`` refuses the problem.
     """
@@ -112,7 +115,8 @@ def compared(drawn: Drawn, most: int = MOST) -> tuple[int, int, list[str]] | Non
         "edp": _same(edp.value, (energies * cycles).min()) and edp.proved,
         "bounds": min(front.tightness, edp.tightness) >= 1 - SAME,
     }
-    return len(energies), len(truth), [name for name, holds in right.items() if not holds]
+    wrong = [name for name, holds in right.items() if not holds]
+    return len(energies), len(truth), wrong, front.evaluated + edp.evaluated
 
 
 def _same(found: float | np.ndarray, truth: float | np.ndarray) -> bool:
@@ -128,6 +132,7 @@ def tallied(draw: Callable[[random.Random], Drawn], name: str, seed: int) -> Ite
             tally.machines += 1
             tally.mappings += found[0]
             tally.points += found[1]
+            tally.priced += found[3]
             tally.cases += 4
             tally.wrong += [f"{name}, seed {number}: {search}" for search in found[2]]
             yield tally

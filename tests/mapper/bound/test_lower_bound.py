@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.mapper.tables import Small, small
-from tqhw.mapper.bound.lower_bound import links_possible, look_outside, most_served, overlap_share, share_of
+from tqhw.mapper.bound.lower_bound import links_possible, look_outside, most_served, share_of
 from tqhw.mapper.bound.measure import objective_of
 from tqhw.objectives import OBJECTIVES, Objective
 
@@ -82,18 +82,6 @@ def test_moves_are_steps_less_what_falls_back(loops, moves: list[tuple[int, int]
 
 def sizes(case: Small, **given: int) -> np.ndarray:
     return np.array([given.get(d, 1) for d in case.space.problem.shape.dimensions], np.int64)
-
-
-@pytest.mark.parametrize("stride", [1, 2, 3])
-@pytest.mark.parametrize(("n", "m", "inside"), [(1, 3, 1), (4, 1, 1), (2, 3, 1), (4, 3, 1), (4, 2, 2), (3, 5, 2)])
-def test_a_move_leads_from_so_many_places_to_another(n: int, m: int, inside: int, stride: int) -> None:
-    case = small("two_level_array", P=8, R=5, Wstride=stride)
-    s = case.space.problem.shape.data_space_names.index("Inputs")
-    rank = case.search.tables.rank[s].max()
-    places = {i * inside * stride + j for i in range(n) for j in range(m)}
-    for move in range(1, 20):
-        share = overlap_share(case.search.tables, s, rank, move, sizes(case, P=n, R=m), sizes(case, P=inside))
-        assert share == sum(place + move in places for place in places) / len(places)
 
 
 def test_links_save_what_the_best_of_all_moves_leads_to() -> None:

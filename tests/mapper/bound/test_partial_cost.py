@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import product
-
 import numpy as np
 import pytest
 
@@ -17,7 +15,6 @@ from tqhw.mapper.bound.partial_cost import (
     Block,
     C,
     U,
-    distinct_offsets,
     fill_block,
     first_partial,
     halo_share,
@@ -107,18 +104,6 @@ def test_a_kept_tile_settles_what_arrives_and_opens_its_own_traffic() -> None:
     for s in range(3):
         assert partial[HEAD + s * WIDTH + OPEN] == tables.words[s, whole] * prices.parent_pj[level + 1, s]
         assert partial[HEAD + s * WIDTH + A] == tables.words[s, whole] * prices.fill_pj[level, s]
-
-
-STEPS = [*product((1, 2, 3, 7), (1, 2, 3, 5), (1, 2), (1, 2, 3))]  # elements along P and R, tile, stride
-
-
-def test_elements_of_a_unit_lie_in_so_many_places() -> None:
-    for n, m, inside, stride in STEPS:
-        space, _, search = small("two_level_array", P=2 * 7, R=5, Wstride=stride)
-        rank = search.tables.rank[(s := space.problem.shape.data_space_names.index("Inputs"))].max()
-        factors, tile = dims(space, P=n, R=m), dims(space, P=inside)
-        places = {i * inside * stride + j for i in range(n) for j in range(m)}
-        assert distinct_offsets(search.tables, s, rank, factors, tile, float(max(n, m))) == len(places)
 
 
 def test_elements_that_agree_along_a_halo_share_an_access() -> None:

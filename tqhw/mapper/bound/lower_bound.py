@@ -21,12 +21,12 @@ from tqhw.mapper.bound.partial_cost import (
     E,
     U,
     X,
-    common_step,
     halo_share,
     has_links,
     rank_extent,
     unit_hop,
 )
+from tqhw.mapper.bound.places import overlap_share
 from tqhw.mapper.bound.relaxation import Relaxation
 from tqhw.mapper.space.arrays import HALO_RANKS, Space
 
@@ -204,40 +204,6 @@ def links_possible(space: Space, out: Outside, s: int, reach_x: float, reach_y: 
         if space.tangled[s] or (out.moves[s, n, 0] <= reach_x and out.moves[s, n, 1] <= reach_y):
             return True
     return False
-
-
-@part
-def overlap_share(space: Space, s: int, r: int, move: float, factors: Ints, tile: Ints) -> float:
-    """The share of the places along halo rank r where a unit's elements lie that are ``move`` words before another one.
-
-    For more than two dimensions there, at most.
-    """
-    n, m, x, y, dims = 1, 1, 1, 1, 0
-    for d in range(factors.shape[0]):
-        if space.rank[s, d] == r and factors[d] > 1:
-            n, x = m, y
-            m, y = factors[d], space.coefficient[s, d] * tile[d]
-            dims += 1
-    if move == 0.0 or dims > 2:
-        return 1.0
-    span = (n - 1) * x + (m - 1) * y
-    if move > span:
-        return 0.0
-    g = common_step(x, y)
-    places = 0
-    met = 0
-    for i in range(n):
-        for j in range(m):
-            if i >= y // g and j + x // g < m:
-                continue  # the same place as one before
-            places += 1
-            there = i * x + j * y + int(move)
-            for other in range(n):
-                rest = there - other * x
-                if rest >= 0 and rest % y == 0 and rest // y < m:
-                    met += 1
-                    break
-    return met / places
 
 
 @part

@@ -24,6 +24,7 @@ import numpy as np
 from tqhw.engine.bundle import bundle
 from tqhw.engine.jit import part
 from tqhw.engine.model import Bools, Floats, Ints
+from tqhw.mapper.bound.places import distinct_offsets
 from tqhw.mapper.bound.prices import Prices
 from tqhw.mapper.space.arrays import HALO_RANKS, Space
 
@@ -241,7 +242,7 @@ def spatial_gains(
                     outside += 1
                     least = link_step(space, s, d, above)
             if outside > 1:
-                reach = max(reach, np.inf)
+                reach = np.inf
             elif outside == 1:
                 hop = neighbour_hop(space, q, s, r, span, factors, tile)
                 if least <= hop:
@@ -252,33 +253,6 @@ def spatial_gains(
         # No gain, but what links do not carry may be words that most elements share, and depends on the layout.
         return multicast * most_shared, 1.0, 1.0, reach
     return multicast * shared, sliding / shared, sliding, reach
-
-
-@part
-def common_step(x: int, y: int) -> int:
-    """The greatest common divisor of two steps."""
-    while y > 0:
-        x, y = y, x % y
-    return x
-
-
-@part
-def distinct_offsets(space: Space, s: int, r: int, factors: Ints, tile: Ints, widest: float) -> float:
-    """In how many places along halo rank r the elements of a unit lie; for more than two dimensions there, at least.
-
-    Of i * x + j * y, i < n and j < m, those agree whose (i, j) lie (y/g, -x/g) apart, where g divides both steps: they
-    are chains, and places are elements less the links of the chains.
-    """
-    n, m, x, y, dims = 1, 1, 1, 1, 0
-    for d in range(factors.shape[0]):
-        if space.rank[s, d] == r and factors[d] > 1:
-            n, x = m, y
-            m, y = factors[d], space.coefficient[s, d] * tile[d]
-            dims += 1
-    if dims > 2:
-        return widest
-    g = common_step(x, y)
-    return float(n * m - max(0, n - y // g) * max(0, m - x // g))
 
 
 @part
