@@ -1,10 +1,14 @@
+import copy
+from threading import Thread
+
 import pytest
 
 torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
+from torch.utils.checkpoint import checkpoint  # noqa: E402
 
 from tqhw.options import Normalization  # noqa: E402
-from tqhw.quant import QuantConfig, convert, quantized_layers, set_bits, shared_normalization, together  # noqa: E402
+from tqhw.quant import QuantConfig, at_bits, convert, quantized_layers, set_bits, shared_normalization, together  # noqa: E402
 
 
 class Net(nn.Module):
@@ -110,3 +114,77 @@ def test_a_weight_in_the_place_of_the_layers_own_is_quantized_itself():
     wanted = torch.func.functional_call(model, other, x)
     with shared_normalization(model):
         assert torch.equal(torch.func.functional_call(model, other, x), wanted)
+
+
+class Checkpointed(Net):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.conv(x)
+        x = checkpoint(lambda x: self.up(x).mean(dim=(2, 3)), x, use_reentrant=self.reentrant)
+        return self.second(self.first(x).relu() + self.first(x))
+
+
+@pytest.mark.parametrize("reentrant", [False, True])
+@pytest.mark.parametrize("precisions", [(4,), (2, 4, 8)])
+@pytest.mark.parametrize("clip", ["max", "searched"])
+def test_gradient_checkpoints_change_no_gradient(reentrant, precisions, clip, monkeypatch):
+    options = {"precisions": precisions, "normalization": Normalization(kind="linear", clip=clip)}
+    model = built(**options)
+    model.__class__, model.reentrant = Checkpointed, reentrant
+    _, found = gradients(model, 1 << 19, monkeypatch, passes=2)
+    _, wanted = gradients(built(**options), 1 << 19, monkeypatch, passes=2)
+    assert all((a is None and b is None) or torch.equal(a, b) for a, b in zip(found, wanted, strict=True))
+
+
+def test_a_hook_of_a_weight_sees_no_gradient_that_is_not_there(monkeypatch):
+    model = built()
+    seen = []
+    for layer in (model.conv, model.unused):
+        layer.parametrizations.weight.original.register_hook(lambda grad: seen.append(grad.shape) or grad)
+    _, found = gradients(model, 1 << 19, monkeypatch)
+    assert {*seen} == {(3, 2, 3, 3)}
+    assert all(
+        (a is None and b is None) or torch.equal(a, b)
+        for a, b in zip(found, gradients(built(), 1 << 19, monkeypatch)[1], strict=True)
+    )
+
+
+def test_a_copy_made_inside_of_a_step_has_weights_of_its_own():
+    model, negated, x = built(), built(), torch.randn(2, 2, 6, 6)
+    with torch.no_grad():
+        negated.conv.parametrizations.weight.original.mul_(-1)
+    with shared_normalization(model):
+        model.conv.weight  # noqa: B018 - the others are made, and wait
+        copied = copy.deepcopy(model)
+        assert torch.equal(copied(x), model(x))
+        with torch.no_grad():
+            copied.conv.parametrizations.weight.original.mul_(-1)
+        assert torch.equal(copied.conv.weight, negated.conv.weight)
+
+
+def test_a_replica_of_a_layer_quantizes_the_weight_that_it_has():
+    model = built()
+    quantizer, weight = model.conv.parametrizations.weight[0], model.conv.parametrizations.weight.original
+    with shared_normalization(model):
+        replica = quantizer._replicate_for_data_parallel()
+        assert torch.equal(replica(weight), quantizer(weight))
+
+
+def test_threads_at_different_precisions_read_their_own():
+    model, x, odd = built(precisions=(2, 8)), torch.randn(2, 2, 6, 6), []
+    wanted = {}
+    for bits in (2, 8):
+        set_bits(model, bits)
+        wanted[bits] = model(x)
+
+    def run(bits):
+        for _ in range(30):
+            with at_bits(model, bits):
+                odd.extend([bits] * (not torch.equal(model(x), wanted[bits])))
+
+    with shared_normalization(model):
+        threads = [Thread(target=run, args=(bits,)) for bits in (2, 8, 2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert not odd

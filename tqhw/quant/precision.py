@@ -190,7 +190,8 @@ def shared_normalization(model: nn.Module) -> Iterator[PrecisionSwitch]:
     quantizers = [layer.quantizer for layer in switching.layers]
     for quantizer in quantizers:
         quantizer.hold = True
-    for together in put_together(switching.layers, switching.modules):
+    common = put_together(switching.layers, switching.modules)
+    for together in common:
         for quantizer in together.quantizers:
             quantizer.common = together
     try:
@@ -198,3 +199,5 @@ def shared_normalization(model: nn.Module) -> Iterator[PrecisionSwitch]:
     finally:
         for quantizer in quantizers:
             quantizer.release()
+        for together in common:
+            together.release()

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from threading import get_ident
 from typing import Any, Final, cast
 
 import torch
@@ -46,6 +47,14 @@ class _Buffers:
     offset: torch.Tensor | None
 
 
+@dataclass(frozen=True)
+class _Made:
+    """Weights that wait for their layers: at which bits, with or without gradients, and in which thread."""
+
+    at: tuple[int, bool, int]
+    waiting: dict[QuantizedWeight, torch.Tensor]
+
+
 class Together:
     """The weights of ``layers``, which differ in shape and numbers alone, made in common while they do not move.
 
@@ -59,8 +68,7 @@ class Together:
         sizes = [weight.numel() for weight in self._weights.values()]
         self._widths = [*chain.from_iterable((size, -size % _ALIGNED) for size in sizes)]
         self._buffers: _Buffers | None = None
-        self._at: tuple[int, bool] | None = None
-        self._waiting: dict[QuantizedWeight, torch.Tensor] = {}
+        self._made: _Made | None = None
 
     @property
     def quantizers(self) -> Iterable[QuantizedWeight]:
@@ -69,14 +77,18 @@ class Together:
 
     def real(self, quantizer: QuantizedWeight, weight: torch.Tensor, bits: int) -> torch.Tensor | None:
         """The real weight of ``quantizer`` at ``bits``; None where it has to make it itself."""
-        if weight is not self._weights[quantizer]:
+        if weight is not self._weights.get(quantizer):  # replaced, or the layer is a copy of one of these
             return None
-        at = bits, torch.is_grad_enabled()
-        if at != self._at or not self._waiting:
+        at, made = (bits, torch.is_grad_enabled(), get_ident()), self._made
+        if made is None or made.at != at or not made.waiting:
             weights = self._weights.values()
-            made = _StraightThroughTogether.apply(self, bits, *weights)  # type: ignore[no-untyped-call]
-            self._at, self._waiting = at, dict(zip(self._weights, made, strict=True))
-        return self._waiting.pop(quantizer, None)
+            numbers = _StraightThroughTogether.apply(self, bits, *weights)  # type: ignore[no-untyped-call]
+            made = self._made = _Made(at, dict(zip(self._weights, numbers, strict=True)))
+        return made.waiting.pop(quantizer, None)
+
+    def release(self) -> None:
+        """Forgets what no layer has read."""
+        self._made = None
 
     def numbers(self, bits: int) -> tuple[torch.Tensor, ...]:
         """The weights at ``bits``."""
@@ -146,4 +158,5 @@ def _joins(layer: QuantizedLayer, weight: torch.Tensor) -> bool:
     alone = q.fixed or q.off or q.codes is not None or q.through_maximum or len(chain_of) > 1
     fitted = q.normalization.scales == "own" or q.normalization.clip == "learned"
     plain = type(weight) is nn.Parameter and weight.dtype in (torch.float32, torch.float64)
-    return not alone and not fitted and plain and weight.requires_grad and weight.is_contiguous()
+    hooked = bool(weight._backward_hooks)  # one is called with None where a layer did not run and another one did
+    return not alone and not fitted and not hooked and plain and weight.requires_grad and weight.is_contiguous()

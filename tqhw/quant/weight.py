@@ -49,13 +49,17 @@ class _StraightThrough(torch.autograd.Function):
         if normalized.peak is not None:
             parts = normalized, level, factor, share, quantizer.slices
             by_largest, largest = quantizer.normalizer.by_largest(*parts)
-        ctx.slices = quantizer.slices
-        ctx.save_for_backward(normalized.slope, by_share, by_largest, largest)
+        ctx.slices, ctx.kept = quantizer.slices, None
+        kept = normalized.slope, by_share, by_largest, largest
+        if quantizer.hold and not torch.compiler.is_compiling():
+            ctx.kept = kept  # as of weights made in common, torch knows nothing of it: checkpoints may meet with either
+        else:
+            ctx.save_for_backward(*kept)
         return affine.real(level, quantizer.slices).to(weight.dtype)
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None, None, None, None]:
-        slope, by_share, by_largest, largest = ctx.saved_tensors
+        slope, by_share, by_largest, largest = ctx.kept or ctx.saved_tensors
         (grad,) = grads
         moved = None if by_share is None else _sums(grad * by_share, ctx.slices).float()
         found = (grad * slope).mul_(ctx.factor)
@@ -247,6 +251,10 @@ class QuantizedWeight(nn.Module):
         if self.hold:
             self._held = normalized
         return normalized
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy, or what is saved, has nothing of the training step that it is made in."""
+        return {**self.__dict__, "hold": False, "_held": None, "common": None}
 
     def extra_repr(self) -> str:
         fixed = ", fixed" if self.fixed else ""
