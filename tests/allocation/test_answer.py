@@ -50,6 +50,14 @@ def test_the_choice_is_the_program_s_and_not_that_of_the_test_images() -> None:
     assert list(unlucky.verdicts())[1] == list(ANSWER.verdicts())[1]
 
 
+def test_where_the_program_chose_the_uniform_precision_itself() -> None:
+    """What is cheaper and was not preferred is not said to have been."""
+    even = one((4, 4), 1.5, 94.0)
+    same = replace(ANSWER, points=(*ANSWER.points, replace(even, predicted_loss=0.01)))
+    assert list(same.verdicts())[1] == "4 bits everywhere (1.5 mJ, 85.0 %): the program chose the same"
+    assert list(replace(same, points=(even,)).verdicts())[1].endswith(": no other allocation costs as little")
+
+
 def test_where_the_program_chose_worse() -> None:
     worse = replace(ANSWER, points=(one((2, 8), 1.4, 70.0),))
     assert list(worse.verdicts())[1] == (

@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch")
 
 from tqhw.allocation.measure import MeasuredTop1, of_rows  # noqa: E402
 from tqhw.allocation.over_seeds import difference, together  # noqa: E402
-from tqhw.train.interval import interval, student  # noqa: E402
+from tqhw.train.interval import interval, paired, student  # noqa: E402
 from tqhw.train.metrics import METRICS  # noqa: E402
 
 TOP1 = METRICS["accuracy"]
@@ -42,10 +42,13 @@ def test_a_difference_is_paired_by_seed() -> None:
 
 
 def test_equal_differences_are_not_surer_than_their_pictures() -> None:
-    """Of two pictures in a hundred in every run Student's interval is of no width; drawn anew, it may be none."""
+    """Of two pictures in a hundred in every run Student's interval is of no width; that of the pictures is."""
     runs = [measured([*range(50)])] * 3
     found = difference([measured([*range(52)])] * 3, runs, TOP1)
-    assert found.mean == 2.0 and found.low == pytest.approx(0.0) and 4.0 <= found.high <= 6.0
+    low, high = paired(2, 0, 100)
+    assert found.mean == 2.0
+    assert (found.low, found.high) == (pytest.approx(100 * low), pytest.approx(100 * high))
+    assert low < 0.0 < 0.04 < high < 0.06
     assert difference(runs, runs, TOP1) == difference(runs[:1], runs[:1], TOP1)
 
 

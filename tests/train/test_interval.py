@@ -2,7 +2,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from tqhw.train.interval import interval, wilson
+from tqhw.train.interval import interval, paired, wilson
 
 
 def test_wilsons_interval_is_the_published_one():
@@ -21,3 +21,16 @@ def test_runs_that_agree_are_not_trusted_beyond_their_images():
     assert interval([90.0, 90.0, 90.0], 1000) == interval([90.0], 1000)
     low, high = interval([99.9, 100.0, 95.0], 1000)
     assert 0 < low < 95 and high == 100
+
+
+def test_a_paired_interval_is_walds_with_an_image_more_on_each_side():
+    # (12 + 1 - (3 + 1)) / 52 = 0.1731, and 1.96 * sqrt((17 / 52 - 0.1731 ** 2) / 52) = 0.1482
+    assert paired(12, 3, 50) == pytest.approx((0.1731 - 0.1482, 0.1731 + 0.1482), abs=2e-4)
+    assert paired(3, 12, 50) == pytest.approx(tuple(-end for end in reversed(paired(12, 3, 50))))
+    assert paired(0, 10, 10)[0] == -1.0
+
+
+def test_a_few_images_for_one_network_show_nothing():
+    """As McNemar's exact test has it: 5 of 5 by chance is 2 in 32, 6 of 6 is 2 in 64."""
+    assert paired(5, 0, 450)[0] < 0 < paired(6, 0, 450)[0]
+    assert paired(0, 0, 450)[0] < 0 < paired(0, 0, 450)[1] < 0.01

@@ -86,9 +86,11 @@ class AllocationAnswer:
 
 
 def choice(one: Allocated, points: Sequence[Allocated]) -> Allocated | None:
-    """What the program chose for the energy of ``one``, by its own prediction: the best of what was measured would be
-    chosen on the test images."""
-    affordable = [point for point in points if point.energy_mj <= one.energy_mj * (1 + 1e-9) and point.bits != one.bits]
+    """What the program chose for the energy of ``one``, which may be ``one`` itself, by its own prediction: the best of
+    what was measured would be chosen on the test images. None where no other costs as little."""
+    affordable = [point for point in points if point.energy_mj <= one.energy_mj * (1 + 1e-9)]
+    if all(point.bits == one.bits for point in affordable):
+        return None
     return min(affordable, key=lambda point: (point.predicted_loss, point.energy_mj), default=None)
 
 
@@ -96,6 +98,8 @@ def _verdict(one: Allocated, best: Allocated | None, metric: MetricLook, apart: 
     told = f"{one.label} everywhere ({one.energy_mj:.4g} mJ, {_said(one, metric)})"
     if best is None:
         return f"{told}: no other allocation costs as little"
+    if best.bits == one.bits:
+        return f"{told}: the program chose the same"
     against = f"{best.label} ({best.energy_mj:.4g} mJ, {_said(best, metric)})"
     paired = ""
     differ = best.low > one.high or best.high < one.low

@@ -12,7 +12,7 @@ from tqhw.allocation.answer import PairedDifference
 from tqhw.allocation.measure import MeasuredTop1
 from tqhw.train import Accuracy, Cell, cell_of
 from tqhw.train.evaluate import Measured
-from tqhw.train.interval import bootstrap, student
+from tqhw.train.interval import bootstrap, paired, student
 from tqhw.train.metrics import ACCURACY, Metric
 
 
@@ -31,7 +31,7 @@ def _accuracy(one: MeasuredTop1, metric: Metric) -> Accuracy:
 def difference(one: Sequence[MeasuredTop1], other: Sequence[MeasuredTop1], metric: Metric) -> PairedDifference:
     """``one`` less ``other``, run by run: the mean with its 95 % interval.
 
-    Student's over the runs, never narrower than that of one run on test samples drawn anew, the same for both (see
+    Student's over the runs, never narrower than that of one run on its test samples, the same for both (see
     :mod:`tqhw.train.interval`).
     """
     apart = [mine.top1 - its.top1 for mine, its in zip(one, other, strict=True)]
@@ -44,6 +44,10 @@ def difference(one: Sequence[MeasuredTop1], other: Sequence[MeasuredTop1], metri
 
 
 def _on_samples(one: np.ndarray, other: np.ndarray, metric: Metric) -> tuple[float, float]:
+    if metric.name == ACCURACY:
+        apart = one[:, 0] - other[:, 0]
+        low, high = paired(int((apart > 0).sum()), int((apart < 0).sum()), int(one[:, 1].sum()))
+        return 100 * low, 100 * high
     columns = one.shape[1]
     both = torch.from_numpy(np.concatenate([one, other], axis=1))
     return bootstrap(both, lambda sums: metric.of(sums[..., :columns]) - metric.of(sums[..., columns:]))

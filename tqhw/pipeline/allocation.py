@@ -223,7 +223,8 @@ def _answer(
 
     points = tuple(allocated(bits) for bits in chosen)
     even = tuple(allocated(bits, bits[0]) for bits in uniform)
-    pairs = [(one, best) for one in even if several and (best := choice(one, points)) is not None]
+    preferred = [(one, choice(one, points)) for one in even if several]
+    pairs = [(one, best) for one, best in preferred if best is not None and best.bits != one.bits]
     return AllocationAnswer(
         experiment.name,
         choices.names,

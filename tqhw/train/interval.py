@@ -5,6 +5,9 @@ Brown, T. T. Cai and A. DasGupta, Statistical Science 16, 2001, recommend it). I
 Of several, Student's t over the runs (Student, Biometrika 6, 1908), which are independent where seeds and splits
 differ; it is wide for few runs, and never taken to be narrower than Wilson's on the images of one. Metrics that are no
 share of samples have the interval of what they would be on samples drawn anew (B. Efron, Annals of Statistics 7, 1979).
+Of two networks on the same test images the interval is Wald's of the difference, as D. G. Bonett and R. M. Price adjust
+it (Journal of Educational and Behavioral Statistics 37, 2012, pages 479 to 488): samples drawn anew are too sure of
+four images that all speak for one of them.
 """
 
 from __future__ import annotations
@@ -39,6 +42,18 @@ def student(values: Sequence[float]) -> float:
 
     quantile = float(stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2))
     return quantile * statistics.stdev(values) / math.sqrt(len(values))
+
+
+def paired(better: int, worse: int, samples: int) -> tuple[float, float]:
+    """The interval, from -1 to 1, of how much larger one network's share of right answers is than another's.
+
+    Both are asked the same ``samples``, of which only the first has ``better`` right, and only the second ``worse``.
+    """
+    z = statistics.NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    ours, theirs = (better + 1) / (samples + 2), (worse + 1) / (samples + 2)
+    middle = ours - theirs
+    half = z * math.sqrt((ours + theirs - middle * middle) / (samples + 2))
+    return max(-1.0, middle - half), min(1.0, middle + half)
 
 
 def bootstrap(rows: torch.Tensor, of: Callable[[torch.Tensor], torch.Tensor]) -> tuple[float, float]:
