@@ -35,6 +35,42 @@ def test_no_allocation_within_the_budget_loses_less_or_costs_less(seed: int) -> 
         assert choices.energy_mj(found) == pytest.approx(choices.energy_mj(best), rel=1e-8)
 
 
+@pytest.mark.parametrize("energy", [1e-8, 1e-5, 1e3])
+@pytest.mark.parametrize("loss", [1e-6, 1e3])
+def test_it_is_exact_for_numbers_of_any_size(energy: float, loss: float) -> None:
+    """The solver's own tolerances are absolute: a small layer's nanojoules would be lost in them."""
+    for seed in range(3):
+        plain = drawn(seed)
+        energies = tuple(tuple(energy * one for one in row) for row in plain.energies_mj)
+        losses = tuple(tuple(loss * one for one in row) for row in plain.losses)
+        choices = Choices(plain.names, plain.bits, energies, losses, energy * plain.fixed_mj)
+        every = list(itertools.product(choices.bits, repeat=len(choices.names)))
+        for share in (0.3, 0.6):
+            budget = choices.least_mj + share * (choices.most_mj - choices.least_mj)
+            best = min((one for one in every if choices.energy_mj(one) <= budget), key=choices.loss)
+            assert solve(choices, budget) == best
+
+
+def test_layers_whose_widths_cost_and_lose_the_same() -> None:
+    alike = Choices(("a", "b"), (2, 8), ((1.0, 1.0), (2.0, 2.0)), ((0.0, 0.0), (0.0, 0.0)))
+    assert alike.energy_mj(solve(alike, 3.0)) == 3.0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_front_is_all_of_what_nothing_beats(seed: int) -> None:
+    """With a budget for the energy of every allocation there is, the points are those that none costs and loses less
+    than."""
+    choices = drawn(seed, layers=3)
+    every = list(itertools.product(choices.bits, repeat=3))
+    told = {one: (choices.energy_mj(one), choices.loss(one)) for one in every}
+    unbeaten = {
+        one
+        for one, (energy, loss) in told.items()
+        if not any((e < energy and x <= loss) or (e <= energy and x < loss) for e, x in told.values())
+    }
+    assert {*front(choices, 2, [energy for energy, _ in told.values()])} == unbeaten
+
+
 def test_of_equal_losses_the_cheaper_one() -> None:
     choices = Choices(("a", "b"), (2, 8), ((1.0, 5.0), (1.0, 5.0)), ((0.0, 0.0), (0.3, 0.0)))
     assert solve(choices, 10.0) == (2, 8)

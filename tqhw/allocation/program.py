@@ -16,6 +16,8 @@ from tqhw.system.streams import silent_stdout
 
 _TOLERANCE = 1e-9
 """Relative: sums of floating-point numbers meet a bound up to this."""
+_RANGE = 1e4
+"""Of the numbers that the solver is given: far above its tolerances, and far below where sums lose digits."""
 
 
 @dataclass(frozen=True)
@@ -60,17 +62,46 @@ def solve(choices: Choices, budget_mj: float) -> tuple[int, ...]:
             place="budget",
             lever=f"give {choices.least_mj:.6g} or more, or let `bits` go lower than {min(choices.bits)}",
         )
-    energies, losses = (np.asarray(rows, float) for rows in (choices.energies_mj, choices.losses))
-    room = (budget_mj - choices.fixed_mj) * (1 + _TOLERANCE)
-    taken = _least(losses, [(energies, room)])
-    lowest = float((losses * taken).sum())
-    slack = _TOLERANCE * max(1.0, abs(lowest))
-    taken = _least(energies, [(energies, room), (losses, lowest + slack)])
+    energies, losses = _Scaled.of(choices.energies_mj), _Scaled.of(choices.losses)
+    room = energies.bound((budget_mj - choices.fixed_mj) * (1 + _TOLERANCE))
+    taken = _least(losses.rows, [(energies.rows, room)])
+    if taken is None:  # pragma: no cover - the cheapest allocation is always there
+        raise TqhwError("the integer program was not solved", place="allocation")
+    lowest = float((losses.rows * taken).sum())
+    cheaper = _least(energies.rows, [(energies.rows, room), (losses.rows, lowest + _TOLERANCE * _RANGE)])
+    if cheaper is not None:  # within the solver's tolerances there may be nothing left
+        taken = cheaper
     return tuple(choices.bits[int(column)] for column in taken.argmax(axis=1))
 
 
-def _least(cost: np.ndarray, bounds: Sequence[tuple[np.ndarray, float]]) -> np.ndarray:
-    """One choice per row with the least summed cost, as ones and zeros; every bounded sum stays below its bound."""
+@dataclass(frozen=True)
+class _Scaled:
+    """Numbers of layers by width, less the least of their layer, so that the largest is ``_RANGE``.
+
+    The solver's tolerances are absolute, and as they stand nothing would be seen of millionths of a mJ.
+    """
+
+    rows: np.ndarray
+    least: float
+    unit: float
+
+    @classmethod
+    def of(cls, given: Sequence[Sequence[float]]) -> _Scaled:
+        numbers = np.asarray(given, float)
+        least = numbers.min(axis=1, keepdims=True)
+        unit = float((numbers - least).max()) / _RANGE or 1.0
+        return cls((numbers - least) / unit, float(least.sum()), unit)
+
+    def bound(self, total: float) -> float:
+        """A bound of the sum of the numbers as they stood, for the sum of ``rows``."""
+        return (total - self.least) / self.unit
+
+
+def _least(cost: np.ndarray, bounds: Sequence[tuple[np.ndarray, float]]) -> np.ndarray | None:
+    """One choice per row with the least summed cost, as ones and zeros; every bounded sum stays below its bound.
+
+    None where there is no such choice.
+    """
     from scipy.optimize import Bounds, LinearConstraint, milp
 
     rows, columns = cost.shape
@@ -84,7 +115,4 @@ def _least(cost: np.ndarray, bounds: Sequence[tuple[np.ndarray, float]]) -> np.n
             constraints=[LinearConstraint(one_each, 1, 1), *limits],
             options={"mip_rel_gap": 0.0},
         )
-    if found.x is None:  # pragma: no cover - the cheapest allocation is always there
-        raise TqhwError(f"the integer program was not solved: {found.message}", place="allocation")
-    taken: np.ndarray = np.round(found.x.reshape(rows, columns))
-    return taken
+    return None if found.x is None else np.round(found.x.reshape(rows, columns))
