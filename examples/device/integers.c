@@ -4,7 +4,7 @@
    integers MODEL BITS CHANNELSxHEIGHTxWIDTH STEP... < picture > outputs
 
    The picture is uint8 and stands for its values divided by 255. Every STEP is one of
-     conv,LAYER,STRIDE,PADDING,NORM    a convolution, its batch norm and a ReLU
+     conv,LAYER,STRIDE,PADDING,NORM[,DILATION]    a convolution, its batch norm and a ReLU; groups are as LAYER has them
      mean                              over height and width
      linear,LAYER
    and the outputs are float32. Read are the header, BITS planes, and what BITS have of their own: docs/format.md says
@@ -165,8 +165,9 @@ static float *numbers(const Model *m, const char *kind, const char *name, long *
 /* Layers. */
 
 typedef struct {
-    long out, in, kernel;       /* channels; the kernel is square */
+    long out, in;               /* channels; of the inputs, those of a group */
     const uint8_t *codes;
+    long high, wide, dilation;  /* the kernel, 1 x 1 of a linear layer */
     int top, input_top;         /* 2^bits - 1 of weights and inputs */
     float *factor, *add;        /* per output channel: scale / M, and the norm's; bias and shift */
     float alpha, low;           /* the range of the inputs */
@@ -179,9 +180,14 @@ static Layer layer(const Model *m, const char *name, const char *norm) {
         if (!member(p, "bits") && !member(p, "codes_of")) start += product(member(p, "shape"));
     if (!p || member(p, "bits") || member(p, "codes_of") || member(p, "group")) fail(name, "is no layer for this example");
     const char *size = first(member(p, "shape"));
-    Layer l = {strtol(size, NULL, 10), 0, 1, m->codes + start, (1 << m->bits) - 1, 255, NULL, NULL, 1, 0};
+    Layer l = {strtol(size, NULL, 10), 0, m->codes + start, 1, 1, 1, (1 << m->bits) - 1, 255, NULL, NULL, 1, 0};
     l.in = strtol(size = after(size), NULL, 10);
-    if ((size = after(size))) l.kernel = strtol(size, NULL, 10);
+    if ((size = after(size))) {
+        l.high = strtol(size, NULL, 10);
+        if (!(size = after(size)) || after(size)) fail(name, "is no convolution over height and width");
+        l.wide = strtol(size, NULL, 10);
+    }
+    if (l.in * l.high * l.wide > INT32_MAX / 255 / 255) fail(name, "sums more products than 32 bits are sure to hold");
     char part[512];
     float *scale = numbers(m, "scale", name, &n);
     long scales = n;
@@ -219,12 +225,12 @@ static uint8_t *quantized(const Layer *l, const float *x, long n) { /* codes of 
 
 /* One output: the integer sums over a window, and what makes a number of them. A linear layer has one window. */
 static float output(const Layer *l, const uint8_t *x, long c, long h, long w, long y0, long x0) {
-    int32_t sum = 0, whole = 0; /* |sum| < 255 * 255 * weights of a channel */
-    const uint8_t *k = l->codes + c * l->in * l->kernel * l->kernel;
+    int32_t sum = 0, whole = 0; /* |sum| <= 255 * 255 * weights of a channel */
+    const uint8_t *k = l->codes + c * l->in * l->high * l->wide;
     for (long i = 0; i < l->in; i++)
-        for (long dy = 0; dy < l->kernel; dy++)
-            for (long dx = 0; dx < l->kernel; dx++, k++) {
-                long at_y = y0 + dy, at_x = x0 + dx;
+        for (long dy = 0; dy < l->high; dy++)
+            for (long dx = 0; dx < l->wide; dx++, k++) {
+                long at_y = y0 + dy * l->dilation, at_x = x0 + dx * l->dilation;
                 if (at_y < 0 || at_y >= h || at_x < 0 || at_x >= w) continue; /* padding is 0, whatever code that has */
                 int32_t weight = 2 * *k - l->top;
                 sum += weight * x[(i * h + at_y) * w + at_x];
@@ -245,7 +251,7 @@ int main(int argc, char **argv) {
     float *x = NULL; /* what the step before gave; the picture has codes already */
     for (int step = 4; step < argc; step++) {
         char name[256], norm[256];
-        long stride = 1, padding = 0;
+        long stride = 1, padding = 0, dilation = 1, groups = 1;
         if (!strcmp(argv[step], "mean") && x) {
             for (long i = 0; i < c; i++) {
                 float sum = 0;
@@ -255,18 +261,24 @@ int main(int argc, char **argv) {
             h = w = 1;
             continue;
         }
-        int conv = sscanf(argv[step], "conv,%255[^,],%ld,%ld,%255s", name, &stride, &padding, norm) == 4;
+        int conv = sscanf(argv[step], "conv,%255[^,],%ld,%ld,%255[^,],%ld", name, &stride, &padding, norm, &dilation) >= 4;
         if (!conv && sscanf(argv[step], "linear,%255s", name) != 1) fail(argv[step], "is no step");
-        if (stride < 1 || padding < 0) fail(argv[step], "has no such stride or padding");
+        if (stride < 1 || padding < 0 || dilation < 1) fail(argv[step], "has no such stride, padding or dilation");
         Layer l = layer(&m, name, conv ? norm : NULL);
         if (x) codes = quantized(&l, x, c * h * w);
         else l.alpha = 1, l.low = 0, l.input_top = 255;
-        if (l.in != (conv ? c : c * h * w)) fail(name, "has other inputs");
+        if (conv) groups = c / l.in; /* a channel of the outputs reads l.in of the inputs */
+        if (l.in * groups != (conv ? c : c * h * w) || l.out % groups) fail(name, "has other inputs");
         if (!conv) h = w = 1;
-        long high = (h + 2 * padding - l.kernel) / stride + 1, wide = (w + 2 * padding - l.kernel) / stride + 1;
+        l.dilation = dilation;
+        long high = h + 2 * padding - dilation * (l.high - 1), wide = w + 2 * padding - dilation * (l.wide - 1);
+        if (high < 1 || wide < 1) fail(name, "has a kernel that is larger than what it reads");
+        high = (high - 1) / stride + 1, wide = (wide - 1) / stride + 1;
         x = malloc(sizeof(float) * (size_t)(l.out * high * wide));
         for (long i = 0; i < l.out * high * wide; i++) {
-            float y = output(&l, codes, i / (high * wide), h, w, i / wide % high * stride - padding, i % wide * stride - padding);
+            long channel = i / (high * wide), group = channel / (l.out / groups);
+            const uint8_t *from = codes + group * l.in * h * w;
+            float y = output(&l, from, channel, h, w, i / wide % high * stride - padding, i % wide * stride - padding);
             x[i] = conv && y < 0 ? 0 : y;
         }
         c = l.out, h = high, w = wide;

@@ -220,6 +220,51 @@ def test_c_computes_what_pytorch_computes(program, tmp_path, options):
     assert sorted(apart)[len(apart) // 2] < 1e-5 and max(apart) < 0.01
 
 
+SHAPES = {
+    "groups": ((4, 6, 3), {"groups": 2}),
+    "depthwise": ((4, 4, 3), {"groups": 4, "padding": 1}),
+    "depthwise, twice": ((4, 8, 3), {"groups": 4, "stride": 2}),
+    "1x1": ((4, 5, 1), {"stride": 3}),
+    "dilation": ((4, 5, 3), {"dilation": 2, "padding": 1}),
+    "rows": ((4, 5, (1, 3)), {}),
+    "columns": ((4, 5, (5, 2)), {"stride": 2, "padding": 3, "dilation": 2}),
+    "the whole": ((4, 3, (7, 9)), {}),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_c_runs_convolutions_of_any_shape(program, tmp_path, shape):
+    sizes, options = SHAPES[shape]
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        layers = nn.Sequential(nn.Conv2d(*sizes, **options), nn.BatchNorm2d(sizes[1]), nn.ReLU())
+        layers(torch.rand(8, 4, 7, 9))
+    model = convert(layers, QuantConfig(precisions=(3, 8), first=None, last=None, granularity="channel")).eval()
+    save(model, tmp_path / "m", fold=True)
+    x = torch.randint(256, (4, 7, 9), dtype=torch.uint8, generator=torch.Generator().manual_seed(2))
+    step = f"conv,0,{options.get('stride', 1)},{options.get('padding', 0)},1,{options.get('dilation', 1)}"
+    for bits in (3, 8):
+        with running_on_codes(model, integer_codes(model), bits), torch.no_grad():
+            expected = model(x[None] / 255).flatten()
+        ran = run_c(program, tmp_path / "m", bits, "4x7x9", step, picture=x.numpy().tobytes())
+        assert ran.returncode == 0, ran.stderr
+        np.testing.assert_allclose(np.frombuffer(ran.stdout, np.float32), expected.numpy(), atol=2e-5)
+
+
+def test_c_refuses_what_it_would_compute_wrongly(program, tmp_path):
+    network = nn.Sequential(nn.Conv1d(4, 4, 3), nn.Linear(33026, 1), nn.Conv2d(1, 1, 3), nn.BatchNorm2d(1))
+    save(convert(network, QuantConfig(precisions=(8,), first=None, last=None)).eval(), tmp_path / "m", fold=True)
+    for size, step, message in (
+        ("4x1x8", "conv,0,1,0,3", "0: is no convolution over height and width"),
+        ("1x2x16513", "linear,1", "1: sums more products than 32 bits are sure to hold"),
+        ("1x2x2", "conv,2,2,0,3", "2: has a kernel that is larger than what it reads"),
+        ("1x5x5", "conv,2,1,0,3,0", "conv,2,1,0,3,0: has no such stride, padding or dilation"),
+        ("3x5x5", "conv,0,1,0,3", "0: is no convolution over height and width"),
+    ):
+        ran = run_c(program, tmp_path / "m", 8, size, step, picture=bytes(33026))
+        assert (ran.returncode, ran.stdout) == (2, b"") and ran.stderr.decode().strip() == message
+
+
 def test_c_computes_with_inputs_below_zero(program, tmp_path):
     with torch.random.fork_rng():
         torch.manual_seed(0)
