@@ -318,3 +318,93 @@ def test_quantized_activations_are_in_the_file(tmp_path, options, source):
         assert np.median(apart) < 1e-5 and apart.max() < 0.1
         plain = tiny().eval()
         assert np.abs(got - plain(batch()).detach().numpy()).max() > 1e-3
+
+
+class Read(torch.nn.Module):
+    """A transformer's reading: ids, a mask that may be left out, and what it has no use for."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed = torch.nn.Embedding(20, 8)
+        self.query, self.value, self.head = (torch.nn.Linear(8, 8) for _ in range(3))
+
+    def forward(self, input_ids, attention_mask=None, token_type_ids=None, *, scores=None, whole=False):
+        x = self.embed(input_ids)
+        weights = self.query(x) @ x.transpose(1, 2)
+        if attention_mask is not None:
+            weights = weights.masked_fill(attention_mask[:, None] == 0, -1e4)
+        x = self.value(weights.softmax(-1) @ x)
+        if scores is not None:
+            x = x * scores[..., None]
+        return {"logits": self.head(x if whole else x.mean(dim=1))}
+
+
+IDS = torch.arange(12).reshape(3, 4)
+MASK = torch.tensor([[1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 1, 1]])
+SCORES = torch.rand(3, 4, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "names"),
+    [
+        ((IDS, MASK), ["input_ids", "attention_mask"]),
+        ((IDS, None, MASK), ["input_ids", "token_type_ids"]),
+        ({"attention_mask": MASK, "input_ids": IDS}, ["attention_mask", "input_ids"]),
+        ({"scores": SCORES, "input_ids": IDS, "attention_mask": None}, ["scores", "input_ids"]),
+        ({"input_ids": IDS, "whole": True, "scores": SCORES}, ["input_ids", "scores"]),
+        ({"input_ids": IDS[:1], "attention_mask": MASK[:1]}, ["input_ids", "attention_mask"]),
+    ],
+    ids=str,
+)
+def test_networks_of_several_inputs(tmp_path, inputs, names):
+    from tqhw.quant.calls import called, each
+    from tqhw.quant.onnx.run import answer
+
+    torch.manual_seed(0)
+    model = convert(Read(), EVERY).eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        save_onnx(model, tmp_path / "m.onnx", inputs)
+    running, codes = session(tmp_path / "m.onnx"), integer_codes(model)
+    assert [entry.name for entry in running.get_inputs()] == [*names, "bits"]
+    for rows in (slice(None), slice(0, 1)):
+        given = each(inputs, lambda value: value[rows].flip(0))  # noqa: B023 - used at once
+        for bits in EVERY.precisions:
+            with running_on_codes(model, codes, bits), torch.no_grad():
+                expected = called(model, given)["logits"]
+            assert (answer(running, given, bits) - expected).abs().max() < 1e-5
+    assert "forward" not in vars(model)
+
+
+def test_a_file_of_several_inputs_is_called_by_name_or_by_position(tmp_path):
+    from tqhw.quant import OnnxModel
+
+    model = convert(Read(), EVERY).eval()
+    save_onnx(model, tmp_path / "m.onnx", (IDS, MASK))
+    running = OnnxModel(tmp_path / "m.onnx", EVERY.precisions[0])
+    ids, mask = IDS.numpy(), MASK.numpy()
+    assert np.array_equal(running(ids, mask), running(attention_mask=mask, input_ids=ids))
+    assert np.array_equal(running(ids, mask), running(ids, attention_mask=mask))
+    for given, named in (((ids,), {}), ((ids, mask), {"attention_mask": mask}), ((ids,), {"mask": mask})):
+        with pytest.raises(TqhwError, match=r"\d inputs for 2 .give .'input_ids', 'attention_mask'..$"):
+            running(*given, **named)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ((IDS, MASK[:2]), r"input: tensors of \[3, 2\] samples are no batch .give one sample or more"),
+        ({"input_ids": IDS[:0]}, r"input: tensors of \[0\] samples are no batch"),
+        ({"input_ids": None}, r"input: tensors of \[\] samples are no batch"),
+        ({"bits": IDS}, r"input: the graph has another tensor called 'bits' .rename the input"),
+        ({"mask": IDS}, r"it refuses an input of shape \[3, 4\]: TypeError: .*mask"),
+    ],
+)
+def test_inputs_that_are_none_for_a_file_are_refused(tmp_path, inputs, message):
+    class Odd(Read):
+        def forward(self, bits=None, input_ids=None, attention_mask=None):
+            return super().forward(input_ids if bits is None else bits, attention_mask)
+
+    with pytest.raises(TqhwError, match=message):
+        save_onnx(convert(Odd(), EVERY).eval(), tmp_path / "m.onnx", inputs)
+    assert not (tmp_path / "m.onnx").exists()

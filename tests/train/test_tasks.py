@@ -6,6 +6,7 @@ import re
 import runpy
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -119,8 +120,9 @@ training: {{epochs: 1, batch_size: 16, optimizer: adamw, learning_rate: 0.01, va
     assert {row["metric"] for row in answer["accuracy"]} == {"token_accuracy"}
     assert "Token accuracy in %" in tqhw("eval", str(out), "--model", f"{HERE}:Tagger").stdout
     tqhw("export", str(out), "--model", f"{HERE}:Tagger", "--out", str(tmp_path / "a.tqhw"))
-    message = refused("export", str(out), "--model", f"{HERE}:Tagger", "--out", str(tmp_path / "a.onnx"))
-    assert "an ONNX file has one input, the data have 2: input_ids, attention_mask" in message
+    if find_spec("onnxruntime") is not None:
+        written = tqhw("export", str(out), "--model", f"{HERE}:Tagger", "--out", str(tmp_path / "a.onnx")).output
+        assert "2 bits in onnxruntime: 40 of 40 answers as in PyTorch" in written
     message = refused("train", str(path), "--out", str(tmp_path / "b"), "--set", "training.loss=crossentropy")
     assert "'crossentropy' (did you mean 'cross_entropy'" in message
     message = refused("train", str(path), "--out", str(tmp_path / "c"), "--set", "training.loss=mse")

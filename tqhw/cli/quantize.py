@@ -122,11 +122,10 @@ def _tell_distances(model: nn.Module, data: Calibration, real: list[torch.Tensor
 
 def _write(model: nn.Module, out: Path, data: Calibration | None, name: str) -> int:
     from tqhw.quant import save, save_onnx
+    from tqhw.quant.calls import each
 
     if out.suffix != ".onnx":
         return save(model, out, recipe={"model": name})
-    import torch
-
-    if data is None or not isinstance(data.batches[0], torch.Tensor):
-        raise TqhwError("an ONNX file has one input, of which calibration data say the shape", place=str(out))
-    return save_onnx(model, out, data.batches[0][:2])
+    if data is None:
+        raise TqhwError("calibration data say what an ONNX file reads", place=str(out), lever="add --calibrate")
+    return save_onnx(model, out, each(data.batches[0], lambda value: value[:2]))

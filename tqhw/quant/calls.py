@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import torch
-from torch import nn
 
 Inputs = torch.Tensor | tuple[Any, ...] | Mapping[str, Any]
 """Of one call of a model: the one input, those by position, or those by name. The first axis counts samples."""
 Given = TypeVar("Given", bound=Inputs)
 
 
-def called(model: nn.Module, inputs: Inputs) -> Any:
+def called(model: Callable[..., Any], inputs: Inputs) -> Any:
     """``model`` on ``inputs``; what it raises comes through."""
     if isinstance(inputs, Mapping):
         return model(**inputs)
@@ -27,16 +26,28 @@ def tensors_of(inputs: Inputs) -> tuple[Any, ...]:
     return inputs if isinstance(inputs, tuple) else (inputs,)
 
 
+def each(inputs: Given, change: Callable[[torch.Tensor], torch.Tensor]) -> Given:
+    """``inputs`` with ``change`` of every tensor among them, in their order."""
+
+    def changed(value: Any) -> Any:
+        return change(value) if isinstance(value, torch.Tensor) else value
+
+    found: Any = changed(inputs)
+    if isinstance(inputs, Mapping):
+        found = {name: changed(value) for name, value in inputs.items()}
+    elif isinstance(inputs, tuple):
+        found = tuple(changed(value) for value in inputs)
+    return found  # type: ignore[no-any-return]
+
+
 def moved(inputs: Given, device: torch.device | str) -> Given:
     """``inputs`` on ``device``."""
-    found: Any = inputs
-    if isinstance(inputs, Mapping):
-        found = {name: _to(value, device) for name, value in inputs.items()}
-    elif isinstance(inputs, tuple):
-        found = tuple(_to(value, device) for value in inputs)
-    else:
-        found = _to(inputs, device)
-    return found  # type: ignore[no-any-return]
+    return each(inputs, lambda value: value.to(device))
+
+
+def samples(inputs: Inputs) -> int:
+    """How many samples ``inputs`` have."""
+    return next(len(value) for value in tensors_of(inputs) if isinstance(value, torch.Tensor))
 
 
 def in_parts(inputs: Inputs, count: int) -> list[Inputs]:
@@ -60,7 +71,3 @@ def first_tensor(output: Any) -> torch.Tensor:
 def shapes_of(inputs: Inputs) -> str:
     """The shapes of the tensors, as a message has them."""
     return ", ".join(str([*value.shape]) for value in tensors_of(inputs) if isinstance(value, torch.Tensor))
-
-
-def _to(value: Any, device: torch.device | str) -> Any:
-    return value.to(device) if isinstance(value, torch.Tensor) else value

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from tqhw.errors import TqhwError
 from tqhw.quant.bits import MAX_BITS
+from tqhw.quant.calls import Inputs
 from tqhw.quant.files.package import save
 from tqhw.quant.onnx.file import save_onnx
 
@@ -20,14 +20,14 @@ def export(
     path: str | Path,
     *,
     stored: int = MAX_BITS,
-    input: tuple[int, ...] | torch.Tensor | None = None,
+    input: tuple[int, ...] | Inputs | None = None,
     recipe: Mapping[str, Any] | None = None,
     fold: bool = False,
     integers: bool = False,
 ) -> int:
     """Writes ``model`` by :func:`save_onnx` where ``path`` ends with ``.onnx``, else by :func:`save`.
 
-    ``input``: the shape of one input without the batch, or a whole one, and ``integers``, are of an ONNX file;
+    ``input``: the shape of one input without the batch, or whole inputs, and ``integers``, are of an ONNX file;
     ``recipe`` and ``fold`` of the other. Returns the file's size in bytes.
     Raises TqhwError for an option that the form does not have.
     """

@@ -13,6 +13,7 @@ from torch import nn
 from tqhw.datasets.base import Data
 from tqhw.errors import TqhwError
 from tqhw.quant import MAX_BITS, input_quantizers, integer_codes, quantization_of, running_on_codes
+from tqhw.quant.calls import samples
 from tqhw.quant.onnx.run import answer, session
 from tqhw.train.evaluate import answers_of
 
@@ -79,14 +80,12 @@ def compare_onnx(
 def _answers(running: Any, data: Data, bits: int, batch_size: int) -> torch.Tensor | str:
     """The file's logits for the whole test set; why there are none."""
     parts = []
-    for images, _ in data.test_batches(batch_size):
-        if not isinstance(images, torch.Tensor):
-            return "the file has one input, the data have several"
-        part = answer(running, images, bits)
+    for inputs, _ in data.test_batches(batch_size):
+        part = answer(running, inputs, bits)
         if isinstance(part, str):
-            return f"a batch of {len(images)} fails: {part}"
-        if part.ndim == 0 or len(part) != len(images):
-            return f"a batch of {len(images)} is answered with logits of shape {tuple(part.shape)}"
+            return f"a batch of {samples(inputs)} fails: {part}"
+        if part.ndim == 0 or len(part) != samples(inputs):
+            return f"a batch of {samples(inputs)} is answered with logits of shape {tuple(part.shape)}"
         parts.append(part)
     return torch.cat(parts)
 

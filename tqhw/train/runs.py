@@ -13,6 +13,7 @@ from tqhw.datasets import Data, example
 from tqhw.errors import TqhwError
 from tqhw.models import MODELS
 from tqhw.quant import MAX_BITS, add_precision, check_precisions, export
+from tqhw.quant.calls import Inputs
 from tqhw.quant.files.tensorfile import read_header, read_tensors
 from tqhw.train.calibrate import recalibrate, start_inputs
 from tqhw.train.checkpoint import BEST, CHECKPOINT, KIND, VERSION, Checkpoints, EpochRecord, load_model
@@ -161,14 +162,10 @@ def export_run(
     integers: bool = False,
 ) -> int:
     """Writes the deployable model as :func:`tqhw.quant.export` does; returns its size in bytes."""
-    given: torch.Tensor | None = None
+    given: Inputs | None = None
     if path.suffix == ".onnx":
         reads = recipe.data.reads if data is None else (1, *data.input_shape)
         if isinstance(reads, tuple) and len(reads) == 4:  # images, of which nothing has to be opened
             return export(model, path, stored=stored, input=reads[1:], fold=fold, integers=integers)
-        inputs, _ = example(recipe.open_data() if data is None else data, 2)
-        if not isinstance(inputs, torch.Tensor):
-            told = f"an ONNX file has one input, the data have {len(inputs)}: {', '.join(inputs)}"
-            raise TqhwError(told, place=str(path), lever="write tqhw's own file, or wrap the model to take one tensor")
-        given = inputs
+        given, _ = example(recipe.open_data() if data is None else data, 2)
     return export(model, path, stored=stored, input=given, recipe=recipe.json, fold=fold, integers=integers)

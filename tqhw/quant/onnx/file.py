@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -19,10 +19,12 @@ from torch import nn
 
 from tqhw.errors import TqhwError
 from tqhw.quant.bits import MAX_BITS
+from tqhw.quant.calls import Inputs, called, shapes_of
 from tqhw.quant.codes import fixed_bits, integer_codes
 from tqhw.quant.convert import revert
 from tqhw.quant.layers import QuantizedLayer, every_name, plain, quantization_of, quantized_layers
 from tqhw.quant.norm import norms_of, switchable_norms
+from tqhw.quant.onnx.feeds import ANSWER, batch_of_two, feeds, keep_inputs, take_tensors
 from tqhw.quant.onnx.graph import GraphBuilder
 from tqhw.quant.onnx.inputs import PlainInput, started_inputs
 from tqhw.quant.onnx.integers import WrittenLayer, in_integers
@@ -36,7 +38,7 @@ _OPSET: Final = 18
 def save_onnx(
     model: nn.Module,
     path: str | Path,
-    input: tuple[int, ...] | torch.Tensor,
+    input: tuple[int, ...] | Inputs,
     *,
     stored: int = MAX_BITS,
     integers: bool = False,
@@ -44,7 +46,9 @@ def save_onnx(
     """Writes ``model`` for inputs ``images`` (any batch size) and ``bits`` (int64, one number).
 
     ``input``: the shape of one input, without the batch, or a whole input. A shape of one axis that the model does not
-    take as float32 numbers is that of token ids, int64. Returns the file's size in bytes. Needs the extra ``onnx``.
+    take as float32 numbers is that of token ids, int64. A network of several inputs is given a tuple of tensors, by
+    position, or a dictionary, by name: the file's inputs have the names of the parameters of its ``forward``, or of
+    the dictionary. Returns the file's size in bytes. Needs the extra ``onnx``.
     A graph cannot raise errors of its own: for ``bits`` that are not
     served it looks up a row that is not there, which ONNX calls an error and onnxruntime refuses. Layers that share a
     weight share their codes; what does not run in evaluation is not in the file.
@@ -72,7 +76,9 @@ def save_onnx(
         quantizer.started = True  # what it is followed by are no data
     set_bits(twin, config.precisions[-1])
     example, ran = _followed(twin, input)
-    graph_model = onnx.load_from_string(_plain_graph(copy.deepcopy(twin), example))
+    given = feeds(twin, example)
+    graph_model = onnx.load_from_string(_plain_graph(copy.deepcopy(twin), example, given))
+    keep_inputs(onnx, graph_model.graph, given)
     own = config.norms == "switchable" or config.normalization.scales == "own"
     rows = served if own else tuple(range(config.normalization.fewest, stored + 1))
     builder = GraphBuilder(onnx, graph_model.graph, stored, rows)
@@ -122,12 +128,11 @@ def _refuse_unwritable(model: nn.Module) -> None:
             )
 
 
-def _followed(model: nn.Module, input: tuple[int, ...] | torch.Tensor) -> tuple[torch.Tensor, set[str]]:
+def _followed(model: nn.Module, input: tuple[int, ...] | Inputs) -> tuple[Inputs, set[str]]:
     """A batch of two, by which torch follows the model, and the layers that run on it."""
-    if isinstance(input, torch.Tensor):
-        rows = input.detach().cpu()
-        example = rows if len(rows) > 1 else torch.cat([rows, rows])
-        return example, _layers_that_run(model, example)
+    if isinstance(input, torch.Tensor | Mapping) or any(isinstance(part, torch.Tensor) for part in input):
+        given = batch_of_two(input)
+        return given, _layers_that_run(model, given)
     generator = torch.Generator().manual_seed(0)
     example = torch.randn(2, *input, generator=generator)
     try:
@@ -141,7 +146,7 @@ def _followed(model: nn.Module, input: tuple[int, ...] | torch.Tensor) -> tuple[
 
 
 @torch.no_grad()
-def _layers_that_run(model: nn.Module, example: torch.Tensor) -> set[str]:
+def _layers_that_run(model: nn.Module, example: Inputs) -> set[str]:
     ran: set[str] = set()
 
     def note(layer: QuantizedLayer) -> Any:
@@ -149,11 +154,11 @@ def _layers_that_run(model: nn.Module, example: torch.Tensor) -> set[str]:
 
     hooks = [note(layer) for layer in quantized_layers(model)]
     try:
-        model(example)
+        called(model, example)
     except TqhwError:
         raise
     except Exception as error:  # the model may be the user's own
-        refused = f"it refuses an input of shape {list(example.shape)}"
+        refused = f"it refuses an input of shape {shapes_of(example)}"
         raise TqhwError(f"torch cannot export the model to ONNX: {refused}: {_told(error)}", place="export") from error
     finally:
         for hook in hooks:
@@ -161,7 +166,7 @@ def _layers_that_run(model: nn.Module, example: torch.Tensor) -> set[str]:
     return ran
 
 
-def _plain_graph(model: nn.Module, example: torch.Tensor) -> bytes:
+def _plain_graph(model: nn.Module, example: Inputs, given: Mapping[str, torch.Tensor]) -> bytes:
     """The graph of the reverted ``model``, in which every layer has a weight of its own."""
     layers, inputs = quantized_layers(model), started_inputs(model)
     for layer in layers:
@@ -175,21 +180,22 @@ def _plain_graph(model: nn.Module, example: torch.Tensor) -> bytes:
     for layer in layers:  # the exporter would keep one name of a weight that several layers share
         weight = getattr(layer.module, layer.tensor).detach().clone()
         layer.module.register_parameter(layer.tensor, nn.Parameter(weight))
+    take_tensors(model, example)
     with tempfile.TemporaryDirectory() as folder, _quietly():
         output = Path(folder) / "plain.onnx"
         try:
             # The newer exporter needs another package, and renames the parameters that are replaced here.
             torch.onnx.export(
                 model,
-                (example,),
+                tuple(given.values()),
                 output,
                 dynamo=False,
                 opset_version=_OPSET,
                 do_constant_folding=False,
                 training=torch.onnx.TrainingMode.PRESERVE,
-                input_names=["images"],
-                output_names=["logits"],
-                dynamic_axes={"images": {0: "batch"}, "logits": {0: "batch"}},
+                input_names=[*given],
+                output_names=[ANSWER],
+                dynamic_axes={name: {0: "batch"} for name in [*given, ANSWER]},
             )
         except Exception as error:  # of any kind: it calls the model, and asserts
             raise TqhwError(f"torch cannot export the model to ONNX: {_told(error)}", place="export") from error

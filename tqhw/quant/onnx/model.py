@@ -17,7 +17,7 @@ from tqhw.quant.onnx.run import session
 
 
 class OnnxModel:
-    """The file at ``path``, at ``bits`` bits; called with inputs by position, it gives its first output (NumPy).
+    """The file at ``path``, at ``bits`` bits; called with inputs by position or name it gives its first output (NumPy).
 
     The file has one graph for all precisions, which shifts and dequantizes the codes in every call. With its input
     ``bits`` made a constant, onnxruntime folds all of that when a precision is first used, and a switch to it later is
@@ -79,12 +79,14 @@ class OnnxModel:
         finally:
             self._here.reset(token)
 
-    def __call__(self, *inputs: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def __call__(self, *inputs: np.ndarray[Any, Any], **named: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         running = self._session(self.bits)
         names = [entry.name for entry in running.get_inputs()]
-        if len(names) != len(inputs):
-            raise TqhwError(f"{len(inputs)} inputs for {len(names)}", place=self._place, lever=f"give {names}")
-        found: np.ndarray[Any, Any] = running.run(None, dict(zip(names, inputs, strict=True)))[0]
+        given = dict(zip(names, inputs, strict=False)) | named
+        if {*given} != {*names} or len(inputs) + len(named) != len(names):
+            count = len(inputs) + len(named)
+            raise TqhwError(f"{count} inputs for {len(names)}", place=self._place, lever=f"give {names}")
+        found: np.ndarray[Any, Any] = running.run(None, given)[0]
         return found
 
     def _session(self, bits: int) -> Any:

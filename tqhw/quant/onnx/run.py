@@ -12,8 +12,9 @@ import torch
 from torch import nn
 
 from tqhw.quant.activation import input_quantizers
-from tqhw.quant.calls import first_tensor
+from tqhw.quant.calls import Inputs, called, each, first_tensor, samples
 from tqhw.quant.codes import integer_codes, running_on_codes
+from tqhw.quant.onnx.feeds import BITS_INPUT, for_session
 
 _TOLERANCE: Final = 1e-3
 """Of the largest logit: programs add up in different orders."""
@@ -29,9 +30,10 @@ def session(file: Path | bytes, threads: int = 1) -> Any:
     return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
 
 
-def answer(running: Any, images: torch.Tensor, bits: int) -> torch.Tensor | str:
-    """Its logits for ``images``; why there are none where it fails."""
-    feeds = {"images": images.numpy(), "bits": np.array(bits, np.int64)}
+def answer(running: Any, inputs: Inputs, bits: int) -> torch.Tensor | str:
+    """Its logits for ``inputs``; why there are none where it fails."""
+    feeds = {name: value.numpy() for name, value in for_session(running, inputs).items()}
+    feeds[BITS_INPUT] = np.array(bits, np.int64)
     known = {entry.name for entry in running.get_inputs()}
     try:
         return torch.from_numpy(running.run(None, {name: value for name, value in feeds.items() if name in known})[0])
@@ -41,7 +43,7 @@ def answer(running: Any, images: torch.Tensor, bits: int) -> torch.Tensor | str:
 
 @torch.no_grad()
 def disagreement(
-    content: bytes, model: nn.Module, example: torch.Tensor, precisions: Iterable[int], stored: int
+    content: bytes, model: nn.Module, example: Inputs, precisions: Iterable[int], stored: int
 ) -> str | None:
     """Where the file does not give the answers of ``model`` on two batch sizes; None where it does.
 
@@ -55,17 +57,17 @@ def disagreement(
         return f"onnxruntime refuses it: {_short(str(error))}"
     codes, steps = integer_codes(model, stored), bool(input_quantizers(model))
     for bits in dict.fromkeys(precisions):
-        for images in (example, _longer(example)):
+        for inputs in (example, each(example, _longer)):
             with running_on_codes(model, codes, bits):
-                expected = first_tensor(model(images))
-            got = answer(running, images, bits)
+                expected = first_tensor(called(model, inputs))
+            got = answer(running, inputs, bits)
             if isinstance(got, str):
-                return _bound(example, images, got)
+                return _bound(example, inputs, got)
             if got.shape != expected.shape:
-                return _bound(example, images, f"it answers with {list(got.shape)} for {list(expected.shape)}")
+                return _bound(example, inputs, f"it answers with {list(got.shape)} for {list(expected.shape)}")
             apart = _apart(got, expected, steps)
             if not apart <= _TOLERANCE * max(1.0, float(expected.abs().max())):
-                return _bound(example, images, f"logits are {apart:.2g} apart at {bits} bits")
+                return _bound(example, inputs, f"logits are {apart:.2g} apart at {bits} bits")
     return None
 
 
@@ -85,13 +87,13 @@ def _longer(example: torch.Tensor) -> torch.Tensor:
     return rows * 1.5 - 0.25 if rows.is_floating_point() else rows
 
 
-def _bound(example: torch.Tensor, images: torch.Tensor, why: str) -> str:
-    if images is example:
+def _bound(example: Inputs, inputs: Inputs, why: str) -> str:
+    if inputs is example:
         return f"the file does not give the model's answers: {why}"
     return (
-        f"the file gives the model's answers on the batch of {len(example)} that it was made with, and not on another "
-        f"of {len(images)}: {why} (a number taken from the shape or the values of the input, int(x.shape[0]) or a loop "
-        "over the batch, is written down as it was once)"
+        f"the file gives the model's answers on the batch of {samples(example)} that it was made with, and not on "
+        f"another of {samples(inputs)}: {why} (a number taken from the shape or the values of the input, "
+        "int(x.shape[0]) or a loop over the batch, is written down as it was once)"
     )
 
 
