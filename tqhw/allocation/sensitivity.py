@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 
@@ -9,6 +10,7 @@ import torch
 from torch import nn
 
 from tqhw.datasets import Batch, Data
+from tqhw.errors import TqhwError
 from tqhw.quant import integer_codes, running_on_codes, set_bits
 from tqhw.quant.calls import called, first_tensor, moved
 from tqhw.quant.modes import evaluating
@@ -52,6 +54,8 @@ def sensitivities(
     that width, less the loss with all codes at ``stored`` bits.
 
     ``known``: rows that were measured before; ``tell`` is called with each new one.
+
+    Raises TqhwError for a loss that is no finite number: nothing can be summed up with it.
     """
     codes = integer_codes(model, stored)
     rows = []
@@ -60,7 +64,8 @@ def sensitivities(
         for name in names:
             row = list((known or {}).get(name, ()))
             if len(row) != len(bits):
-                whole = loss_of(model, batches, loss) if whole is None else whole
+                if whole is None:
+                    whole = _finite(loss_of(model, batches, loss), f"all layers, {stored} bits")
                 row = [_alone(model, batches, name, width, stored, loss) - whole for width in bits]
                 tell(name, row)
             rows.append(tuple(row))
@@ -70,6 +75,16 @@ def sensitivities(
 def _alone(model: nn.Module, batches: Batches, name: str, bits: int, stored: int, loss: Loss) -> float:
     set_bits(model, {name: bits})
     try:
-        return loss_of(model, batches, loss)
+        return _finite(loss_of(model, batches, loss), f"layer {name}, {bits} bits")
     finally:
         set_bits(model, {name: stored})
+
+
+def _finite(loss: float, place: str) -> float:
+    if not math.isfinite(loss):
+        raise TqhwError(
+            f"the loss on training samples is {loss}, which no sum can be made with",
+            place=place,
+            lever="leave out precisions at which the outputs overflow, or train the network further",
+        )
+    return loss
