@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tqhw.experiment import Experiment
     from tqhw.objectives import Goal
     from tqhw.quant import QuantConfig, QuantizedTensor
+    from tqhw.quant.calls import Inputs
     from tqhw.results import Results
     from tqhw.spec import Invalid, Problem, Stats
     from tqhw.spec import Mapping as LoopMapping
@@ -308,14 +309,15 @@ def export(
     path: str | Path,
     *,
     stored: int = 8,
-    input: Sequence[int] | None = None,
+    input: Sequence[int] | Inputs | None = None,
     fold: bool = False,
     integers: bool = False,
 ) -> int:
     """Writes a quantized model for deployment, its codes stored once at ``stored`` bits; returns the size in bytes.
 
-    A ``path`` that ends in ``.onnx`` needs the shape of one ``input``, without the batch; ``integers`` then writes
-    layers with quantized inputs as sums of integers. Another one is read by ``tqhw.quant.load``, docs/format.md has its
+    A ``path`` that ends in ``.onnx`` needs the shape of one ``input``, without the batch, or whole inputs: a tensor,
+    a tuple of tensors by position, or a dictionary of tensors by name; ``integers`` then writes layers with quantized
+    inputs as sums of integers. Another one is read by ``tqhw.quant.load``, docs/format.md has its
     layout, and ``fold`` leaves of batch norms two numbers per channel in the place of four. Raises TqhwError for a
     model that is not quantized, for an option of the other form, and where nothing can be written.
 
@@ -327,8 +329,8 @@ def export(
     """
     from tqhw import quant
 
-    shape = None if input is None else tuple(input)
-    return quant.export(model, path, stored=stored, input=shape, fold=fold, integers=integers)
+    given: Any = tuple(input) if isinstance(input, list) else input
+    return quant.export(model, path, stored=stored, input=given, fold=fold, integers=integers)
 
 
 def _engine(backend: Backend | str) -> Backend:

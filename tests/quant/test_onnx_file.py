@@ -408,3 +408,11 @@ def test_inputs_that_are_none_for_a_file_are_refused(tmp_path, inputs, message):
     with pytest.raises(TqhwError, match=message):
         save_onnx(convert(Odd(), EVERY).eval(), tmp_path / "m.onnx", inputs)
     assert not (tmp_path / "m.onnx").exists()
+
+
+@pytest.mark.parametrize("given", [[3], torch.zeros(2, 3, dtype=torch.int64), {"input_ids": IDS[:, :3]}], ids=str)
+def test_the_function_of_the_package_takes_shapes_and_whole_inputs(tmp_path, given):
+    import tqhw
+
+    model = convert(Read() if isinstance(given, dict) else Text(), EVERY).eval()
+    assert tqhw.export(model, tmp_path / "m.onnx", input=given) == (tmp_path / "m.onnx").stat().st_size
