@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from tests.mapper.custom import _MAC as MAC
-from tests.mapper.custom import build, problem_of
+from tests.mapper.custom import build, problem_of, shape
 from tests.mapper.places import conv
 from tests.mapper.test_solve import check
 from tqhw.engine import build_model
@@ -16,7 +16,7 @@ from tqhw.engine.evaluation import run_batch, statistics
 from tqhw.mapper.bound.prices import compulsory
 from tqhw.mapper.branch.solve import solve
 from tqhw.mapper.space.mapspace import build_mapspace
-from tqhw.spec import ERT
+from tqhw.spec import ERT, make_problem
 
 SPACES = ("Weights", "Inputs", "Outputs")
 
@@ -166,6 +166,23 @@ def test_words_of_a_diagonal_are_not_counted_twice(bounds):
     space, model = build_mapspace(problem, hardware), build_model(problem, hardware, ert)
     for objective in ("energy", "edp", "latency"):
         assert compulsory(space, model, objective) <= solve(space, model, objective).value
+
+
+def test_links_along_a_third_halo_are_counted_on():
+    """Frames of a volume slide as rows and columns do: a step of T passes from one of two frames to the other."""
+    kernel, made = "[[[K]],[[R]],[[S]],[[T]]]", "[[[K]],[[P]],[[Q]],[[Z]]]"
+    frames = "[[[P],[R]],[[Q,a],[S,a]],[[Z],[T]]]"
+    volume = shape("volume", "KPQZRST", "a", Weights=kernel, Inputs=frames, Outputs=made)
+    nodes = (
+        level("DRAM", "all", "factors: [K=1, P=1, R=1], permutation: [T, Q, K, Z, P, R, S]"),
+        units("Frames", 1, 3, ""),
+        level("Buffer", "Inputs", "factors: [Q=1, Z=1, T=1]"),
+        MAC,
+    )
+    hardware, _ = build(nodes)
+    prices = {"DRAM": {"read": 100.0, "write": 0.0}, "Buffer": {"read": 0.0, "write": 1.0}, "mac": {"compute": 0.0}}
+    problem = make_problem(volume, {"K": 2, "P": 2, "Q": 2, "Z": 4, "R": 2, "S": 2, "T": 3, "a": 2}, "volume")
+    assert check((hardware, ERT({**PRICES, **prices})), "energy", problem)
 
 
 @pytest.mark.parametrize(("stride", "reads"), [(1, 14 + 15 * 2), (2, 16 * 14)])

@@ -26,7 +26,7 @@ from tqhw.mapper.bound.partial_cost import (
     rank_extent,
     unit_hop,
 )
-from tqhw.mapper.bound.places import overlap_share
+from tqhw.mapper.bound.places import lies_further, overlap_share
 from tqhw.mapper.bound.relaxation import Relaxation
 from tqhw.mapper.space.arrays import HALO_RANKS, Space
 
@@ -211,14 +211,15 @@ def most_served(space: Space, s: int, factors: Ints, tile: Ints, out: Outside) -
     """The share of a unit's accesses that its links can save at most, by the moves that the loops outside make.
 
     An element is served by one that had its new words: that lies where the move leads from it. An access is saved
-    where all elements that share it are served.
+    where all elements that share it are served. Moves along further ranks than HALO_RANKS may be of any length.
     """
     if space.tangled[s] or space.linked_macs:  # compute units ask again where nothing moved
         return 1.0
     most = 0.0
+    further = lies_further(space, s, factors)
     for n in range(out.n_moves[s]):
         share = 1.0
-        moved = False
+        moved = further
         for r in range(HALO_RANKS):
             moved = moved or out.moves[s, n, r] > 0.0
             share *= overlap_share(space, s, r, out.moves[s, n, r], factors, tile)

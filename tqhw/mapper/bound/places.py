@@ -1,13 +1,13 @@
 """Where the elements of a unit lie along a halo, and from how many places a move leads to another one.
 
-docs/mapper.md, "Places". Steps and tiles are in iterations, moves and extents in words of the data space.
+docs/mapper.md, "Places". Tiles are in iterations, steps and moves in words of the data space.
 """
 
 from __future__ import annotations
 
 from tqhw.engine.jit import part
 from tqhw.engine.model import Ints
-from tqhw.mapper.space.arrays import Space
+from tqhw.mapper.space.arrays import HALO_RANKS, Space
 
 
 @part
@@ -19,11 +19,10 @@ def common_step(x: int, y: int) -> int:
 
 
 @part
-def distinct_offsets(space: Space, s: int, r: int, factors: Ints, tile: Ints, widest: float) -> float:
-    """In how many places along halo rank r the elements of a unit lie; for more than two dimensions there, at least.
+def steps_along(space: Space, s: int, r: int, factors: Ints, tile: Ints) -> tuple[int, int, int, int, int]:
+    """(n, step, m, step, how many) of a unit's dimensions along halo rank r: elements, n not above m, and words.
 
-    Of i * x + j * y, i < n and j < m, those agree whose (i, j) lie (y/g, -x/g) apart, where g divides both steps: they
-    are chains, and places are elements less the links of the chains.
+    A dimension that is not there has one element. Of more than two, two are told.
     """
     n, m, x, y, dims = 1, 1, 1, 1, 0
     for d in range(factors.shape[0]):
@@ -31,6 +30,19 @@ def distinct_offsets(space: Space, s: int, r: int, factors: Ints, tile: Ints, wi
             n, x = m, y
             m, y = factors[d], space.coefficient[s, d] * tile[d]
             dims += 1
+    if n > m:
+        return m, y, n, x, dims
+    return n, x, m, y, dims
+
+
+@part
+def distinct_offsets(space: Space, s: int, r: int, factors: Ints, tile: Ints, widest: float) -> float:
+    """In how many places along halo rank r the elements of a unit lie; for more than two dimensions there, at least.
+
+    Of i * x + j * y, i < n and j < m, those agree whose (i, j) lie (y/g, -x/g) apart, where g divides both steps: they
+    are chains, and places are elements less the links of the chains. ``widest``: the most elements of a dimension.
+    """
+    n, x, m, y, dims = steps_along(space, s, r, factors, tile)
     if dims > 2:
         return widest
     g = common_step(x, y)
@@ -43,16 +55,10 @@ def overlap_share(space: Space, s: int, r: int, move: float, factors: Ints, tile
 
     For more than two dimensions there, at most.
     """
-    n, m, x, y, dims = 1, 1, 1, 1, 0
-    for d in range(factors.shape[0]):
-        if space.rank[s, d] == r and factors[d] > 1:
-            n, x = m, y
-            m, y = factors[d], space.coefficient[s, d] * tile[d]
-            dims += 1
+    n, x, m, y, dims = steps_along(space, s, r, factors, tile)
     if move == 0.0 or dims > 2:
         return 1.0
-    span = (n - 1) * x + (m - 1) * y
-    if move > span:
+    if move > (n - 1) * x + (m - 1) * y:
         return 0.0
     g = common_step(x, y)
     places = 0
@@ -69,3 +75,12 @@ def overlap_share(space: Space, s: int, r: int, move: float, factors: Ints, tile
                     met += 1
                     break
     return met / places
+
+
+@part
+def lies_further(space: Space, s: int, factors: Ints) -> bool:
+    """Whether elements of a unit lie along a halo rank beyond those along which moves are kept."""
+    further = False
+    for d in range(factors.shape[0]):
+        further = further or (factors[d] > 1 and space.rank[s, d] >= HALO_RANKS)
+    return further
