@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numba import njit
 from numba.core.caching import NullCache
 from numba.core.errors import NumbaError
+from numba.np import arrayobj
 
 from tqhw.engine.compiler import _QuickFlags
 from tqhw.engine.jit import jit, part
@@ -176,6 +178,22 @@ def test_the_compiler_of_others_is_left_alone() -> None:
     assert flags != _QuickFlags()
     assert flags == flags.copy()
     assert hash(flags) == hash(flags.copy())
+
+
+def test_the_functions_of_others_count_from_the_end_of_an_array() -> None:
+    """Indices are taken as they stand while a kernel of tqhw compiles, and no longer, also where that fails."""
+    asked = arrayobj.fix_integer_index
+
+    @jit
+    def broken(values: Any) -> float:
+        return float(values[0].nothing)
+
+    with pytest.raises(NumbaError, match="nothing"):
+        broken(np.arange(3.0))
+    compiled_anew(quarter)
+    assert quarter(1.0) == 0.25
+    assert arrayobj.fix_integer_index is asked
+    assert njit(lambda values: values[-1])(np.arange(3)) == 2
 
 
 def test_a_kernel_cannot_make_an_array() -> None:
