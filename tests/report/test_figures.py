@@ -92,6 +92,15 @@ def test_the_check_for_overlaps_finds_them() -> None:
         assert_readable(figure)
 
 
+def test_what_a_switch_costs_little_of_stays_inside_its_panel() -> None:
+    runs = [AmortisedRow("truncquant", 8, n, 7e-3 + 2e-4 / n, 1.0) for n in (1, 10, 100)]
+    with style.style():
+        figure = lines.amortised(replace(sample(), amortised=tuple(runs)))
+    bottom, top = figure.axes[0].get_ylim()
+    assert bottom == 0
+    assert top >= 1.04 * 7.2e-3
+
+
 def test_bars_stack_up_to_the_total() -> None:
     results = sample()
     with style.style():

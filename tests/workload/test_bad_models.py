@@ -139,7 +139,8 @@ def test_inputs_that_the_model_refuses(shape: tuple[int, ...], message: str) -> 
 def test_inputs_of_the_wrong_type_point_to_the_way_out() -> None:
     text = refusal(nn.Sequential(nn.Embedding(5, 4), nn.Linear(4, 4)), (1, 3, 2, 2))
     assert "on an input of 1,3,2,2 the forward pass raised RuntimeError: Expected tensor for argument #1" in text
-    assert "in 0 (Embedding) (give what the forward pass takes, batch first, as in --input input:TYPE[SHAPE])" in text
+    told = "in 0 (Embedding) (give what the forward pass takes, batch first, as in --input input:TYPE[SHAPE]; "
+    assert f"{told}of an experiment it is model.input)" in text
 
 
 def test_what_raises_is_told_with_its_place() -> None:

@@ -82,7 +82,7 @@ def test_inputs_in_lists_and_dictionaries() -> None:
             ["ids:int64[1,7]"],
             "model net: the inputs do not fit: missing a required argument: 'mask'; the forward pass takes ids, mask, "
             "[bias]; given: ids:int64[1,7] (give what the forward pass takes, batch first, as in "
-            "--input ids:TYPE[SHAPE] --input mask:TYPE[SHAPE])",
+            "--input ids:TYPE[SHAPE] --input mask:TYPE[SHAPE]; of an experiment it is model.input)",
         ),
         (["ids:int64[1,7]", "masks:bool[1,7]"], "model net: the inputs do not fit: "),
         ({"ids": IDS, "other": MASK}, "model net: the inputs do not fit: "),

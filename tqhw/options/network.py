@@ -28,8 +28,8 @@ class ModelOptions(DocumentSection):
     """Whether tensors of that file that do not fit, such as a head of other classes, are left out, and those that it
     lacks keep their first weights; it is said which. Otherwise all of them must fit."""
     input: tuple[Positive, ...] | dict[str, str] | None = None
-    """Shape of the input, batch first, or one text per input: {ids: "int64[1,128]"}; without it that of the data set,
-    else 1,3,32,32 for resnet20 and 1,3,224,224."""
+    """Shape of the input, batch first, or one text per input: {ids: "int64[1,128]"}; without it that of the data set
+    where something is trained or measured, else 1,3,32,32 for resnet20 and 1,3,224,224 for any other."""
     skip: tuple[str, ...] = ()
     """Patterns of layers, modules or operators that are left out of the hardware side, and named as such."""
     routing: tuple[Count, ...] | None = None

@@ -143,6 +143,8 @@ def amortised(results: Results) -> Figure:
         axis.xaxis.set_minor_locator(NullLocator())
         axis.xaxis.set_minor_formatter(NullFormatter())
         axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f}"))
+    axes[0].update_datalim([(results.amortised[0].inferences, 0)], updatex=False)
+    axes[0].autoscale_view(scalex=False)  # from 0, so that the margin above is one of all that is shown
     axes[0].set_ylim(bottom=0)
     for axis in axes[len(bits) :]:
         axis.set_visible(False)

@@ -171,7 +171,8 @@ def how_to_give(model: nn.Module) -> str:
     needed, optional = expected(model)
     needed = needed or optional[:1]
     options = " ".join(f"--input {name}:TYPE[SHAPE]" for name in needed)
-    return f"give what the forward pass takes, batch first, as in {options or '--input 1,3,224,224'}"
+    given = options or "--input 1,3,224,224"
+    return f"give what the forward pass takes, batch first, as in {given}; of an experiment it is model.input"
 
 
 def first_line(error: Exception) -> str:
