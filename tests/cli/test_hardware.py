@@ -161,8 +161,14 @@ def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path, cache: P
 def test_without_a_cache_nothing_is_kept(tmp_path: Path, cache: Path) -> None:
     assert tqhw(*arguments(tmp_path), "--no-cache").exit_code == 0
     assert not cache.exists()
-    assert tqhw(*arguments(tmp_path)).exit_code == 0
+    first = tqhw(*arguments(tmp_path))
+    assert first.exit_code == 0
     assert cache.exists()
+    assert "kept" not in first.stderr
+    again = tqhw(*arguments(tmp_path))
+    assert again.stdout == first.stdout
+    assert again.stderr == "tqhw: kept from an earlier search, whose seconds these are (--no-cache searches anew)\n"
+    assert "kept" not in tqhw(*arguments(tmp_path), "--no-cache").stderr
 
 
 def test_the_bound_is_told(tmp_path: Path) -> None:

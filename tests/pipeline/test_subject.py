@@ -113,3 +113,24 @@ def test_inputs_in_floating_point_are_told_as_such(tmp_path: Path) -> None:
     """Weights of 8 bits, inputs that nobody quantized: 32 bits in the file, and the architecture's on the hardware."""
     results = run(given(tmp_path, f"{{name: {net(tmp_path, quantized=True)}, input: [1, 6]}}"))
     assert not any("32 bits in" in note for note in results.notes)
+
+
+class Convolutional(nn.Module):
+    """Takes pictures of any size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3), nn.Conv2d(4, 2, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.layers(x)
+        return found
+
+
+def test_a_size_that_nobody_gave_is_told(tmp_path: Path) -> None:
+    name = "tests.pipeline.test_subject:Convolutional"
+    told = f"{name} is counted for an input of 1,3,224,224, an assumption: model.input says another"
+    assert told in subject(given(tmp_path, f'{{name: "{name}"}}')).notes
+    assert told not in subject(given(tmp_path, f'{{name: "{name}", input: [1, 3, 224, 224]}}')).notes
+    published = subject(given(tmp_path, "{name: resnet20}")).notes
+    assert not [note for note in published if "an assumption" in note]

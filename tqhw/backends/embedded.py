@@ -80,6 +80,7 @@ def _found(answer: mapper.Answer, job: Job) -> Found | Invalid:
             warnings=(*answer.warnings, *told(answer, job.problem, job.target.hardware)),
             padded=answer.padded,
             whole=answer.whole,
+            kept=answer.cached,
         )
     levers = f"; relaxing {' or '.join(answer.levers)} would admit one" if answer.levers else ""
     whole = Reason(job.target.hardware.name, "capacity", 0, 0, f"{answer.message}{levers}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from tqhw.drawing import chart, chart_svg, loop_nest, nest_svg
@@ -131,7 +131,8 @@ class Found:
     ``gap`` is the part of what was found that lies above it; None where the engine proves nothing. ``warnings``: what
     the search did without or passed over, and what padding wastes. ``front``: of a search for several objectives, all
     that it found; the mapping is the best by the first of them. ``padded``: bounds of the problem that is mapped,
-    where they are not the problem's own. ``whole``: what a mapping with remainders was compared by.
+    where they are not the problem's own. ``whole``: what a mapping with remainders was compared by. ``kept``: the
+    answer is that of an earlier search, and so are its ``seconds``.
     """
 
     mapping: LoopMapping
@@ -145,6 +146,7 @@ class Found:
     front: MappingFront | None = None
     padded: Mapping[str, int] | None = None
     whole: Whole | None = None
+    kept: bool = field(default=False, compare=False)
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the loop nest with its tiles as a picture."""

@@ -113,6 +113,8 @@ def search(
     hint = idle_hint(case.problem, case.target.hardware, found.stats) if way == "perfect" else None
     for warning in (*found.warnings, *filter(None, [hint])):
         say(warning)
+    if found.kept:
+        say("kept from an earlier search, whose seconds these are (--no-cache searches anew)")
     text = dump_mapping(chosen.mapping, dimensions)
     told = json_text({**chosen.stats.as_json(), **more})
     files = asked.drawn(found)

@@ -37,9 +37,20 @@ def subject(experiment: Experiment, trust: bool = False) -> Subject:
         return _with_own_bits(_file(experiment))
     model = accuracy.network(experiment, trust)
     workload = _extracted(experiment, model)
-    if not quant.quantized_layers(model):
-        return _with_own_bits(workload)
-    return Subject(workload, accuracy.scales(model), accuracy.notes(model), accuracy.switching(model, workload))
+    if quant.quantized_layers(model):
+        found = Subject(workload, accuracy.scales(model), accuracy.notes(model), accuracy.switching(model, workload))
+    else:
+        found = _with_own_bits(workload)
+    return replace(found, notes=(*found.notes, *_assumed_input(experiment)))
+
+
+def _assumed_input(experiment: Experiment) -> tuple[str, ...]:
+    """Says at which size a network of the user's own is counted, where nobody gave one."""
+    name, trained = experiment.model.name, experiment.training is not None or experiment.quantize is not None
+    if experiment.model.input is not None or trained or ":" not in name:
+        return ()
+    size = ",".join(map(str, accuracy.model_input(experiment)))
+    return (f"{name} is counted for an input of {size}, an assumption: model.input says another",)
 
 
 def _extracted(experiment: Experiment, model: nn.Module) -> Workload:
