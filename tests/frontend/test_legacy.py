@@ -75,7 +75,7 @@ def test_the_tree(tmp_path: Path) -> None:
     assert (spad.meshX, spad.meshY, spad.instances) == (16, 2, 32)
     assert (spread.fanoutX, spread.fanoutY) == (16, 2)
     assert (glb.size, glb.block_size, glb.word_bits) == (8192, 8, 8)
-    assert (dram.read_bandwidth, dram.write_bandwidth) == (4, 4)
+    assert (dram.read_bandwidth, dram.write_bandwidth) == (2, 2)  # half of `bandwidth` each
     assert hardware.compute.instances == 32
     assert found.architecture.component("glb").subclass == "my_SRAM"
     assert found.architecture.variables["technology"] == "45nm"
@@ -176,7 +176,7 @@ mapspace:
     names = ["Registers", "inter_Registers_array_spatial", "Buffer", "inter_Buffer_array_spatial", "DRAM"]
     assert [level.name for level in hardware.levels] == names
     assert [level.instances for level in hardware.levels] == [64, 16, 16, 1, 1]
-    assert (hardware.levels[2].size, hardware.levels[4].read_bandwidth) == (512, 20)
+    assert (hardware.levels[2].size, hardware.levels[4].read_bandwidth) == (512, 10)
     assert found.architecture.component("DRAM").class_ == "DRAM"
     assert hardware.levels[0].constraints.bypass == ("Inputs", "Outputs")
     assert hardware.compute.instances == 64
@@ -329,3 +329,16 @@ def test_two_widths_of_a_word_are_refused(tmp_path: Path) -> None:
         found = message(tmp_path, TREE.replace("word_bits: 8", f"{old}: 16, datawidth: 8"))
         assert f"'glb' has {old.replace('-', '_')} 16 and datawidth 8 (keep one: Timeloop counts with" in found
         assert str(tmp_path / "t.yaml") in found
+
+
+def test_a_row_of_several_blocks_is_of_several_instances(tmp_path: Path) -> None:
+    """As ParseSpecs of buffer.cpp has it where no cluster_size is given."""
+    text = TREE.replace("width: 16, datawidth: 8", "width: 32, block-size: 2, datawidth: 8")
+    spad = flatten(machine(tmp_path, t=text).architecture).levels[0]
+    assert (spad.cluster_size, spad.block_size, spad.size) == (2, 2, 128)
+
+
+def test_a_memory_without_a_width_has_timeloops_words(tmp_path: Path) -> None:
+    text = TREE.replace("depth: 64, width: 16, datawidth: 8,", "depth: 64,")
+    spad = flatten(machine(tmp_path, t=text).architecture).levels[0]
+    assert (spad.word_bits, spad.size) == (16, 64)

@@ -148,6 +148,14 @@ def test_a_doubtful_class_is_a_warning(tmp_path: Path) -> None:
     assert "'buf' is read as storage, for such a word is in its class 'mystorage2'" in warning
 
 
+def test_a_width_that_is_passed_over_is_a_warning(tmp_path: Path) -> None:
+    words = 'datawidth: 8\n      word-bits: 16\n      memory_width: "32"'
+    text = arch(**{"width: 64\n      datawidth: 8": words})
+    found = load_machine(sources(files(tmp_path, a=text))).architecture
+    assert any("by its word_bits, its datawidth is passed over" in note for note in found.notes)
+    assert (flatten(found).levels[0].word_bits, flatten(found).levels[0].block_size) == (16, 2)
+
+
 def test_a_problem_with_sizes_that_nobody_reads(tmp_path: Path) -> None:
     text = PROBLEM.replace("N: 10}", "N: 5 * 2, H: 3, Hpad: 1}")
     assert load_problem(sources(files(tmp_path, p=text))).bounds == {"M": 8, "K": 24, "N": 10}

@@ -99,13 +99,6 @@ def test_branches_bypass_what_they_do_not_keep() -> None:
         ("depth: 1024", "depth: 1024, n_ports: 3", ["a.yaml:11: buffer: n_ports '3' must be 1 or 2", "n_rw_ports"]),
         ("depth: 1024", "depth: 1024, num_ports: 0", ["buffer: num_ports '0' must be 1 or 2"]),
         ("depth: 1024", "depth: 1024, n_ports: 2.0", ["buffer: n_ports '2.0' must be 1 or 2"]),
-        ("depth: 1024", "depth: 1024, bandwidth: 3", ["'bandwidth' is not read (give `read_bandwidth` and `write"]),
-        ("depth: 1024", "depth: 1024, word_width: 4", ["buffer: 'word_width' is not read (give `datawidth`)"]),
-        (
-            "depth: 1024",
-            "depth: 1024, word_bits: 4",
-            ["datawidth 8 and word_bits 4 are both given", "keep `datawidth`"],
-        ),
         ("depth: 1024", "depth: 1024, vector_access_energy: 4", ["'vector_access_energy: 4' is not modelled"]),
         ("depth: 1024", "depth: 1024, block_size: 4", ["block_size 4 is not width / (cluster_size * datawidth) = 8"]),
         ("depth: 1024", "depth: 1024, sizeKB: 2", ["buffer: depth and sizeKB are both given", "keep one"]),

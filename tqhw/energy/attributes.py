@@ -1,6 +1,6 @@
 """Attributes of an architecture that nothing reads: misspelt ones, most of the time.
 
-Read are those of the engine and the front end (``spec.hardware``), those of the component's energy class, and the
+Read are those of the engine and the front end (``spec.memory``), those of the component's energy class, and the
 names in the file's own expressions.
 """
 
@@ -17,7 +17,7 @@ from tqhw.energy.query import COMMON_READS
 from tqhw.errors import TqhwError
 from tqhw.spec import Architecture, Component, Container
 from tqhw.spec.architecture import leaves
-from tqhw.spec.hardware import ATTRIBUTES, is_attribute
+from tqhw.spec.memory import ATTRIBUTES, is_attribute
 from tqhw.spec.yamlio import Map
 
 CLOSE = 0.8  # so alike is a misspelt name to the one that was meant

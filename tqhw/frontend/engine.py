@@ -23,6 +23,7 @@ from tqhw.frontend.clean import as_map
 from tqhw.frontend.nodes import Section
 from tqhw.frontend.sections import VERSION
 from tqhw.spec.architecture import COMPUTE_CLASSES, STORAGE_CLASSES
+from tqhw.spec.memory import OLD_NAMES
 from tqhw.spec.yamlio import Map, tagged
 
 HARMLESS_VARIABLES = ("ACCELERGY_", "TIMELOOP_")
@@ -109,6 +110,7 @@ def _attributes(attributes: Section, found: Map) -> Map:
     """Whole numbers for the quoted ones that the front end takes, as Timeloop's programs read them."""
     for name, value in found.items():
         key = attributes.known().get(name)
-        if isinstance(value, str) and key is not None and int in key.kinds and value.strip().isdigit():
+        whole = name in OLD_NAMES or (key is not None and int in key.kinds)
+        if isinstance(value, str) and whole and value.strip().isdigit():
             found[name] = int(value)
     return found

@@ -18,6 +18,7 @@ from tqhw.frontend.sections import VERSION
 from tqhw.spec import yamlio
 from tqhw.spec.architecture import COMPUTE_CLASSES, STORAGE_CLASSES
 from tqhw.spec.constraints import parse_factors, parse_permutation
+from tqhw.spec.fields import is_whole
 from tqhw.spec.yamlio import Map, tagged
 
 _RANGE = re.compile(r"(.*?)\[(.*)\]")
@@ -216,13 +217,10 @@ def _level(entry: Map, scope: Map, instances: int, array: str) -> _LegacyLevel |
     if attributes.get("instances") == total:
         del attributes["instances"]
     _drop_second_size(attributes)
+    _add_cluster_size(attributes)
     for key, values in _ADDED.items():
         if key in attributes and (attributes[key] is None or attributes[key] in values or key == "power_gated_at"):
             del attributes[key]
-    if "bandwidth" in attributes:
-        width = attributes.pop("bandwidth")
-        attributes.setdefault("read_bandwidth", width)
-        attributes.setdefault("write_bandwidth", width)
     subclass = entry.get("subclass")
     return _LegacyLevel(name, class_, subclass, attributes, (columns, rows), entry, array)
 
@@ -245,6 +243,15 @@ def _drop_second_size(attributes: Map) -> None:
         return
     if attributes.get("entries") == words:
         del attributes["entries"]
+
+
+def _add_cluster_size(attributes: Map) -> None:
+    """Timeloop takes a row that is several blocks wide for that of several instances (ParseSpecs of buffer.cpp)."""
+    sizes: list[Any] = [attributes.get(key) for key in ("width", "block_size", "datawidth")]
+    if "cluster_size" not in attributes and all(is_whole(size) for size in sizes):
+        width, block_size, bits = sizes
+        if width % (block_size * bits) == 0:
+            attributes["cluster_size"] = width // (block_size * bits)
 
 
 def _whole(value: Any, name: str, entry: Map) -> int:

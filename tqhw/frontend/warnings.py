@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tqhw.errors import nearest
-from tqhw.frontend.arch import COMPUTE, STORAGE, ComponentNode, Leaf, NothingNode
+from tqhw.frontend.arch import COMPUTE, STORAGE, ComponentNode, Leaf, NothingNode, StorageNode
 from tqhw.frontend.constraints import DataspaceConstraint, Iteration, Spaces
 from tqhw.frontend.nodes import Section
+from tqhw.spec.memory import passed_over
 
 
 def mistakes(specification: Section) -> Iterator[str]:
@@ -45,6 +46,10 @@ def _leaf(leaf: Leaf) -> Iterator[str]:
     for key in ("meshX", "meshY"):
         if leaf["spatial"][key] < 1:
             yield f"{leaf.place}: {key} {leaf['spatial'][key]} of '{leaf.name}' is below 1"
+    if isinstance(leaf, StorageNode):
+        for name, counts in passed_over(leaf["attributes"]):
+            place = leaf.place_of("attributes")
+            yield f"{place}: Timeloop counts '{leaf.name}' by its {counts}, its {name} is passed over"
     if "[" in leaf.name:
         yield f"{leaf.place}: the range in the name '{leaf.name}' is no fan-out in version 0.4, give `spatial:`"
 

@@ -14,7 +14,8 @@ from tqhw.spec.architecture import (
 )
 from tqhw.spec.constraints import Constraints, LoopConstraint
 from tqhw.spec.digits import Digits, in_digits
-from tqhw.spec.hardware import Compute, Hardware, Level, flatten
+from tqhw.spec.flattening import flatten
+from tqhw.spec.hardware import Compute, Hardware, Level
 from tqhw.spec.mapping import (
     LevelMapping,
     Loops,

@@ -19,12 +19,13 @@ from tqhw.errors import TqhwError
 from tqhw.spec import ERT, Component, Compute, Hardware, Level, LevelMapping, Mapping, Problem, Spatial, yamlio
 from tqhw.spec.constraints import Constraints, LoopConstraint
 from tqhw.spec.hardware import PackedSpace
+from tqhw.spec.memory import BANDWIDTHS, NAMES, underscored
 
-_SIZES = (  # attributes of a memory that a part has its own of, under all their names
-    *("datawidth", "word_bits", "word_width", "width", "memory_width", "data_storage_width", "block_size", "n_words"),
-    *("depth", "memory_depth", "data_storage_depth", "entries", "sizeKB", "multiple_buffering"),
+_OWN = (  # attributes of a memory that a part has its own of, under all their names
+    *(name for names in NAMES.values() for name in names),
+    *("entries", "sizeKB", "multiple_buffering"),
+    *BANDWIDTHS,
 )
-_BANDWIDTHS = ("read_bandwidth", "write_bandwidth", "shared_bandwidth")
 
 
 class Split(NamedTuple):
@@ -86,7 +87,7 @@ def part_of(level: Level, space: PackedSpace, name: str, rows: int) -> Level:
             place=level.name,
             lever="no memory has such rows; verify with packing: pack",
         )
-    words = {key: getattr(level, key) for key in _BANDWIDTHS}
+    words = {key: getattr(level, key) for key in BANDWIDTHS if key != "bandwidth"}
     words = {key: None if b is None else b * level.word_bits / space.bits for key, b in words.items()}
     size = None if level.size is None else rows * space.words
     return replace(
@@ -107,7 +108,7 @@ def part_of(level: Level, space: PackedSpace, name: str, rows: int) -> Level:
 def _component(
     whole: Component, name: str, space: PackedSpace, size: int | None, rows: int, bandwidths: dict[str, float | None]
 ) -> Component:
-    attributes = {key: value for key, value in whole.attributes.items() if key not in (*_SIZES, *_BANDWIDTHS)}
+    attributes = {key: value for key, value in whole.attributes.items() if underscored(key) not in _OWN}
     attributes |= {"datawidth": space.bits, "block_size": space.words}
     if size is not None:
         attributes["depth"] = rows
