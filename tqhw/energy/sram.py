@@ -14,14 +14,15 @@ from dataclasses import replace
 from typing import Any
 
 from tqhw.energy.query import Note, Primitive, Query
+from tqhw.energy.sram_columns import along, deepest
 from tqhw.energy.sram_tables import BANKS, CACTI_NODES, Macro, answers, asked, between, bounds, macros
 from tqhw.energy.technology import LEAST_NM, MOST_NM, cacti_nm
 from tqhw.errors import TqhwError
 
 # Error of the interpolation, measured on fresh random sizes (data/README.md).
 ERROR = (
-    "median / 90th percentile / largest in %: read 0.4 / 5 / 25, write 0.4 / 3 / 17, leak 0.6 / 3 / 16,"
-    " area 0.5 / 5 / 31"
+    "median / 90th percentile / largest in %: read 0.1 / 0.3 / 8.0, write 0.1 / 0.4 / 3.5, leak 0.2 / 0.7 / 3.8,"
+    " area 0.1 / 0.6 / 15.4"
 )
 
 
@@ -103,11 +104,12 @@ def _cacti(node: int, width: int, depth: int, banks: int, ports: int, place: str
             place=place,
             lever="choose one of these counts, or give an ERT and ART that Accelergy made",
         )
-    found = between(node, depth, width, banks)
+    found = along(node, depth, width, banks) or between(node, depth, width, banks)
     if found is None:
-        (least, _), (deepest, widest) = bounds(node, banks)
+        (least, _), (most, widest) = bounds(node, banks)
         raise TqhwError(
-            f"{what} is out of range: tabulated are {least} to {deepest} rows and up to {widest} bits",
+            f"{what} is out of range: tabulated are {least} to {max(most, deepest(node, banks))} rows and up to"
+            f" {widest} bits",
             place=place,
             lever="split the memory, or give an ERT and ART that Accelergy made",
         )
