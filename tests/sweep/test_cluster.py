@@ -227,6 +227,35 @@ def test_workers_of_another_version_are_refused(processes: Cluster) -> None:
         processes.versions = before
 
 
+class _Unreadable:
+    """What the others cannot read, as those of another version cannot read what they do not know."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return getattr, (_Unreadable, "new_in_this_version")
+
+
+def test_a_task_that_cannot_be_read_where_it_is_sent(processes: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = r"--jobs: a task cannot be read there \(RuntimeError: .*\) \(install the same tqhw on all of them"
+    with pytest.raises(TqhwError, match=told):
+        _outcomes(processes, monkeypatch, (len, _Unreadable()))
+
+
+def test_two_sweeps_on_one_scheduler_with_the_same_searches(
+    processes: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from distributed import Client
+
+    monkeypatch.setattr("tqhw.sweep.cluster.work", _call)
+    with Client(processes.client.scheduler.address, set_as_default=False) as client:
+        other = Cluster(client, True, {}, "--jobs")
+        with closing(other.outcomes(_tasks(*((_sleep, "theirs", 0.1) for _ in range(8))))) as theirs:
+            next(theirs)
+            ours = processes.outcomes(_tasks(*((_sleep, "ours", 0.1) for _ in range(8))))
+            found = [next(ours)]
+        found += ours
+    assert [outcome.value for _, outcome in found] == ["ours"] * 8, "neither their answers, nor taken back with theirs"
+
+
 def test_what_is_left_is_taken_back(processes: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tqhw.sweep.cluster.work", _call)
     with closing(processes.outcomes(_tasks((_sleep, "a", 0.0), *((_sleep, "b", 0.2) for _ in range(20))))) as found:

@@ -82,6 +82,27 @@ def test_the_experiment_may_be_a_file_and_be_changed(tmp_path: Path) -> None:
     assert point.experiment().model.name == "tests.pipeline.tiny:net"
 
 
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("bits=[8]", "--set bits: the sweep varies bits (grid) (change the file, or leave bits out of grid)"),
+        ("data.size=8", "--set data.size: the sweep varies data (list)"),
+        ("scenario.layout=packed", None),
+        ("architecture.params.glb_rows=4096", None),
+        ("architecture.params={}", None),
+    ],
+)
+def test_a_setting_that_no_point_would_see(tmp_path: Path, setting: str, told: str | None) -> None:
+    rows = [{"data": None, "scenario.layout": "packed"}, {"data": {"name": "digits"}}]
+    path = write(tmp_path, grid=GRID, list=rows)
+    if told is None:
+        assert load(path, [setting]).size == 8
+    else:
+        with pytest.raises(TqhwError) as error:
+            load(path, [setting])
+        assert told in str(error.value)
+
+
 def test_keys_of_ones_own_may_have_dots(tmp_path: Path) -> None:
     sweep = given(tmp_path, grid={"quantization.layers.layer1.0.conv1": [2, 4]})
     assert [p.experiment().quantization.layers for p in sweep] == [{"layer1.0.conv1": 2}, {"layer1.0.conv1": 4}]

@@ -17,9 +17,12 @@ from torch import nn
 from tests.sweep.sample import GRID, Here, content, done, given
 from tqhw.backends.embedded import Embedded
 from tqhw.errors import TqhwError
+from tqhw.experiment import Experiment
 from tqhw.pipeline.run import run as run_experiment
 from tqhw.spec import Invalid, Reason
-from tqhw.sweep.folder import first_reason, read_point, status
+from tqhw.sweep import plan
+from tqhw.sweep.folder import first_reason, read_point, status, write_report
+from tqhw.sweep.runner import POINTS, reports_in
 from tqhw.sweep.store import FILE, opened
 from tqhw.system import locks
 
@@ -296,6 +299,38 @@ def test_the_results_of_another_sweep_or_version(
     with pytest.raises(TqhwError, match="holds results of another version"):
         done(given(tmp_path), finished)
     assert content(finished) == before
+
+
+def test_a_folder_in_which_planning_ended_early_is_nobodys(tmp_path: Path, finished: Path) -> None:
+    out, bad = tmp_path / "out", given(tmp_path, grid={**GRID, "bits": [2, 4, [2, 4], 8]}, where=["bits <= 4"])
+    with pytest.raises(TqhwError, match="where: cannot evaluate 'bits <= 4'"):
+        done(bad, out)
+    assert status(out)[0] == "tiny: 0 points planned"
+    with pytest.raises(TqhwError, match=r"sweep\.sqlite: its points are not all planned yet"):
+        read_point(out, 0)
+    assert done(given(tmp_path), out) == {"done": 4}
+    assert content(out) == content(finished)
+
+
+def test_reports_of_points_that_are_not_what_they_were_are_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, render = tmp_path / "out", plan.render
+
+    def lost(experiment: Experiment, *rest: Any) -> Any:
+        if experiment.architecture.params == {"pe_columns": 2}:
+            raise TqhwError("no such file", place="arch.yaml")
+        return render(experiment, *rest)
+
+    assert done(given(tmp_path), out) == {"done": 4}
+    for number in range(4):
+        assert write_report(out, number, figures=False).is_file()
+    monkeypatch.setattr("tqhw.sweep.plan.render", lost)
+    assert done(given(tmp_path), out) == {"done": 2, "impossible": 2}
+    assert {*reports_in(out / POINTS)} == {1, 3}
+    monkeypatch.setattr("tqhw.sweep.plan.versions", lambda: {"tqhw": "9.9"})
+    done(given(tmp_path), out)
+    assert reports_in(out / POINTS) == {}, "another version has other keys"
 
 
 def test_inputs_that_have_changed_since(tmp_path: Path, finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,8 +81,9 @@ def run(
         )
     room.write_page(folder, watch, reports, trust)
     room.export(folder, folder / "points.csv")
-    if room.has_fronts(folder):
-        room.export(folder, folder / "fronts.csv", fronts=True)
+    fronts = folder / "fronts.csv"
+    if room.has_fronts(folder) or fronts.exists():
+        room.export(folder, fronts, fronts=True)
     screen = console()
     screen.print(f"{counts.get(room.DONE, 0)} points are done, {counts.get(room.IMPOSSIBLE, 0)} are impossible")
     screen.print(f"Everything is in {folder}: start with sweep.html", highlight=False)

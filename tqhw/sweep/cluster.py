@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from tqhw.errors import TqhwError
 from tqhw.sweep.tasks import TRAINING, SweepTask, TaskOutcome, versions, work
@@ -41,39 +42,43 @@ class Cluster:
         yield from self._together(tasks, given_up)
         for task in given_up:
             lost: list[SweepTask] = []
-            yield from self._together([task], lost, "-alone")
+            yield from self._together([task], lost)
             if lost:
                 yield task, TaskOutcome(refused=_DIED)
 
     def _together(
-        self, tasks: Iterable[SweepTask], given_up: list[SweepTask], again: str = ""
+        self, tasks: Iterable[SweepTask], given_up: list[SweepTask]
     ) -> Iterator[tuple[SweepTask, TaskOutcome]]:
         from distributed import KilledWorker, as_completed
 
-        waiting = iter(tasks)
+        waiting, names = iter(tasks), uuid4().hex
         running: dict[str, SweepTask] = {}
         coming = as_completed([], loop=self.client.loop)
         try:
-            self._submit(waiting, running, coming, again)
+            self._submit(waiting, running, coming, names)
             for future in coming:
                 task = running.pop(future.key)
                 try:
                     outcome = self._outcome(future)
                 except KilledWorker:
                     given_up.append(task)
-                    self._submit(waiting, running, coming, again)
+                    self._submit(waiting, running, coming, names)
                     continue
                 future.release()
                 if outcome.misfit is not None:
                     raise TqhwError(outcome.misfit, place=self.place, lever="install the same on all of them")
-                self._submit(waiting, running, coming, again)
+                self._submit(waiting, running, coming, names)
                 yield task, outcome
         finally:
             if running and self.client.status == "running":
                 self.client.cancel([*running], force=True)
 
-    def _submit(self, waiting: Iterator[SweepTask], running: dict[str, SweepTask], coming: Any, again: str) -> None:
-        """Sends more tasks, many at once: Dask takes as long for one message as for a thousand tasks in it."""
+    def _submit(self, waiting: Iterator[SweepTask], running: dict[str, SweepTask], coming: Any, names: str) -> None:
+        """Sends more tasks, many at once: Dask takes as long for one message as for a thousand tasks in it.
+
+        Tasks of one name are one task to a scheduler, whoever sent them. Ours have ``names`` of their own: another
+        sweep with the same search may have other settings, and may take it back. So has a second try.
+        """
         if len(running) > WINDOW // 2:
             return
         batch = list(islice(waiting, WINDOW - len(running)))
@@ -87,7 +92,7 @@ class Cluster:
                 [self.versions] * len(tasks),
                 [task.kind for task in tasks],
                 [task.arguments for task in tasks],
-                key=[f"tqhw-{task.kind}-{task.key}{again}" for task in tasks],
+                key=[f"tqhw-{task.kind}-{task.key}-{names}" for task in tasks],
                 pure=False,
                 resources=resources,
             )
@@ -97,6 +102,7 @@ class Cluster:
     def _outcome(self, future: Any) -> TaskOutcome:
         from concurrent.futures import CancelledError as Cancelled
 
+        from distributed import KilledWorker
         from distributed.client import FutureCancelledError
         from distributed.comm.core import CommClosedError
 
@@ -108,6 +114,11 @@ class Cluster:
         except ModuleNotFoundError as error:
             told = f"a worker has no module {error.name}"
             raise TqhwError(told, place=self.place, lever="install it there") from None
+        except KilledWorker:
+            raise
+        except Exception as error:  # noqa: BLE001 - `work` raises nothing: scheduler or worker cannot read what they are sent
+            told = f"a task cannot be read there ({type(error).__name__}: {' '.join(str(error).split())})"
+            raise TqhwError(told, place=self.place, lever="install the same tqhw on all of them") from None
         return found
 
 

@@ -63,6 +63,7 @@ def read_sweep(path: str | Path, settings: Sequence[str] = ()) -> tuple[SweepDoc
     for setting in settings:
         apply_setting(base, setting)
     _check_blocks(sweep, top)
+    _check_settings(sweep, settings)
     return sweep, base
 
 
@@ -78,6 +79,16 @@ def _blocks(sweep: SweepDocument) -> Iterator[tuple[str, Mapping[str, Any]]]:
     yield "list", dict.fromkeys(key for row in sweep.list for key in row)
     yield "random", {} if sweep.random is None else sweep.random.keys
     yield "derive", sweep.derive
+
+
+def _check_settings(sweep: SweepDocument, settings: Sequence[str]) -> None:
+    """Raises TqhwError for a setting that no point would see, since the sweep varies its key at every one."""
+    for key in (setting.partition("=")[0].strip() for setting in settings):
+        for known, block in varied(sweep):
+            everywhere = block != "list" or all(known in row for row in sweep.list)
+            if everywhere and f"{key}.".startswith(f"{known}."):
+                lever = f"change the file, or leave {known} out of {block}"
+                raise TqhwError(f"the sweep varies {known} ({block})", place=f"--set {key}", lever=lever)
 
 
 def _check_blocks(sweep: SweepDocument, top: yamlio.Map) -> None:

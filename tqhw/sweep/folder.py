@@ -12,18 +12,18 @@ from tqhw.spec import yamlio
 from tqhw.sweep.document import SweepDocument
 from tqhw.sweep.plan import Planner
 from tqhw.sweep.points import Sweep
-from tqhw.sweep.runner import LOG, point_results
+from tqhw.sweep.runner import LOG, POINTS, point_results
 from tqhw.sweep.store import DONE, IMPOSSIBLE, WAITING, Store, opened
 from tqhw.system.files import read_text
 from tqhw.system.json_files import checked
 
-POINTS = "points"
-
 
 def sweep_of(store: Store) -> Sweep:
-    """The sweep that a file holds the results of."""
-    place = str(store.path)
-    given = checked(SweepDocument, store.meta("given"), place, what="the results of a sweep")
+    """The sweep that a file holds the results of. Raises TqhwError where it is still being planned."""
+    place, kept = str(store.path), store.meta("given")
+    if kept is None:
+        raise TqhwError("its points are not all planned yet", place=place, lever="run the sweep to its end")
+    given = checked(SweepDocument, kept, place, what="the results of a sweep")
     return Sweep(given, _maps(store.meta("base")), place)
 
 

@@ -10,9 +10,10 @@ from typing import Any
 from tqhw.report import sheet
 from tqhw.sweep import figures, findings, panels, scatter
 from tqhw.sweep.effects import effects
-from tqhw.sweep.folder import POINTS, write_report
+from tqhw.sweep.folder import write_report
 from tqhw.sweep.fronts import FrontPicture, pictures, state_of
 from tqhw.sweep.plan import Planner
+from tqhw.sweep.runner import POINTS, reports_in
 from tqhw.sweep.scatter import scatter as drawn_scatter
 from tqhw.sweep.store import Store, opened
 from tqhw.system.files import write_text
@@ -36,8 +37,7 @@ def write_page(folder: str | Path, watch: Watcher = unwatched, reports: bool = T
         if reports:
             _write_reports(place, drawn, watch, trust)
             figures.write(drawn, place / "figures")
-        there = {int(p.parent.name) for p in (place / POINTS).glob("*/report.html") if p.parent.name.isdecimal()}
-        text = _html(store, drawn, there)
+        text = _html(store, drawn, {*reports_in(place / POINTS)})
     write_text(place / PAGE, text)
     return place / PAGE
 

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from shutil import rmtree
 from typing import Any, TypeVar
 
 from tqhw.errors import TqhwError
@@ -20,7 +21,7 @@ from tqhw.sweep.outcomes import front_rows, outcomes
 from tqhw.sweep.plan import Planner, PointsPlan, is_here, is_quick, point_key, results, settings_text
 from tqhw.sweep.points import Point, Sweep
 from tqhw.sweep.progress import Rate
-from tqhw.sweep.store import WAITING, Finished, Store, opened
+from tqhw.sweep.store import DONE, WAITING, Finished, Store, opened
 from tqhw.sweep.tasks import SEARCH, SweepTask, TaskOutcome, versions, work
 from tqhw.system import locks
 from tqhw.system.progress import Watcher
@@ -30,7 +31,7 @@ BATCH = 500
 """Points to a transaction."""
 FEW_TABLES = 200
 """So many tables are made faster than workers are started."""
-LOCK, LOG = ".lock", "sweep.log"
+LOCK, LOG, POINTS = ".lock", "sweep.log", "points"
 Start = Callable[[], AbstractContextManager[Cluster]]
 """Brings up the workers; not called where nothing is left to do."""
 
@@ -73,7 +74,7 @@ def run(
             _check_ours(store, sweep)
             store.forget_refused()
             planner = Planner(folder, trust, keep_trainings)
-            _SweepRun(sweep, store, planner, watch, Rate(folder / LOG), cache).run(start)
+            _SweepRun(sweep, store, planner, watch, Rate(folder / LOG), cache).run(start, folder / POINTS)
             return store.counts()
     finally:
         locks.release(folder / LOCK, held)
@@ -81,14 +82,17 @@ def run(
 
 def _check_ours(store: Store, sweep: Sweep) -> None:
     """Raises TqhwError where the file is of another sweep, or of another version."""
-    told = {"sweep": sweep.described(), "versions": versions()}
-    for name, ours in told.items():
+    for name, ours in _decides(sweep).items():
         kept = store.meta(name)
         if kept is not None and kept != ours:
             what = "another sweep" if name == "sweep" else f"another version ({_versions(kept)})"
             raise TqhwError(f"holds results of {what}", place=str(store.path), lever="choose another --out")
-    base = {"name": sweep.given.name, "given": sweep.given.model_dump(mode="json"), "base": sweep.base}
-    store.put_meta(**told, **base)
+    store.put_meta(name=sweep.given.name)
+
+
+def _decides(sweep: Sweep) -> dict[str, Any]:
+    """What a file is of. It is written down with the last point: one that no sweep was planned into is nobody's yet."""
+    return {"sweep": sweep.described(), "versions": versions()}
 
 
 def _versions(kept: Any) -> str:
@@ -103,13 +107,13 @@ class _SweepRun:
         self.cache = cache
         self.needs: dict[str, _Needs] = {}
 
-    def run(self, start: Start) -> None:
+    def run(self, start: Start, reports: Path) -> None:
+        """``reports``: the folder of those of points; of points that are not what they were, they are removed."""
         self._plan_points()
-        if not self.planner.plans:
-            return
         with _LazyCluster(start) as cluster:
             self._price(cluster)
             tasks = self._missing()
+            self._remove_stale(reports)
             self._finish_all()
             self._work(cluster, tasks)
 
@@ -120,6 +124,8 @@ class _SweepRun:
                 self.store.plan_points([self._planned(point) for point in points])
                 tick(points[-1].number + 1)
         self.store.end_points(points[-1].number)
+        given = self.sweep.given.model_dump(mode="json")
+        self.store.put_meta(**_decides(self.sweep), given=given, base=self.sweep.base)
 
     def _planned(self, point: Point) -> tuple[int, str, str | None, str | None]:
         told = settings_text(point.settings)
@@ -223,6 +229,13 @@ class _SweepRun:
                         finished += self._finish(plan)
                 tick(note=rate.done(finished))
 
+    def _remove_stale(self, reports: Path) -> None:
+        """Reports of points whose inputs have changed, or that are impossible now."""
+        done = {number for (number,) in self.store.read("SELECT number FROM points WHERE status = ?", (DONE,))}
+        for number, place in reports_in(reports).items():
+            if number not in done:
+                rmtree(place, ignore_errors=True)
+
     def _finish_all(self) -> None:
         """Points for which everything is kept."""
         ready = [key for key, needs in self.needs.items() if needs.met]
@@ -252,6 +265,11 @@ class _SweepRun:
             return Finished(number, None, outcomes(experiment, found), front_rows(found))
         except TqhwError as error:
             return Finished(number, _reason(number, error))
+
+
+def reports_in(folder: Path) -> dict[int, Path]:
+    """The folders of reports by the numbers of their points."""
+    return {int(page.parent.name): page.parent for page in folder.glob("*/report.html") if page.parent.name.isdecimal()}
 
 
 def _reason(number: int, error: TqhwError) -> str:
