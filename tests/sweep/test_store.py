@@ -75,6 +75,16 @@ def test_a_file_that_may_only_be_read(tmp_path: Path) -> None:
         assert store.meta("name") is None
 
 
+def test_a_folder_that_may_only_be_read_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests may run as root, who may write everywhere: SQLite makes no file beside this one, or it would need to."""
+    with opened(tmp_path, write=True) as store:
+        store.plan_points([(0, "{}", None, "too small")])
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with opened(tmp_path) as store:
+        assert store.counts() == {"impossible": 1}
+        assert [path.name for path in tmp_path.iterdir()] == [FILE]
+
+
 def test_a_place_that_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(TqhwError, match="cannot be written"), opened(tmp_path / "file" / "out", write=True):

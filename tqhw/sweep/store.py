@@ -7,6 +7,7 @@ the clock, except the table ``told``. Everything is kept as JSON and read within
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -224,14 +225,23 @@ def opened(folder: str | Path, write: bool = False) -> Iterator[Store]:
     with _guarded(path):
         if write:
             path.parent.mkdir(parents=True, exist_ok=True)
-        source = path if write else f"file:{path.resolve().as_posix().replace('?', '%3f').replace('#', '%23')}?mode=ro"
-        connection = sqlite3.connect(source, timeout=WAIT_S, uri=not write)
+        connection = sqlite3.connect(path if write else _to_read(path), timeout=WAIT_S, uri=not write)
     try:
         with _guarded(path):
             _prepare(path, connection, write)
         yield Store(path, connection)
     finally:
         connection.close()
+
+
+def _to_read(path: Path) -> str:
+    """The address of a file to be read.
+
+    For that, too, SQLite makes a log beside it. Where we may make none, and no writer has, it is told that nobody does.
+    """
+    address = f"file:{path.resolve().as_posix().replace('?', '%3f').replace('#', '%23')}?mode=ro"
+    archived = not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists()
+    return f"{address}&immutable=1" if archived else address
 
 
 def _prepare(path: Path, connection: sqlite3.Connection, write: bool) -> None:
