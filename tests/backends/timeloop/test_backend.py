@@ -195,6 +195,22 @@ def test_energies_that_cannot_be(stand_ins: StandIns, edit: str, message: str) -
         backend().target(reference_design("eyeriss_like"))
 
 
+def test_a_class_that_says_that_it_does_nothing_costs_nothing(stand_ins: StandIns) -> None:
+    """As `register` of Timeloop's public exercises, a part without subcomponents."""
+    edit = "sed -i 's/energy: 1.13555/energy: 0.0/' timeloop.ERT.yaml"
+    stand_ins.put("accelergy", tables("mapper_eyeriss_like") + edit)
+    given = reference_design("eyeriss_like")
+    own = """
+  - name: int_mac
+    attributes: {technology: must_specify, global_cycle_seconds: must_specify}
+    subcomponents: []
+    actions: [{name: compute, subcomponents: []}, {name: leak, subcomponents: []}]
+"""
+    others, _, _ = given.components_text.partition("  - name: int_mac\n")
+    design = Design(given.name, given.architecture, given.hardware, given.text, others + own.lstrip("\n"))
+    assert backend().target(design).ert.energy_pj("mac", "compute") == 0
+
+
 def test_an_area_that_is_missing(stand_ins: StandIns) -> None:
     edit = "sed -i 's/name: system_top_level.mac.*/name: system_top_level.other/' timeloop.ART.yaml"
     stand_ins.put("accelergy", tables("mapper_eyeriss_like") + edit)

@@ -16,6 +16,7 @@ from tqhw.backends.timeloop.programs import ACCELERGY_FILES, check_accelergy
 from tqhw.backends.timeloop.render import Renderer
 from tqhw.backends.timeloop.runs import RunFolders, run_key, write_input
 from tqhw.backends.words import with_operands
+from tqhw.energy import own_components
 from tqhw.errors import TqhwError
 from tqhw.spec import ART, ERT, load_art, load_ert, yamlio
 from tqhw.spec.tables import short_name
@@ -69,12 +70,18 @@ def check_tables(ert: ERT, art: ART, design: Design, place: str) -> None:
         if name not in art.areas:
             raise TqhwError(f"the ART has no area for '{name}' ({component.place})", place=place)
         action = "compute" if component.is_compute else "read"
-        if ert.energy_pj(name, action) == 0:
+        if ert.energy_pj(name, action) == 0 and not _free(design, component.energy_class, action):
             raise TqhwError(
                 f"the ERT says that a {action} of '{name}' costs nothing ({component.place})",
                 place=place,
                 lever=f"give class '{component.energy_class}' subcomponents that an estimator knows",
             )
+
+
+def _free(design: Design, class_: str, action: str) -> bool:
+    """Whether a class that the design brings along says that the action does nothing: its part is free."""
+    found = (own_components(design.components_text, design.name) or {}).get(class_)
+    return found is not None and action in found.actions and not found.actions[action].steps
 
 
 def check_estimators(summary: Any, design: Design, place: str) -> None:
