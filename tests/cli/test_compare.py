@@ -103,4 +103,4 @@ def test_a_sweep_without_results_says_why(tmp_path: Path) -> None:
     code, told, errors = _called("sweep", str(file), "--out", str(tmp_path / "out"))
     assert code == 1
     assert "0 points are done, 1 are impossible" in told
-    assert "no point has results; the first says: point 0: 2 bits cannot be shifted" in errors
+    assert "no point has results; the first says: 2 bits cannot be shifted out of a model stored with 1" in errors

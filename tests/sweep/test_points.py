@@ -142,7 +142,7 @@ def test_values_that_do_not_fit_together_are_the_points_own_fault(tmp_path: Path
         ({"grid": {"<script>": [2]}}, "unknown key '<script>'"),
         ({"grid": GRID, "derive": {ROWS: "().__class__.__mro__"}}, "a tuple has no '__class__' here"),
         ({"grid": GRID, "derive": {ROWS: "open('/etc/passwd').read()"}}, "unknown name 'open'"),
-        ({"grid": GRID, "derive": {ROWS: "'{0.__class__}'.format(1)"}}, "a str has no 'format' here"),
+        ({"grid": GRID, "derive": {ROWS: "'{0.__class__}'.format_map({})"}}, "a str has no 'format_map' here"),
         ({"grid": GRID, "derive": {ROWS: "pe_rows + 1"}}, "unknown name 'pe_rows'"),
         ({"grid": GRID, "name": "../../etc"}, "'../../etc' does not fit"),
         ({"gird": {"bits": [4]}}, "unknown key 'gird' (did you mean 'grid'?"),
@@ -214,6 +214,12 @@ def test_a_derived_key_without_a_value_is_the_points_own_fault(tmp_path: Path) -
     assert alone.number == 0
     with pytest.raises(TqhwError, match=r"unknown name 'pe_colums'"):
         [*given(tmp_path, grid={COLUMNS: [2, 4]}, derive={"architecture.params.glb_rows": "pe_colums * 1000"})]
+
+
+def test_a_format_reaches_into_nothing(tmp_path: Path) -> None:
+    for point in given(tmp_path, grid=GRID, derive={ROWS: "'{0.__class__}'.format(1)"}):
+        with pytest.raises(TqhwError, match=r"the field '0\.__class__' reaches into a value"):
+            point.experiment()
 
 
 def test_many_points_are_asked_about(tmp_path: Path) -> None:
