@@ -7,6 +7,7 @@ import functools
 import inspect
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
@@ -34,10 +35,14 @@ _R = TypeVar("_R")
 
 def say(message: str) -> None:
     """One line on stderr, where there is one: the exit code is the same without a reader."""
-    if sys.stderr is not None:
-        with contextlib.suppress(OSError):
-            sys.stderr.write(f"tqhw: {message}\n")
-            sys.stderr.flush()
+    if sys.stderr is None:
+        return
+    try:
+        sys.stderr.write(f"tqhw: {message}\n")
+        sys.stderr.flush()
+    except OSError:
+        with contextlib.suppress(OSError):  # Python would flush what is left once more at its end, and exit with 120
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 class _Teller(logging.Handler):

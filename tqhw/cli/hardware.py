@@ -113,8 +113,6 @@ def search(
     hint = idle_hint(case.problem, case.target.hardware, found.stats) if way == "perfect" else None
     for warning in (*found.warnings, *filter(None, [hint])):
         say(warning)
-    if found.kept:
-        say("kept from an earlier search, whose seconds these are (--no-cache searches anew)")
     text = dump_mapping(chosen.mapping, dimensions)
     told = json_text({**chosen.stats.as_json(), **more})
     files = asked.drawn(found)
@@ -123,6 +121,8 @@ def search(
     if out is not None:
         files[out] = text.encode()
     write_together(files)
+    if found.kept:
+        say("kept from an earlier search, whose seconds these are (--no-cache searches anew)")
     if json == "-":
         sys.stdout.write(told)
     else:
