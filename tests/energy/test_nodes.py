@@ -128,8 +128,8 @@ def interpolated_errors(name: str) -> list[list[float]]:
     return errors
 
 
-@pytest.mark.parametrize(("name", "count"), [("random_points", 185), ("fresh_points", 368)])
-def test_interpolated_srams_are_near_and_the_page_says_how_near(name: str, count: int) -> None:
+@pytest.mark.parametrize(("name", "count", "beyond"), [("random_points", 185, 0), ("fresh_points", 368, 1)])
+def test_interpolated_srams_are_near_and_the_page_says_how_near(name: str, count: int, beyond: int) -> None:
     """Sizes that CACTI was asked for by themselves; no table was made from them."""
     errors = interpolated_errors(f"nodes/{name}.csv")
     assert len(errors) == count
@@ -137,7 +137,7 @@ def test_interpolated_srams_are_near_and_the_page_says_how_near(name: str, count
     for column in zip(*errors, strict=True):
         said.append(f"{median(column):.1f} / {sorted(column)[int(0.9 * len(column))]:.1f} / {max(column):.1f}")
         assert median(column) < 0.3
-        assert sum(error > 15 for error in column) <= 1
+        assert sum(error > 15 for error in column) <= beyond
     page = (Path(energy.__file__).parent / "data" / "README.md").read_text()
     assert f"{count} random sizes | {' | '.join(f'{one} %' for one in said)} |" in page
     if name == "fresh_points":
