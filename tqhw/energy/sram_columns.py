@@ -11,6 +11,7 @@ as differences, and the logarithms of the answers as differences of 16-bit codes
 
 from __future__ import annotations
 
+import io
 import math
 from bisect import bisect_left
 from functools import cache
@@ -39,7 +40,7 @@ class _Columns(NamedTuple):
 @cache
 def _file() -> Any:
     """The archive; an array is unpacked when it is asked for."""
-    return np.load(resources.files("tqhw.energy").joinpath("data", FILE).open("rb"))
+    return np.load(io.BytesIO(resources.files("tqhw.energy").joinpath("data", FILE).read_bytes()))
 
 
 @cache
