@@ -85,6 +85,15 @@ def test_a_folder_that_may_only_be_read_is_read(tmp_path: Path, monkeypatch: pyt
         assert [path.name for path in tmp_path.iterdir()] == [FILE]
 
 
+@pytest.mark.parametrize("name", ["50%20of it", "what?mode=rw", "#1"])
+def test_a_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
+    """SQLite reads from an address, where these characters mean something."""
+    with opened(tmp_path / name, write=True) as store:
+        store.put_meta(name="a sweep")
+    with opened(tmp_path / name) as store:
+        assert store.meta("name") == "a sweep"
+
+
 def test_a_place_that_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(TqhwError, match="cannot be written"), opened(tmp_path / "file" / "out", write=True):

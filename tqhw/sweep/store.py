@@ -239,7 +239,7 @@ def _to_read(path: Path) -> str:
 
     For that, too, SQLite makes a log beside it. Where we may make none, and no writer has, it is told that nobody does.
     """
-    address = f"file:{path.resolve().as_posix().replace('?', '%3f').replace('#', '%23')}?mode=ro"
+    address = f"{path.resolve().as_uri()}?mode=ro"
     archived = not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists()
     return f"{address}&immutable=1" if archived else address
 
