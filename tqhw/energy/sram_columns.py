@@ -2,8 +2,8 @@
 
 CACTI minimises the square of the access time times the energy of a read over all ways to divide a macro. Ways whose
 energies differ by a third are within a percent in that, so that its choice, and the energy with it, changes from one
-row to the next. A column has the depths on both sides of each such change; between two of its rows CACTI divides the
-macro in one way, and energies are powers of the depth.
+row to the next. A column has the depths on both sides of each such change that was seen; between two of its rows
+energies are taken for powers of the depth, as they are where CACTI divides the macro in one way.
 
 The file has three arrays for each node and count of banks: where the columns of 32, 40, ... 1024 bits end, the depths
 as differences, and the logarithms of the answers as differences of 16-bit codes (``data/README.md``).
