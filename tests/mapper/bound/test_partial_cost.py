@@ -18,13 +18,12 @@ from tqhw.mapper.bound.partial_cost import (
     fill_block,
     first_partial,
     halo_share,
-    irrelevant_units,
     keep_step,
     rank_extent,
-    spatial_gains,
     temporal_cost,
     temporal_step,
 )
+from tqhw.mapper.bound.unit_gains import irrelevant_units, spatial_gains
 
 
 def dims(space, **sizes: int) -> np.ndarray:

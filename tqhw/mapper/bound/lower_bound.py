@@ -24,10 +24,10 @@ from tqhw.mapper.bound.partial_cost import (
     halo_share,
     has_links,
     rank_extent,
-    unit_hop,
 )
 from tqhw.mapper.bound.places import lies_further, overlap_share
 from tqhw.mapper.bound.relaxation import Relaxation
+from tqhw.mapper.bound.unit_gains import unit_hop
 from tqhw.mapper.space.arrays import HALO_RANKS, Space
 
 # Totals: energy in pJ; the product of the reduction units; instances; what the levels decided leak, pJ per cycle.

@@ -24,8 +24,8 @@ import numpy as np
 from tqhw.engine.bundle import bundle
 from tqhw.engine.jit import part
 from tqhw.engine.model import Bools, Floats, Ints
-from tqhw.mapper.bound.places import distinct_offsets
 from tqhw.mapper.bound.prices import Prices
+from tqhw.mapper.bound.unit_gains import link_step, spatial_gains, unit_hop
 from tqhw.mapper.space.arrays import HALO_RANKS, Space
 
 C, E, U, LINK, HEAD = 0, 1, 2, 3, 5
@@ -94,12 +94,6 @@ def halo_share(space: Space, s: int, y: int, bound: int, tile: Ints, extent: flo
     if bound == 2 and space.bounds[y] > tile[y] * bound:
         return float(share)
     return float(share + (1.0 - share) / bound)
-
-
-@part
-def link_step(space: Space, s: int, y: int, tile: Ints) -> float:
-    """Words that one step of a loop over y, outside of ``tile``, moves data space s along its halo rank."""
-    return float(space.coefficient[s, y] * tile[y])
 
 
 @part
@@ -174,114 +168,6 @@ def temporal_step(
         if space.halo[s]:
             out[LINK] = 0.0
             out[LINK + 1] = 0.0
-
-
-@part
-def irrelevant_units(space: Space, s: int, factors: Ints) -> float:
-    """Elements of a unit that work on the same words of data space s all the time."""
-    units = 1.0
-    for d in range(factors.shape[0]):
-        if not space.relevant[s, d]:
-            units *= factors[d]
-    return units
-
-
-@part
-def slides_in_unit(space: Space, s: int, factors: Ints) -> bool:
-    """Whether elements of a unit lie next to each other along a halo of data space s."""
-    slides = False
-    for d in range(factors.shape[0]):
-        slides = slides or (factors[d] > 1 and space.rank[s, d] >= 0)
-    return slides
-
-
-@part
-def spatial_gains(
-    space: Space, prices: Prices, q: int, s: int, factors: Ints, tile: Ints, above: Ints
-) -> tuple[float, float, float, float]:
-    """(multicast, further gain if links happen, their gain for the fills right below, words they reach) of a unit.
-
-    ``tile``/``above``: iterations per dimension inside and with the unit. The reach is 0 where no link can happen.
-    Elements with equal words are one access, but each of them fills: links can serve all fills but one per line.
-    """
-    n_dims = tile.shape[0]
-    multicast = 1.0
-    sliding = 1.0
-    for d in range(n_dims):
-        if factors[d] > 1:
-            if not space.relevant[s, d]:
-                multicast *= factors[d]
-            elif space.rank[s, d] >= 0:
-                sliding *= factors[d]
-    if sliding == 1.0:
-        return multicast, 1.0, 1.0, 0.0
-    if space.tangled[s]:
-        return multicast * sliding, 1.0, 1.0, 0.0
-    level = space.level[q]
-    # Elements whose offsets along a rank agree share their words; links save words only right above a keeping level.
-    below_keeps = level == 0 or prices.keep[level - 1, s]
-    shared = 1.0
-    most_shared = 1.0
-    reach = 0.0
-    for r in range(n_dims):
-        product = 1.0
-        widest = 1.0
-        span = 0.0
-        for d in range(n_dims):
-            if space.rank[s, d] == r and factors[d] > 1:
-                product *= factors[d]
-                widest = max(widest, float(factors[d]))
-                span += (factors[d] - 1) * space.coefficient[s, d] * tile[d]
-        if product > 1.0:
-            shared *= product / distinct_offsets(space, s, r, factors, tile, widest)
-            most_shared *= product / widest
-            outside = 0
-            least = 0.0
-            for d in range(n_dims):
-                if space.rank[s, d] == r and space.bounds[d] > above[d]:
-                    outside += 1
-                    least = link_step(space, s, d, above)
-            if outside > 1:
-                reach = np.inf
-            elif outside == 1:
-                hop = neighbour_hop(space, q, s, r, span, factors, tile)
-                if least <= hop:
-                    reach = max(reach, hop)
-    if reach == 0.0:
-        return multicast * shared, 1.0, 1.0, 0.0
-    if not below_keeps:
-        # No gain, but what links do not carry may be words that most elements share, and depends on the layout.
-        return multicast * most_shared, 1.0, 1.0, reach
-    return multicast * shared, sliding / shared, sliding, reach
-
-
-@part
-def unit_hop(space: Space, q: int, s: int, r: int, factors: Ints, tile: Ints) -> float:
-    """:func:`neighbour_hop`, 0 where no element of the unit lies along rank r."""
-    span = 0.0
-    for d in range(factors.shape[0]):
-        if space.rank[s, d] == r and factors[d] > 1:
-            span += (factors[d] - 1) * link_step(space, s, d, tile)
-    return neighbour_hop(space, q, s, r, span, factors, tile) if span > 0.0 else 0.0
-
-
-@part
-def neighbour_hop(space: Space, q: int, s: int, r: int, span: float, factors: Ints, tile: Ints) -> float:
-    """The words along halo rank r that lie between two mesh neighbours of a unit at most; ``span``: any two elements.
-
-    In one row or column the next element is one further over some dimension, and back at the first over others.
-    """
-    used = 1
-    for d in range(factors.shape[0]):
-        used *= factors[d]
-    if space.fanout[q, 0] > 1 and used > space.fanout[q, 0]:
-        return span
-    hop = 0.0
-    for d in range(factors.shape[0]):
-        if factors[d] > 1:
-            step = link_step(space, s, d, tile) if space.rank[s, d] == r else 0.0
-            hop = max(hop, step, span - factors[d] * step)
-    return hop
 
 
 @part

@@ -24,12 +24,10 @@ from tqhw.mapper.bound.partial_cost import (
     WIDTH,
     U,
     first_partial,
-    irrelevant_units,
     links_to_macs,
-    slides_in_unit,
-    spatial_gains,
 )
 from tqhw.mapper.bound.relaxation import Relaxation
+from tqhw.mapper.bound.unit_gains import irrelevant_units, slides_in_unit, spatial_gains
 from tqhw.mapper.branch.dominance import Contexts, forget_newest, is_dominated
 from tqhw.mapper.branch.stack import Leaves, Stack, push, sort_children
 from tqhw.mapper.space.arrays import Space
