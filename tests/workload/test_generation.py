@@ -73,6 +73,68 @@ def test_two_workloads_of_one_model(form: str, device: str) -> None:
     )
 
 
+class EncoderDecoder(nn.Module):
+    """One layer each; the decoder's cache holds its own keys and those of what the encoder gave."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = nn.Embedding(WORDS, WIDTH)
+        self.encoder, self.cross, self.own = (nn.Linear(WIDTH, WIDTH, bias=False) for _ in range(3))
+
+    def forward(
+        self,
+        ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        decoder_input_ids: Tensor | None = None,
+        decoder_attention_mask: Tensor | None = None,
+        encoder_outputs: Any = None,
+        past_key_values: Any = None,
+    ) -> Any:
+        encoded = self.encoder(self.words(ids)) if encoder_outputs is None else encoder_outputs[0]
+        if attention_mask is not None:
+            assert attention_mask.shape == encoded.shape[:2]
+        rows = self.words(ids if decoder_input_ids is None else decoder_input_ids)
+        own = self.own(rows)
+        cross = self.cross(encoded) if past_key_values is None else past_key_values[1]
+        if past_key_values is not None:
+            own = torch.cat([past_key_values[0], own], 1)
+        if decoder_attention_mask is not None:
+            assert decoder_attention_mask.shape[1] == own.shape[1]
+        found = rows @ own.mT @ own + rows @ cross.mT @ cross
+        return {"logits": found, "past_key_values": (own, cross), "encoder_last_hidden_state": encoded}
+
+
+@pytest.mark.parametrize("target", [4, LENGTH])
+def test_the_encoder_runs_in_the_prefill_alone(target: int) -> None:
+    given = {
+        "ids": f"int64[1,{LENGTH}]",
+        "attention_mask": f"int64[1,{LENGTH}]",
+        "decoder_input_ids": f"int64[1,{target}]",
+        "decoder_attention_mask": f"int64[1,{target}]",
+    }
+    prefill, decode = (extract(EncoderDecoder(), given, phase=phase) for phase in ("prefill", "decode"))
+    square = WIDTH * WIDTH
+    of_products = 2 * WIDTH * (target * target + target * LENGTH)
+    assert prefill.macs == (2 * LENGTH + target) * square + of_products
+    assert decode.macs == square + 2 * WIDTH * (target + 1 + LENGTH)
+    assert (prefill.weights, decode.weights) == (3 * square, square)
+    assert prefill.parameters == decode.parameters
+    assert decode.cache == Cache((target + 1 + LENGTH) * WIDTH, WIDTH, (target + 1 + LENGTH) * WIDTH)
+    assert sorted(decode.inputs) == [
+        f"attention_mask:int64[1,{LENGTH}]",
+        f"decoder_attention_mask:int64[1,{target + 1}]",
+        "decoder_input_ids:int64[1,1]",
+        f"encoder_outputs:float32[1,{LENGTH},{WIDTH}]",
+    ]
+    assert decode.notes[0].endswith(f"what the encoder gave, [1, {LENGTH}, {WIDTH}], is there, and it does not run")
+
+
+def test_a_decoder_that_reads_the_ids_of_the_encoder() -> None:
+    decode = extract(EncoderDecoder(), {"ids": f"int64[1,{LENGTH}]"}, phase="decode")
+    assert decode.inputs == ("decoder_input_ids:int64[1,1]", f"encoder_outputs:float32[1,{LENGTH},{WIDTH}]")
+    assert decode.macs == WIDTH * WIDTH + 2 * WIDTH * (2 * LENGTH + 1)
+
+
 def no_cache() -> nn.Module:
     return nn.Sequential(nn.Embedding(WORDS, WIDTH), nn.Linear(WIDTH, WORDS))
 

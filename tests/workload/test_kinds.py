@@ -229,6 +229,89 @@ def test_what_is_made_inside_is_computed_once_and_said_so(tmp_path) -> None:
     assert note.endswith("; give it as an input of the model")
 
 
+def by_substitution(lower: Tensor, sides: Tensor) -> tuple[Tensor, int]:
+    """The solution row by row, and how many multiply-accumulates that took."""
+    rows, macs = [], 0
+    for i in range(lower.shape[0]):
+        row = sides[i].clone()
+        for j in range(i):
+            row -= lower[i, j] * rows[j]
+            macs += row.numel()
+        rows.append(row / lower[i, i])
+    return torch.stack(rows), macs
+
+
+@pytest.mark.filterwarnings("ignore:torch.triangular_solve is deprecated")
+@pytest.mark.parametrize(("size", "columns"), [(1, 4), (2, 1), (5, 3), (8, 2), (13, 4)])
+@pytest.mark.parametrize("way", ["left", "right", "old"])
+def test_a_triangular_solve_is_counted_as_substitution(size: int, columns: int, way: str) -> None:
+    def forward(m: Call, x: Tensor) -> Tensor:
+        lower, sides = torch.tril(x @ x.mT) + 9 * torch.eye(size), m.fc(x)
+        if way == "left":
+            return torch.linalg.solve_triangular(lower, sides, upper=False)
+        if way == "right":
+            return torch.linalg.solve_triangular(lower, sides.mT, upper=False, left=False)
+        return torch.triangular_solve(sides, lower, upper=False).solution
+
+    model = Call(forward, fc=nn.Linear(6, columns, bias=False))
+    rows = torch.randn(size, 6)
+    lower, sides = torch.tril(rows @ rows.mT) + 9 * torch.eye(size), model.fc(rows).detach()
+    solved, macs = by_substitution(lower, sides)
+    torch.testing.assert_close(solved, torch.linalg.solve_triangular(lower, sides, upper=False))
+    workload = extract(model, (size, 6))
+    products = size * 6 * (size + columns)
+    assert workload.macs - products == macs == columns * size * (size - 1) // 2
+    assert workload.weights == 6 * columns
+    batched = extract(Call(forward, fc=model.fc), (2, 3, size, 6))
+    assert batched.macs == 6 * workload.macs
+
+
+def test_a_triangle_that_is_a_weight_is_stored_once() -> None:
+    def forward(m: Call, x: Tensor) -> Tensor:
+        lower = torch.tril(m.basis) + torch.eye(9)
+        return torch.linalg.solve_triangular(lower, torch.linalg.solve_triangular(lower, x, upper=False), upper=False)
+
+    workload = extract(Call(forward, basis=parameter(9, 9)), (9, 4))
+    assert workload.macs == 2 * 4 * 9 * 8 // 2
+    assert workload.weights == 9 * 8 // 2
+    assert {name for layer in workload.layers for name in layer.names} == {"basis"}
+
+
+def test_of_an_inverse_that_the_input_decides_nothing_is_a_weight() -> None:
+    def forward(m: Call, x: Tensor) -> Tensor:
+        lower = torch.tril(m.fc(x) @ x.mT) + 9 * torch.eye(4)
+        return torch.linalg.solve_triangular(lower, torch.eye(4), upper=False)
+
+    workload = extract(Call(forward, fc=nn.Linear(4, 4, bias=False)), (4, 4))
+    assert (workload.weights, workload.macs) == (16, 2 * 4 * 4 * 4 + 4 * 4 * 3 // 2)
+
+
+def test_a_state_that_begins_with_zeros_is_no_weight_and_its_first_step_counts() -> None:
+    """Once as it stands in recurrent cells, beside a weight; once as in linear attention, beside an activation."""
+
+    def forward(m: Call, x: Tensor) -> Tensor:
+        hidden, state = torch.zeros(1, 4), x.new_zeros(4, 4).unsqueeze(0)
+        for row in x.unbind(1):
+            hidden = torch.tanh(m.inputs(row) + m.hidden(hidden))
+            read = row.unsqueeze(1) @ state
+            state = 0.5 * state + hidden.unsqueeze(-1) * row.unsqueeze(-2)
+        return read
+
+    layers = {name: nn.Linear(4, 4, bias=False) for name in ("inputs", "hidden")}
+    workload = extract(Call(forward, **layers), (1, 5, 4))
+    assert (workload.weights, workload.macs, workload.folded) == (2 * 16, 3 * 5 * 16, ())
+
+
+def test_zeros_that_a_weight_is_written_into_are_a_weight() -> None:
+    def forward(m: Call, x: Tensor) -> Tensor:
+        padded = torch.zeros(8, 4)
+        padded[:6] = m.basis
+        return x @ padded.mT
+
+    workload = extract(Call(forward, basis=parameter(6, 4)), (3, 4))
+    assert (workload.macs, workload.layers[0].has_weights) == (3 * 8 * 4, True)
+
+
 def test_random_numbers_are_an_input() -> None:
     def forward(m: nn.Module, x: Tensor) -> Tensor:
         return m.c(torch.cat([m.a(x), m.b(torch.randn(len(x), 8))], -1))

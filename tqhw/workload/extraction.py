@@ -20,7 +20,7 @@ from tqhw.quant.layers import plain
 from tqhw.quant.tensor import all_finite
 from tqhw.workload.examples import Example, Input, examples, first_line, how_to_give
 from tqhw.workload.experts import check_routing
-from tqhw.workload.generation import Phase, cache_of, decode_call, prefill_call, words
+from tqhw.workload.generation import Phase, cache_of, cached_tensors, decode_call, prefill_call, words
 from tqhw.workload.layers import Cache, Precision, Workload
 from tqhw.workload.operations import PLAIN, Operation, merge
 from tqhw.workload.recording import Trace
@@ -137,11 +137,14 @@ def _phase(
     cache = cache_of(output, place)
     filled = words(cache)
     if phase == "prefill":
-        return call, found, unused, Cache(read=0, written=filled, stored=filled)
-    call = decode_call(model, example, cache, place)
+        new = found.written.total(cached_tensors(cache))
+        return call, found, unused, Cache(read=0, written=new.words, stored=filled)
+    call = decode_call(model, example, output, place)
     found, unused, output = trace(model, (), call.kwargs, skip=skip, routing=routing, cache=cache)
-    stored = words(cache_of(output, place))
-    return call, found, unused, Cache(read=stored, written=stored - filled, stored=stored)
+    kept = list(cached_tensors(cache_of(output, place)))
+    new = found.written.total(kept)
+    # What is joined to the cache is read with it; what is put in the place of older numbers is not counted twice.
+    return call, found, unused, Cache(read=filled + new.joined, written=new.words, stored=words(kept))
 
 
 def _stopped(model: nn.Module, place: str, example: Example, stopped: ForwardError) -> TqhwError:

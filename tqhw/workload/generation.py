@@ -17,10 +17,12 @@ from torch import Tensor, nn
 from tqhw.errors import TqhwError
 from tqhw.workload.examples import Example
 from tqhw.workload.inputs import InputSpec
+from tqhw.workload.sources import tensors_in
 
 Phase = Literal["prefill", "decode"]
 CACHES = ("past_key_values", "cache")
 """What the argument is called, in the order in which the names are looked for."""
+DECODER_IDS = "decoder_input_ids"
 
 
 def prefill_call(model: nn.Module, example: Example, place: str) -> Example:
@@ -36,23 +38,47 @@ def prefill_call(model: nn.Module, example: Example, place: str) -> Example:
     return replace(example, kwargs={**example.kwargs, **cached})
 
 
-def decode_call(model: nn.Module, prompt: Example, cache: object, place: str) -> Example:
-    """The call for one more token, after ``prompt`` left ``cache``."""
+def decode_call(model: nn.Module, prompt: Example, output: Any, place: str) -> Example:
+    """The call for one more token, after ``prompt`` gave ``output`` with its cache.
+
+    Of an encoder and a decoder, the encoder does not run again: what it gave is there.
+    """
     names = [name for name in _arguments(model) if name not in CACHES]
     given = {**dict(zip(names, prompt.args, strict=False)), **prompt.kwargs}
-    tokens = next((name for name, value in given.items() if _is_token_ids(name, value)), None)
+    tokens = next((name for name in sorted(given, key=_of_encoder) if _is_token_ids(name, given[name])), None)
     if tokens is None:
         message = f"none of the inputs is token ids of [batch, length]: {prompt.text}"
         raise TqhwError(message, place=place, lever="give them, as in --input input_ids:int64[1,128]")
     length = given[tokens].shape[1]
-    kwargs = {name: _next(name, value, length) for name, value in given.items()}
+    encoded = _encoded(model, output)
+    if encoded is None:
+        kwargs = {name: _next(name, value, length) for name, value in given.items()}
+    else:
+        kwargs = {name: _next(name, value, length) for name, value in given.items() if not _of_encoder(name)}
+        kwargs |= {name: value for name, value in given.items() if _of_encoder(name) and "mask" in name}
+        kwargs.setdefault(DECODER_IDS, given[tokens][:, -1:])  # a decoder may make its ids of the encoder's
+        kwargs["encoder_outputs"] = (encoded,)
     specs = [
-        InputSpec(tuple(value.shape), str(value.dtype).removeprefix("torch."), name)
+        InputSpec(tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."), name)
         for name, value in kwargs.items()
-        if isinstance(value, Tensor)
+        for tensor in tensors_in(value)
     ]
     note = f"decode: one token after a prompt of {length:,}, whose keys and values are in the KV cache"
-    return Example((), {**kwargs, str(_argument(model)): cache}, tuple(specs), note)
+    if encoded is not None:
+        note += f"; what the encoder gave, {list(encoded.shape)}, is there, and it does not run"
+    return Example((), {**kwargs, str(_argument(model)): cache_of(output, place)}, tuple(specs), note)
+
+
+def _encoded(model: nn.Module, output: Any) -> Tensor | None:
+    """What the encoder of an encoder-decoder gave, where the forward pass takes it back in the place of its inputs."""
+    name = "encoder_last_hidden_state"
+    found = output.get(name) if isinstance(output, dict) else getattr(output, name, None)
+    return found if isinstance(found, Tensor) and "encoder_outputs" in _arguments(model) else None
+
+
+def _of_encoder(name: str) -> bool:
+    """Whether an argument of a model with two parts is the encoder's, by its name."""
+    return not name.startswith("decoder_") and name not in ("use_cache", "cache_position", "return_dict")
 
 
 def cache_of(output: Any, place: str) -> object:

@@ -17,7 +17,8 @@ class MatrixProduct:
     """``batch`` products ``[rows, inner] x [inner, columns]``, ``left`` by ``right``.
 
     ``bits``: of a right factor that is packed, where the operator says them. ``experts``: the right factor holds
-    so many matrices, between which the rows are routed. ``part``: which matrix of a stack the right factor is.
+    so many matrices, between which the rows are routed. ``part``: which matrix of a stack the right factor is, or which
+    block of a triangular one the left. ``solved``: the right factor is the solution of equations, and so made of both.
     """
 
     left: Any
@@ -29,6 +30,7 @@ class MatrixProduct:
     bits: int | None = None
     experts: int | None = None
     part: int = 0
+    solved: bool = False
 
 
 @dataclass(frozen=True)

@@ -39,8 +39,7 @@ _REFUSED = {
         sparse.qlinear*""",
     "linear solve": """
         aten.cholesky_solve aten._cholesky_solve_helper aten._linalg_solve_ex aten.linalg_*_solve aten.linalg_lstsq
-        aten.linalg_solve_triangular aten.triangular_solve aten.linalg_householder_product aten.ormqr
-        aten.linalg_pinv""",
+        aten.linalg_householder_product aten.ormqr aten.linalg_pinv""",
     "several products at once": "aten._foreach_mm inductor._mm_plus_mm aten._compute_linear_combination",
 }
 REFUSED: dict[str, str] = {name: what for what, names in _REFUSED.items() for name in names.split()}

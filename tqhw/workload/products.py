@@ -7,7 +7,9 @@ computes. Which of the two factors is the weight is not its business.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from torch import Tensor
@@ -70,6 +72,37 @@ def _distances(a: Arguments, _: Any) -> Found:
         return []
     product = _matrices(a["x1"], a["x2"].mT)
     return [MatrixProduct(a["x1"], a["x2"], product.batch, product.rows, product.inner, product.columns)]
+
+
+def _substitution(factor: str, right: str) -> Rule:
+    """Equations with a triangular factor, solved as blocked substitution does: half of the unknowns first, then the
+    block beside the diagonal times these is taken off the other half's right sides, and each half is halved again.
+
+    Every number beside the diagonal meets every right side once, which is n (n - 1) / 2 multiply-accumulates for each;
+    dividing by the diagonal is elementwise.
+    """
+
+    def rule(a: Arguments, result: Any) -> Found:
+        given, sides = a[factor], a[right]
+        size = given.shape[-1]
+        solution = result if isinstance(result, Tensor) else result[0]
+        batch = math.prod(given.shape[:-2])
+        columns = solution.numel() // (batch * size) if batch * size else 0
+        return [
+            MatrixProduct(given, sides, batch * count, rows, inner, columns, part=number, solved=True)
+            for number, ((rows, inner), count) in enumerate(_beside_the_diagonal(size).items())
+        ]
+
+    return rule
+
+
+@cache
+def _beside_the_diagonal(size: int) -> Counter[tuple[int, int]]:
+    """Rows and columns of the blocks that a triangle of ``size`` is halved into, and how many there are of each."""
+    if size < 2:
+        return Counter()
+    half = size // 2
+    return Counter({(size - half, half): 1}) + _beside_the_diagonal(half) + _beside_the_diagonal(size - half)
 
 
 def _convolution(inputs: str = "input") -> Rule:
@@ -152,6 +185,8 @@ RULES: dict[str, Rule] = {
     "aten.addbmm": _addbmm,
     "aten._euclidean_dist": _distances,
     "aten._cdist_forward": _distances,
+    "aten.linalg_solve_triangular": _substitution("self", "B"),
+    "aten.triangular_solve": _substitution("A", "self"),
     "aten.linear": _linear("input", "weight"),
     "aten.mkldnn_linear": _linear("self", "weight"),
     "aten._mixed_dtypes_linear": _linear("input", "weight"),
@@ -213,5 +248,10 @@ def products(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: A
     rule = RULES.get(plain_name(str(func.overloadpacket)))
     if rule is None:
         return None
+    return rule(arguments(func, args, kwargs), result)
+
+
+def arguments(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
+    """The arguments of a call by name; those with defaults only where they are given."""
     names = [argument.name for argument in func._schema.arguments]
-    return rule({**dict(zip(names, args, strict=False)), **kwargs}, result)
+    return {**dict(zip(names, args, strict=False)), **kwargs}

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from tqhw.quant.identity import identity, storage_of
 from tqhw.spec import Problem
 from tqhw.workload import problems
+from tqhw.workload.cache_writes import CacheWrites
 from tqhw.workload.experts import rows_per_expert
 from tqhw.workload.operations import Convolution, MatrixProduct, Operation, Weight
 from tqhw.workload.products import PACKED
@@ -33,7 +34,7 @@ class Trace:
     ``folded``: multiply-accumulates of constants alone, by place; ``made``: the places among them whose constants are
     made during the run; ``read_out``: those where values of activations left PyTorch; ``idle``: products of no rows;
     ``refused``: the operators of what is ``unsupported``; ``skipped``: what the patterns left out, with its
-    multiply-accumulates where they are known; ``notes``: assumptions.
+    multiply-accumulates where they are known; ``notes``: assumptions; ``written``: what is new in a KV cache.
     """
 
     operations: list[Operation] = field(default_factory=list)
@@ -46,6 +47,7 @@ class Trace:
     skipped: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     norms: dict[str, int] = field(default_factory=dict)
+    written: CacheWrites = field(default_factory=CacheWrites)
 
 
 class Recorder:
@@ -136,7 +138,7 @@ class Recorder:
     def _product(self, found: MatrixProduct, operator: str) -> None:
         batch, rows, inner, columns = found.batch, found.rows, found.inner, found.columns
         words = batch * inner * columns
-        weight = self._weight_of(found.left, found.right, words, batch * rows * inner)
+        weight = self._weight_of(found.left, found.right, words, batch * rows * inner, solved=found.solved)
         turned = weight is found.left and weight is not None
         if turned:  # (L R)^T = R^T L^T
             rows, columns = columns, rows
@@ -162,7 +164,7 @@ class Recorder:
                 return problems.product(name, batch=batch, rows=rows, inner=inner, columns=columns)
 
             kind = "kv_cache" if weight is None and self._reads_cache(found) else "matmul"
-            self._write(kind, operator, weight, words, make, bits=found.bits)
+            self._write(kind, operator, weight, words, make, bits=found.bits, part=found.part)
 
     def _reads_cache(self, found: MatrixProduct) -> bool:
         return any(
@@ -196,6 +198,7 @@ class Recorder:
         *,
         bits: int | None = None,
         stored: int | None = None,
+        part: int = 0,
     ) -> None:
         name, parameters = self._named(factor, stored or words) if factor is not None else (None, ())
         name = name or f"{self.place}:{kind}"
@@ -213,7 +216,7 @@ class Recorder:
                 held = [self._parameters[parameter] for parameter in parameters]
                 plain = len(held) == 1 and bits is None and held[0].is_floating_point()  # codes may be packed
                 stored = min(words, *sizes) if plain else words
-            key = self._key(factor, parameters, (numbered, calls[name]))
+            key = (self._key(factor, parameters, (numbered, calls[name])), part)
             weight = Weight(key, words, stored, parameters, bits)
         module = self._open[-1] if self._open else None
         precision = self.widths.precision(module, operator, *self._factors, factor)
@@ -221,11 +224,15 @@ class Recorder:
 
     # Which factor is the weight.
 
-    def _weight_of(self, left: Any, right: Any, words: int, left_words: int | None = None) -> Any:
+    def _weight_of(
+        self, left: Any, right: Any, words: int, left_words: int | None = None, *, solved: bool = False
+    ) -> Any:
         """The factor that does not depend on the input; the right one of two constants, None of two activations."""
         if right is PACKED:
             return right
         ranks = [self._rank(factor) for factor in (left, right)]
+        if solved:
+            ranks[1] = max(ranks)
         if ranks[0] == ranks[1]:
             return right if ranks[1] == 0 else None
         factor, rank, size = (right, ranks[1], words) if ranks[1] < ranks[0] else (left, ranks[0], left_words or words)
@@ -236,9 +243,11 @@ class Recorder:
         return factor if size in sizes else None
 
     def _rank(self, factor: Tensor) -> int:
-        """0 for a constant, 1 for what random numbers went into, 2 for what the input went into."""
+        """0 for a constant, 1 for what random numbers went into and first states, 2 for what the input went into."""
         sources = self._sources.of(factor)
-        return 2 if INPUT in sources else 1 if RANDOM in sources else 0
+        if INPUT in sources:
+            return 2
+        return 1 if RANDOM in sources or self._sources.is_zero(factor) else 0
 
     def _constant(self, other: Any, weight: Any) -> bool:
         """Whether the factor beside the weight is a constant, too."""

@@ -21,6 +21,7 @@ _FROM_INPUT = frozenset({INPUT})
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
 # Operators that pick parts of their first tensor by the values of another.
 _PICKS = frozenset({"aten.index", "aten.index_select", "aten.gather", "aten.take"})
+_ZEROS = frozenset({"aten.zeros", "aten.zeros_like", "aten.new_zeros"})
 # Operators that give the numbers of their tensors on: seen otherwise, cut, joined, of another type.
 _MOVES = frozenset(
     f"aten.{name}"
@@ -50,6 +51,7 @@ class Origins:
         self._computed = WeakTensorKeyDictionary()
         self._picked = WeakTensorKeyDictionary()
         self._cached = WeakTensorKeyDictionary()
+        self._zeros = WeakTensorKeyDictionary()
         # By memory rather than by object: `weight.data` and views of a weight are other objects. One storage may
         # hold many parameters (flattened ones, parts of a fused matrix).
         self._stored: dict[Hashable, list[Span]] = {}
@@ -97,6 +99,10 @@ class Origins:
         """Whether ``tensor`` is the KV cache, whole or in part, or was joined from it."""
         return tensor in self._cached
 
+    def is_zero(self, tensor: torch.Tensor) -> bool:
+        """Whether ``tensor`` is zeros that the run made: a first state, multiplied like every later one."""
+        return tensor in self._zeros
+
     def mark_cached(self, tensor: torch.Tensor) -> None:
         self.mark_input(tensor)
         self._cached[tensor] = True
@@ -107,7 +113,7 @@ class Origins:
     def derive(self, arguments: object, results: object, operator: str = "", random: bool = False) -> None:
         """Notes that ``results`` (and what they are views of) were computed from ``arguments``.
 
-        ``operator``: what computed them; ``random``: it drew random numbers, or others that count as an input.
+        ``operator``: what computed them; ``random``: it drew random numbers.
         """
         given = list(tensors_in(arguments))
         sources: frozenset[str] = frozenset({RANDOM} if random else ())
@@ -116,6 +122,7 @@ class Origins:
         sources = _FROM_INPUT if INPUT in sources else sources
         cached = operator in _MOVES and any(map(self.is_cached, given))
         picked = self._picks(operator, given) if INPUT in sources else frozenset()
+        zero = operator in _ZEROS or (operator in _MOVES and bool(given) and all(map(self.is_zero, given)))
         objects = {id(tensor) for tensor in given}
         for tensor in tensors_in(results):
             self._computed[tensor] = sources
@@ -123,6 +130,12 @@ class Origins:
                 self._computed[part] = sources
             if cached:
                 self._cached[tensor] = True
+            if zero:
+                self._zeros[tensor] = True
+            elif id(tensor) in objects:  # written in place
+                for written in (tensor, tensor._base):
+                    if written is not None:
+                        self._zeros.pop(written, None)  # type: ignore[no-untyped-call]
             if picked:
                 self._picked[tensor] = picked
             if id(tensor) in objects and tensor._base is not None:  # written in place, through a view

@@ -25,11 +25,11 @@ from tqhw.quant.modes import modes_kept
 from tqhw.quant.weight import QuantizedWeight
 from tqhw.workload import operators
 from tqhw.workload.generation import cached_tensors
-from tqhw.workload.products import products
+from tqhw.workload.operators import plain_name
+from tqhw.workload.products import arguments, products
 from tqhw.workload.recording import Recorder, Trace
 from tqhw.workload.sources import Origins, tensors_in
 
-_RECURRENT = (nn.RNNBase, nn.RNNCellBase)
 _SPARSE = (torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc)
 
 
@@ -64,6 +64,7 @@ def trace(
         watch.sources.mark_input(tensor)
     for tensor in cached_tensors(cache):
         watch.sources.mark_cached(tensor)
+        watch.recorder.trace.written.keep(tensor)
     with _watching(model, watch):
         try:
             output = model(*args, **(kwargs or {}))
@@ -163,8 +164,9 @@ class _RunWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         result = _computed(func, args, kwargs)
         self._look_at(func, args, kwargs, result)
         self.recorder.widths.derive(func, args, kwargs, result)
+        self.recorder.trace.written.derive(plain_name(str(func.overloadpacket)), arguments(func, args, kwargs), result)
         random = torch.Tag.nondeterministic_seeded in func.tags
-        self.sources.derive((args, kwargs), result, str(func.overloadpacket), random or self._first_state(args))
+        self.sources.derive((args, kwargs), result, str(func.overloadpacket), random)
         return result
 
     def _higher(self, func: HigherOrderOperator, args: tuple[Any, ...]) -> Any:
@@ -179,11 +181,6 @@ class _RunWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         predicate, when, otherwise, operands = args
         with self:
             return (when if bool(predicate) else otherwise)(*operands)
-
-    def _first_state(self, args: tuple[Any, ...]) -> bool:
-        """Whether a recurrent layer makes its first state, which is multiplied like every later one."""
-        inside = any(isinstance(module, _RECURRENT) for module in self.recorder.open)
-        return inside and not any(True for _ in tensors_in(args))
 
     def _look_at(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
         operator, recorder = str(func.overloadpacket), self.recorder

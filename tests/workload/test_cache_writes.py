@@ -1,0 +1,120 @@
+"""What a call writes to a KV cache that does not simply grow: a window, a buffer, a state, a part that stays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch import Tensor, nn  # noqa: E402
+
+from tqhw.workload import extract  # noqa: E402
+from tqhw.workload.layers import Cache  # noqa: E402
+
+WIDTH, LENGTH, WINDOW, ROOM = 4, 6, 3, 10
+TOKEN = 2 * WIDTH  # its key and its value
+
+Update = Callable[[Any, Tensor, Tensor], tuple[Any, Tensor, Tensor]]
+"""The old cache (None at first), keys and values of the new tokens: the new cache, what attention reads."""
+
+
+class Attention(nn.Module):
+    """One head, whose cache is kept as ``update`` does it."""
+
+    def __init__(self, update: Update) -> None:
+        super().__init__()
+        self.update = update
+        self.words, self.project = nn.Embedding(20, WIDTH), nn.Linear(WIDTH, 3 * WIDTH, bias=False)
+
+    def forward(self, ids: Tensor, past_key_values: Any = None) -> Any:
+        q, k, v = self.project(self.words(ids)).chunk(3, -1)
+        kept, k, v = self.update(past_key_values, k, v)
+        return torch.softmax(q @ k.mT, -1) @ v, kept
+
+
+def window(old: Any, k: Tensor, v: Tensor) -> tuple[Any, Tensor, Tensor]:
+    """The last tokens alone, as layers with a sliding window keep them."""
+    whole = [torch.cat([one, new], 1) for one, new in zip(old, (k, v), strict=True)] if old else [k, v]
+    return [one[:, -WINDOW:] for one in whole], *whole
+
+
+def ring(old: Any, k: Tensor, v: Tensor) -> tuple[Any, Tensor, Tensor]:
+    """A buffer of the window's size, turned by one token and written at its end."""
+    if old is None:
+        return [k[:, -WINDOW:].clone(), v[:, -WINDOW:].clone()], k, v
+    for buffer, new in zip(old, (k, v), strict=True):
+        turned = buffer.roll(-1, 1)
+        turned[:, -1:] = new
+        buffer.copy_(turned)
+    return old, *old
+
+
+def buffer(write: Callable[[Tensor, Tensor, int], Any]) -> Update:
+    """Room for many tokens, written in place, of which attention reads all."""
+
+    def update(old: Any, k: Tensor, v: Tensor) -> tuple[Any, Tensor, Tensor]:
+        kept = old or {"keys": torch.zeros(1, ROOM, WIDTH), "values": k.new_zeros(1, ROOM, WIDTH)}
+        for into, new in zip(kept.values(), (k, v), strict=True):
+            write(into, new, LENGTH if old else 0)
+        return kept, kept["keys"], kept["values"]
+
+    return update
+
+
+def by_slice(into: Tensor, new: Tensor, start: int) -> None:
+    into[:, start : start + new.shape[1]] = new
+
+
+def by_index(into: Tensor, new: Tensor, start: int) -> None:
+    into.index_copy_(1, torch.arange(start, start + new.shape[1]), new)
+
+
+def by_positions(into: Tensor, new: Tensor, start: int) -> None:
+    into[:, torch.arange(start, start + new.shape[1])] = new
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+@pytest.mark.parametrize(
+    ("update", "prefill", "decode"),
+    [
+        (window, Cache(0, WINDOW * TOKEN, WINDOW * TOKEN), Cache((WINDOW + 1) * TOKEN, TOKEN, WINDOW * TOKEN)),
+        (ring, Cache(0, WINDOW * TOKEN, WINDOW * TOKEN), Cache(WINDOW * TOKEN, TOKEN, WINDOW * TOKEN)),
+        *(
+            (buffer(write), Cache(0, LENGTH * TOKEN, ROOM * TOKEN), Cache(ROOM * TOKEN, TOKEN, ROOM * TOKEN))
+            for write in (by_slice, by_index, by_positions)
+        ),
+    ],
+    ids=["window", "ring", "slice", "index_copy", "index_put"],
+)
+def test_a_token_is_written_once(update: Update, prefill: Cache, decode: Cache, device: str) -> None:
+    model = Attention(update).to(device)
+    found = [extract(model, f"ids:int64[1,{LENGTH}]", phase=phase) for phase in ("prefill", "decode")]
+    assert [workload.cache for workload in found] == [prefill, decode]
+    assert found[1].notes[-1] == (
+        f"KV cache: {decode.read} words read, {decode.written} written, {decode.stored} stored afterwards"
+    )
+
+
+class StateSpace(nn.Module):
+    """A state that every token changes, and beside it keys that are made once of the prompt and stay."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.project = nn.Embedding(20, WIDTH), nn.Linear(WIDTH, WIDTH, bias=False)
+
+    def forward(self, ids: Tensor, past_key_values: Any = None) -> Any:
+        rows = self.project(self.words(ids))
+        state, keys = past_key_values or (torch.zeros(1, WIDTH, WIDTH), rows)
+        for row in rows.unbind(1):
+            state = 0.5 * state + row.unsqueeze(-1) * row.unsqueeze(-2)
+        return rows @ state @ keys.mT, (state, keys)
+
+
+def test_a_state_is_written_whole_and_what_stays_is_not() -> None:
+    prefill, decode = (extract(StateSpace(), "ids:int64[1,6]", phase=phase) for phase in ("prefill", "decode"))
+    state, keys = WIDTH * WIDTH, 6 * WIDTH
+    assert prefill.cache == Cache(read=0, written=state + keys, stored=state + keys)
+    assert decode.cache == Cache(read=state + keys, written=state, stored=state + keys)
