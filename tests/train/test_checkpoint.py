@@ -1,3 +1,4 @@
+import copy
 import json
 import resource
 from dataclasses import replace
@@ -11,7 +12,7 @@ from safetensors.torch import save_file  # noqa: E402
 from tests.quant.nets import tiny  # noqa: E402
 from tqhw.datasets import digits  # noqa: E402
 from tqhw.errors import TqhwError  # noqa: E402
-from tqhw.quant import QuantConfig, convert  # noqa: E402
+from tqhw.quant import Normalization, QuantConfig, convert  # noqa: E402
 from tqhw.train import Checkpoints, TrainConfig, train  # noqa: E402
 from tqhw.train.checkpoint import extent_of  # noqa: E402
 
@@ -52,6 +53,32 @@ def test_a_run_killed_at_any_step_goes_on_bit_for_bit(tmp_path, die_at, options)
     assert same(whole, resumed) and whole.history == resumed.history
     for name in ("log.csv", "checkpoint.safetensors"):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "killed" / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("options", "at", "low", "high"),
+    [
+        ({"activations": "pact", "alpha": 0.02}, "input_quantizer.alpha", 0, float("inf")),
+        ({"activations": "lsq_plus", "activation_bits": None}, "input_quantizer.low", -1024, 0),
+        ({"normalization": Normalization("linear", "learned"), "granularity": "channel"}, "share", 0, float("inf")),
+    ],
+    ids=["alpha", "low", "clip"],
+)
+def test_what_a_step_moves_beyond_its_bounds_is_inside_in_checkpoints_and_evaluation(options, at, low, high):
+    model, beyond = model_of(**options), []
+
+    def watch(progress):
+        learned = [p for name, p in model.named_parameters() if name.endswith(at)]
+        moved = any(bool(((p < low) | (p > high)).any()) for p in learned)
+        if moved:
+            beyond.append(progress.step)
+            copied = copy.deepcopy(model).eval()
+            model_of(**options).load_state_dict(model.state_dict())  # refuses what is no range
+            assert all(torch.equal(value, copied.state_dict()[name]) for name, value in model.state_dict().items())
+            assert all(bool(((p >= low) & (p <= high)).all()) for name, p in copied.named_parameters() if at in name)
+
+    train(model, digits(), replace(CONFIG, epochs=1, batch_size=64, learning_rate=2.0), watch)
+    assert beyond
 
 
 def test_logs_are_written_again_where_the_run_died_before_them(tmp_path):

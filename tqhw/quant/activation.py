@@ -15,6 +15,7 @@ from torch import nn
 
 from tqhw.errors import TqhwError
 from tqhw.quant.bits import FULL, top_code
+from tqhw.quant.bounded import Bounded
 from tqhw.quant.here import bits_now
 from tqhw.quant.ranges import LOWEST, RANGES, Clamped
 from tqhw.quant.schemes import Scheme
@@ -66,7 +67,7 @@ class _Staircase(torch.autograd.Function):
         return inside, *ctx.range.gradients(grads[0], scaled, Clamped(below, above, error), alpha, low), None, None
 
 
-class InputQuantizer(nn.Module):
+class InputQuantizer(Bounded):
     """Quantizes what a layer reads, with the codes of its weight's scheme.
 
     ``bits``: of the activations now. ``follows``: whether they switch with the weights'. ``stored``: where set,
@@ -125,11 +126,16 @@ class InputQuantizer(nn.Module):
         bits = bits_now(self)
         if self.kind == "dorefa" and bits == FULL:
             return x.relu()  # as the code of Any-Precision DNNs has it
-        if self.training and self.range.learned:
-            self.alpha.data.clamp_(min=ALPHA_FLOOR)
-            self.low.data.clamp_(LOWEST, 0)
+        if self.training:
+            self.keep_in_bounds()
         factor = 1.0 if bits == FULL else self.scheme.factor(self.gradient, bits)
         return cast(torch.Tensor, _Staircase.apply(x, self.alpha, self.low, self, factor))  # type: ignore[no-untyped-call]
+
+    def keep_in_bounds(self) -> None:
+        """Keeps alpha above 0 and low in [-1024, 0], or what lies between them would be no range."""
+        if self.range.learned:
+            self.alpha.data.clamp_(min=ALPHA_FLOOR)
+            self.low.data.clamp_(LOWEST, 0)
 
     def first_of(self, inputs: tuple[Any, ...], named: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments of the layer with the first of them, by position or by name, quantized."""

@@ -10,6 +10,7 @@ from torch import nn
 
 from tqhw.errors import TqhwError
 from tqhw.quant.bits import FULL
+from tqhw.quant.bounded import Bounded
 from tqhw.quant.here import bits_now
 from tqhw.quant.normalization import PAPER, Normalizer
 from tqhw.quant.outside import outside
@@ -90,7 +91,7 @@ class Common(Protocol):
         ...
 
 
-class QuantizedWeight(nn.Module):
+class QuantizedWeight(Bounded):
     """Turns a layer's real weight into the weight it computes with, at ``bits`` bits.
 
     ``bits`` is changed by :func:`tqhw.quant.set_bits`, unless ``fixed``. With ``codes`` set, the layer runs
@@ -223,8 +224,8 @@ class QuantizedWeight(nn.Module):
     def clip(self, weight: torch.Tensor) -> torch.Tensor | None:
         """The share of the largest weight at which each slice is clipped, searched where that is still to be done."""
         if self.searched or self.share is None:
-            if self.training and isinstance(self.share, nn.Parameter):
-                self.share.data.clamp_(min=_LEAST_SHARE)
+            if self.training:
+                self.keep_in_bounds()
             return self.share
         found = self.normalizer.search(weight, self.slices, self.scheme, self.precisions)
         assert found is not None
@@ -232,6 +233,11 @@ class QuantizedWeight(nn.Module):
             self.share.copy_(found)
         self.searched = True
         return self.share
+
+    def keep_in_bounds(self) -> None:
+        """Keeps a clip that is learned above 0."""
+        if isinstance(self.share, nn.Parameter):
+            self.share.data.clamp_(min=_LEAST_SHARE)
 
     def right_inverse(self, weight: torch.Tensor) -> torch.Tensor:
         """Assigning to the layer's weight assigns the real one."""
