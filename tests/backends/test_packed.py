@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
@@ -13,7 +14,7 @@ from tqhw.backends.protocol import Target
 from tqhw.backends.reference.compare import comparisons
 from tqhw.backends.reference.random_mappings import random_mappings
 from tqhw.backends.words import with_word_bits
-from tqhw.spec import ART, CONV2D, Stats
+from tqhw.spec import ART, CONV2D, Mapping, Stats
 from tqhw.spec.word_bits import parse_word_bits
 
 PROBLEM = conv(N=2, C=4, M=8, P=6, Q=6, R=3, S=3)
@@ -42,6 +43,24 @@ def test_joined_splits_are_the_whole_in_every_field(name: str, text: str) -> Non
     for number in range(len(evaluations)):
         found = comparisons(str(number), ours[number], theirs[number])
         assert [str(difference) for same, difference in found if not same] == []
+
+
+def test_a_split_forbids_the_links_that_the_whole_forbids() -> None:
+    target = packed("two_level_array", "Weights=2,Inputs=8,Outputs=6")
+    layer, changed = conv(C=2, M=4, R=3, P=12), 0
+    for mapping in itertools.islice(random_mappings(layer, target.hardware, 3), 300):
+        levels = (
+            level if level.spatial is None else replace(level, spatial=replace(level.spatial, no_links=("Inputs",)))
+            for level in mapping.levels
+        )
+        cut = Mapping(tuple(levels))
+        ours = engine.evaluate(layer, target.hardware, target.ert, cut)
+        if ours == engine.evaluate(layer, target.hardware, target.ert, mapping):
+            continue  # no links here
+        (theirs,) = OneWidth().evaluate_all([(layer, target, cut)])
+        assert [str(difference) for same, difference in comparisons("", ours, theirs) if not same] == []
+        changed += 1
+    assert changed > 2
 
 
 def test_words_that_take_several_rows_cost_an_access_each() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,11 @@ from tqhw.spec import (
     ERT,
     Component,
     Compute,
+    Constraints,
     DataSpace,
     Hardware,
     Level,
+    LoopConstraint,
     Problem,
     Shape,
     Term,
@@ -45,6 +48,26 @@ def hardware(*levels: Mapping[str, Any], mesh: tuple[int, int] = (64, 64)) -> Ha
         for i, level in enumerate(levels)
     ]
     return Hardware("test", tuple(made), compute(*mesh))
+
+
+def levels_of(blocks: Sequence[Block], n_spaces: int) -> list[dict[str, Any]]:
+    """The fan-outs of blocks as levels, with the links that they forbid to :func:`problem`'s data spaces."""
+    found: list[dict[str, Any]] = []
+    for block in blocks:
+        names = tuple(f"D{s}" for s in range(n_spaces) if s in block.unlinked)
+        constraints = Constraints(spatial=LoopConstraint(no_links=names))
+        found.append({"fanoutX": block.fanout_x, "fanoutY": block.fanout_y, "constraints": constraints})
+    return found
+
+
+def unlinked(blocks: Sequence[Block], bits: int) -> list[Block]:
+    """Blocks in which every other set of ``bits`` forbids links, to the data spaces that its further bits name."""
+    if bits % 2:
+        return list(blocks)
+    return [
+        replace(block, unlinked=frozenset(s for s in range(3) if bits >> (1 + level * 3 + s) & 1))
+        for level, block in enumerate(blocks)
+    ]
 
 
 def energies(hw: Hardware, read: float = 2.0, write: float = 3.0, leak: float = 0.0, mac: float = 1.0) -> ERT:

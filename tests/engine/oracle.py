@@ -27,13 +27,17 @@ class Loop:
 
 @dataclass(frozen=True)
 class Block:
-    """Loops of one level, innermost first: X, Y, temporal; fan-out of the hardware along X and Y."""
+    """Loops of one level, innermost first: X, Y, temporal; fan-out of the hardware along X and Y.
+
+    ``unlinked``: numbers of the data spaces whose words neighbours must not hand on.
+    """
 
     x: Sequence[tuple[str, int]] = ()
     y: Sequence[tuple[str, int]] = ()
     temporal: Sequence[tuple[str, int]] = ()
     fanout_x: int = 1
     fanout_y: int = 1
+    unlinked: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -179,7 +183,7 @@ class Walk:
         for s in range(len(self.spaces)):
             plain = self.groups(sets[s])
             used = plain
-            if before is not None:
+            if before is not None and s not in block.unlinked:
                 served = [self.is_served(e, sets[s], before[s], h) for e in range(len(offsets))]
                 rest = self.groups([x for x, is_linked in zip(sets[s], served, strict=True) if not is_linked])
                 if self.total(rest) < self.total(plain):

@@ -145,7 +145,7 @@ class UnevenWalk(Walk):
         for s in range(len(self.spaces)):
             plain = self.groups(sets[s])
             used = plain
-            if before is not None:
+            if before is not None and s not in block.unlinked:
                 served = [self.is_served(e, sets[s], before[s], h) for e in range(len(offsets))]
                 rest = self.groups([x for x, is_linked in zip(sets[s], served, strict=True) if not is_linked])
                 if self.total(rest) < self.total(plain):

@@ -18,6 +18,7 @@ REFERENCE = DATA / "timeloop"
 MORE = DATA / "timeloop_more"
 REMAINDERS = DATA / "timeloop_remainders"
 STILL = DATA / "timeloop_still"
+UNLINKED = DATA / "timeloop_unlinked"
 GALLERY = DATA / "timeloop_gallery"
 ARCHITECTURES = sorted(file.stem for file in (REFERENCE / "cases").glob("*.jsonl"))
 
@@ -64,6 +65,21 @@ def test_ranks_that_stand_still_are_exact() -> None:
     result = check_folder(STILL)
     assert result.differences == ()
     assert (sum(result.valid.values()), sum(result.invalid.values())) == (64, 16)
+
+
+def test_mappings_without_links_are_exact() -> None:
+    result = check_folder(UNLINKED)
+    assert result.differences == ()
+    assert len(result.valid) == 10
+    assert (sum(result.valid.values()), sum(result.invalid.values())) == (115, 8)
+
+
+def test_links_would_change_most_of_the_mappings_without(tmp_path: Path) -> None:
+    free = tmp_path / "free"
+    shutil.copytree(UNLINKED, free)
+    for file in (*free.glob("arch/*.yaml"), *free.glob("cases/*.jsonl")):
+        file.write_text(re.sub(r'(no_link_transfer"?:)\s*(\[[^]]*]|- "\*")', r"\1 []", file.read_text()))
+    assert check_folder(free).as_json()["failed_cases"] == 99
 
 
 @pytest.mark.parametrize("field", ["computes", "compute_level.avg_utilized_instances", "levels.0.utilized_instances.0"])

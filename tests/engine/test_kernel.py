@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.engine.machines import batch, energies, hardware, problem
+from tests.engine.machines import batch, energies, hardware, levels_of, problem, unlinked
 from tests.engine.oracle import Block, Space, evaluate
 from tqhw.engine import build_model, run_batch
 
@@ -71,8 +71,9 @@ def bounds_of(blocks: list[Block]) -> dict[str, int]:
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
-@given(nests(), spaces(), st.integers(0, 2**12 - 1))
-def test_counts_are_those_of_the_literal_walk(blocks: list[Block], shape: list[Space], kept: int) -> None:
+@given(nests(), spaces(), st.integers(0, 2**12 - 1), st.integers(0, 2**13 - 1))
+def test_counts_are_those_of_the_literal_walk(blocks: list[Block], shape: list[Space], kept: int, cut: int) -> None:
+    blocks = unlinked(blocks, cut)
     mapped = np.prod([b for block in blocks for _, b in (*block.x, *block.y)])
     visits = 2 ** sum(len(block.temporal) for block in blocks)
     if mapped > 64 or visits > 256:
@@ -81,7 +82,7 @@ def test_counts_are_those_of_the_literal_walk(blocks: list[Block], shape: list[S
     for s in range(len(shape)):
         keep[-1 - kept % len(blocks)][s] = True
     bounds = bounds_of(blocks)
-    machine = hardware(*({"fanoutX": b.fanout_x, "fanoutY": b.fanout_y} for b in blocks))
+    machine = hardware(*levels_of(blocks, len(shape)))
     model = build_model(problem(bounds, shape), machine, energies(machine))
     counts = run_batch(model, batch(list(DIMS), [blocks], keep), detail=True)
     expected = evaluate(blocks, shape, keep)

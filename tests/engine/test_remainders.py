@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.engine import remainder_oracle
-from tests.engine.machines import batch, energies, hardware, problem
+from tests.engine.machines import batch, energies, hardware, levels_of, problem, unlinked
 from tests.engine.oracle import Block, Space
 from tests.engine.test_kernel import DIMS, nests, spaces
 from tqhw.engine import Batch, build_model, evaluate, run_batch
@@ -65,16 +65,18 @@ def uneven_nests(draw: st.DrawFn) -> tuple[list[Block], Rests]:
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
-@given(uneven_nests(), spaces(), st.integers(0, 2**12 - 1))
-def test_counts_are_those_of_the_literal_walk(drawn: tuple[list[Block], Rests], shape: list[Space], kept: int) -> None:
-    blocks, rests = drawn
+@given(uneven_nests(), spaces(), st.integers(0, 2**12 - 1), st.integers(0, 2**13 - 1))
+def test_counts_are_those_of_the_literal_walk(
+    drawn: tuple[list[Block], Rests], shape: list[Space], kept: int, cut: int
+) -> None:
+    blocks, rests = unlinked(drawn[0], cut), drawn[1]
     mapped = math.prod(b for block in blocks for _, b in (*block.x, *block.y))
     if mapped > 64 or sum(len(block.temporal) for block in blocks) > 7:
         return
     keep = [[bool(kept >> (level * 3 + s) & 1) for s in range(len(shape))] for level in range(len(blocks))]
     for s in range(len(shape)):
         keep[-1 - kept % len(blocks)][s] = True
-    machine = hardware(*({"fanoutX": b.fanout_x, "fanoutY": b.fanout_y} for b in blocks))
+    machine = hardware(*levels_of(blocks, len(shape)))
     model = build_model(problem(sizes(blocks, rests), shape), machine, energies(machine))
     counts = run_batch(model, uneven(batch(list(DIMS), [blocks], keep), rests), detail=True)
     expected = remainder_oracle.evaluate(blocks, shape, keep, rests)
@@ -91,7 +93,7 @@ def test_without_remainders_both_kernels_say_the_same(blocks: list[Block], shape
     if math.prod(b for block in blocks for _, b in (*block.x, *block.y)) > 64:
         return
     keep = [[True] * len(shape)] * len(blocks)
-    machine = hardware(*({"fanoutX": b.fanout_x, "fanoutY": b.fanout_y} for b in blocks))
+    machine = hardware(*levels_of(blocks, len(shape)))
     model = build_model(problem(sizes(blocks, {}), shape), machine, energies(machine, leak=0.5))
     plain = batch(list(DIMS), [blocks], keep)
     ours, theirs = run_batch(model, uneven(plain, {}), detail=True), run_batch(model, plain, detail=True)

@@ -113,6 +113,15 @@ def test_the_mapping_gives_loops_over_space_to_the_fan_out(tmp_path: Path) -> No
     assert found.level("DRAM").temporal.factors["P"] == 8
 
 
+def test_links_that_a_mapping_forbids_live_on(tmp_path: Path) -> None:
+    assert MAPPING.count("type: spatial,") == 1
+    mapping = MAPPING.replace("type: spatial,", "type: spatial, no_link_transfer: [Inputs],")
+    write(tmp_path, all=TREE + PROBLEM + mapping)
+    document = convert(sources(tmp_path / "all.yaml"))["mapping.yaml"]
+    (found,) = [entry for entry in document["mapping"] if "no_link_transfer" in entry]
+    assert (found["target"], found["type"], found["no_link_transfer"]) == ("PE", "spatial", ["Inputs"])
+
+
 def test_a_new_life(tmp_path: Path) -> None:
     write(tmp_path, all=TREE + PROBLEM + MAPPING)
     clean = tmp_path / "clean"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -69,12 +69,24 @@ def widths(r: random.Random) -> Drawn:
     return *packed(target, problem, text, r.choice(["pack", "ideal"])), problem
 
 
+def unlinked(r: random.Random) -> Drawn:
+    """Halos on machines some of whose units may not hand words on, of some data spaces."""
+    hardware, ert, problem = draw_case(r, r.random() < 0.4)[:3] if r.random() < 0.7 else reference(r)
+    levels = []
+    for level in hardware.levels:
+        names = tuple(name for name in problem.shape.data_space_names if r.random() < 0.6)
+        loops = replace(level.constraints.spatial, no_links=names)
+        levels.append(replace(level, constraints=replace(level.constraints, spatial=loops)))
+    return replace(hardware, levels=tuple(levels)), ert, problem
+
+
 GENERATORS: dict[str, Callable[[random.Random], Drawn]] = {
     "reference machines": reference,
     "small machines, custom shapes": shapes,
     "words of several widths": widths,
     "drawn machines": lambda r: draw_case(r, False)[:3],
     "drawn machines, nested units": lambda r: draw_case(r, True)[:3],
+    "links forbidden": unlinked,
     "narrow ports": lambda r: draw_throttled(r, False)[:3],
     "narrow ports, nested units": lambda r: draw_throttled(r, True)[:3],
 }

@@ -109,6 +109,24 @@ def test_what_is_kept(dataspace: str, kept: list[bool | None]) -> None:
     assert list(load(f"dataspace: {dataspace}").kept(SPACES, "here").values()) == kept
 
 
+@pytest.mark.parametrize(
+    ("text", "linked"),
+    [
+        ("{}", [True, True, True]),
+        ("{no_link_transfer: []}", [True, True, True]),
+        ("{no_link_transfer: [Inputs]}", [True, False, True]),
+        ("{no_link_transfer: ['*']}", [False, False, False]),
+    ],
+)
+def test_whose_words_neighbours_may_hand_on(text: str, linked: list[bool]) -> None:
+    assert list(load(f"spatial: {text}").spatial.links(SPACES, "here")) == linked
+
+
+def test_forbidden_links_are_checked_against_the_problem() -> None:
+    with pytest.raises(TqhwError, match=r"here: unknown data space 'Inptus' \(did you mean 'Inputs'\?"):
+        load("spatial: {no_link_transfer: [Inptus]}").spatial.links(SPACES, "here")
+
+
 def test_what_is_kept_is_checked_against_the_problem() -> None:
     with pytest.raises(TqhwError, match=r"here: unknown data space 'Weigths' \(did you mean 'Weights'\?"):
         load("dataspace: {keep: [Weigths]}").kept(SPACES, "here")
@@ -130,7 +148,9 @@ def test_what_is_kept_is_checked_against_the_problem() -> None:
         ("temporal: {factors: [C=4, C=2]}", ["the factor of C is given twice"]),
         ("temporal: {split: -1}", ["split '-1' must be a whole number of at least 0"]),
         ("temporal: {no_reuse: [Weights]}", ["'no_reuse' is not modelled", "fetches every tile anew"]),
-        ("spatial: {no_link_transfer: [Inputs]}", ["'no_link_transfer' is not modelled", "neighbours hand on"]),
+        ("spatial: {no_link_transfer: Inputs}", ["no_link_transfer must be a list, found 'Inputs'", "write [Inputs]"]),
+        ("spatial: {no_reuse: [Inputs]}", ["'no_reuse' is not modelled", "adds up word by word"]),
+        ("temporal: {no_link_transfer: [Inputs]}", ["a.yaml:1", "unknown constraint 'no_link_transfer'"]),
         ("temporal: {rmw_first_update: [Outputs]}", ["reads outputs before their first update"]),
         ("dataspace: {no_coalesce: [Outputs]}", ["'no_coalesce' is not modelled", "a tile of 0 words"]),
         ("temporal: {must_iterate_over_dataspaces: [Inputs]}", ["depends on the problem's sizes"]),

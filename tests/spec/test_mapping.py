@@ -46,6 +46,18 @@ def test_a_mapping_that_timeloop_wrote() -> None:
     assert load(dump_mapping(mapping, CONV2D.dimensions)) == mapping
 
 
+def test_links_that_a_mapping_forbids() -> None:
+    mapping = load(TEXT.replace("split: 1", "split: 1, no_link_transfer: [Inputs]"))
+    spatial = mapping.level("inter_PE_spatial").spatial
+    assert spatial is not None
+    assert spatial.no_links == ("Inputs",)
+    assert directives(mapping, tuple("MKN"))[-1]["no_link_transfer"] == ["Inputs"]
+    assert "no_link_transfer" not in dump_mapping(load(TEXT), tuple("MKN"))
+    assert load(dump_mapping(mapping, tuple("MKN"))).level("inter_PE_spatial").spatial == spatial
+    with pytest.raises(TqhwError, match=r"m.yaml:3: unknown key 'no_link_transfer'"):
+        load(TEXT.replace("permutation: NKM", "permutation: NKM, no_link_transfer: [Inputs]"))
+
+
 def test_a_factor_of_zero_is_the_rest_of_the_dimension() -> None:
     mapping = load(TEXT.replace("M2 K3 N4", "M0 K0 N4"))
     rest = filled(mapping, {"M": 6, "K": 3, "N": 4})

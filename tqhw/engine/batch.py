@@ -9,7 +9,8 @@ import numpy as np
 
 from tqhw.engine.model import Bools, Ints
 from tqhw.errors import TqhwError, unknown
-from tqhw.spec import Hardware, LevelMapping, Loops, Mapping, Problem, Reason, filled
+from tqhw.spec import Hardware, Level, LevelMapping, Loops, Mapping, Problem, Reason, filled
+from tqhw.spec.links import forbidden_links
 
 
 class BadMappingError(Exception):
@@ -51,8 +52,8 @@ def encode(problem: Problem, hardware: Hardware, mappings: Sequence[Mapping]) ->
     """The arrays of a list of mappings.
 
     Raises BadMappingError for a level that does not exist or spatial loops without a fan-out, and for factors that do
-    not multiply to the problem's bounds; TqhwError for names that the problem does not have. A RemainderBatch where a
-    mapping has remainders.
+    not multiply to the problem's bounds; TqhwError for names that the problem does not have, and for links that a
+    mapping forbids and the hardware has: they are the model's. A RemainderBatch where a mapping has remainders.
     """
     dims = problem.shape.dimensions
     n, n_levels, n_dims = len(mappings), len(hardware.levels), len(dims)
@@ -69,6 +70,7 @@ def encode(problem: Problem, hardware: Hardware, mappings: Sequence[Mapping]) ->
             keep[i, index] = _keep(part, problem.shape.data_space_names, hardware.levels[index].kind == "storage")
             temporal[i, index], temporal_rest[i, index], order[i, index] = _loops(part.temporal, dims)
             if part.spatial is not None:
+                _check_links(part, hardware.levels[index], problem.shape.data_space_names)
                 spatial[i, index], spatial_rest[i, index], spatial_order[i, index] = _loops(part.spatial, dims)
                 split[i, index] = n_dims if part.spatial.split is None else min(part.spatial.split, n_dims)
         if (temporal_rest[i] != temporal[i]).any() or (spatial_rest[i] != spatial[i]).any():
@@ -114,13 +116,25 @@ def _place(part: LevelMapping) -> str:
 
 def _check_names(part: LevelMapping, problem: Problem) -> None:
     where = f"{_place(part)}level {part.target}"
-    for name in (*part.keep, *part.bypass):
+    no_links = (name for name in (part.spatial or Loops()).no_links if name != "*")
+    for name in (*part.keep, *part.bypass, *no_links):
         if name not in problem.shape.data_space_names:
             raise unknown("data space", name, problem.shape.data_space_names, where)
     for loops in (part.temporal, part.spatial or Loops()):
         for name in (*loops.factors, *loops.permutation):
             if name not in problem.shape.dimensions:
                 raise unknown("dimension", name, problem.shape.dimensions, where)
+
+
+def _check_links(part: LevelMapping, level: Level, data_spaces: tuple[str, ...]) -> None:
+    forbidden = (part.spatial or Loops()).no_links
+    without = forbidden_links(level, data_spaces)
+    for name in data_spaces if "*" in forbidden else forbidden:
+        if name not in without:
+            raise TqhwError(
+                f"{_place(part)}the mapping forbids links of {name} below {level.name}, which the model has",
+                lever="build model and batch on tqhw.spec.forbid_links(hardware, mapping)",
+            )
 
 
 def _keep(part: LevelMapping, data_spaces: tuple[str, ...], default: bool) -> list[bool]:
@@ -192,7 +206,8 @@ def decode(problem: Problem, hardware: Hardware, batch: Batch, index: int) -> Ma
         rests = pick(getattr(batch, f"{kind}_rest"), level) if isinstance(batch, RemainderBatch) else factors
         found = {dims[d]: factors[d] for d in range(len(dims)) if factors[d] > 1}
         uneven = {dims[d]: rests[d] for d in range(len(dims)) if rests[d] < factors[d]}
-        return Loops(found, tuple(dims[d] for d in order), split, uneven)
+        no_links = forbidden_links(hardware.levels[level], names) if kind == "spatial" else ()
+        return Loops(found, tuple(dims[d] for d in order), split, uneven, no_links)
 
     levels = []
     for i, level in enumerate(hardware.levels):

@@ -20,6 +20,7 @@ from tqhw.spec import (
     Hardware,
     Shape,
     flatten,
+    forbid_links,
     load_architecture,
     load_ert,
     make_problem,
@@ -162,9 +163,11 @@ def check_case(case: dict[str, Any], hardware: Hardware, ert: ERT, shapes: dict[
     if shape is None:
         raise unknown("problem shape", str(entry["shape"]), shapes, name)
     problem = make_problem(shape, entry["instance"])
+    mapping = parse_mapping(case["mapping"], name)
+    hardware = forbid_links(hardware, mapping)
     model = build_model(problem, hardware, ert)
     try:
-        batch = encode(problem, hardware, [parse_mapping(case["mapping"], name)])
+        batch = encode(problem, hardware, [mapping])
     except BadMappingError as bad:
         return _refused(case, {reason.rule for reason in bad.reasons})
     counts = run_batch(model, batch, detail=True)

@@ -28,6 +28,7 @@ from tqhw.spec import (
     Problem,
     Reason,
     Stats,
+    forbid_links,
 )
 
 
@@ -68,6 +69,7 @@ def evaluate(problem: Problem, hardware: Hardware, ert: ERT, mapping: Mapping) -
     A mapping that does not fit is an answer (:class:`Invalid`), with Timeloop's first failing rule. Raises
     TqhwError for names that problem or ERT do not have.
     """
+    hardware = forbid_links(hardware, mapping)
     model = build_model(problem, hardware, ert)
     try:
         batch = encode(problem, hardware, [mapping])

@@ -1,7 +1,8 @@
 """Neighbour links: which visits of a fan-out need fewer accesses because elements pass words on (#link-transfers).
 
 An element whose set of new words equals the *previous* set of a mesh neighbour is served by a link instead of an
-access of the level above, if that lowers the number of accesses of the visit.
+access of the level above, if that lowers the number of accesses of the visit. Where links are forbidden to a data
+space (``no_link_transfer``), every visit of that data space is plain multicast.
 Anchors (#...) are those of docs/timeloop-model.md.
 """
 
@@ -122,14 +123,17 @@ def deliver_to_macs(plan: Plan, s: int, nest: Nest, unit: Unit, rows: Records) -
     columns = max(plan.levels[0].fanout_x, nest.levels[0].fan_x)
     n_loops = find_moves(plan, s, nest, 0, unit)
     n_rows = 0
+    words = 0.0
+    linked = 0.0
     link = 0.0
     outside = 1.0  # visits by loop j happen (bound - 1) times per iteration of the loops outside it
     plain = 1.0
     for j in range(n_loops - 1, -1, -1):
         visits = (nest.temporal[j].bound - 1) * outside
         outside *= nest.temporal[j].bound
-        n_rows, words, linked = deliver_linked(plan, s, unit, rows, n_rows, n, columns, j, n_groups, visits)
-        link += linked
+        if plan.rows[0, s].links:
+            n_rows, words, linked = deliver_linked(plan, s, unit, rows, n_rows, n, columns, j, n_groups, visits)
+            link += linked
         plain += visits - words
     n_groups = all_groups(unit, n)
     return add_groups(rows, n_rows, unit.sizes, n_groups, plain), link
@@ -150,7 +154,7 @@ def deliver_sliding(
     n_loops = find_moves(plan, s, nest, level, unit)
     # Links need two successive non-empty visits with equal sets: where loops inside the first moving one exist, every
     # moving visit follows an empty one.
-    linkable = n_loops > 0 and not compare_moves(plan, s, unit, 0)[0]
+    linkable = plan.rows[level, s].links and n_loops > 0 and not compare_moves(plan, s, unit, 0)[0]
     n = 1
     if linkable or m == 0:
         measure(plan, s, nest, level, unit)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tqhw.errors import TqhwError
 from tqhw.spec import ERT, Hardware, Level, Problem
 from tqhw.spec.fields import LARGEST
+from tqhw.spec.links import forbidden_links
 
 MAX_WORDS = 3_037_000_499  # whose square is a 64 bit integer
 MAX_UNITS = 1 << 22  # compute units that are laid out one by one
@@ -39,6 +40,7 @@ class Model(NamedTuple):
     instances: Ints  # [L]
     fanout_x: Ints  # [L]
     fanout_y: Ints  # [L]
+    links: Bools  # [L, S] mesh neighbours below the level may hand on words
     capacity: Ints  # [L] words, rows where packed; -1: unlimited
     packed: Bools  # [L] capacity counts rows
     row_words: Ints  # [L, S] so many words
@@ -62,8 +64,8 @@ class Model(NamedTuple):
 def build_model(problem: Problem, hardware: Hardware, ert: ERT) -> Model:
     """The arrays of a problem on a piece of hardware with an energy table.
 
-    Raises TqhwError where the ERT lacks a component or an action, and for problems too large to be counted exactly
-    or machines too large to be laid out.
+    Raises TqhwError where the ERT lacks a component or an action, where links are forbidden to an unknown data space,
+    and for problems too large to be counted exactly or machines too large to be laid out.
     """
     _check_size(problem, hardware)
     shape = problem.shape
@@ -108,6 +110,7 @@ def build_model(problem: Problem, hardware: Hardware, ert: ERT) -> Model:
         instances=ints("instances"),
         fanout_x=ints("fanoutX"),
         fanout_y=ints("fanoutY"),
+        links=np.array([_links(level, shape.data_space_names) for level in levels]),
         capacity=np.array([_capacity(level) for level in levels], np.int64),
         packed=np.array([level.packing is not None for level in levels]),
         **_rows(hardware, shape.data_space_names),
@@ -131,6 +134,11 @@ def _capacity(level: Level) -> int:
     """Words of a level, or rows where it is packed; -1: unlimited."""
     limit = level.effective_size if level.packing is None else level.packing.rows
     return -1 if limit is None else limit
+
+
+def _links(level: Level, names: tuple[str, ...]) -> list[bool]:
+    forbidden = forbidden_links(level, names)
+    return [name not in forbidden for name in names]
 
 
 def _rows(hardware: Hardware, names: tuple[str, ...]) -> dict[str, Any]:

@@ -33,7 +33,7 @@ class Plan(NamedTuple):
     terms: Records  # [T] dimension, coefficient
     coefficients: Ints  # [K, D]
     levels: Records  # [L] meshes, limits and energies of the level
-    rows: Records  # [L, S] words, count: so many words lie in so many rows; share: of a bandwidth's word
+    rows: Records  # [L, S] words, count: so many words lie in so many rows; share: of a bandwidth's word; links
     machine: Records  # [1] mesh, instances, computes and their energy
 
 
@@ -100,8 +100,8 @@ def _levels(model: Model) -> Records:
 
 
 def _rows(model: Model) -> Records:
-    rows = records(model.row_words.shape, words=np.int64, count=np.int64, share=np.float64)
-    rows.words, rows.count, rows.share = model.row_words, model.row_count, model.word_share
+    rows = records(model.row_words.shape, words=np.int64, count=np.int64, share=np.float64, links=np.bool_)
+    rows.words, rows.count, rows.share, rows.links = model.row_words, model.row_count, model.word_share, model.links
     return rows
 
 

@@ -219,7 +219,7 @@ def deliver(
     """Adds the accesses and the link words of one visit of a unit for data space s (#multicast, #link-transfers)."""
     rows, words = visits.rows[s, i], visits.words[s] * epochs
     measure(plan, s, nest, i, unit)
-    linkable = matches(plan, s, i, visits)
+    linkable = plan.rows[i, s].links and matches(plan, s, i, visits)
     shift = 0
     for k in range(plan.spaces[s].first_rank, plan.spaces[s].end_rank):
         linkable = linkable and abs(visits.step[k]) <= unit.reach[k]

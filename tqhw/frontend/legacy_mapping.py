@@ -7,6 +7,7 @@ from typing import Any
 
 from tqhw import spec
 from tqhw.frontend.legacy import underscored, without_rests
+from tqhw.spec.constraints import NO_LINKS
 from tqhw.spec.yamlio import Map
 
 
@@ -54,5 +55,7 @@ def clean_mapping(mapping: spec.Mapping, hardware: spec.Hardware) -> list[Map]:
             entry = Map(target=name, type=kind, factors=factors, permutation=list(loop.permutation))
             if loop.split is not None:
                 entry["split"] = loop.split
+            if loop.no_links:
+                entry[NO_LINKS] = list(loop.no_links)
             found.append(entry)
     return found

@@ -16,6 +16,7 @@ from tqhw.spec.constraints import Constraints, LoopConstraint
 from tqhw.spec.digits import Digits, in_digits
 from tqhw.spec.flattening import flatten
 from tqhw.spec.hardware import Compute, Hardware, Level
+from tqhw.spec.links import forbid_links
 from tqhw.spec.mapping import (
     LevelMapping,
     Loops,
@@ -85,6 +86,7 @@ __all__ = [
     "dump_problem",
     "filled",
     "flatten",
+    "forbid_links",
     "in_digits",
     "load_architecture",
     "load_art",

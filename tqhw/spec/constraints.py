@@ -28,6 +28,7 @@ class LoopConstraint:
     ``factors``, ``at_most``, ``at_least``: dimension -> bound; a factor of 0 means the whole problem dimension.
     ``others_one``: dimensions without a factor get factor 1 (``factors_only``).
     ``not_over``: data spaces whose dimensions get factor 1 (``no_iteration_over_dataspaces``).
+    ``no_links``, spatial loops only: data spaces that neighbours do not hand on (``no_link_transfer``).
     """
 
     factors: Mapping[str, int] = field(default_factory=dict)
@@ -38,6 +39,15 @@ class LoopConstraint:
     split: int | None = None
     others_one: bool = False
     not_over: tuple[str, ...] = ()
+    no_links: tuple[str, ...] = ()
+
+    def links(self, data_spaces: Iterable[str], place: str) -> tuple[bool, ...]:
+        """Whether neighbours may hand on the words of every data space. Raises TqhwError for one that is none."""
+        names = tuple(data_spaces)
+        for name in self.no_links:
+            if name != "*" and name not in names:
+                raise unknown("data space", name, names, place)
+        return tuple(name not in self.no_links and "*" not in self.no_links for name in names)
 
 
 @dataclass(frozen=True)
@@ -155,6 +165,7 @@ def parse_permutation(value: Any, place: str = "permutation") -> tuple[tuple[str
     return names[:at], names[at + 1 :]
 
 
+NO_LINKS = "no_link_transfer"
 _LOOP_KEYS = (
     "factors",
     "permutation",
@@ -173,7 +184,6 @@ _NOT_MODELLED = {  # and why; what they do was looked at in runs of timeloop-mod
     "no_reuse": f"over time it fetches every tile anew, over space it sends and adds up word by word: counts {_COUNTS}",
     "no_temporal_reuse": f"it fetches every tile anew: counts {_COUNTS}",
     "no_multicast_no_reduction": f"it sends and adds up word by word for every instance: counts {_COUNTS}",
-    "no_link_transfer": f"it takes the words away that neighbours hand on: counts {_COUNTS}",
     "rmw_first_update": f"it reads outputs before their first update, too: counts {_COUNTS}",
     "no_coalesce": "what Timeloop counts of it is no memory's (a tile of 0 words, at which it aborts where it is the"
     " outermost's); remove it",
@@ -193,11 +203,11 @@ def _refuse_unknown(entry: Map, known: Iterable[str]) -> None:
         raise unknown("constraint", key, known, entry.place())
 
 
-def _loops(value: Any, place: str) -> LoopConstraint:
+def _loops(value: Any, place: str, more: tuple[str, ...] = ()) -> LoopConstraint:
     if value in (None, {}, []):
         return LoopConstraint()
     entry = as_map(value, place, "a loop constraint")
-    _refuse_unknown(entry, _LOOP_KEYS)
+    _refuse_unknown(entry, (*_LOOP_KEYS, *more))
     factors = parse_factors(entry.get("factors"), entry.place("factors"))
     only = parse_factors(entry.get("factors_only"), entry.place("factors_only"))
     prefix, suffix = parse_permutation(entry.get("permutation"), entry.place("permutation"))
@@ -216,6 +226,7 @@ def _loops(value: Any, place: str) -> LoopConstraint:
         split=None if split is None else int(split),
         others_one=entry.get("factors_only") is not None,
         not_over=as_names(entry.get("no_iteration_over_dataspaces"), entry.place(), "no_iteration_over_dataspaces"),
+        no_links=as_names(entry.get(NO_LINKS), entry.place(NO_LINKS), NO_LINKS, star=True),
     )
 
 
@@ -246,7 +257,7 @@ def parse_constraints(value: Any, place: str) -> Constraints:
         bypass_all_but=None if spaces.get("keep_only") is None else keep_only,
         keep_all_but=None if spaces.get("bypass_only") is None else bypass_only,
         temporal=_loops(entry.get("temporal"), entry.place("temporal")),
-        spatial=_loops(entry.get("spatial"), entry.place("spatial")),
+        spatial=_loops(entry.get("spatial"), entry.place("spatial"), more=(NO_LINKS,)),
         min_utilization=float(minimum),
         place=entry.place(),
     )

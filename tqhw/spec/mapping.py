@@ -14,7 +14,7 @@ from typing import Any
 
 from tqhw.errors import TqhwError, unknown
 from tqhw.spec import yamlio
-from tqhw.spec.constraints import parse_permutation, parse_remainders
+from tqhw.spec.constraints import NO_LINKS, parse_permutation, parse_remainders
 from tqhw.spec.fields import as_name, as_names, is_whole
 from tqhw.spec.yamlio import Map, as_map
 from tqhw.system import html
@@ -26,12 +26,14 @@ class Loops:
 
     ``split``, spatial loops only: positions of the permutation below it are mapped along X, the others along Y;
     None means all along X. ``remainders``: iterations in the last pass of the loops outside, where that are fewer.
+    ``no_links``, spatial loops only: data spaces that neighbours do not hand on, beside those of the constraints.
     """
 
     factors: MappingABC[str, int] = field(default_factory=dict)
     permutation: tuple[str, ...] = ()
     split: int | None = None
     remainders: MappingABC[str, int] = field(default_factory=dict)
+    no_links: tuple[str, ...] = ()
 
     def factor(self, dimension: str) -> str:
         """``6``, or ``6,4`` with a remainder."""
@@ -130,7 +132,7 @@ def filled(mapping: Mapping, bounds: MappingABC[str, int]) -> Mapping:
 _KEYS = {
     "datatype": ("target", "type", "keep", "bypass"),
     "temporal": ("target", "type", "factors", "permutation"),
-    "spatial": ("target", "type", "factors", "permutation", "split"),
+    "spatial": ("target", "type", "factors", "permutation", "split", NO_LINKS),
 }
 _SYNONYMS = {"dataspace": "datatype", "bypass": "datatype"}
 
@@ -207,7 +209,8 @@ def _loops(entry: Map, kind: str, place: str) -> Loops:
     split = entry.get("split")
     if split is not None and not is_whole(split, least=0):
         raise TqhwError(f"split '{split}' must be a whole number of at least 0", place=place)
-    return Loops(factors["="], permutation, None if split is None else int(split), remainders)
+    no_links = as_names(entry.get(NO_LINKS), place, NO_LINKS, star=True)
+    return Loops(factors["="], permutation, None if split is None else int(split), remainders, no_links)
 
 
 def load_mapping(path: str | Path) -> Mapping:
@@ -230,6 +233,8 @@ def directives(mapping: Mapping, dimensions: tuple[str, ...]) -> list[dict[str, 
         }
         if kind == "spatial":
             entry["split"] = len(dimensions) if found.split is None else found.split
+            if found.no_links:
+                entry[NO_LINKS] = list(found.no_links)
         return entry
 
     result: list[dict[str, Any]] = [

@@ -16,6 +16,7 @@ from tqhw.options import TimeloopOptions
 from tqhw.spec import (
     MATMUL,
     LevelMapping,
+    Loops,
     Mapping,
     flatten,
     load_mapping,
@@ -141,6 +142,36 @@ def test_loop_constraints_in_the_mappers_words(constraints: str, expected: dict[
     targets = constraint_targets(small(constraints), problem)
     found = next(t for t in targets if t["target"] == "DRAM" and t["type"] == "temporal")
     assert {k: v for k, v in found.items() if k in ("factors", "permutation")} == expected
+
+
+ARRAY = """
+architecture:
+  nodes:
+  - !Component {name: DRAM, class: DRAM, attributes: {width: 64, datawidth: 8}}
+  - !Container {name: row, spatial: {meshX: 2}}
+  - !Container {name: PE, spatial: {meshX: 4}, constraints: {spatial: {no_link_transfer: [Weights]}}}
+  - !Component {name: mac, class: compute}
+"""
+
+
+def test_forbidden_links_are_handed_to_the_mapper() -> None:
+    hardware = flatten(parse_architecture(yamlio.parse(ARRAY), "array"))
+    problem = make_problem(MATMUL, dict.fromkeys(MATMUL.dimensions, 8))
+    row, pe = (t for t in constraint_targets(hardware, problem) if t["type"] == "spatial")
+    assert row == {"type": "spatial", "target": "inter_row_spatial"}
+    assert pe == {"type": "spatial", "target": "inter_PE_spatial", "no_link_transfer": ["Weights"]}
+
+
+@pytest.mark.parametrize("target", ["PE", "inter_PE_spatial"])
+def test_a_complete_mapping_names_the_links_that_it_and_the_architecture_forbid(target: str) -> None:
+    hardware = flatten(parse_architecture(yamlio.parse(ARRAY), "array"))
+    problem = make_problem(MATMUL, dict.fromkeys(MATMUL.dimensions, 8))
+    own = Mapping((LevelMapping(target, spatial=Loops({"M": 4}, no_links=("Outputs",))),))
+    named = [complete_mapping(mapping, hardware, problem) for mapping in (own, Mapping(()))]
+    pe, bare = (mapping.level("inter_PE_spatial").spatial for mapping in named)
+    assert pe == Loops({"M": 4}, no_links=("Weights", "Outputs"))
+    assert bare == Loops(no_links=("Weights",))
+    assert named[0].level("inter_row_spatial").spatial is None
 
 
 def test_loops_of_the_problem_that_are_one_are_put_innermost() -> None:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from tqhw.errors import TqhwError
 from tqhw.spec import ERT, Component, Compute, Hardware, Level, LevelMapping, Mapping, Problem, Spatial, yamlio
-from tqhw.spec.constraints import Constraints, LoopConstraint
+from tqhw.spec.constraints import NO_LINKS, Constraints, LoopConstraint
 from tqhw.spec.hardware import PackedSpace
 from tqhw.spec.memory import BANDWIDTHS, NAMES, underscored
 
@@ -164,6 +164,8 @@ def _loops(loops: LoopConstraint) -> dict[str, Any]:
         found["permutation"] = [*loops.permutation, *(("_", *loops.suffix) if loops.suffix else ())]
     if loops.not_over:
         found["no_iteration_over_dataspaces"] = list(loops.not_over)
+    if loops.no_links:
+        found[NO_LINKS] = list(loops.no_links)
     return {**found, **({} if loops.split is None else {"split": loops.split})}
 
 

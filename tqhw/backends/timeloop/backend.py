@@ -37,6 +37,7 @@ from tqhw.mapper.space.mapspace import build_mapspace
 from tqhw.options import TimeloopOptions
 from tqhw.spec import Invalid, Problem, Stats, load_mapping
 from tqhw.spec import Mapping as LoopMapping
+from tqhw.spec.links import name_links
 from tqhw.spec.mapping import has_remainders
 from tqhw.spec.yamlio import read_text
 from tqhw.system.programs import Children
@@ -262,7 +263,8 @@ class Timeloop:
 
     def _found(self, folder: Path, seconds: float, job: Job, fresh: bool = False) -> Found:
         stats = read_statistics(folder, _MAPPER, job.problem, job.target)
-        mapping = load_mapping(folder / f"{_MAPPER}.map.yaml")
+        written = load_mapping(folder / f"{_MAPPER}.map.yaml")
+        mapping = name_links(written, job.target.hardware, job.problem.shape.data_space_names)
         self._check(mapping, stats, job, folder / "check", fresh)
         log = (folder / f"{_MAPPER}.log").read_text(encoding="utf-8", errors="replace")
         return Found(mapping, stats, False, tried_mappings(log), seconds)

@@ -10,6 +10,8 @@ from typing import Any
 
 from tqhw.errors import TqhwError
 from tqhw.spec import Hardware, Level, LoopConstraint, Problem
+from tqhw.spec.constraints import NO_LINKS
+from tqhw.spec.links import forbidden_links
 
 
 def constraint_targets(hardware: Hardware, problem: Problem) -> list[dict[str, Any]]:
@@ -23,6 +25,8 @@ def constraint_targets(hardware: Hardware, problem: Problem) -> list[dict[str, A
             spatial = _loops(level.constraints.spatial, problem, level)
             if level.constraints.spatial.split is not None:
                 spatial["split"] = level.constraints.spatial.split
+            if no_links := forbidden_links(level, problem.shape.data_space_names):
+                spatial[NO_LINKS] = list(no_links)
             targets.append({"type": "spatial", "target": level.name, **spatial})
         if level.kind == "fanout":
             targets += _pseudo(level, problem)

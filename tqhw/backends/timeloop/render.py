@@ -12,7 +12,17 @@ from tqhw.backends.timeloop.flatten import VERSION, architecture_section, compon
 from tqhw.errors import TqhwError
 from tqhw.objectives import OBJECTIVES, Objective, objective_of
 from tqhw.options import TimeloopOptions
-from tqhw.spec import Hardware, LevelMapping, Mapping, Problem, directives, dump_art, dump_ert, yamlio
+from tqhw.spec import (
+    Hardware,
+    LevelMapping,
+    Mapping,
+    Problem,
+    directives,
+    dump_art,
+    dump_ert,
+    yamlio,
+)
+from tqhw.spec.links import name_links
 
 METRICS = {"energy": "energy", "edp": "edp", "latency": "delay"}
 
@@ -90,20 +100,21 @@ class Renderer:
 
 
 def complete_mapping(mapping: Mapping, hardware: Hardware, problem: Problem) -> Mapping:
-    """The mapping with every level in it, by the engine's names, keep and bypass written out.
+    """The mapping with every level in it, by the engine's names, keep, bypass and forbidden links written out.
 
-    A storage keeps what a mapping does not name there, a pseudo level nothing; Timeloop would keep there too.
+    A storage keeps what a mapping does not name there, a pseudo level nothing; Timeloop would keep there too. Links are
+    forbidden by the mapping and by the hardware's constraints, which timeloop-model does not look at.
     The mapping names nothing that does not exist (:func:`tqhw.engine.batch.check_names`).
     """
     pseudo = {level.node: level.name for level in hardware.levels if level.kind == "fanout"}
     known = set(hardware.level_names)
     parts = {pseudo.get(m.target, m.target) if m.target not in known else m.target: m for m in mapping.levels}
     levels = []
+    spaces = problem.shape.data_space_names
     for level in hardware.levels:
         part = parts.pop(level.name, LevelMapping(level.name))
         default = level.kind == "storage"
-        spaces = problem.shape.data_space_names
         keep = tuple(name for name in spaces if name in part.keep or (default and name not in part.bypass))
         bypass = tuple(name for name in spaces if name not in keep)
         levels.append(replace(part, target=level.name, keep=keep, bypass=bypass))
-    return Mapping(tuple(levels))
+    return name_links(Mapping(tuple(levels)), hardware, spaces)

@@ -224,7 +224,7 @@ def spatial_step(
                     out[LINK + r] = max(out[LINK + r], unit_hop(space, q, s, r, factors, tile))
             multicast *= gain
             out[at + A] /= fill_gain
-        if space.level[q] == 0 and multicast > 1.0:
+        if space.level[q] == 0 and multicast > 1.0 and space.links[0, s]:
             links_to_macs(space, s, out)
         out[at + OPEN] /= multicast
         out[at + SHUT] /= multicast

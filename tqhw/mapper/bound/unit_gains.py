@@ -45,8 +45,9 @@ def spatial_gains(
 ) -> tuple[float, float, float, float]:
     """(multicast, further gain if links happen, their gain for the fills right below, words they reach) of a unit.
 
-    ``tile``/``above``: iterations per dimension inside and with the unit. The reach is 0 where no link can happen.
-    Elements with equal words are one access, but each of them fills: links can serve all fills but one per line.
+    ``tile``/``above``: iterations per dimension inside and with the unit. The reach is 0 where links cannot or
+    must not happen. Elements with equal words are one access, but each of them fills: links can serve all fills but
+    one per line.
     """
     n_dims = tile.shape[0]
     multicast = 1.0
@@ -91,7 +92,7 @@ def spatial_gains(
                 hop = neighbour_hop(space, q, s, r, span, factors, tile)
                 if least <= hop:
                     reach = max(reach, hop)
-    if reach == 0.0:
+    if reach == 0.0 or not space.links[level, s]:
         return multicast * shared, 1.0, 1.0, 0.0
     if not below_keeps:
         # No gain, but what links do not carry may be words that most elements share, and depends on the layout.

@@ -149,7 +149,7 @@ def push_units(tree: Tree, q: int, inside: int, mask: int, limit: float, top: in
         linked = linked or space.tangled[s] or share > 0.0
         out.multicast[s] = stack.multicast[q, s] * multicast * gain
         out.link[s] = stack.link[q, s] * (fill_gain if share > 0.0 else 1.0)
-        if space.level[q] == 0 and multicast * gain > 1.0:
+        if space.level[q] == 0 and multicast * gain > 1.0 and space.links[0, s]:
             linked = True
             for i in range(work.start.shape[0]):
                 links_to_macs(space, s, work.start[i])

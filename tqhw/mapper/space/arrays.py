@@ -39,6 +39,7 @@ class Space(NamedTuple):
     halo: Bools  # [S] some rank sums two dimensions
     tangled: Bools  # [S] and one of these dimensions stands in two ranks: what overlaps is not known
     linked_macs: bool  # a fan-out stands right above the compute units, which ask for words that they had
+    links: Bools  # [L, S] neighbours below the level may hand on words
     linkable: bool  # at most one data space has a halo, so that a point's links can only be its own
     rank: Ints  # [S, D] the halo rank that a dimension moves in, else -1
     coefficient: Ints  # [S, D] its coefficient there
@@ -115,6 +116,7 @@ def build_space(space: Mapspace, model: Model, lists: Sequence[Sequence[int]]) -
         halo=np.array([bool(s.sliding) for s in sees]),
         tangled=np.array([s.tangled for s in sees]),
         linked_macs=space.slots[0].spatial and space.slots[0].level == 0,
+        links=model.links,
         linkable=sum(bool(s.sliding) for s in sees) <= 1,
         rank=rank,
         coefficient=coefficient,
