@@ -15,6 +15,7 @@ from typing import Final
 import textures
 
 from tqhw.allocation import AllocationAnswer
+from tqhw.allocation.over_seeds import simultaneous
 from tqhw.allocation.shown import table
 from tqhw.experiment import load
 from tqhw.pipeline.allocation import allocate
@@ -58,9 +59,9 @@ def _summed(answer: AllocationAnswer) -> list[str]:
     found = answer.differences
     ours = sum(one.low > 0 for one in found.values())
     theirs = sum(one.high < 0 for one in found.values())
-    return [
-        f"Of {len(found)} uniform precisions it is shown to be better than {ours}, and to be worse than {theirs}.\n"
-    ]
+    told = f"Of {len(found)} uniform precisions it is shown to be better than {ours}, and to be worse than {theirs}"
+    together = f": {simultaneous(len(found))}" if len(found) > 1 else ""
+    return [f"{told}{together}.\n"]
 
 
 def _experiment(name: str, folder: Path) -> Path:

@@ -33,15 +33,17 @@ ANSWER = AllocationAnswer(
     fixed_mj=0.0,
     calibration_images=64,
     notes=("one network",),
+    differences={4: PairedDifference(7.0, 2.0, 12.0), 8: PairedDifference(-1.0, -4.0, 2.0)},
 )
 
 
-def test_verdicts_by_the_intervals() -> None:
+def test_verdicts_by_the_differences() -> None:
     assert list(ANSWER.verdicts()) == [
         "2 bits everywhere (1 mJ, 80.0 %): no other allocation costs as little",
-        "4 bits everywhere (1.5 mJ, 85.0 %): 1x2, 1x8 (1.4 mJ, 92.0 %) is better, by more than the intervals",
-        "8 bits everywhere (2 mJ, 93.0 %): 1x2, 1x8 (1.4 mJ, 92.0 %) is not shown to be better, the intervals overlap; "
-        "it costs 30.0 % less",
+        "4 bits everywhere (1.5 mJ, 85.0 %): 1x2, 1x8 (1.4 mJ, 92.0 %) is better; on the same samples +7 points, "
+        "simultaneous 95 % interval +2 to +12",
+        "8 bits everywhere (2 mJ, 93.0 %): 1x2, 1x8 (1.4 mJ, 92.0 %) is not shown to be better; on the same samples -1 "
+        "points, simultaneous 95 % interval -4 to +2; it costs 30.0 % less",
     ]
 
 
@@ -59,9 +61,11 @@ def test_where_the_program_chose_the_uniform_precision_itself() -> None:
 
 
 def test_where_the_program_chose_worse() -> None:
-    worse = replace(ANSWER, points=(one((2, 8), 1.4, 70.0),))
+    differences = {4: PairedDifference(-15.0, -20.0, -10.0), 8: PairedDifference(-23.0, -28.0, -18.0)}
+    worse = replace(ANSWER, points=(one((2, 8), 1.4, 70.0),), differences=differences)
     assert list(worse.verdicts())[1] == (
-        "4 bits everywhere (1.5 mJ, 85.0 %): better than 1x2, 1x8 (1.4 mJ, 70.0 %), which the program preferred"
+        "4 bits everywhere (1.5 mJ, 85.0 %): better than 1x2, 1x8 (1.4 mJ, 70.0 %), which the program preferred; "
+        "on the same samples -15 points, simultaneous 95 % interval -20 to -10"
     )
 
 
@@ -74,6 +78,8 @@ def test_json_and_csv_say_the_same() -> None:
         "added_loss": {"2": 0.2, "4": 0.1, "8": 0.0},
     }
     assert document["switches"][0] == {"source": 0, "target": 1, "energy_mj": 0.25, "dram_bits": 640}
+    assert document["differences"]["4"] == {"mean": 7.0, "low": 2.0, "high": 12.0}
+    assert document["differences_confidence"] == {"together": 0.95, "each": 0.975}
     rows = list(csv.DictReader(io.StringIO(as_csv(ANSWER))))
     assert [(row["kind"], float(row["top1"]), row["a"], row["b"]) for row in rows][1] == ("point", 92.0, "2", "8")
     assert len(rows) == 5
@@ -92,10 +98,12 @@ def test_of_an_error_less_is_better_and_the_words_are_its_own() -> None:
     rmse = replace(ANSWER, metric=MetricLook("rmse", "", True))
     verdicts = list(rmse.verdicts())
     assert verdicts[1] == (
-        "4 bits everywhere (1.5 mJ, RMSE 85): better than 1x2, 1x8 (1.4 mJ, RMSE 92), which the program preferred"
+        "4 bits everywhere (1.5 mJ, RMSE 85): better than 1x2, 1x8 (1.4 mJ, RMSE 92), which the program preferred; "
+        "on the same samples +7, simultaneous 95 % interval +2 to +12"
     )
-    lower = replace(rmse, points=(replace(ANSWER.points[1], top1=50.0, low=48.0, high=52.0),))
-    assert list(lower.verdicts())[1].endswith("1x2, 1x8 (1.4 mJ, RMSE 50) is better, by more than the intervals")
+    less = replace(rmse, differences={4: PairedDifference(-35.0, -40.0, -30.0), 8: ANSWER.differences[8]})
+    lower = replace(less, points=(replace(ANSWER.points[1], top1=50.0, low=48.0, high=52.0),))
+    assert "1x2, 1x8 (1.4 mJ, RMSE 50) is better; on the same samples -35," in list(lower.verdicts())[1]
     document = json.loads(as_json(rmse))
     assert document["metric"] == {"name": "rmse", "unit": "", "lower_is_better": True}
     assert document["points"][0]["value"] == 80.0 and "top1" not in document["points"][0]
@@ -115,12 +123,13 @@ def test_of_an_error_less_is_better_and_the_words_are_its_own() -> None:
     ],
 )
 def test_over_several_seeds_the_difference_decides(apart: tuple[float, float, float], said: str) -> None:
-    paired = replace(ANSWER, differences={4: PairedDifference(*apart)})
+    paired = replace(ANSWER, seeds=(0, 1), uniform=ANSWER.uniform[:2], differences={4: PairedDifference(*apart)})
     assert list(paired.verdicts())[1] == f"4 bits everywhere (1.5 mJ, 85.0 %): 1x2, 1x8 (1.4 mJ, 92.0 %) {said}"
 
 
 def test_over_several_seeds_it_may_have_chosen_worse() -> None:
-    worse = replace(ANSWER, points=(one((2, 8), 1.4, 70.0),), differences={4: PairedDifference(-15.0, -20.0, -10.0)})
+    only = {"uniform": ANSWER.uniform[:2], "differences": {4: PairedDifference(-15.0, -20.0, -10.0)}}
+    worse = replace(ANSWER, seeds=(0, 1), points=(one((2, 8), 1.4, 70.0),), **only)
     assert list(worse.verdicts())[1].endswith(
         "better than 1x2, 1x8 (1.4 mJ, 70.0 %), which the program preferred; seed by seed -15 points, "
         "95 % interval -20 to -10"

@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from tqhw.allocation.measure import MeasuredTop1, of_rows  # noqa: E402
-from tqhw.allocation.over_seeds import difference, together  # noqa: E402
+from tqhw.allocation.over_seeds import difference, simultaneous, together  # noqa: E402
 from tqhw.train.interval import interval, paired, student  # noqa: E402
 from tqhw.train.metrics import METRICS  # noqa: E402
 
@@ -62,3 +62,29 @@ def test_of_numbers_too() -> None:
     found = difference([errors(2.0), errors(3.0)], [errors(1.0), errors(2.0)], rmse)
     assert (found.mean, found.low, found.high) == (1.0, 1.0, 1.0)
     assert together([errors(2.0), errors(3.0)], rmse).metric == "rmse"
+
+
+def test_of_several_comparisons_each_interval_is_wider_so_that_all_hold_together() -> None:
+    """Bonferroni's, against what scipy says of Student's quantile and against simulated pairs without a difference."""
+    from scipy import stats
+
+    other = [measured([*range(n)], 2000) for n in (1000, 1400, 1800)]
+    one = [measured([*range(n)], 2000) for n in (1060, 1470, 1850)]
+    apart = [3.0, 3.5, 2.5]
+    found = difference(one, other, TOP1, comparisons=4)
+    half = stats.t.ppf(1 - 0.05 / 4 / 2, 2) * stats.sem(apart)
+    assert (found.low, found.high) == (pytest.approx(3.0 - half), pytest.approx(3.0 + half))
+    drawn = torch.Generator().manual_seed(0)
+    wrong = {1: 0, 4: 0}
+    for _ in range(200):
+        families = [[measured((torch.rand(300, generator=drawn) < 0.8).nonzero()[:, 0].tolist(), 300)] for _ in range(8)]
+        for count in wrong:
+            pairs = [difference(families[i], families[i + 4], TOP1, count) for i in range(4)]
+            wrong[count] += any(pair.low > 0 or pair.high < 0 for pair in pairs)
+    assert wrong[4] <= 18 < wrong[1]  # of 200 families of four comparisons: 5 % and its deviation, against 19 %
+
+
+def test_the_words_say_what_holds_together() -> None:
+    assert simultaneous(3) == (
+        "the intervals of the 3 differences hold all together with 95 %: each has 98.33 % (Bonferroni's)"
+    )

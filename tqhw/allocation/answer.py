@@ -37,7 +37,7 @@ class Allocated:
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """What one allocation measures less what another does on the same trainings, with its 95 % interval."""
+    """What one allocation measures less what another does on the same trainings and test samples, with its interval."""
 
     mean: float
     low: float
@@ -59,7 +59,7 @@ class AllocationAnswer:
     """``points``: cheapest first; ``uniform``: one per precision. ``layers``: names, in the order of the bits.
 
     ``seeds``: of the trainings, where there are several. ``differences``: by uniform bits, what the program chose for
-    their energy (:func:`choice`) less them, on the same trainings.
+    their energy (:func:`choice`) less them, on the same trainings; their intervals hold all together with 95 %.
     """
 
     experiment: str
@@ -79,10 +79,32 @@ class AllocationAnswer:
 
     def verdicts(self) -> Iterator[str]:
         """Of every uniform precision, whether what the program chose for its energy is more accurate, by more than the
-        intervals, over several trainings by more than that of the difference; how much less it costs where that is not
-        shown."""
+        interval of the difference; how much less it costs where that is not shown."""
         for one in self.uniform:
-            yield _verdict(one, choice(one, self.points), self.metric, self.differences.get(one.bits[0]))
+            best = choice(one, self.points)
+            told = f"{one.label} everywhere ({one.energy_mj:.4g} mJ, {_said(one, self.metric)})"
+            if best is None:
+                yield f"{told}: no other allocation costs as little"
+            elif best.bits == one.bits:
+                yield f"{told}: the program chose the same"
+            else:
+                yield f"{told}: {self._verdict(one, best, self.differences[one.bits[0]])}"
+
+    def _verdict(self, one: Allocated, best: Allocated, apart: PairedDifference) -> str:
+        against = f"{best.label} ({best.energy_mj:.4g} mJ, {_said(best, self.metric)})"
+        unit = " points" if self.metric.unit == "%" else ""
+        paired = "seed by seed" if self.seeds else "on the same samples"
+        simultaneous = "simultaneous " if len(self.differences) > 1 else ""
+        shown = (
+            f"{paired} {apart.mean:+.3g}{unit}, {simultaneous}95 % interval {apart.low:+.3g} to {apart.high:+.3g}"
+        )
+        if apart.low <= 0 <= apart.high:
+            saved = 100 * (1 - best.energy_mj / one.energy_mj)
+            cheaper = f"; it costs {saved:.1f} % less" if saved >= 0.05 else ""
+            return f"{against} is not shown to be better; {shown}{cheaper}"
+        if self.metric.better(apart.mean, 0.0):
+            return f"{against} is better; {shown}"
+        return f"better than {against}, which the program preferred; {shown}"
 
 
 def choice(one: Allocated, points: Sequence[Allocated]) -> Allocated | None:
@@ -92,28 +114,6 @@ def choice(one: Allocated, points: Sequence[Allocated]) -> Allocated | None:
     if all(point.bits == one.bits for point in affordable):
         return None
     return min(affordable, key=lambda point: (point.predicted_loss, point.energy_mj), default=None)
-
-
-def _verdict(one: Allocated, best: Allocated | None, metric: MetricLook, apart: PairedDifference | None) -> str:
-    told = f"{one.label} everywhere ({one.energy_mj:.4g} mJ, {_said(one, metric)})"
-    if best is None:
-        return f"{told}: no other allocation costs as little"
-    if best.bits == one.bits:
-        return f"{told}: the program chose the same"
-    against = f"{best.label} ({best.energy_mj:.4g} mJ, {_said(best, metric)})"
-    paired = ""
-    differ = best.low > one.high or best.high < one.low
-    if apart is not None:
-        differ = apart.low > 0 or apart.high < 0
-        unit = " points" if metric.unit == "%" else ""
-        paired = f"; seed by seed {apart.mean:+.3g}{unit}, 95 % interval {apart.low:+.3g} to {apart.high:+.3g}"
-    if differ and metric.better(best.top1, one.top1):
-        return f"{told}: {against} is better{paired or ', by more than the intervals'}"
-    if differ:
-        return f"{told}: better than {against}, which the program preferred{paired}"
-    saved = 100 * (1 - best.energy_mj / one.energy_mj)
-    cheaper = f"; it costs {saved:.1f} % less" if saved >= 0.05 else ""
-    return f"{told}: {against} is not shown to be better{paired or ', the intervals overlap'}{cheaper}"
 
 
 def _said(one: Allocated, metric: MetricLook) -> str:

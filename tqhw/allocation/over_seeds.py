@@ -12,7 +12,7 @@ from tqhw.allocation.answer import PairedDifference
 from tqhw.allocation.measure import MeasuredTop1
 from tqhw.train import Accuracy, Cell, cell_of
 from tqhw.train.evaluate import Measured
-from tqhw.train.interval import bootstrap, paired, student
+from tqhw.train.interval import bootstrap, each_of, paired, student
 from tqhw.train.metrics import ACCURACY, Metric
 
 
@@ -28,26 +28,37 @@ def _accuracy(one: MeasuredTop1, metric: Metric) -> Accuracy:
     return Accuracy("", 0, None, one.samples, one.verified, "shifted", other)
 
 
-def difference(one: Sequence[MeasuredTop1], other: Sequence[MeasuredTop1], metric: Metric) -> PairedDifference:
-    """``one`` less ``other``, run by run: the mean with its 95 % interval.
+def difference(
+    one: Sequence[MeasuredTop1], other: Sequence[MeasuredTop1], metric: Metric, comparisons: int = 1
+) -> PairedDifference:
+    """``one`` less ``other``, run by run: the mean with its interval, one of ``comparisons`` that hold together with 95 %.
 
     Student's over the runs, never narrower than that of one run on its test samples, the same for both (see
     :mod:`tqhw.train.interval`).
     """
+    sure = each_of(comparisons)
     apart = [mine.top1 - its.top1 for mine, its in zip(one, other, strict=True)]
     mean = statistics.fmean(apart)
-    ends = [_on_samples(mine.rows, its.rows, metric) for mine, its in zip(one, other, strict=True)]
+    ends = [_on_samples(mine.rows, its.rows, metric, sure) for mine, its in zip(one, other, strict=True)]
     below = max(0.0, statistics.fmean(value - low for value, (low, _) in zip(apart, ends, strict=True)))
     above = max(0.0, statistics.fmean(high - value for value, (_, high) in zip(apart, ends, strict=True)))
-    half = student(apart) if len(apart) > 1 else 0.0
+    half = student(apart, sure) if len(apart) > 1 else 0.0
     return PairedDifference(mean, mean - max(half, below), mean + max(half, above))
 
 
-def _on_samples(one: np.ndarray, other: np.ndarray, metric: Metric) -> tuple[float, float]:
+def simultaneous(comparisons: int) -> str:
+    """What the intervals of several differences hold for, in words."""
+    return (
+        f"the intervals of the {comparisons} differences hold all together with 95 %: each has "
+        f"{100 * each_of(comparisons):.4g} % (Bonferroni's)"
+    )
+
+
+def _on_samples(one: np.ndarray, other: np.ndarray, metric: Metric, sure: float) -> tuple[float, float]:
     if metric.name == ACCURACY:
         apart = one[:, 0] - other[:, 0]
-        low, high = paired(int((apart > 0).sum()), int((apart < 0).sum()), int(one[:, 1].sum()))
+        low, high = paired(int((apart > 0).sum()), int((apart < 0).sum()), int(one[:, 1].sum()), sure)
         return 100 * low, 100 * high
     columns = one.shape[1]
     both = torch.from_numpy(np.concatenate([one, other], axis=1))
-    return bootstrap(both, lambda sums: metric.of(sums[..., :columns]) - metric.of(sums[..., columns:]))
+    return bootstrap(both, lambda sums: metric.of(sums[..., :columns]) - metric.of(sums[..., columns:]), sure)

@@ -15,6 +15,7 @@ from tqhw.allocation.answer import Allocated, AllocationAnswer
 from tqhw.report import labels, style
 from tqhw.report.table import Table
 from tqhw.results import TOP1, VERIFIED_NOTE, marked
+from tqhw.train.interval import CONFIDENCE, each_of
 
 PROXY = "Added loss is what the integer program sums up, in nats on training images; top-1 is measured"
 OTHER = "Added loss is what the integer program sums up, on training samples; the {metric} is measured"
@@ -32,6 +33,7 @@ def as_json(answer: AllocationAnswer) -> str:
         "uniform": [_point(answer, one) for one in answer.uniform],
         "switches": [asdict(one) for one in answer.switches],
         **({"differences": differences} if (differences := _differences(answer)) else {}),
+        **({"differences_confidence": _sure(answer)} if differences else {}),
         "verdicts": list(answer.verdicts()),
         "layers": [
             {"name": name, "energy_mj": dict(_by_width(answer, e)), "added_loss": dict(_by_width(answer, loss))}
@@ -46,6 +48,10 @@ def as_json(answer: AllocationAnswer) -> str:
 
 def _differences(answer: AllocationAnswer) -> dict[str, dict[str, float]]:
     return {str(bits): asdict(found) for bits, found in answer.differences.items()}
+
+
+def _sure(answer: AllocationAnswer) -> dict[str, float]:
+    return {"together": CONFIDENCE, "each": each_of(len(answer.differences))}
 
 
 def _by_width(answer: AllocationAnswer, row: tuple[float, ...]) -> Iterator[tuple[str, float]]:

@@ -16,7 +16,7 @@ from tqhw.allocation import Allocated, AllocationAnswer, Choices, Switch, front
 from tqhw.allocation.answer import choice
 from tqhw.allocation.energies import LayerEnergies, taken_apart
 from tqhw.allocation.measure import MeasuredTop1
-from tqhw.allocation.over_seeds import difference, together
+from tqhw.allocation.over_seeds import difference, simultaneous, together
 from tqhw.allocation.shown import as_csv, as_json, picture
 from tqhw.backends import Search, backend
 from tqhw.errors import TqhwError
@@ -223,7 +223,7 @@ def _answer(
 
     points = tuple(allocated(bits) for bits in chosen)
     even = tuple(allocated(bits, bits[0]) for bits in uniform)
-    preferred = [(one, choice(one, points)) for one in even if several]
+    preferred = [(one, choice(one, points)) for one in even]
     pairs = [(one, best) for one, best in preferred if best is not None and best.bits != one.bits]
     return AllocationAnswer(
         experiment.name,
@@ -236,11 +236,13 @@ def _answer(
         choices.bits,
         choices.fixed_mj,
         images,
-        _notes(experiment, points, choices, networks),
+        _notes(experiment, points, choices, networks, len(pairs)),
         MetricLook(metric.name, metric.unit, metric.lower_is_better),
         tuple(one.seed for one in networks) if several else (),
         {
-            one.bits[0]: difference([run[best.bits] for run in found], [run[one.bits] for run in found], metric)
+            one.bits[0]: difference(
+                [run[best.bits] for run in found], [run[one.bits] for run in found], metric, len(pairs)
+            )
             for one, best in pairs
         },
     )
@@ -256,7 +258,11 @@ def _switches(energies: LayerEnergies, points: Sequence[Allocated]) -> tuple[Swi
 
 
 def _notes(
-    experiment: Experiment, points: Sequence[Allocated], choices: Choices, networks: Sequence[SeedNetwork]
+    experiment: Experiment,
+    points: Sequence[Allocated],
+    choices: Choices,
+    networks: Sequence[SeedNetwork],
+    comparisons: int,
 ) -> tuple[str, ...]:
     said = f"one network, seed {networks[0].seed}: the intervals say nothing of another training"
     if len(networks) > 1:
@@ -269,6 +275,8 @@ def _notes(
         "allocation is a prediction, and every accuracy here was measured",
         said,
     ]
+    if comparisons > 1:
+        found.append(simultaneous(comparisons))
     if experiment.scenario.layout == "packed":
         found.append(
             "packed: every layer fetches all stored bits and shifts them; given to `tqhw run` as bits of layers, an "

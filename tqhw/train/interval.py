@@ -7,7 +7,8 @@ differ; it is wide for few runs, and never taken to be narrower than Wilson's on
 share of samples have the interval of what they would be on samples drawn anew (B. Efron, Annals of Statistics 7, 1979).
 Of two networks on the same test images the interval is Wald's of the difference, as D. G. Bonett and R. M. Price adjust
 it (Journal of Educational and Behavioral Statistics 37, 2012, pages 479 to 488): samples drawn anew are too sure of
-four images that all speak for one of them.
+four images that all speak for one of them. Where several differences are judged, their intervals are widened to hold
+all together (O. J. Dunn, JASA 56, 1961, pages 52 to 64): :func:`each_of`.
 """
 
 from __future__ import annotations
@@ -36,37 +37,46 @@ def interval(top1: Sequence[float], samples: int) -> tuple[float, float]:
     return max(0.0, min(low, mean - half)), min(100.0, max(high, mean + half))
 
 
-def student(values: Sequence[float]) -> float:
+def each_of(comparisons: int) -> float:
+    """The confidence of each of several intervals that hold together with that of one (Bonferroni)."""
+    return 1 - (1 - CONFIDENCE) / max(1, comparisons)
+
+
+def student(values: Sequence[float], confidence: float = CONFIDENCE) -> float:
     """Half the interval of the mean of several runs' values."""
     from scipy.special import stdtrit
 
-    quantile = float(stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2))
+    quantile = float(stdtrit(len(values) - 1, (1 + confidence) / 2))
     return quantile * statistics.stdev(values) / math.sqrt(len(values))
 
 
-def paired(better: int, worse: int, samples: int) -> tuple[float, float]:
+def paired(better: int, worse: int, samples: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """The interval, from -1 to 1, of how much larger one network's share of right answers is than another's.
 
     Both are asked the same ``samples``, of which only the first has ``better`` right, and only the second ``worse``.
     """
-    z = statistics.NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    z = statistics.NormalDist().inv_cdf((1 + confidence) / 2)
     ours, theirs = (better + 1) / (samples + 2), (worse + 1) / (samples + 2)
     middle = ours - theirs
     half = z * math.sqrt((ours + theirs - middle * middle) / (samples + 2))
     return max(-1.0, middle - half), min(1.0, middle + half)
 
 
-def bootstrap(rows: torch.Tensor, of: Callable[[torch.Tensor], torch.Tensor]) -> tuple[float, float]:
-    """The interval of ``of`` the sums of ``rows`` (samples, k): percentiles over samples drawn anew, always alike."""
+def bootstrap(
+    rows: torch.Tensor, of: Callable[[torch.Tensor], torch.Tensor], confidence: float = CONFIDENCE
+) -> tuple[float, float]:
+    """The interval of ``of`` the sums of ``rows`` (samples, k): percentiles over samples drawn anew, always alike, as many
+    beyond its ends whatever the confidence."""
     drawn, count = np.random.default_rng(0), len(rows)
+    resamples = round(RESAMPLES * (1 - CONFIDENCE) / (1 - confidence))
     found = []
-    for start in range(0, RESAMPLES, _AT_ONCE):
-        times = drawn.multinomial(count, np.full(count, 1 / count), min(_AT_ONCE, RESAMPLES - start))
+    for start in range(0, resamples, _AT_ONCE):
+        times = drawn.multinomial(count, np.full(count, 1 / count), min(_AT_ONCE, resamples - start))
         # einsum adds up in one order, whatever the number of threads
         found.append(of(torch.from_numpy(np.einsum("bn,nk->bk", times.astype(float), rows.double().numpy()))))
     values = torch.cat(found)
     values = values[torch.isfinite(values)]  # nothing that counts may have been drawn
-    ends = torch.tensor([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], dtype=torch.float64)
+    ends = torch.tensor([(1 - confidence) / 2, (1 + confidence) / 2], dtype=torch.float64)
     low, high = torch.quantile(values, ends).tolist()
     return low, high
 

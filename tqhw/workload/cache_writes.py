@@ -44,7 +44,7 @@ _WRITES = {
 
 @dataclass(frozen=True)
 class NewWords:
-    """NewWords numbers: ``joined`` to the old ones, or ``put`` in the place of some."""
+    """New numbers: ``joined`` to the old ones, or ``put`` in the place of some."""
 
     joined: int = 0
     put: int = 0
