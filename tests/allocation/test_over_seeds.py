@@ -77,7 +77,9 @@ def test_of_several_comparisons_each_interval_is_wider_so_that_all_hold_together
     drawn = torch.Generator().manual_seed(0)
     wrong = {1: 0, 4: 0}
     for _ in range(200):
-        families = [[measured((torch.rand(300, generator=drawn) < 0.8).nonzero()[:, 0].tolist(), 300)] for _ in range(8)]
+        families = [
+            [measured((torch.rand(300, generator=drawn) < 0.8).nonzero()[:, 0].tolist(), 300)] for _ in range(8)
+        ]
         for count in wrong:
             pairs = [difference(families[i], families[i + 4], TOP1, count) for i in range(4)]
             wrong[count] += any(pair.low > 0 or pair.high < 0 for pair in pairs)

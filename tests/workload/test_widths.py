@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -140,6 +140,62 @@ def test_torchao(config: str, options: dict[str, str], expected: tuple[int, int]
     assert bits(model, 1, 64) == [(expected[0], True, expected[1], f"torchao {kind}")] * 2
 
 
+@pytest.mark.parametrize(("weights", "inputs"), [("int4", None), ("int2", "int8"), ("int8", "int8")])
+def test_torchao_in_training(weights: str, inputs: str | None) -> None:
+    """Its modules quantize and give real numbers back; the widths are those of their types."""
+    library, training = imported("torchao.quantization"), imported("torchao.quantization.qat")
+    config = training.IntxFakeQuantizeConfig
+    read = None if inputs is None else config(getattr(torch, inputs), "per_token", is_symmetric=False)
+    written = config(getattr(torch, weights), group_size=32)
+    model = nn.Sequential(nn.Linear(64, 64), nn.Linear(64, 32))
+    library.quantize_(model, training.QATConfig(activation_config=read, weight_config=written, step="prepare"))
+    width = int(weights.removeprefix("int"))
+    source = f"{'' if inputs else 'weights '}torchao IntxFakeQuantizer"
+    assert bits(model, 1, 64) == [(width, True, 8 if inputs else 32, source)] * 2
+
+
+def test_what_torchao_trains_has_its_type_s_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for where it is not installed: a module of its package with the type in ``config``."""
+    monkeypatch.setitem(sys.modules, "torchao.quantization.qat", ModuleType("torchao.quantization.qat"))
+
+    class Quantizer(nn.Module):
+        def __init__(self, kind: str, enabled: bool = True) -> None:
+            super().__init__()
+            self.config, self.enabled = SimpleNamespace(dtype=kind), enabled
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x * 1.0
+
+    Quantizer.__module__ = "torchao.quantization.qat.fake_quantizer"
+
+    class Net(nn.Module):
+        def __init__(self, enabled: bool) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(4, 6))
+            self.of_weights, self.of_inputs = Quantizer("torch.int3"), Quantizer("torch.float8_e4m3fn", enabled)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.of_inputs(x) @ self.of_weights(self.weight).T
+
+    assert bits(Net(True), 1, 6) == [(3, True, 8, "torchao Quantizer")]
+    assert bits(Net(False), 1, 6) == [(3, True, 32, "weights torchao Quantizer")]
+
+
+def test_codes_of_pytorch_are_followed_through_dequantizing() -> None:
+    """As in torch.ao's reference models, whose products are of real numbers."""
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(4, 6))
+
+        def forward(self, x: Tensor) -> Tensor:
+            read = torch.quantize_per_tensor(x, 0.1, 128, torch.quint8).dequantize()
+            return read @ torch.quantize_per_tensor(self.weight, 0.1, 0, torch.qint8).dequantize().T
+
+    assert bits(Net(), 1, 6) == [(8, True, 8, "weights qint8; inputs quint8")]
+
+
 @pytest.mark.parametrize("weights", ["qint8", "qint4", "qint2"])
 @pytest.mark.parametrize("frozen", [False, True])
 def test_quanto(weights: str, frozen: bool) -> None:
@@ -161,6 +217,30 @@ def test_quanto_with_activations_loses_no_layer() -> None:
     assert found.macs == extract(_small(), (1, 3, 8, 8)).macs
     assert found.folded == ()
     assert [layer.input_bits for layer in found.layers] == [32, 8, 8]
+
+
+def test_quanto_with_activations_that_are_not_whole_numbers() -> None:
+    library = imported("optimum.quanto")
+    model = _small()
+    library.quantize(model, weights=library.qint4, activations=library.qfloat8)
+    assert [layer.input_bits for layer in extract(model, (1, 3, 8, 8)).layers][-1] == 8
+
+
+def test_what_a_layer_is_called_with_says_its_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for optimum-quanto, whose types of tensor know theirs."""
+    monkeypatch.setitem(sys.modules, "optimum.quanto", ModuleType("optimum.quanto"))
+    kind = type("qtype", (), {"__module__": "optimum.quanto.tensor.qtype", "bits": 8, "name": "qfloat8"})()
+    layer = type("QLinear", (nn.Linear,), {"__module__": "optimum.quanto.nn.qlinear", "weight_qtype": kind})(6, 4)
+
+    def quantize(module: nn.Module, given: tuple[Tensor]) -> tuple[Tensor]:
+        read = given[0] * 1.0
+        read.qtype = kind
+        return (read,)
+
+    plain = bits(nn.Sequential(layer), 1, 6)
+    layer.register_forward_pre_hook(quantize)
+    source = "optimum-quanto qfloat8"
+    assert (plain, bits(nn.Sequential(layer), 1, 6)) == ([(8, True, 32, source)], [(8, True, 8, source)])
 
 
 @pytest.mark.parametrize(

@@ -95,9 +95,7 @@ class AllocationAnswer:
         unit = " points" if self.metric.unit == "%" else ""
         paired = "seed by seed" if self.seeds else "on the same samples"
         simultaneous = "simultaneous " if len(self.differences) > 1 else ""
-        shown = (
-            f"{paired} {apart.mean:+.3g}{unit}, {simultaneous}95 % interval {apart.low:+.3g} to {apart.high:+.3g}"
-        )
+        shown = f"{paired} {apart.mean:+.3g}{unit}, {simultaneous}95 % interval {apart.low:+.3g} to {apart.high:+.3g}"
         if apart.low <= 0 <= apart.high:
             saved = 100 * (1 - best.energy_mj / one.energy_mj)
             cheaper = f"; it costs {saved:.1f} % less" if saved >= 0.05 else ""

@@ -31,10 +31,10 @@ def _accuracy(one: MeasuredTop1, metric: Metric) -> Accuracy:
 def difference(
     one: Sequence[MeasuredTop1], other: Sequence[MeasuredTop1], metric: Metric, comparisons: int = 1
 ) -> PairedDifference:
-    """``one`` less ``other``, run by run: the mean with its interval, one of ``comparisons`` that hold together with 95 %.
+    """``one`` less ``other``, run by run: the mean with its interval.
 
-    Student's over the runs, never narrower than that of one run on its test samples, the same for both (see
-    :mod:`tqhw.train.interval`).
+    ``comparisons``: so many intervals hold together with 95 %. Student's over the runs, never narrower than that of one
+    run on its test samples, the same for both (see :mod:`tqhw.train.interval`).
     """
     sure = each_of(comparisons)
     apart = [mine.top1 - its.top1 for mine, its in zip(one, other, strict=True)]

@@ -65,8 +65,10 @@ def paired(better: int, worse: int, samples: int, confidence: float = CONFIDENCE
 def bootstrap(
     rows: torch.Tensor, of: Callable[[torch.Tensor], torch.Tensor], confidence: float = CONFIDENCE
 ) -> tuple[float, float]:
-    """The interval of ``of`` the sums of ``rows`` (samples, k): percentiles over samples drawn anew, always alike, as many
-    beyond its ends whatever the confidence."""
+    """The interval of ``of`` the sums of ``rows`` (samples, k): percentiles over samples drawn anew, always alike.
+
+    Draws beyond its ends are as many for every confidence.
+    """
     drawn, count = np.random.default_rng(0), len(rows)
     resamples = round(RESAMPLES * (1 - CONFIDENCE) / (1 - confidence))
     found = []

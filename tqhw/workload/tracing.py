@@ -130,8 +130,9 @@ class _RunWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.recorder = Recorder(model, self.sources, skip, routing)
         self.last = self.recorder.described()
 
-    def enter(self, module: nn.Module, _: Any) -> None:
+    def enter(self, module: nn.Module, given: Any) -> None:
         """Forward pre-hook."""
+        self.recorder.widths.enter(module, given)
         if isinstance(module, _BatchNorm) and not any(isinstance(m, _BatchNorm) for m in self.recorder.open):
             self.recorder.trace.norms[self.recorder.name_of(module)] = module.num_features
         self.recorder.enter(module)

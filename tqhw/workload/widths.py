@@ -30,6 +30,7 @@ _MOVES = frozenset(
     )
 )
 """What gives numbers of the same grid on: moved, cut, the larger ones of them, zeros beside them."""
+_DEQUANTIZES = "aten.dequantize"  # PyTorch's own codes, which know their scale
 _DTYPES = {"quint8": 8, "qint8": 8, "quint4x2": 4, "quint2x4": 2, "qint32": 32, "int8": 8, "uint8": 8}
 
 
@@ -46,10 +47,18 @@ class Widths:
 
     def __init__(self) -> None:
         self._marks = WeakTensorKeyDictionary()
+        self._read: dict[nn.Module, int] = {}
+
+    def enter(self, module: nn.Module, given: Any) -> None:
+        """Notes the width of what a layer is called with, where a library has a type of tensor for such numbers."""
+        kind = next((getattr(tensor, "qtype", None) for tensor in tensors_in(given)), None)
+        self._read.pop(module, None)
+        if _from(kind, "optimum.quanto"):
+            self._read[module] = int(kind.bits)  # type: ignore[union-attr]
 
     def leave(self, module: nn.Module, output: Any) -> None:
         """Marks what a quantizing module gives."""
-        found = _of_proxy(module)
+        found = _of_proxy(module) or _of_fake_quantizer(module)
         tensor = next(tensors_in(output), None)
         if found is not None and tensor is not None:
             self._marks[tensor] = found
@@ -61,6 +70,8 @@ class Widths:
             names = [argument.name for argument in func._schema.arguments]
             given = {**dict(zip(names, args, strict=False)), **kwargs}
             found = _of_grid(given, operator)
+        elif operator == _DEQUANTIZES:
+            found = next(map(_of_codes, tensors_in(args)), None)
         elif operator in _MOVES:
             marks = {self._marks.get(tensor) for tensor in tensors_in(args)}  # type: ignore[no-untyped-call]
             found = marks.pop() if len(marks) == 1 else None
@@ -82,7 +93,8 @@ class Widths:
             return Precision(16 if "fp16" in operator else 8, True, given, f"PyTorch's {operator}")
         if weight is not None and module is not None and (declared := _declared(module)) is not None:
             read = self._of(right if weight is left else left)
-            return declared if read is None else replace(declared, input_bits=read.bits)
+            bits = self._read.get(module) if read is None else read.bits
+            return declared if bits is None else replace(declared, input_bits=bits)
         marks = {id(factor): self._of(factor) for factor in (left, right)}
         if not any(marks.values()):
             return None
@@ -104,10 +116,13 @@ class Widths:
             return None
         noted: Mark | None = self._marks.get(factor)  # type: ignore[no-untyped-call]
         codes = next(iter(inside(factor)), factor)  # codes come first, their scale after them
-        kind = str(codes.dtype).removeprefix("torch.")
-        if noted is None and kind in _DTYPES:
-            return Mark(_DTYPES[kind], kind)
-        return noted
+        return noted or _of_codes(codes)
+
+
+def _of_codes(tensor: Tensor) -> Mark | None:
+    """By their type, where it is one of codes."""
+    kind = str(tensor.dtype).removeprefix("torch.")
+    return Mark(_DTYPES[kind], kind) if kind in _DTYPES else None
 
 
 def _told(weight: Mark | None, inputs: Mark | None) -> str:
@@ -144,6 +159,15 @@ def _of_proxy(module: nn.Module) -> Mark | None:
     except Exception:  # noqa: BLE001 - whatever a library raises of a width that it does not have yet
         return None
     return None if found is None else Mark(math.ceil(float(found)), "Brevitas")
+
+
+def _of_fake_quantizer(module: nn.Module) -> Mark | None:
+    """torchao's training: what quantizes weights or activations has the type of the codes in its configuration."""
+    if not _from(module, "torchao.quantization.qat") or not getattr(module, "enabled", True):
+        return None
+    kind = getattr(getattr(module, "config", None), "dtype", None)
+    bits = None if kind is None else _name_bits(str(kind))
+    return None if bits is None else Mark(bits, f"torchao {type(module).__name__}")
 
 
 def _from(thing: object, package: str) -> bool:
