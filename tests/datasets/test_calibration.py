@@ -47,7 +47,7 @@ def arrays(**given):
             arrays(x=np.zeros((3, 2)), labels=np.array([7, 7, 7])),
             "all 3 samples are of class 7 .calibrate with samples of every class",
         ),
-        (arrays(x=np.array([{"a": 1}], dtype=object)), "is no file of plain arrays"),
+        (arrays(x=np.array([{"a": 1}], dtype=object)), "is no file of plain arrays: it holds objects"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_said(tmp_path, given, message):

@@ -2,8 +2,9 @@ import pytest
 
 pytest.importorskip("torch")
 
+from tests.quant.nets import tiny
 from tqhw.errors import TqhwError
-from tqhw.quant import QuantConfig
+from tqhw.quant import Normalization, QuantConfig, convert
 
 
 def test_precisions_are_put_in_rising_order():
@@ -34,3 +35,18 @@ def test_precisions_are_put_in_rising_order():
 def test_bad_options_are_refused(options, message):
     with pytest.raises(TqhwError, match=message):
         QuantConfig(**options)
+
+
+def test_options_by_position_are_refused_with_their_key():
+    with pytest.raises(TqhwError, match=r"kind: unknown value 'lin' .did you mean 'linear'. known: tanh, linear, auto"):
+        Normalization("lin")
+    with pytest.raises(TqhwError, match="offset: 1 must be true or false"):
+        Normalization("linear", "max", "shared", 1)
+    with pytest.raises(TqhwError, match="Unexpected positional argument"):
+        QuantConfig("truncquant", (2, 8), "full")
+
+
+@pytest.mark.parametrize("bits", [{"first": 1}, {"last": 1}, {"layers": {"conv2": 1}}], ids=str)
+def test_with_a_zero_no_layer_has_one_bit(bits):
+    with pytest.raises(TqhwError, match=r"bits of layer '\w+': with zero, 1 bit is the sign alone and every weight 0"):
+        convert(tiny(), QuantConfig(**bits, normalization=Normalization("linear", zero=True)))

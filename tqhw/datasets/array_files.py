@@ -33,7 +33,9 @@ def read_arrays(path: Path) -> Arrays:
     except OSError as error:
         raise TqhwError(f"cannot be read: {error.strerror or error}", place=str(path)) from None
     except (ValueError, TypeError, EOFError, SafetensorError, zipfile.BadZipFile) as error:
-        raise TqhwError(f"is no file of plain arrays: {error}", place=str(path), lever=f"give {_FORMS}") from None
+        told = str(error)
+        told = "it holds objects, or nothing that NumPy knows" if "pickle" in told else told
+        raise TqhwError(f"is no file of plain arrays: {told}", place=str(path), lever=f"give {_FORMS}") from None
 
 
 def _tensor(name: str, array: np.ndarray, path: Path) -> torch.Tensor:

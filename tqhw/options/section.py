@@ -5,6 +5,7 @@ The docstring below a field is its meaning wherever it is told: in ``tqhw run --
 
 from __future__ import annotations
 
+import dataclasses
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
@@ -65,9 +66,12 @@ def section(kind: type[T]) -> type[T]:
         for name, inherited in fields_of(base).items():
             fields_of(made)[name].description = fields_of(made)[name].description or inherited.description
     check = made.__init__
+    in_order = [field.name for field in dataclasses.fields(made) if not field.kw_only]
 
     @wraps(check)
     def init(self: Any, *values: Any, **named: Any) -> None:
+        if len(values) <= len(in_order) and not {*named} & {*in_order[: len(values)]}:
+            values, named = (), {**dict(zip(in_order, values, strict=False)), **named}  # a complaint then has a key
         try:
             check(self, *values, **named)
         except ValidationError as error:

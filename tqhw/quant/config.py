@@ -85,6 +85,7 @@ def bits_by_layer(
     for name, bits in chosen.items():
         if bits is not None and bits != "full":
             check_bits(bits, place=f"bits of layer '{name}'")
+            config.normalization.check_bits(bits, place=f"bits of layer '{name}'")
     if all(bits == "full" for bits in chosen.values()):
         kept = f"all {len(names)} layers are" if len(names) > 1 else f"the only layer to quantize, '{names[0]}', is"
         raise TqhwError(
