@@ -114,6 +114,28 @@ def test_factors_with_remainders_and_padding(tmp_path: Path) -> None:
     assert "(last " in tqhw("show", mapping, *given[1:5]).stdout
 
 
+def test_fronts_with_remainders_and_padding(tmp_path: Path) -> None:
+    given = [*arguments(tmp_path), "--objective", "energy,latency"]
+    (tmp_path / "problem.yaml").write_text(PROBLEM.replace("M: 6, K: 4", "M: 7, K: 5"))
+    chosen = tmp_path / "m.yaml"
+    for way, what in ((("--factors", "imperfect"), "whole"), (("--pad",), "padded")):
+        found = json.loads(tqhw(*given, *way, "--json", "-").stdout)
+        points = found["front"]
+        assert found["proved_optimal"] and any(what in point for point in points)
+        number = 1 + next(i for i, point in enumerate(points) if what in point)
+        result = tqhw(*given, *way, "--point", number, "--out", chosen, "--json", tmp_path / "f.json")
+        point, told = points[number - 1], json.loads((tmp_path / "f.json").read_text())
+        assert told["mapping"] == point["mapping"]
+        if what == "whole":
+            assert told["whole"] == point["whole"]
+            assert (point["energy"], point["latency"]) == (point["whole"]["energy_pj"], point["whole"]["cycles"])
+            again = json.loads(tqhw("evaluate", *given[1:-2], "--mapping", chosen, "--json", "-").stdout)
+            assert (again["energy_pj"], again["cycles"]) == (point["energy_pj"], point["cycles"])
+        else:
+            assert told["padded"]["bounds"] == point["padded"]
+            assert f"of {len(points)} points of the front are padded; at most" in result.stderr
+
+
 def test_an_array_that_factors_leave_idle_is_told(tmp_path: Path) -> None:
     given = arguments(tmp_path)
     (tmp_path / "problem.yaml").write_text(PROBLEM.replace("M: 6, K: 4, N: 2", "M: 13, K: 11, N: 17"))

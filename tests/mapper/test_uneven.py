@@ -4,31 +4,38 @@ from __future__ import annotations
 
 import itertools
 import math
+import random
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from tests.mapper.brute import mappings
+from tests.mapper.brute import front_of_costs, mappings
 from tests.mapper.custom import MACHINES, build
 from tests.mapper.places import conv, machine
+from tests.mapper.test_bandwidths import draw_throttled
 from tqhw.engine import Batch, build_model, decode, evaluate, run_batch
-from tqhw.mapper import NoMappingError, search
+from tqhw.mapper import MappingCache, NoMappingError, cache_key, search
 from tqhw.mapper.branch.uneven import choices, solve_uneven, with_remainders
-from tqhw.objectives import objective_of
+from tqhw.mapper.branch.uneven_front import solve_uneven_front
+from tqhw.mapper.search import key_part
+from tqhw.objectives import goal_of, objective_of
 from tqhw.spec import ERT, MATMUL, Hardware, Problem, Stats, directives, make_problem, parse_mapping
 from tqhw.spec.mapping import has_remainders
 
 CHUNK = 5_000
 
 
-def best_of_all(problem: Problem, hardware: Hardware, ert: ERT, objective: str, most: int) -> float | None:
-    """The least cost over all mappings of all sizes, priced one by one; None for more than ``most``."""
-    wanted, model = objective_of(objective), build_model(problem, hardware, ert)
-    least, number = math.inf, 0
-    for choice in choices(problem, hardware, ert, "imperfect"):
+def costs_of_all(
+    problem: Problem, hardware: Hardware, ert: ERT, way: str, most: int
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """(pJ, cycles) of all mappings of all sizes that fit, priced one by one; None for more than ``most`` mappings."""
+    model, number = build_model(problem, hardware, ert), 0
+    energies, delays = [np.zeros(0)], [np.zeros(0, np.int64)]
+    for choice in choices(problem, hardware, ert, way):
         source = mappings(choice.space)
         while rows := list(itertools.islice(source, CHUNK)):
             number += len(rows)
@@ -36,23 +43,25 @@ def best_of_all(problem: Problem, hardware: Hardware, ert: ERT, objective: str, 
                 return None
             batch = Batch(*(np.array(column) for column in zip(*rows, strict=True)))
             if choice.space.actual is None:
-                counts, fits = run_batch(model, batch), np.ones(len(batch), np.bool_)
+                counts, fits = run_batch(choice.model, batch), np.ones(len(batch), np.bool_)
                 energy, cycles = counts.energy_pj, counts.cycles
             else:
                 levels = [(slot.level, slot.spatial) for slot in choice.space.slots]
                 uneven, fits = with_remainders(batch, levels, model.bounds)
                 counts = run_batch(model, uneven)
                 energy, cycles = counts.whole_pj, counts.whole_cycles
-            value = wanted.value(energy, cycles.astype(np.float64))
-            least = min(least, float(np.where(fits & (counts.rule == 0), value, np.inf).min()))
-    return least
+            fits = fits & (counts.rule == 0)
+            energies.append(energy[fits])
+            delays.append(cycles[fits])
+    return np.concatenate(energies), np.concatenate(delays)
 
 
 def check(problem: Problem, hardware: Hardware, ert: ERT, objective: str, most: int = 20_000) -> bool:
     """Compares the search with the enumeration; False where there are more than ``most`` mappings."""
-    least = best_of_all(problem, hardware, ert, objective, most)
-    if least is None:
+    costs = costs_of_all(problem, hardware, ert, "imperfect", most)
+    if costs is None:
         return False
+    least = float(objective_of(objective).value(costs[0], costs[1].astype(np.float64)).min(initial=math.inf))
     found = solve_uneven(problem, hardware, ert, objective_of(objective), "imperfect", None)
     assert found.proved
     assert found.value == pytest.approx(least, rel=1e-11)
@@ -101,6 +110,99 @@ def test_equals_enumeration_on_drawn_layers(architecture, objective, dimensions,
 )
 def test_equals_enumeration_on_machines_of_several_chips(name, objective, dimensions):
     assume(check(conv(**dimensions), *build(MACHINES[name]), objective, 4_000))
+
+
+def check_front(problem: Problem, hardware: Hardware, ert: ERT, way: str, most: int = 20_000) -> int:
+    """Compares the front with the enumeration; its points, 0 where there are more than ``most`` mappings, or none."""
+    costs = costs_of_all(problem, hardware, ert, way, most)
+    if costs is None or not len(costs[0]) or costs[0].min() < 0.0:
+        return 0
+    truth = front_of_costs(*costs)
+    found = solve_uneven_front(problem, hardware, ert, way, None)
+    assert found.proved
+    assert [stair.cycles for stair in found.stairs] == [cycles for _, cycles in truth]
+    assert [stair.energy_pj for stair in found.stairs] == pytest.approx([energy for energy, _ in truth], rel=1e-11)
+    assert found.tightness >= 1 - 1e-11
+    assert (found.least_pj, found.least_cycles) == (found.stairs[-1].energy_pj, found.stairs[0].cycles)
+    return len(truth)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "way", "given", "points"),
+    [
+        ("two_level_array", "imperfect", {"M": 7, "C": 5}, 5),
+        ("clustered", "padded", {"M": 7, "C": 3}, 1),
+        ("clustered", "imperfect", {"S": 7, "P": 5, "Wdilation": 2}, 4),
+        ("single_level_array", "padded", {"S": 3, "P": 7, "Wstride": 2}, 1),
+        ("eyeriss_like", "imperfect", {"M": 5, "Q": 7, "S": 3}, 4),
+        ("eyeriss_like", "padded", {"C": 5, "Q": 17}, 2),
+    ],
+)
+def test_fronts_equal_enumeration(architecture: str, way: str, given: dict[str, int], points: int) -> None:
+    assert check_front(conv(**given), *machine(architecture), way) == points
+
+
+@pytest.mark.parametrize("way", ["imperfect", "padded"])
+def test_fronts_equal_enumeration_on_narrow_ports(way: str) -> None:
+    r = random.Random(5)
+    sizes: list[int] = []
+    while len(sizes) < 12:
+        hardware, ert, problem, _ = draw_throttled(r, False)
+        odd = {name: bound + (bound > 1) * r.choice([0, 1]) for name, bound in problem.bounds.items()}
+        if points := check_front(replace(problem, bounds=odd), hardware, ert, way, 1_000):
+            sizes.append(points)
+    assert max(sizes) > 1
+
+
+@pytest.mark.parametrize("way", ["imperfect", "padded"])
+def test_points_are_what_the_engine_says_of_their_mappings(way: str) -> None:
+    hardware, ert = machine("clustered")
+    problem = conv(M=13, P=7, C=5)
+    found = search(problem, hardware, ert, "energy,latency", way=way)
+    assert found.front is not None and found.proved_optimal and found.gap == 0.0
+    values = found.front.values()
+    assert all(a[0] < b[0] and a[1] > b[1] for a, b in itertools.pairwise(values))
+    for point, value in zip(found.front.points, values, strict=True):
+        mapped = problem if point.padded is None else replace(problem, bounds=dict(point.padded))
+        assert evaluate(mapped, hardware, ert, point.mapping) == point.stats
+        assert (point.energy_pj, point.cycles) == value
+        assert (point.whole is None) == (way == "padded" or not has_remainders(point.mapping))
+    assert [search(problem, hardware, ert, name, way=way).lower_bound for name in ("energy", "latency")] == [
+        pytest.approx(values[0][0], rel=1e-11),
+        values[-1][1],
+    ]
+    assert (found.mapping, found.padded, found.whole) == (
+        found.front.points[0].mapping,
+        found.front.points[0].padded,
+        found.front.points[0].whole,
+    )
+
+
+def test_a_kept_front_is_held_against_the_engine(tmp_path: Path) -> None:
+    hardware, ert = machine("clustered")
+    problem, cache = conv(M=13, P=7, C=5), MappingCache(tmp_path / "mappings.sqlite")
+    for way in ("padded", "imperfect"):
+        one, two = (search(problem, hardware, ert, "energy,latency", cache=cache, way=way) for _ in range(2))
+        assert (one.cached, two.cached) == (False, True)
+        assert replace(two, cached=False) == one
+    assert cache.warning is None
+    key = cache_key(problem, hardware, ert, key_part(goal_of("energy,latency"), "padded"))
+    kept = cache.get(key)
+    assert kept is not None
+    kept["front"]["points"][-1]["padded"]["M"] += 1
+    cache.put(key, kept)
+    again = search(problem, hardware, ert, "energy,latency", cache=cache, way="padded")
+    assert not again.cached and "it is searched anew" in again.warnings[-1]
+
+
+def test_a_budget_leaves_a_front_and_where_better_mappings_may_be() -> None:
+    hardware, ert = machine("eyeriss_like")
+    problem = conv(C=13, M=31, R=3, S=3, P=13, Q=17)
+    found = search(problem, hardware, ert, "energy,latency", budget_s=0.5, way="imperfect")
+    assert found.front is not None and not found.proved_optimal and 0.0 < found.front.share < 1.0
+    assert found.front.open_region()
+    columns = zip(*found.front.values(), strict=True)
+    assert all(low <= min(column) for low, column in zip(found.front.least, columns, strict=True))
 
 
 @pytest.mark.parametrize("way", ["imperfect", "padded"])

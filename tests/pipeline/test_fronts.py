@@ -23,6 +23,7 @@ from tqhw.run import run
 from tqhw.scenario.fronts import network_front
 from tqhw.scenario.network import Width
 from tqhw.spec import flatten, load_architecture, load_ert, load_mapping, load_problem
+from tqhw.spec.mapping import has_remainders
 
 FRONTED: dict[str, Any] = {
     **{key: value for key, value in TINY.items() if key != "training"},
@@ -84,6 +85,41 @@ def test_every_mapping_of_a_front_is_a_file_that_gives_its_numbers(ran: tuple[Re
         mapping = load_mapping(out / row.file)
         stats = engine.evaluate(problem, hardware, load_ert(folder / "ERT.yaml"), mapping)
         assert (stats.energy_pj, stats.cycles) == (pytest.approx(row.energy_pj, rel=1e-9), row.cycles)
+
+
+@pytest.mark.parametrize("way", [{"factors": "imperfect"}, {"pad": True}])
+def test_fronts_of_uneven_mappings_are_of_the_whole_work(way: dict[str, Any], tmp_path: Path) -> None:
+    """Each point's file, and of a padded one its problem, give its numbers; the network's are sums of them."""
+    out = tmp_path / "out"
+    results = run(Experiment.model_validate({**FRONTED, "search": {"objective": "energy,latency", **way}}), out)
+    files = sorted((out / "problems").glob("*.yaml"))
+    problems = {row.name: path for row, path in zip(results.layers, files, strict=True)}
+    uneven = 0
+    for row in results.layer_fronts:
+        folder, mapping = (out / row.file).parents[2], load_mapping(out / row.file)
+        padded = (out / row.file).with_suffix(".problem.yaml")
+        problem = load_problem(padded if padded.exists() else problems[row.layer])
+        hardware, ert = flatten(load_architecture(folder / "architecture.yaml")), load_ert(folder / "ERT.yaml")
+        assert engine.evaluate(problem, hardware, ert, mapping).valid
+        counts = engine.run_batch(
+            engine.build_model(problem, hardware, ert), engine.encode(problem, hardware, [mapping])
+        )
+        whole = has_remainders(mapping)
+        uneven += whole or padded.exists()
+        energy, cycles = (counts.whole_pj, counts.whole_cycles) if whole else (counts.energy_pj, counts.cycles)
+        assert (energy[0], cycles[0]) == (pytest.approx(row.energy_pj, rel=1e-9), row.cycles)
+    assert uneven > 0
+    costs = {(row.bits, row.layer, row.point): row.energy_pj for row in results.layer_fronts}
+    for point in results.fronts:
+        taken = [
+            count * costs[point.bits, name, number]
+            for name, choice in point.choices.items()
+            for number, count in enumerate(choice, 1)
+            if count
+        ]
+        assert point.energy_mj == pytest.approx(sum(taken) / 1e9, rel=1e-12)
+    told = "the fronts are of the whole work" if "factors" in way else "padding wastes operations"
+    assert any(note.startswith(told) for note in results.notes)
 
 
 def test_files_and_page(ran: tuple[Results, Path]) -> None:

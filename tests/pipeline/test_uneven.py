@@ -25,7 +25,8 @@ def _notes(*found: tuple[int, int, Any]) -> tuple[str, ...]:
 
 
 def _found(computes: int = 90, padded: Any = None, whole: Whole | None = None) -> Any:
-    return SimpleNamespace(padded=padded, whole=whole, stats=SimpleNamespace(computes=computes, energy_pj=100.0))
+    stats = SimpleNamespace(computes=computes, energy_pj=100.0)
+    return SimpleNamespace(padded=padded, whole=whole, stats=stats, front=None)
 
 
 def test_of_what_is_even_there_is_nothing_to_say() -> None:
@@ -35,6 +36,13 @@ def test_of_what_is_even_there_is_nothing_to_say() -> None:
 def test_padding_says_what_it_wastes_of_which_layer_at_most() -> None:
     (note,) = _notes((0, 2, _found(96, {"M": 96})), (0, 4, _found(100, {"M": 100})), (1, 2, _found()))
     assert note.startswith("padding wastes operations, which are counted in energy, cycles and utilization")
+    assert note.endswith("at most, 10.0% of those of conv1")
+
+
+def test_padding_of_a_front_says_what_its_points_waste_at_most() -> None:
+    found = _found()
+    found.front = SimpleNamespace(points=[_found(), _found(100, {"M": 100}), _found(96, {"M": 96})])
+    (note,) = _notes((0, 2, found))
     assert note.endswith("at most, 10.0% of those of conv1")
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from tqhw.backends.protocol import Job
 from tqhw.errors import TqhwError, unknown
-from tqhw.mapper.result import SearchResult
+from tqhw.mapper.result import MappingFront, SearchResult
 from tqhw.mapper.search import PERFECT
 from tqhw.mapper.space.mapspace import build_mapspace, most_units
 from tqhw.mapper.space.sizes import padded_sizes
@@ -29,6 +29,8 @@ def way_of(factors: str, pad: bool) -> str:
 
 def told(answer: SearchResult, problem: Problem, hardware: Hardware) -> list[str]:
     """What padding wastes, or what Timeloop's count of a mapping with remainders leaves out."""
+    if answer.front is not None:
+        return list(_told_of_front(answer.front, problem))
     if answer.padded is not None:
         sizes = ", ".join(f"{d}={n} to {answer.padded[d]}" for d, n in problem.bounds.items() if n != answer.padded[d])
         done = math.prod(answer.padded.values())
@@ -44,6 +46,22 @@ def told(answer: SearchResult, problem: Problem, hardware: Hardware) -> list[str
         f"{problem.name} has remainders: Timeloop counts {counted:,} computes instead of {problem.computes:,}, and "
         f"{answer.stats.energy_pj:,.1f} pJ; the whole work costs {answer.whole.energy_pj:,.1f} pJ"
     ]
+
+
+def _told_of_front(front: MappingFront, problem: Problem) -> Iterator[str]:
+    of = f"of {len(front.points)} points of the front"
+    wasted = [1.0 - problem.computes / math.prod(one.padded.values()) for one in front.points if one.padded is not None]
+    if wasted:
+        yield (
+            f"{problem.name}: {len(wasted)} {of} are padded; at most {max(wasted):.1%} of operations are wasted, and "
+            "counted in energy, cycles and utilization"
+        )
+    missed = [one.energy_pj / one.stats.energy_pj - 1.0 for one in front.points if one.stats.energy_pj != one.energy_pj]
+    if missed:
+        yield (
+            f"{problem.name}: {len(missed)} {of} have remainders of which Timeloop counts other work; the front is "
+            f"that of the whole work, which costs, at most, {max(missed):+.1%}"
+        )
 
 
 def idle_hint(problem: Problem, hardware: Hardware, stats: Stats) -> str | None:

@@ -65,6 +65,8 @@ class FrontOptions:
                 "energy_pj": point.stats.energy_pj,
                 "cycles": point.stats.cycles,
                 **dict(zip(names, values, strict=True)),
+                **({} if point.whole is None else {"whole": vars(point.whole)}),
+                **({} if point.padded is None else {"padded": dict(point.padded)}),
                 "mapping": directives(point.mapping, dimensions),
             }
             for point, values in zip(front.points, front.values(), strict=True)

@@ -105,11 +105,11 @@ def search(
         "notes": case.notes,
         **asked.told(found, dimensions),
     }
-    if found.whole is not None:
-        more["whole"] = vars(found.whole)
-    if found.padded is not None:
-        wasted = prod(found.padded.values()) - case.problem.computes
-        more["padded"] = {"bounds": dict(found.padded), "wasted_computes": wasted}
+    if chosen.whole is not None:
+        more["whole"] = vars(chosen.whole)
+    if chosen.padded is not None:
+        wasted = prod(chosen.padded.values()) - case.problem.computes
+        more["padded"] = {"bounds": dict(chosen.padded), "wasted_computes": wasted}
     hint = idle_hint(case.problem, case.target.hardware, found.stats) if way == "perfect" else None
     for warning in (*found.warnings, *filter(None, [hint])):
         say(warning)

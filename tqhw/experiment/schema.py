@@ -145,12 +145,6 @@ class SearchOptions(DocumentSection):
     def _one_way(self) -> SearchOptions:
         if self.pad and self.factors == "imperfect":
             raise ValueError("pad and factors: imperfect are two answers to one question: give one of them")
-        if "," in self.objective and self.way != "perfect":
-            raise refused(
-                f"there is no front of {self.objective} with remainders or padding",
-                "objective",
-                "search for one objective, or leave factors and pad out",
-            )
         return self
 
     @model_serializer(mode="wrap")

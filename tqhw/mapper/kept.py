@@ -25,6 +25,8 @@ class _KeptPoint(BaseModel):
 
     mapping: Mapping
     stats: Stats
+    padded: dict[str, Annotated[int, Field(ge=1)]] | None = None
+    whole: Whole | None = None
 
 
 class KeptFront(BaseModel):
@@ -37,7 +39,7 @@ class KeptFront(BaseModel):
     least: tuple[NotNegative, ...]
 
     def front(self, tradeoff: Tradeoff) -> MappingFront:
-        points = tuple(FrontPoint(point.mapping, point.stats) for point in self.points)
+        points = tuple(FrontPoint(one.mapping, one.stats, one.padded, one.whole) for one in self.points)
         return MappingFront(tradeoff, points, self.share, self.least)
 
 
@@ -70,8 +72,13 @@ def payload(result: SearchResult, budget_s: float | None) -> dict[str, Any]:
 
 def front_payload(front: MappingFront) -> dict[str, Any]:
     """A front as JSON types."""
-    points = [{"mapping": plain(point.mapping), "stats": point.stats.as_json()} for point in front.points]
-    return {"points": points, "share": front.share, "least": list(front.least)}
+    return {"points": [_point(one) for one in front.points], "share": front.share, "least": list(front.least)}
+
+
+def _point(point: FrontPoint) -> dict[str, Any]:
+    padded = {} if point.padded is None else {"padded": dict(point.padded)}
+    whole = {} if point.whole is None else {"whole": plain(point.whole)}
+    return {"mapping": plain(point.mapping), "stats": point.stats.as_json(), **padded, **whole}
 
 
 def _payload(result: SearchResult, budget_s: float | None) -> dict[str, Any]:
@@ -116,12 +123,9 @@ def recalled(
         front = found.front.front(objective) if found.front and isinstance(objective, Tradeoff) else None
         own = {name: getattr(found, name) for name in _Kept.model_fields if name not in ("budget_s", "front")}
         result = SearchResult(**own, cached=True, front=front)
-        points = (FrontPoint(found.mapping, found.stats),) if front is None else front.points
-        mapped = problem if result.padded is None else replace(problem, bounds=dict(result.padded))
-        holds = _holds(result, had, objective) and all(
-            _evaluated(mapped, hardware, ert, point.mapping) == point.stats for point in points
-        )
-        holds = holds and result.whole == _whole(mapped, hardware, ert, result.mapping)
+        first = FrontPoint(found.mapping, found.stats, found.padded, found.whole)
+        points = (first,) if front is None else front.points
+        holds = _holds(result, had, objective) and all(_point_holds(one, problem, hardware, ert) for one in points)
     except TqhwError:
         holds = False
     if not holds:
@@ -149,8 +153,16 @@ def _front_holds(result: SearchResult, front: MappingFront) -> bool:
         all(a[0] < b[0] and a[-1] > b[-1] for a, b in pairwise(values))
         and len(front.least) == len(least)
         and all(low <= value * (1.0 + 1e-9) for low, value in zip(front.least, least, strict=True))
-        and (result.mapping, result.stats) == (front.points[0].mapping, front.points[0].stats)
+        and FrontPoint(result.mapping, result.stats, result.padded, result.whole) == front.points[0]
         and (result.proved_optimal, result.gap, result.lower_bound) == (front.proved, 1.0 - front.share, front.least[0])
+    )
+
+
+def _point_holds(point: FrontPoint, problem: Problem, hardware: Hardware, ert: ERT) -> bool:
+    """Whether the engine says of a mapping what was kept of it."""
+    mapped = problem if point.padded is None else replace(problem, bounds=dict(point.padded))
+    return _evaluated(mapped, hardware, ert, point.mapping) == point.stats and point.whole == _whole(
+        mapped, hardware, ert, point.mapping
     )
 
 

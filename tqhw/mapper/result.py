@@ -13,11 +13,31 @@ from tqhw.spec import Mapping, Reason, Stats
 
 
 @dataclass(frozen=True)
+class Whole:
+    """What all of the problem's work costs with a mapping with remainders, of which Timeloop may count less."""
+
+    energy_pj: float
+    cycles: int
+
+
+@dataclass(frozen=True)
 class FrontPoint:
-    """A mapping that no other one of the space dominates."""
+    """A mapping that no other one of the space dominates. ``padded``, ``whole``: see :class:`SearchResult`."""
 
     mapping: Mapping
     stats: Stats
+    padded: MappingABC[str, int] | None = None
+    whole: Whole | None = None
+
+    @property
+    def energy_pj(self) -> float:
+        """What it is compared by: of a mapping with remainders, the energy of the whole work."""
+        return (self.whole or self.stats).energy_pj
+
+    @property
+    def cycles(self) -> int:
+        """Likewise."""
+        return (self.whole or self.stats).cycles
 
 
 @dataclass(frozen=True)
@@ -40,7 +60,7 @@ class MappingFront:
     def values(self) -> tuple[tuple[float, ...], ...]:
         """The objectives of every point, in the units of each (pJ, cycles, pJ*cycles)."""
         return tuple(
-            tuple(one.value(point.stats.energy_pj, float(point.stats.cycles)) for one in self.tradeoff.objectives)
+            tuple(one.value(point.energy_pj, float(point.cycles)) for one in self.tradeoff.objectives)
             for point in self.points
         )
 
@@ -72,27 +92,19 @@ def front_of(
     ordered = sorted(
         points,
         key=lambda point: (
-            first.value(point.stats.energy_pj, float(point.stats.cycles)),
-            second.value(point.stats.energy_pj, float(point.stats.cycles)),
+            first.value(point.energy_pj, float(point.cycles)),
+            second.value(point.energy_pj, float(point.cycles)),
         ),
     )
     found: list[FrontPoint] = []
     best = math.inf
     for point in ordered:
-        value = second.value(point.stats.energy_pj, float(point.stats.cycles))
+        value = second.value(point.energy_pj, float(point.cycles))
         if value < best:
             best = value
             found.append(point)
     least = tuple(one.value(least_pj, least_cycles) for one in tradeoff.objectives)
     return MappingFront(tradeoff, tuple(found), share, least)
-
-
-@dataclass(frozen=True)
-class Whole:
-    """What all of the problem's work costs with a mapping with remainders, of which Timeloop may count less."""
-
-    energy_pj: float
-    cycles: int
 
 
 @dataclass(frozen=True)

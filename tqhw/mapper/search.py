@@ -70,14 +70,10 @@ def _searched(
     problem: Problem, hardware: Hardware, ert: ERT, goal: Goal, budget_s: float | None, way: str
 ) -> SearchResult:
     if way != PERFECT:
-        from tqhw.mapper.uneven import search_uneven
+        from tqhw.mapper.uneven import search_uneven, search_uneven_front
 
         if isinstance(goal, Tradeoff):
-            raise TqhwError(
-                f"there is no front of {goal.name} with remainders or padding",
-                place="search",
-                lever="search for one objective, or with factors that divide",
-            )
+            return search_uneven_front(problem, hardware, ert, goal, way, budget_s)
         return search_uneven(problem, hardware, ert, goal, way, budget_s)
     from tqhw.engine import build_model
     from tqhw.mapper.space.mapspace import build_mapspace

@@ -26,7 +26,8 @@ hardware/<spad model>/fetchF_weightsB[_activationsA]/
     ERT.yaml, ART.yaml               energies and areas of an action, an instance
     problems/                        only where weights are taken in digits: with a dimension for them; and padded
     mappings/                        the mapping of every layer on it, by the name of its problem
-    fronts/LAYER/                    where a front was searched for, the mappings on it, by the number of the point
+    fronts/LAYER/                    where a front was searched for, the mappings on it, by the number of the point;
+                                     the problem of one that is padded
 """
 
 
@@ -56,5 +57,8 @@ def write(folder: Path, workload: Workload, evaluated: tuple[Evaluated, ...]) ->
                 write_text(place / "problems" / files[index], dump_problem(computed))
             write_text(place / "mappings" / files[index], dump_mapping(found.mapping, computed.shape.dimensions))
             for number, point in enumerate(found.front.points if found.front else (), 1):
-                file = f"{files[index].removesuffix('.yaml')}/{number}.yaml"
-                write_text(place / FRONTS / file, dump_mapping(point.mapping, computed.shape.dimensions))
+                file = f"{files[index].removesuffix('.yaml')}/{number}"
+                write_text(place / FRONTS / f"{file}.yaml", dump_mapping(point.mapping, computed.shape.dimensions))
+                if point.padded is not None:
+                    padded = replace(computed, bounds=dict(point.padded))
+                    write_text(place / FRONTS / f"{file}.problem.yaml", dump_problem(padded))

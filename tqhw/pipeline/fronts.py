@@ -26,7 +26,7 @@ class LayerFront:
     front: MappingFront
 
     def costs(self) -> list[tuple[float, int]]:
-        return [(point.stats.energy_pj, point.stats.cycles) for point in self.front.points]
+        return [(point.energy_pj, point.cycles) for point in self.front.points]
 
 
 def layer_fronts(evaluated: Evaluated, bits: int) -> list[LayerFront]:
@@ -51,12 +51,13 @@ def rows(
 ) -> tuple[tuple[FrontRow, ...], tuple[LayerFrontRow, ...], tuple[str, ...]]:
     """The network's fronts, those of its layers, and what there is to say of them."""
     network, layers, notes = [], [], []
-    names = [layer.names[0] for layer in workload.layers]
+    names, uneven = [layer.names[0] for layer in workload.layers], False
     for b in _run_at(bits, evaluated):
         found = layer_fronts(evaluated, b)
         if not found:
             return (), (), ()
         layers += list(_layer_rows(b, workload, evaluated, found))
+        uneven = uneven or any(point.energy_pj != point.stats.energy_pj for one in found for point in one.front.points)
         whole = network_front([(one.costs(), workload.layers[one.index].count) for one in found])
         for number, point in enumerate(whole.points, 1):
             choices = dict(zip(names, point.choices, strict=True))
@@ -68,6 +69,10 @@ def rows(
             )
         elif len(whole.points) == 1:
             notes.append(f"at {b} bits one mapping of every layer is best in energy and cycles: the front is a point")
+    if uneven:
+        notes.append(
+            "the fronts are of the whole work of mappings with remainders, of which Timeloop counts other work"
+        )
     return tuple(network), tuple(layers), tuple(notes)
 
 
@@ -83,8 +88,8 @@ def _layer_rows(
 ) -> Iterator[LayerFrontRow]:
     for one in found:
         for number, (point, file) in enumerate(zip(one.front.points, files(workload, evaluated, one), strict=True), 1):
-            stats, name = point.stats, workload.layers[one.index].names[0]
-            yield LayerFrontRow(name, bits, number, stats.energy_pj, stats.cycles, stats.utilization, file)
+            used, name = point.stats.utilization, workload.layers[one.index].names[0]
+            yield LayerFrontRow(name, bits, number, point.energy_pj, point.cycles, used, file)
 
 
 def files(workload: Workload, evaluated: Evaluated, one: LayerFront) -> list[str]:

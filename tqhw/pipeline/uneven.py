@@ -17,9 +17,10 @@ def uneven_notes(workload: Workload, evaluated: Evaluated) -> tuple[str, ...]:
     missing: dict[str, float] = {}
     for (index, _), found in evaluated.found.items():
         layer = workload.layers[index]
-        if found.padded is not None:
-            part = 1.0 - layer.problem.computes / math.prod(found.padded.values())
-            wasted[layer.names[0]] = max(part, wasted.get(layer.names[0], 0.0))
+        for one in (found,) if found.front is None else found.front.points:
+            if one.padded is not None:
+                part = 1.0 - layer.problem.computes / math.prod(one.padded.values())
+                wasted[layer.names[0]] = max(part, wasted.get(layer.names[0], 0.0))
         if found.whole is not None and found.stats.computes != layer.problem.computes:
             part = found.whole.energy_pj / found.stats.energy_pj - 1.0
             missing[layer.names[0]] = max(part, missing.get(layer.names[0], -math.inf))

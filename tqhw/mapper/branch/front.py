@@ -18,7 +18,7 @@ from tqhw.mapper.branch.solve import MOST_BYPASSES, SMALLER, BypassSearches, Out
 from tqhw.mapper.space.mapspace import Mapspace
 from tqhw.mapper.space.orders import LoopOrders, build_orders
 from tqhw.mapper.space.subspace import count_pairs, narrowed, whole
-from tqhw.objectives import Objective
+from tqhw.objectives import Objective, objective_of
 
 
 class _Both(Objective):
@@ -53,6 +53,10 @@ class Staircase(Incumbent):
         self.known = KnownFront()
         self.value = 1.0
         self._better = False
+
+    def end(self, objective: str) -> Incumbent:
+        """What the search for one objective prices mappings with: they are offered here, too."""
+        return Incumbent(self.space, self.model, objective_of(objective), self)
 
     @property
     def found(self) -> bool:
@@ -118,20 +122,22 @@ class FrontOutcome:
         return self.share >= 1.0
 
 
-def solve_front(space: Mapspace, model: Model, budget_s: float | None = None) -> FrontOutcome:
-    """The front of energy and cycles over all mappings of the space.
+def solve_front(
+    space: Mapspace, model: Model, budget_s: float | None = None, stairs: Staircase | None = None
+) -> FrontOutcome:
+    """The front of energy and cycles over all mappings of the space, and of what stands on ``stairs`` already.
 
     The best mappings by one objective come first: they bound energy and cycles, and stand on the front. Then parts of
     the space, for most of its points, and last the whole, below the staircase that these make.
     """
     left_s = math.inf if budget_s is None else budget_s
-    stairs = Staircase(space, model)
+    stairs = Staircase(space, model) if stairs is None else stairs
     ends: list[Outcome] = []
     for name in ("energy", "latency"):
         begin, part_s = time.perf_counter(), left_s / 3
-        ends.append(solve(space, model, name, None if budget_s is None else part_s, front=stairs))
+        ends.append(solve(space, model, name, None if budget_s is None else part_s, incumbent=stairs.end(name)))
         left_s -= min(part_s, time.perf_counter() - begin)  # compiling is not charged for
-        if ends[-1].batch is None and ends[-1].proved:
+        if not stairs.found and ends[-1].proved:
             return FrontOutcome((), 1.0, math.inf, math.inf, stairs.evaluated, 0, math.inf)
     energy, latency = ends
     stairs.known.least_pj = energy.lower_bound * (1.0 - SLACK)

@@ -146,7 +146,7 @@ def solve_uneven(
     bound, evaluated, tightness, proved = math.inf, 0, math.inf, True
     for number, choice in enumerate(listed):
         value = math.inf if best is None else best.value
-        share_s = _share_s(budget_s, begin, number, len(listed))
+        share_s = seconds_for(budget_s, begin, number, len(listed))
         if choice.space.actual is None:
             incumbent = Incumbent(choice.space, choice.model, objective)
             incumbent.value, scale = value, 1.0
@@ -180,7 +180,7 @@ def solve_uneven(
     )
 
 
-def _share_s(budget_s: float | None, begin: float, number: int, count: int) -> float | None:
+def seconds_for(budget_s: float | None, begin: float, number: int, count: int) -> float | None:
     """Seconds for choice ``number`` of so many; None without a budget."""
     if budget_s is None:
         return None
