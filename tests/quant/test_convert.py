@@ -15,6 +15,7 @@ from tqhw.quant import (  # noqa: E402
     integer_codes,
     is_quantized,
     quantization_of,
+    quantized_by,
     quantized_layers,
     revert,
     set_bits,
@@ -376,6 +377,22 @@ def test_a_forward_pass_that_quantizes_is_not_quantized_again():
     with pytest.raises(TqhwError, match=r"^0: a Gridded that quantizes by itself: .* twice .*layers: .0: full"):
         convert(model, EVERY_LAYER)
     assert not is_quantized(model)
+
+
+class Decoded(nn.Linear):
+    def forward(self, x):
+        codes = torch.quantize_per_tensor(self.weight, 0.1, 0, torch.qint8)
+        return nn.functional.linear(x, codes.dequantize(), self.bias)
+
+
+def test_a_program_that_quantizes_is_quantized_already():
+    """What torch.fx and torch.export write stands in a module of torch's own."""
+    traced = torch.fx.Tracer()
+    traced.is_leaf_module = lambda module, name: isinstance(module, nn.ReLU)
+    model = nn.Sequential(Decoded(4, 4), nn.ReLU())
+    program = torch.fx.GraphModule(model, traced.trace(model))
+    assert quantized_by(program) == "itself"
+    assert quantized_by(torch.fx.symbolic_trace(tiny())) is None
 
 
 def test_a_compiled_model_is_converted_inside():

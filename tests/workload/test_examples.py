@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,6 +61,32 @@ def test_a_bare_shape_may_be_of_token_ids_and_that_is_said() -> None:
     assert workload.notes == (
         "the input is taken as token ids, ids:int64[1,7] mask:int64[1,7]; --input NAME:TYPE[SHAPE] says otherwise",
     )
+
+
+class Graph:
+    """What libraries of graph networks call a model with: an object with tensors, deeper inside."""
+
+    def __init__(self) -> None:
+        self.store = {"x": torch.randn(5, 4), "edges": torch.tensor([[0, 1, 2], [1, 2, 4]])}
+        self.itself = self
+
+
+class OnGraph(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(4, 3, bias=False)
+
+    def forward(self, graph: Graph) -> Tensor:
+        sources, targets = graph.store["edges"]
+        rows = self.fc(graph.store["x"])
+        return torch.zeros_like(rows).index_add(0, targets, rows[sources])
+
+
+@pytest.mark.parametrize("form", [lambda graph: graph, lambda graph: [graph], lambda graph: {"graph": graph}])
+def test_objects_with_tensors_inside(form: Callable[[Graph], Any]) -> None:
+    workload = extract(OnGraph(), form(Graph()))
+    assert (workload.macs, workload.weights, workload.folded) == (5 * 4 * 3, 12, ())
+    assert [text.rpartition(":")[2] for text in workload.inputs] == ["float32[5,4]", "int64[2,3]"]
 
 
 def test_inputs_in_lists_and_dictionaries() -> None:

@@ -136,17 +136,26 @@ SMALL = {("0",): 6 * 27 * 36, ("5",): 48, ("7",): 24}
         lambda m: torch.jit.trace(m, torch.zeros(1, 3, 8, 8)),
         lambda m: torch.jit.script(m),
         lambda m: torch.export.export(m, (torch.zeros(1, 3, 8, 8),)),
+        lambda m: torch.export.export(m, (torch.zeros(2, 3, 8, 8),), dynamic_shapes=({0: torch.export.Dim("n")},)),
         lambda m: torch.fx.symbolic_trace(m),
         torch.compile,
         lambda m: nn.Sequential(*[torch.compile(part) for part in m]),
     ],
-    ids=["traced", "scripted", "exported", "fx", "compiled", "compiled parts"],
+    ids=["traced", "scripted", "exported", "of any batch", "fx", "compiled", "compiled parts"],
 )
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
 def test_programs_have_the_layers_of_the_model(wrap: Callable[[nn.Module], nn.Module]) -> None:
     workload = extract(wrap(small()), (1, 3, 8, 8))
     assert {layer.names: layer.macs for layer in workload.layers} == SMALL
     assert workload.weights == 6 * 27 + 48 + 24
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+def test_a_frozen_script_has_layers_without_names() -> None:
+    """Its weights are constants, and its modules know no mode."""
+    workload = extract(torch.jit.freeze(torch.jit.script(small().eval())), (1, 3, 8, 8))
+    assert sorted(layer.macs for layer in workload.layers) == sorted(SMALL.values())
+    assert (workload.weights, workload.parameters) == (6 * 27 + 48 + 24, 0)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")

@@ -181,6 +181,36 @@ def test_what_torchao_trains_has_its_type_s_width(monkeypatch: pytest.MonkeyPatc
     assert bits(Net(False), 1, 6) == [(3, True, 32, "weights torchao Quantizer")]
 
 
+def test_a_proxy_that_runs_itself_to_say_its_width_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Brevitas's for weights do; a stand-in for it. The run goes on where it was."""
+    monkeypatch.setitem(sys.modules, "brevitas.proxy", ModuleType("brevitas.proxy"))
+    calls = []
+
+    class Proxy(nn.Module):
+        is_quant_enabled = True
+
+        def bit_width(self) -> Tensor:
+            calls.append(self)
+            self(torch.zeros(1))
+            return torch.tensor(3.0)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x * 1.0
+
+    Proxy.__module__ = "brevitas.proxy.parameter_quant"
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight, self.proxy = nn.Parameter(torch.randn(4, 6)), Proxy()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x @ self.proxy(self.weight).T
+
+    assert bits(nn.Sequential(Net(), nn.ReLU()), 1, 6) == [(3, True, 32, "weights Brevitas")]
+    assert len(calls) == 1
+
+
 def test_codes_of_pytorch_are_followed_through_dequantizing() -> None:
     """As in torch.ao's reference models, whose products are of real numbers."""
 

@@ -10,8 +10,10 @@ from torch import nn
 from tqhw.errors import TqhwError
 
 _ITSELF: Final = "itself"
-_BY_HAND: Final = ("fake_quantize_per_", "quantize_per_", "_fake_quantize_")
+_BY_HAND: Final = ("fake_quantize_per_", "quantize_per_", "dequantize_per_", "_fake_quantize_")
 """How the functions of PyTorch begin that put numbers on a grid."""
+_PROGRAMS: Final = "torch.fx.graph_module"
+"""Where the classes of what torch.fx and torch.export wrote stand, each with a forward pass of its own."""
 _LIBRARIES: Final = {
     "brevitas": "Brevitas",
     "torch.ao.nn.qat": "torch.ao",
@@ -78,8 +80,8 @@ def _library_of(module: nn.Module) -> str | None:
 
 
 def _quantizes_by_hand(kind: type) -> bool:
-    """Whether a method of a class beside torch's own calls a function of PyTorch that quantizes."""
-    if kind.__module__.partition(".")[0] == "torch":
+    """Whether a method of a class beside torch's own, or a program that it wrote, calls a function that quantizes."""
+    if kind.__module__.partition(".")[0] == "torch" and kind.__module__ != _PROGRAMS:
         return False
     codes = (getattr(method, "__code__", None) for method in vars(kind).values())
     return any(name.startswith(_BY_HAND) for code in codes if code is not None for name in code.co_names)

@@ -11,7 +11,8 @@ from torch import nn
 @contextmanager
 def modes_kept(model: nn.Module) -> Iterator[None]:
     """Afterwards every module of ``model`` is in its own mode again, such as frozen norms."""
-    before = [(module, module.training) for module in model.modules()]
+    # frozen scripts have one mode
+    before = [(module, module.training) for module in model.modules() if hasattr(module, "training")]
     try:
         yield
     finally:

@@ -12,10 +12,11 @@ from torch import Tensor, nn
 
 from tqhw.errors import TqhwError
 from tqhw.workload.inputs import InputSpec, check_shape, parse_input
-from tqhw.workload.sources import tensors_in
+from tqhw.workload.sources import tensors_inside
 
 Input = str | Tensor | InputSpec | Sequence[Any] | Mapping[str, Any]
-"""A shape, a text of it, a tensor, a specification; several as a sequence, by name as a mapping."""
+"""A shape, a text of it, a tensor, a specification; several as a sequence, by name as a mapping. In a sequence or a mapping
+also any object with tensors inside."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def expected(model: nn.Module) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return needed, tuple(p.name for p in named if p.default is not p.empty)
 
 
-def _specs(given: Input) -> tuple[list[InputSpec], Example | None]:
+def _specs(given: Any) -> tuple[list[InputSpec], Example | None]:
     """Specifications to make tensors of, or the call itself where the tensors are there already."""
     if isinstance(given, str):
         return [parse_input(given)], None
@@ -67,13 +68,16 @@ def _specs(given: Input) -> tuple[list[InputSpec], Example | None]:
     if isinstance(given, Tensor):
         return [], _ready((given,), {})
     if isinstance(given, Mapping):
-        if any(True for _ in tensors_in(dict(given))):
+        if any(True for _ in tensors_inside(dict(given))):
             return [], _ready((), dict(given))
         return [_named(name, value) for name, value in given.items()], None
-    if given and all(isinstance(item, str | InputSpec) for item in given):
-        return [parse_input(item) if isinstance(item, str) else item for item in given], None
-    if any(True for _ in tensors_in(list(given))):
-        return [], _ready(tuple(given), {})
+    if isinstance(given, Sequence):
+        if given and all(isinstance(item, str | InputSpec) for item in given):
+            return [parse_input(item) if isinstance(item, str) else item for item in given], None
+        if any(True for _ in tensors_inside(list(given))):
+            return [], _ready(tuple(given), {})
+    elif any(True for _ in tensors_inside(given)):
+        return [], _ready((given,), {})
     return [InputSpec(check_shape(given))], None
 
 
@@ -83,10 +87,10 @@ def _named(name: str, value: Any) -> InputSpec:
 
 
 def _ready(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Example:
-    specs = [_described(tensor, None) for tensor in tensors_in(list(args))]
-    specs += [_described(tensor, name) for name, value in kwargs.items() for tensor in tensors_in(value)]
+    specs = [_described(tensor, None) for tensor in tensors_inside(list(args))]
+    specs += [_described(tensor, name) for name, value in kwargs.items() for tensor in tensors_inside(value)]
     if len(specs) == 1 and specs[0].name is None:
-        floating = next(tensors_in(list(args))).is_floating_point()
+        floating = next(tensors_inside(list(args))).is_floating_point()
         specs = [InputSpec(specs[0].shape, None if floating else specs[0].dtype)]
     return Example(args, kwargs, tuple(specs))
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from tqhw.errors import TqhwError
 from tqhw.workload.examples import Example
 from tqhw.workload.inputs import InputSpec
-from tqhw.workload.sources import tensors_in
+from tqhw.workload.sources import tensors_in, tensors_inside
 
 Phase = Literal["prefill", "decode"]
 CACHES = ("past_key_values", "cache")
@@ -96,24 +96,9 @@ def cache_of(output: Any, place: str) -> object:
     return found
 
 
-def cached_tensors(cache: object, seen: set[int] | None = None) -> Iterator[Tensor]:
+def cached_tensors(cache: object) -> Iterator[Tensor]:
     """Every floating-point tensor in a cache of whatever make, once."""
-    seen = set() if seen is None else seen
-    if id(cache) in seen:
-        return
-    seen.add(id(cache))
-    if isinstance(cache, Tensor):
-        if cache.is_floating_point() and cache.dim() >= 2:
-            yield cache
-        return
-    if isinstance(cache, dict):
-        parts = list(cache.values())
-    elif isinstance(cache, list | tuple):
-        parts = list(cache)
-    else:
-        parts = list(vars(cache).values()) if hasattr(cache, "__dict__") and not isinstance(cache, type) else []
-    for part in parts:
-        yield from cached_tensors(part, seen)
+    return (tensor for tensor in tensors_inside(cache) if tensor.is_floating_point() and tensor.dim() >= 2)
 
 
 def words(cache: object) -> int:

@@ -7,7 +7,7 @@ Random numbers that the model draws count as an input where they meet a weight: 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -185,3 +185,26 @@ def tensors_in(value: object) -> Iterator[torch.Tensor]:
     elif isinstance(value, list | tuple):
         for item in value:
             yield from tensors_in(item)
+
+
+def tensors_inside(value: object, seen: set[int] | None = None) -> Iterator[torch.Tensor]:
+    """The tensors in nested containers and in the attributes of objects, such as a graph with its edges, each once.
+
+    Parameters and what modules hold are a model's own, and are passed over.
+    """
+    seen = set() if seen is None else seen
+    if id(value) in seen or isinstance(value, torch.nn.Module | torch.nn.Parameter | type):
+        return
+    seen.add(id(value))
+    if isinstance(value, torch.Tensor):
+        yield value
+        return
+    parts: Iterable[object] = ()
+    if isinstance(value, Mapping):
+        parts = value.values()
+    elif isinstance(value, list | tuple):
+        parts = value
+    elif hasattr(value, "__dict__"):
+        parts = vars(value).values()
+    for part in list(parts):
+        yield from tensors_inside(part, seen)

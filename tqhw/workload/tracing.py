@@ -28,7 +28,7 @@ from tqhw.workload.generation import cached_tensors
 from tqhw.workload.operators import plain_name
 from tqhw.workload.products import arguments, products
 from tqhw.workload.recording import Recorder, Trace
-from tqhw.workload.sources import Origins, tensors_in
+from tqhw.workload.sources import Origins, tensors_in, tensors_inside
 
 _SPARSE = (torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc)
 
@@ -60,7 +60,7 @@ def trace(
     """
     compiler = "torch._dynamo" in sys.modules
     watch = _RunWatch(model, skip, routing)
-    for tensor in tensors_in([list(args), dict(kwargs or {})]):
+    for tensor in tensors_inside([list(args), dict(kwargs or {})]):
         watch.sources.mark_input(tensor)
     for tensor in cached_tensors(cache):
         watch.sources.mark_cached(tensor)

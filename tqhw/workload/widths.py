@@ -48,6 +48,7 @@ class Widths:
     def __init__(self) -> None:
         self._marks = WeakTensorKeyDictionary()
         self._read: dict[nn.Module, int] = {}
+        self._asking = False
 
     def enter(self, module: nn.Module, given: Any) -> None:
         """Notes the width of what a layer is called with, where a library has a type of tensor for such numbers."""
@@ -58,7 +59,13 @@ class Widths:
 
     def leave(self, module: nn.Module, output: Any) -> None:
         """Marks what a quantizing module gives."""
-        found = _of_proxy(module) or _of_fake_quantizer(module)
+        if self._asking:  # a proxy runs itself to say how wide it is
+            return
+        self._asking = True
+        try:
+            found = _of_proxy(module) or _of_fake_quantizer(module)
+        finally:
+            self._asking = False
         tensor = next(tensors_in(output), None)
         if found is not None and tensor is not None:
             self._marks[tensor] = found

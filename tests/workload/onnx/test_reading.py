@@ -111,6 +111,21 @@ def test_a_broken_graph(tmp_path: Path) -> None:
     assert refused(path).startswith(f"{path}, node y: 'nowhere' is read and nowhere made before")
 
 
+def test_a_tensor_that_the_file_lost(tmp_path: Path) -> None:
+    """Exporters say the type of every tensor, so that this alone does not make one; a bias decides no size."""
+    nodes = [node("Gemm", "x w b", "h"), node("Relu", "h", "y")]
+    whole = save(tmp_path / "net.onnx", nodes, {"x": [2, 3]}, [tensor("w", [3, 4]), tensor("b", [4])])
+    for name in ("w", "b"):
+        model = onnx.load(whole)
+        kept = [one for one in model.graph.initializer if one.name != name]
+        del model.graph.initializer[:]
+        model.graph.initializer.extend(kept)
+        shape = [3, 4] if name == "w" else [4]
+        model.graph.value_info.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape))
+        onnx.save(model, tmp_path / "lost.onnx")
+        assert f"'{name}' is read and nowhere made before" in refused(tmp_path / "lost.onnx")
+
+
 def test_the_command(tmp_path: Path) -> None:
     path = net(tmp_path)
     told = " ".join(tqhw("workload", path, "--out", tmp_path / "out").output.split())

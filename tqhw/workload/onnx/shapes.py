@@ -96,8 +96,9 @@ class _Inference:
 
     def _nodes(self, protos: Iterable[Any]) -> None:
         for proto in protos:
-            missing = [name for name in proto.input if name and name not in self._graph.types]
-            if missing and not self._is_made(missing, proto):
+            known_names = (self._graph.types, self._graph.producers)
+            missing = [name for name in proto.input if name and not any(name in known for known in known_names)]
+            if missing:
                 raise self._broken(proto, f"'{missing[0]}' is read and nowhere made before")
             known = self._graph.constants.get(proto.input[0]) if proto.op_type == "If" and proto.input else None
             if known is not None and known.size == 1:
@@ -116,9 +117,6 @@ class _Inference:
     def _broken(self, proto: Any, what: str) -> TqhwError:
         place = f"{self._path}, node {proto.name or proto.op_type}"
         return TqhwError(what, place=place, lever="the graph is broken: export it again")
-
-    def _is_made(self, names: Sequence[str], proto: Any) -> bool:
-        return all(name in self._graph.producers or name in self._told for name in names)
 
     def _branch(self, proto: Any, taken: bool) -> None:
         """The nodes of the branch that is taken, and what it gives under the names of the whole."""
