@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from tqhw.scenario.methods import REFERENCE, ways
 from tqhw.scenario.network import LayerCost, Network, NetworkLayer, Width
 from tqhw.scenario.schedule import PJ_PER_MJ
-from tqhw.scenario.states import STEADY, SWITCHING, mixed_cost
+from tqhw.scenario.states import INITIAL, STEADY, SWITCHING, mixed_cost
 from tqhw.scenario.ways import Options, Way
 from tqhw.workload import Layer
 
@@ -60,9 +60,14 @@ class LayerEnergies:
         states = [STEADY] * len(chosen)
         for index, before, after in zip(self.choices, source, target, strict=True):
             states[index] = SWITCHING if before != after else STEADY
+        if self._resident(chosen) and not self._resident(self._ways(source)):
+            states = [INITIAL] * len(chosen)  # no weight is in the buffer yet, of layers that do not switch neither
         first = mixed_cost(chosen, states, self.network)
         steady = mixed_cost(chosen, [STEADY] * len(chosen), self.network)
         return (first.total_pj - steady.total_pj) / PJ_PER_MJ, first.dram_bits - steady.dram_bits
+
+    def _resident(self, chosen: Sequence[Way]) -> bool:
+        return self.network.resident([way.bits for way in chosen])
 
     def _ways(self, bits: Sequence[int]) -> list[Way]:
         by_index = dict(zip(self.choices, bits, strict=True))

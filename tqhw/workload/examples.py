@@ -15,8 +15,8 @@ from tqhw.workload.inputs import InputSpec, check_shape, parse_input
 from tqhw.workload.sources import tensors_inside
 
 Input = str | Tensor | InputSpec | Sequence[Any] | Mapping[str, Any]
-"""A shape, a text of it, a tensor, a specification; several as a sequence, by name as a mapping. In a sequence or a mapping
-also any object with tensors inside."""
+"""A shape, a text of it, a tensor, a specification; several as a sequence, by name as a mapping. Among
+several also objects with tensors inside."""
 
 
 @dataclass(frozen=True)
