@@ -31,7 +31,13 @@ class Given:
 
 
 def given(places: Sequence[Path], model: str | None) -> Given:
-    """What the places on a command line stand for. Raises TqhwError for an experiment that names no checkpoints."""
+    """What the places on a command line stand for, found without PyTorch.
+
+    Raises TqhwError for a place that is none, and for an experiment that names no checkpoints.
+    """
+    for place in places:
+        if not place.exists():
+            raise TqhwError("there is no such file", place=str(place), lever="name what tqhw train left")
     files = [place for place in places if place.suffix in (".yaml", ".yml")]
     if not files:
         return Given(places, model)

@@ -81,8 +81,9 @@ def train(
         _train(runs, opened, resume=resume, leads=team.leads, trust=trust)
         if team.leads:
             tell_skipped(opened)
-            for recipe in {recipe.method: recipe for recipe in wanted if recipe.way.training != "float"}.values():
-                switching = coverage(recipe.quantize(recipe.plain_model(), recipe.bits)).text
+            quantized = {recipe.method: recipe for recipe in wanted if recipe.way.training != "float"}.values()
+            told = [coverage(recipe.quantize(recipe.plain_model(), recipe.bits)).text for recipe in quantized]
+            for switching in dict.fromkeys(told):
                 console().print(switching, highlight=False, markup=False, soft_wrap=True)
             console().print(f"Trained at {list(wanted[0].bits)} bits, in {out}", highlight=False)
             tell_hints(experiment, settings)
@@ -140,9 +141,9 @@ def evaluate(
 
     Of the real weights quantized anew, and of integer codes stored once and shifted.
     """
+    found = given(checkpoints, model)
     from tqhw.train import OpenedData
 
-    found = given(checkpoints, model)
     wanted = found.bits if bits is None else bits_in(bits)
     _measure(
         found.places, wanted, found.stored if stored is None else stored, json, found.model, OpenedData(found.path)
@@ -168,10 +169,11 @@ def export(
     Lower precisions are shifts of the stored codes. An ONNX file is compared with PyTorch on all test samples; exit
     code 1 where an answer differs.
     """
+    found = given([checkpoint], model)
     from tqhw.quant import check_bits, keep_precisions, storage
     from tqhw.train import OpenedData, checkpoints_in, export_run, load_run, serve
+    from tqhw.train.agree import check_same_facts
 
-    found = given([checkpoint], model)
     checkpoint, stored = only(found.places), found.stored if stored is None else stored
     wanted = found.codes if bits is None else bits_in(bits)
     for one in wanted or ():
@@ -180,6 +182,7 @@ def export(
     data = None  # read where there is something to calibrate or to compare, alone
     if out.suffix == ".onnx" or {*(wanted or ())} - {*recipe.bits}:
         data = OpenedData(found.path).of(recipe)
+        check_same_facts(checkpoint, data)
     if wanted is not None:
         serve(network, recipe, wanted, data)
         keep_precisions(network, wanted)
@@ -228,6 +231,7 @@ def _measure(
 ) -> None:
     """Prints the table of all checkpoints in ``places``, which are of the model that the user calls ``name``."""
     from tqhw.train import check_seeds, checkpoints_in, evaluate_run, extent_of, load_run, recipe_of
+    from tqhw.train.agree import check_same_facts
 
     paths = [path for place in places for path in checkpoints_in(place)]
     recipes = [recipe_of(path) for path in paths]
@@ -244,6 +248,7 @@ def _measure(
     for path in paths:
         model, recipe = load_run(path, model=name)
         data = opened.of(recipe)
+        check_same_facts(path, data)
         measured = evaluate_run(model, recipe, recipe.bits if bits is None else bits, stored=stored, data=data)
         found.setdefault(recipe.way.label, []).extend(measured)
         extent = extent_of(path)

@@ -17,7 +17,7 @@ from tqhw.experiment import Experiment
 from tqhw.options import DataOptions
 from tqhw.pipeline.training import Measured, Tell, measured
 from tqhw.train import OpenedData, Recipe
-from tqhw.train.agree import check_agrees, check_same_data, check_serves
+from tqhw.train.agree import check_agrees, check_same_data, check_same_facts, check_serves
 from tqhw.train.recipe import DataRecipe
 
 
@@ -37,8 +37,10 @@ class TrainedNetwork:
     folder: ClassVar[Path | None] = None
 
     def opened(self) -> Data:
-        """Its data set, where it is here."""
-        return OpenedData(self.here.path, self.here.held).of(self.recipe)
+        """Its data set, where it is here. Raises TqhwError where that is not what it was trained on."""
+        data = OpenedData(self.here.path, self.here.held).of(self.recipe)
+        check_same_facts(self.path, data)
+        return data
 
     def run(self, tell: Tell) -> Measured:
         """Loads it and measures its accuracies here."""

@@ -24,6 +24,7 @@ from tqhw.system.files import content_digest
 from tqhw.system.progress import Watcher
 from tqhw.system.workers import Aside, aside
 from tqhw.train import Accuracy, Recipe
+from tqhw.train.agree import facts_of
 from tqhw.version import __version__
 
 Measured = tuple[str, list[Accuracy]]
@@ -67,7 +68,7 @@ class TrainingTask:
             place = self.folder
             if place is not None and len(precisions) < len(recipe.bits) and recipe.way.training == "separate":
                 place = place / f"{precisions[0]}bit"
-            keep = None if place is None else train.Checkpoints(place, own.json)
+            keep = None if place is None else train.Checkpoints(place, own.json, facts_of(data))
             model = own.network(precisions, trust=True)  # the hardware side has asked before
             result = train.train(
                 model,

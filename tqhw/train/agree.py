@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from tqhw.datasets import FolderData
+from tqhw.datasets import Data, FolderData
 from tqhw.datasets.mnist_subset import SIDE
 from tqhw.errors import TqhwError
 from tqhw.quant import FULL
+from tqhw.quant.files.tensorfile import read_header
+from tqhw.train.checkpoint import KIND, VERSION
 from tqhw.train.differences import differences
 from tqhw.train.recipe import DataRecipe, Recipe
 
@@ -33,6 +36,34 @@ def check_same_data(path: Path, there: DataRecipe, here: DataRecipe) -> None:
     """Refuses a checkpoint of another data set; where it lies and how it is read may differ."""
     found = differences({"data": _data(there)}, {"data": _data(here)})
     _refuse(path, {"another data set": found}, "all networks are measured on the same one")
+
+
+def facts_of(data: Data) -> dict[str, Any]:
+    """What a network has learned to read: the shape of a sample, how many classes there are, and what is taken off the
+    pixels and what they are divided by, where the training images say so."""
+    found = {name: getattr(data, name, None) for name in ("input_shape", "classes", "mean", "deviation")}
+    return {name: [*value] if isinstance(value, tuple) else value for name, value in found.items() if value}
+
+
+def check_same_facts(path: Path, data: Data) -> None:
+    """Refuses to measure a checkpoint on data that are not what it was trained on, whatever they are called.
+
+    Checkpoints of earlier versions do not say what that was.
+    """
+    there, here = read_header(path, KIND, VERSION).get("data"), facts_of(data)
+    if not isinstance(there, dict):
+        return
+    near = {key for key in {*there} & {*here} if _near(there[key], here[key])}
+    found = differences(*({key: value for key, value in facts.items() if key not in near} for facts in (there, here)))
+    _refuse(path, {"other data": found}, "measure it on the data set that it was trained on")
+
+
+def _near(one: Any, other: Any) -> bool:
+    """Equal but for the last bits, in which sums of another machine may differ."""
+    if not isinstance(one, list) or not isinstance(other, list) or len(one) != len(other):
+        return bool(one == other)
+    numbers = all(isinstance(value, int | float) for value in (*one, *other))
+    return numbers and all(math.isclose(a, b, rel_tol=1e-4, abs_tol=1e-6) for a, b in zip(one, other, strict=True))
 
 
 def check_serves(paths: Mapping[Path, Recipe], bits: Iterable[int]) -> None:

@@ -106,11 +106,13 @@ class Extent:
 class Checkpoints:
     """The folder in which a run keeps its checkpoint and logs, and what else belongs to it.
 
-    ``recipe``: JSON that says how the model and the data are made, for those who only have the file.
+    ``recipe``: JSON that says how the model and the data are made, for those who only have the file; ``data``: what the
+    data were (:func:`tqhw.train.agree.facts_of`).
     """
 
     folder: Path
     recipe: Mapping[str, Any]
+    data: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def path(self) -> Path:
@@ -177,6 +179,7 @@ def _described(keep: Checkpoints, model: nn.Module, config: TrainConfig, history
         "kind": KIND,
         "version": VERSION,
         "recipe": dict(keep.recipe),
+        **({"data": dict(keep.data)} if keep.data else {}),
         "quantization": quantization_json(model),
         "train": _CONFIG.dump_python(config, mode="json"),
         "history": [record.json for record in history],

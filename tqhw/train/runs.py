@@ -15,6 +15,7 @@ from tqhw.models import MODELS
 from tqhw.quant import MAX_BITS, add_precision, check_precisions, export
 from tqhw.quant.calls import Inputs
 from tqhw.quant.files.tensorfile import read_header, read_tensors
+from tqhw.train.agree import facts_of
 from tqhw.train.calibrate import recalibrate, start_inputs
 from tqhw.train.checkpoint import BEST, CHECKPOINT, KIND, VERSION, Checkpoints, EpochRecord, load_model
 from tqhw.train.evaluate import Accuracy, evaluate_both, evaluate_full, evaluate_requantized
@@ -46,7 +47,7 @@ def train_run(
     for precisions in recipe.way.networks(recipe.bits):
         own = replace(recipe, bits=precisions)
         place = folder / f"{precisions[0]}bit" if recipe.way.training == "separate" and len(recipe.bits) > 1 else folder
-        keep = Checkpoints(place, own.json)
+        keep = Checkpoints(place, own.json, facts_of(data))
 
         def told(progress: Progress, bits: tuple[int, ...] = precisions) -> None:
             if watch is not None:

@@ -37,7 +37,7 @@ def check_seeds(runs: Iterable[tuple[Path, Recipe]]) -> None:
             alike = replace(recipe, training=replace(recipe.training, seed=first.training.seed))
             if alike != first:
                 told = "; ".join(
-                    f"{key} is {here}, not {there}"
+                    f"{key} is {here}, not {there.removeprefix('not ')}"
                     for key, (here, there) in differences(alike.json, first.json).items()
                 )
                 raise TqhwError(
