@@ -5,8 +5,8 @@
 
 Prints the mean cosine between the sentence embeddings of the quantized and of the floating-point MiniLM, of a third of
 the sentences of docs/*.md, with the 95 % interval of that mean over sentences drawn anew; the others calibrate. Groups
-of 64 weights with scale and offset everywhere. --anew adds a row that takes five times as long: error-compensated
-rounding for each precision alone.
+of 64 weights with scale and offset everywhere. --anew adds error-compensated rounding for each precision alone, which
+takes about as long as all others together.
 """
 
 from __future__ import annotations
