@@ -73,7 +73,7 @@ def _experiment(name: str, folder: Path) -> Path:
         return path
     path = folder / "textures" / "experiment.yaml"
     if not path.exists():
-        textures.write(path.parent, train=300, test=125, noise=0.15, seed=0, epochs=12)
+        textures.write(path.parent, train=300, test=125, noise=0.15, seed=0, epochs=30)
     return path
 
 

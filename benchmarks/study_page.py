@@ -13,6 +13,9 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 from scipy import stats
 
+TEST_IMAGES = 1000
+"""Of the subset of MNIST."""
+
 EFFECT, POWER = 0.5, 0.8
 """The smallest difference, in points, that a confirming run should look for, and how surely it should find it."""
 
@@ -85,7 +88,8 @@ def page(rows: list[Row], pairs: tuple[Pair, ...], on_cifar10: str) -> str:
         if weights == "shifted" or found != values[variant, "shifted"]:
             cells = (f"{statistics.fmean(found[b]):.1f} ± {statistics.stdev(found[b]):.1f}" for b in bits)
             lines.append([variant, weights, *cells])
-    text = [f"Top-1 on the 450 test digits in percent, mean ± standard deviation of {seeds} seeds:\n"]
+    of = f"Top-1 on {TEST_IMAGES:,} test pictures in percent"
+    text = [f"{of}, mean ± standard deviation of {seeds} seeds and splits:\n"]
     text += _table(["network", "weights", *columns], lines)
     text += ["\nWhat is not listed as requantized gives the same accuracies, to the image, as shifted.\n"]
     effects = {pair.label: _differences(values, pair) for pair in pairs}
@@ -108,14 +112,14 @@ def _confirming(effects: dict[str, tuple[dict[int, list[float]], list[float]]], 
         seeds = max(3, math.ceil((factor * statistics.stdev(mean) / sought) ** 2))
         lines.append([label, f"{sought:.1f}", f"{statistics.stdev(mean):.1f}", str(seeds)])
     share = top1 / 100
-    noise = [100 * math.sqrt(share * (1 - share) / images) for images in (450, 10_000)]
+    noise = [100 * math.sqrt(share * (1 - share) / images) for images in (TEST_IMAGES, 10_000)]
     return [
         "## What a CIFAR-10 run would need\n",
         f"`tqhw train` with experiments/training/cifar10.yaml and {how}, so many seeds each (paired, 5 % level, "
         f"found with {100 * POWER:.0f} % certainty, normal approximation, at least 3). Sought is half of the effect "
         f"seen here, at least {EFFECT} points; the scatter over seeds is the one seen here. A part of it is the small "
-        f"test set: at this page's mean accuracy one standard error is {noise[0]:.1f} points for 450 images, "
-        f"{noise[1]:.1f} for CIFAR-10's 10,000. Nothing here says that an effect carries over.\n",
+        f"test set: at this page's mean accuracy one standard error is {noise[0]:.1f} points for {TEST_IMAGES:,} "
+        f"pictures, {noise[1]:.1f} for CIFAR-10's 10,000. Nothing here says that an effect carries over.\n",
         *_table(["difference, mean over bits", "sought, points", "scatter, points", "seeds"], lines),
     ]
 

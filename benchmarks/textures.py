@@ -30,9 +30,9 @@ EXPERIMENT = """\
 name: textures
 model: {{name: "benchmarks.textures:network"}}
 bits: [2, 3, 4, 6, 8]
-quantization: {{first: 8, last: 8}}
+quantization: {{first: 8, last: 8, normalization: {{kind: auto}}}}
 data: {{name: imagefolder, path: {folder}, size: {size}}}
-training: {{epochs: {epochs}, batch_size: 64, learning_rate: 0.05, schemes: [truncquant]}}
+training: {{epochs: {epochs}, batch_size: 64, learning_rate: 0.1, schemes: [truncquant]}}
 spad_models: [smartbuffer_rf]
 """
 
