@@ -111,7 +111,7 @@ def main() -> None:
     parser.add_argument("--train", type=int, default=300, help="training pictures of each kind")
     parser.add_argument("--test", type=int, default=125, help="test pictures of each kind")
     parser.add_argument("--noise", type=float, default=0.15)
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     write(given.out, given.train, given.test, given.noise, given.seed, given.epochs)
