@@ -136,6 +136,16 @@ def test_fronts_with_remainders_and_padding(tmp_path: Path) -> None:
             assert f"of {len(points)} points of the front are padded; at most" in result.stderr
 
 
+@pytest.mark.parametrize("way", [("--factors", "imperfect"), ("--pad",)])
+def test_a_budget_too_small_for_all_sizes_leaves_a_front_so_far(tmp_path: Path, way: tuple[str, ...]) -> None:
+    given = [*arguments(tmp_path), "--objective", "energy,latency", *way, "--budget", "0.000001", "--no-cache"]
+    (tmp_path / "problem.yaml").write_text(PROBLEM.replace("M: 6, K: 4", "M: 7, K: 5"))
+    found = json.loads(tqhw(*given, "--json", "-").stdout)
+    assert found["front"] and found["proved_optimal"] is False
+    assert found["open_region"]
+    assert found["least"]["energy"] <= found["front"][0]["energy"]
+
+
 def test_an_array_that_factors_leave_idle_is_told(tmp_path: Path) -> None:
     given = arguments(tmp_path)
     (tmp_path / "problem.yaml").write_text(PROBLEM.replace("M: 6, K: 4, N: 2", "M: 13, K: 11, N: 17"))

@@ -124,9 +124,9 @@ def solve_uneven_front(
             evaluated += found.evaluated
             tightness = min(tightness, found.tightness)
             known = stairs.told()
-        share = min(share, of_choice)
-        least_pj = min(least_pj, lowest[0] * stairs.shares[0])
-        least_cycles = min(least_cycles, lowest[1] * stairs.shares[1])
+        share = min(share, float(of_choice))
+        least_pj = min(least_pj, float(lowest[0] * stairs.shares[0]))
+        least_cycles = min(least_cycles, float(lowest[1] * stairs.shares[1]))
     if share >= 1.0 and known:
         least_pj, least_cycles = min(one.energy_pj for one in known), known[0].cycles
     return UnevenFrontOutcome(
