@@ -115,6 +115,8 @@ def neighbour_hop(space: Space, q: int, s: int, r: int, span: float, factors: In
     """The words along halo rank r that lie between two mesh neighbours of a unit at most; ``span``: any two elements.
 
     In one row or column the next element is one further over some dimension, and back at the first over others.
+    Elements that lie apart along a rank without a halo hand nothing on: all loops outside move by multiples of the unit
+    there.
     """
     used = 1
     for d in range(factors.shape[0]):
@@ -123,7 +125,8 @@ def neighbour_hop(space: Space, q: int, s: int, r: int, span: float, factors: In
         return span
     hop = 0.0
     for d in range(factors.shape[0]):
-        if factors[d] > 1:
+        plain = space.strict_links and space.relevant[s, d] and space.rank[s, d] < 0
+        if factors[d] > 1 and not plain:
             step = link_step(space, s, d, tile) if space.rank[s, d] == r else 0.0
             hop = max(hop, step, span - factors[d] * step)
     return hop

@@ -56,8 +56,13 @@ class Subproblem:
         lists: Lists,
         known: KnownFront | None = None,
     ) -> Subproblem:
-        """The tables of the tiles that are made of the divisors ``lists``; what is ``known`` of a front may grow."""
-        return Subproblem(space, model, objective, orders, build_space(space, model, lists), known or KnownFront())
+        """The tables of the tiles that are made of the divisors ``lists``; what is ``known`` of a front may grow.
+
+        Of energy alone the looser bounds do as well, and of equal mappings the one that they find first stays the
+        answer.
+        """
+        tables = build_space(space, model, lists, strict_links=objective.delay_power > 0)
+        return Subproblem(space, model, objective, orders, tables, known or KnownFront())
 
 
 class BypassSearch:

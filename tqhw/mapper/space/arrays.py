@@ -40,6 +40,7 @@ class Space(NamedTuple):
     tangled: Bools  # [S] and one of these dimensions stands in two ranks: what overlaps is not known
     linked_macs: bool  # a fan-out stands right above the compute units, which ask for words that they had
     links: Bools  # [L, S] neighbours below the level may hand on words
+    strict_links: bool  # none are counted on between elements that lie apart along a rank without a halo
     linkable: bool  # at most one data space has a halo, so that a point's links can only be its own
     rank: Ints  # [S, D] the halo rank that a dimension moves in, else -1
     coefficient: Ints  # [S, D] its coefficient there
@@ -59,8 +60,11 @@ class Space(NamedTuple):
     tiles: Ints  # [N] 1: rows of the odometer over all tiles, see first_below
 
 
-def build_space(space: Mapspace, model: Model, lists: Sequence[Sequence[int]]) -> Space:
-    """Tables of a mapspace; tiles are made of the divisors ``lists`` of every dimension, 1 and the bound among them."""
+def build_space(space: Mapspace, model: Model, lists: Sequence[Sequence[int]], strict_links: bool = True) -> Space:
+    """Tables of a mapspace; tiles are made of the divisors ``lists`` of every dimension, 1 and the bound among them.
+
+    ``strict_links``: as in :class:`Space`; with remainders units change their elements, and they never are.
+    """
     problem = space.problem
     n_dims, n_slots = len(model.bounds), len(space.slots)
     widest = max(len(x) for x in lists)
@@ -117,6 +121,7 @@ def build_space(space: Mapspace, model: Model, lists: Sequence[Sequence[int]]) -
         tangled=np.array([s.tangled for s in sees]),
         linked_macs=space.slots[0].spatial and space.slots[0].level == 0,
         links=model.links,
+        strict_links=strict_links and space.actual is None,
         linkable=sum(bool(s.sliding) for s in sees) <= 1,
         rank=rank,
         coefficient=coefficient,

@@ -1,0 +1,64 @@
+"""What lies between mesh neighbours, against elements that are laid out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise, permutations, product
+
+import numpy as np
+import pytest
+
+from tests.mapper.tables import small
+from tqhw.mapper.bound.unit_gains import unit_hop
+from tqhw.mapper.space.arrays import build_space
+from tqhw.mapper.space.subspace import whole
+
+DIMS = "MGSQ"  # irrelevant to Inputs, of a rank without a halo, and two of a halo
+
+
+def farthest(factors: dict[str, int], tile: dict[str, int], stride: int) -> int:
+    """The words along the halo between elements side by side in a row that agree in G, at most, over all orders."""
+    step = {"S": tile["S"], "Q": tile["Q"] * stride}
+    most = 0
+    for order in permutations(DIMS):
+        elements = [
+            dict(zip(order, at[::-1], strict=True)) for at in product(*(range(factors[d]) for d in order[::-1]))
+        ]
+        for one, next_one in pairwise(elements):
+            if one["G"] == next_one["G"]:
+                most = max(most, abs(sum((next_one[d] - one[d]) * step[d] for d in "SQ")))
+    return most
+
+
+def hop(factors: dict[str, int], tile: dict[str, int], stride: int = 1, strict: bool = True) -> float:
+    """Of the halo of Inputs, for a unit on a row that is wide enough."""
+    case = small("two_level_array", M=2, G=2, S=6, Q=4, Hstride=stride)
+    shape, tables = case.space.problem.shape, case.search.tables
+    arrays = [np.array([given.get(d, 1) for d in shape.dimensions], np.int64) for given in (factors, tile)]
+    wide = tables._replace(fanout=np.full_like(tables.fanout, 64), strict_links=strict)
+    s, q = shape.data_space_names.index("Inputs"), int(tables.spatial.argmax())
+    return float(unit_hop(wide, q, s, int(tables.rank[s].max()), *arrays))
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("units", [*product((1, 2), (1, 2), (2, 3), (1, 2))])
+def test_neighbours_lie_no_farther_apart(units: tuple[int, ...], stride: int) -> None:
+    factors, tile = dict(zip(DIMS, units, strict=True)), {**dict.fromkeys(DIMS, 1), "S": 2}
+    assert hop(factors, tile, stride) == farthest(factors, tile, stride)
+
+
+def test_a_dimension_of_no_halo_is_left_out_where_links_are_strict() -> None:
+    unit = {"G": 2, "S": 3}
+    assert [hop(unit, {}, strict=strict) for strict in (True, False)] == [1.0, 2.0]
+
+
+def test_links_are_strict_where_cycles_count_and_nothing_has_remainders() -> None:
+    objectives = ("energy", "latency", "edp")
+    assert [small("two_level_array", name, S=3, Q=2).search.tables.strict_links for name in objectives] == [
+        False,
+        True,
+        True,
+    ]
+    case = small("two_level_array", "latency", S=3, Q=2)
+    uneven = replace(case.space, actual=tuple(case.space.problem.bounds.values()))
+    assert not build_space(uneven, case.model, whole(uneven)).strict_links
