@@ -11,6 +11,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from safetensors.torch import load_file  # noqa: E402
+from torch.nn import functional  # noqa: E402
+
 from tests.cli.test_app import refused, tqhw  # noqa: E402
 from tests.pipeline.test_own_files import TOP  # noqa: E402
 from tqhw import quant, train  # noqa: E402
@@ -33,6 +36,7 @@ GIVEN: dict[str, Any] = {
     "training": {"epochs": 2, "threads": 1},
 }
 NAMES = ("conv1", "conv2")
+NORM = ("running_mean", "running_var", "weight", "bias")
 WRITTEN = ("allocation.json", "allocation.csv", "allocation.png", "allocation.svg", "allocation.pdf")
 
 
@@ -151,6 +155,30 @@ def test_a_switch_costs_what_the_scenario_says(found: tuple[AllocationAnswer, Pa
     assert {*pairs} == {(i, j) for i in range(len(answer.points)) for j in range(len(answer.points)) if i != j}
     assert {one.dram_bits for one in answer.switches} == {12 * 2 * 32}
     assert all(one.energy_mj > 0 for one in answer.switches)
+
+
+def test_every_accuracy_is_that_of_the_shifted_codes_in_a_network_written_anew(
+    found: tuple[AllocationAnswer, Path],
+) -> None:
+    """Out of the checkpoint's numbers alone: codes of 8 bits shifted by hand, and the norms of each layer's width."""
+    answer, out = found
+    (path,) = (out / "kept").glob("truncquant-*/checkpoint.safetensors")
+    kept = {name.removeprefix("model/"): tensor for name, tensor in load_file(path).items()}
+    data = accuracy.recipe(Experiment.model_validate(GIVEN), "truncquant", 0).open_data()
+
+    def layer(x: torch.Tensor, number: int, bits: int) -> torch.Tensor:
+        stored = quant.quantize(kept[f"conv{number}.weight"], bits=8)
+        weight = 2 * (stored.codes >> (8 - bits)).float() / (2**bits - 1) - 1
+        norm = [kept[f"bn{number}.{'' if bits == 8 else f'at.{bits}.'}{part}"] for part in NORM]
+        x = functional.conv2d(x, weight * stored.scale, stride=2, padding=1)
+        return torch.relu(functional.batch_norm(x, *norm))
+
+    for one in (*answer.points, *answer.uniform):
+        right = 0
+        for images, labels in data.test_batches(256):
+            rows = layer(layer(images, 1, one.bits[0]), 2, one.bits[1]).flatten(1)
+            right += int(((rows @ kept["fc.weight"].T + kept["fc.bias"]).argmax(1) == labels).sum())
+        assert one.top1 == pytest.approx(100 * right / 450, abs=0.23), one.bits  # a picture on the edge
 
 
 def test_the_files_and_the_same_again(found: tuple[AllocationAnswer, Path], tmp_path: Path) -> None:
