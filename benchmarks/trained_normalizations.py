@@ -28,7 +28,6 @@ from tqhw.train.interval import interval
 
 BITS: Final = [2, 4, 6, 8]
 TEST_IMAGES: Final = 1000
-LINEAR: Final[dict[str, Any]] = {"kind": "linear"}
 NETWORKS: Final[dict[str, dict[str, Any]]] = {
     "vit": {
         "model": {"name": "benchmarks.vit:vit", "options": {"size": 28, "patch": 7, "width": 32, "depth": 2}},
@@ -53,18 +52,30 @@ NETWORKS: Final[dict[str, dict[str, Any]]] = {
         "training": {"epochs": 4, "learning_rate": 0.1},
     },
 }
+
+
+def linear(granularity: str | int = "channel", **chosen: Any) -> dict[str, Any]:
+    """The quantization of a recipe with a linear normalisation."""
+    return {"granularity": granularity, "normalization": {"kind": "linear", **chosen}}
+
+
 VARIANTS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "float": ("fp32", {}),
     "anew, tanh": ("dorefa", {}),
-    "anew, linear": ("dorefa", {"granularity": "channel", "normalization": LINEAR}),
+    "anew, linear": ("dorefa", linear()),
     "tanh": ("truncquant", {}),
-    "linear": ("truncquant", {"granularity": "channel", "normalization": LINEAR}),
-    "linear, own": ("truncquant", {"granularity": "channel", "normalization": {**LINEAR, "scales": "own"}}),
-    "linear, learned, own": (
-        "truncquant",
-        {"granularity": "channel", "normalization": {**LINEAR, "clip": "learned", "scales": "own"}},
-    ),
+    "tanh, channel": ("truncquant", {"granularity": "channel"}),
+    "linear": ("truncquant", linear()),
+    "linear, groups": ("truncquant", linear(16)),
+    "linear, searched": ("truncquant", linear(clip="searched")),
+    "linear, offset": ("truncquant", linear(offset=True)),
+    "linear, zero": ("truncquant", linear(zero=True)),
+    "linear, own": ("truncquant", linear(scales="own")),
+    "linear, learned, own": ("truncquant", linear(clip="learned", scales="own")),
+    "linear, groups, searched, own, offset": ("truncquant", linear(16, clip="searched", scales="own", offset=True)),
 }
+UNGROUPED: Final = ("mobilenet",)
+"""Whose depthwise kernels have 9 weights a channel, which no group of 16 divides."""
 
 
 def document(network: str, variant: str, seed: int, **training: Any) -> dict[str, Any]:
@@ -162,7 +173,8 @@ def main() -> None:
         for network in chosen.networks:
             for variant in chosen.variants:
                 name = f"{network}: {variant}"
-                if any(row[:2] == (name, seed) for row in rows):
+                ungrouped = network in UNGROUPED and "groups" in variant
+                if ungrouped or any(row[:2] == (name, seed) for row in rows):
                     continue
                 start = time.process_time()
                 rows += measure(network, variant, seed)
