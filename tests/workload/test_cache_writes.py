@@ -118,3 +118,66 @@ def test_a_state_is_written_whole_and_what_stays_is_not() -> None:
     state, keys = WIDTH * WIDTH, 6 * WIDTH
     assert prefill.cache == Cache(read=0, written=state + keys, stored=state + keys)
     assert decode.cache == Cache(read=state + keys, written=state, stored=state + keys)
+
+
+def halves(write: Callable[[Tensor, Tensor, int], Any], apart: int = 0) -> Update:
+    """Keys and values are views of one buffer, beside each other along an axis, written through these views."""
+
+    def update(old: Any, k: Tensor, v: Tensor) -> tuple[Any, Tensor, Tensor]:
+        kept = old or k.new_zeros(2, 1, ROOM, WIDTH).movedim(0, apart).contiguous().unbind(apart)
+        for into, new in zip(kept, (k, v), strict=True):
+            write(into, new, LENGTH if old else 0)
+        return kept, *kept
+
+    return update
+
+
+def by_data(into: Tensor, new: Tensor, start: int) -> None:
+    into.data[:, start : start + new.shape[1]] = new
+
+
+def by_sum(into: Tensor, new: Tensor, start: int) -> None:
+    into[:, start : start + new.shape[1]].add_(new)
+
+
+class Inference(Attention):
+    """As Llama's published code has it."""
+
+    @torch.inference_mode()
+    def forward(self, ids: Tensor, past_key_values: Any = None) -> Any:
+        return super().forward(ids, past_key_values)
+
+
+@pytest.mark.parametrize("kind", [Attention, Inference])
+@pytest.mark.parametrize(
+    "update",
+    [
+        buffer(by_slice),
+        buffer(by_data),
+        buffer(by_sum),
+        *(halves(write, apart) for write in (by_slice, by_data, by_index, by_sum) for apart in (0, 1)),
+    ],
+)
+def test_what_is_written_through_a_view_is_in_the_cache(update: Update, kind: type[Attention]) -> None:
+    prefill, decode = (extract(kind(update), f"ids:int64[1,{LENGTH}]", phase=phase) for phase in ("prefill", "decode"))
+    assert prefill.cache == Cache(0, LENGTH * TOKEN, ROOM * TOKEN)
+    assert decode.cache == Cache(ROOM * TOKEN, TOKEN, ROOM * TOKEN)
+    plain = extract(Attention(buffer(by_slice)), f"ids:int64[1,{LENGTH}]", phase="decode")
+    assert (decode.macs, decode.weights) == (plain.macs, plain.weights)
+
+
+def chosen(pick: Callable[[Tensor, Tensor], Tensor]) -> Update:
+    """The rows of the beams that go on, then the new token."""
+
+    def update(old: Any, k: Tensor, v: Tensor) -> tuple[Any, Tensor, Tensor]:
+        rows = torch.tensor([0, 0, 1])
+        kept = [torch.cat([pick(one, rows), new], 1) for one, new in zip(old, (k, v), strict=True)] if old else [k, v]
+        return kept, *kept
+
+    return update
+
+
+@pytest.mark.parametrize("pick", [lambda one, rows: one[rows], lambda one, rows: one.index_select(0, rows)])
+def test_beams_that_go_on_are_no_new_numbers(pick: Callable[[Tensor, Tensor], Tensor]) -> None:
+    decode = extract(Attention(chosen(pick)), f"ids:int64[3,{LENGTH}]", phase="decode")
+    assert decode.cache == Cache(3 * (LENGTH + 1) * TOKEN, 3 * TOKEN, 3 * (LENGTH + 1) * TOKEN)

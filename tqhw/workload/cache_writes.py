@@ -14,7 +14,9 @@ from typing import Any
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from tqhw.quant.identity import identity
 from tqhw.workload.sources import tensors_in
+from tqhw.workload.views import Views
 
 _EMPTY = frozenset(
     f"aten.{name}{end}"
@@ -27,6 +29,7 @@ _MOVES = frozenset(
         *("view", "_unsafe_view", "reshape", "transpose", "t", "permute", "alias", "detach", "clone", "_to_copy"),
         *("slice", "select", "unsqueeze", "squeeze", "split", "split_with_sizes", "unbind", "roll", "index_select"),
         *("contiguous", "expand", "as_strided", "constant_pad_nd"),
+        *("index", "gather", "flip"),
     )
 )
 _JOINS = frozenset({"aten.cat", "aten.stack"})
@@ -57,8 +60,9 @@ class NewWords:
 class CacheWrites:
     """Of every tensor that holds numbers of an earlier call, or room for them, how many are new."""
 
-    def __init__(self) -> None:
+    def __init__(self, views: Views | None = None) -> None:
         self._new = WeakTensorKeyDictionary()
+        self._views = views or Views()
 
     def keep(self, tensor: Tensor) -> None:
         """Notes that ``tensor`` is there from an earlier call."""
@@ -103,8 +107,13 @@ class CacheWrites:
         if result is not target:
             self._add(result, self._known(target), words)
             return
-        for tensor in (target, target._base):  # a view's numbers are those of what it shows
-            if tensor is not None:
+        self._write(target, words)
+
+    def _write(self, target: Tensor, words: int) -> None:
+        """New numbers in ``target``, which are those of everything that it is a view of, too, by whatever object."""
+        places = {identity(shown) for shown in self._views.of(target)}
+        for tensor in list(self._new.keys()):  # type: ignore[no-untyped-call]
+            if identity(tensor) in places:
                 self._add(tensor, self._known(tensor), words)
 
     def _add(self, tensor: Tensor, known: NewWords | None, words: int) -> None:
@@ -113,15 +122,17 @@ class CacheWrites:
 
     def _pass_on(self, operator: str, given: dict[str, Any], result: Any) -> None:
         first = given.get("self")
-        known = self._known(first) if isinstance(first, Tensor) else None
-        if known is None:
+        if not isinstance(first, Tensor):
             return
+        known = self._known(first)
         for tensor in tensors_in(result):
             size = tensor.numel()
-            if operator in _MOVES:
-                self._new[tensor] = NewWords(min(known.joined, size), min(known.put, size - min(known.joined, size)))
-            elif tensor is first:  # computed in place
-                self._new[tensor] = NewWords(put=size)
+            if tensor is first:
+                if operator not in _MOVES:  # computed in place
+                    self._write(tensor, size)
+            elif operator in _MOVES and known is not None:
+                joined = min(known.joined, size)
+                self._new[tensor] = NewWords(joined, min(known.put, size - joined))
 
     def _known(self, tensor: Tensor) -> NewWords | None:
         found: NewWords | None = self._new.get(tensor)  # type: ignore[no-untyped-call]

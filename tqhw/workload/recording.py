@@ -54,7 +54,7 @@ class Recorder:
     """Knows where in the model the run is, and writes down what is computed there."""
 
     def __init__(self, model: nn.Module, sources: Origins, skip: tuple[str, ...], routing: tuple[int, ...] | None):
-        self.trace = Trace()
+        self.trace = Trace(written=CacheWrites(sources.views))
         self.unused = dict.fromkeys(skip)
         self._skip, self._routing, self._sources = skip, routing, sources
         self._root = type(model).__name__

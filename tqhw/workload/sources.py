@@ -14,6 +14,7 @@ import torch
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from tqhw.quant.identity import storage_of
+from tqhw.workload.views import Views
 
 INPUT = "<input>"  # no parameter can have this name: the source of everything that depends on the input
 RANDOM = "<random>"  # likewise, of what was drawn during the run
@@ -52,6 +53,7 @@ class Origins:
         self._picked = WeakTensorKeyDictionary()
         self._cached = WeakTensorKeyDictionary()
         self._zeros = WeakTensorKeyDictionary()
+        self.views = Views()
         # By memory rather than by object: `weight.data` and views of a weight are other objects. One storage may
         # hold many parameters (flattened ones, parts of a fused matrix).
         self._stored: dict[Hashable, list[Span]] = {}
@@ -61,8 +63,9 @@ class Origins:
     def of(self, tensor: torch.Tensor) -> frozenset[str]:
         """The names that ``tensor`` depends on; empty for a constant, {INPUT} where the input went into it."""
         found = self._noted(tensor)
-        if tensor._base is not None:  # what was written into a tensor later on shows in its older views
-            base = self._noted(tensor._base)
+        whole = self.views.whole(tensor)
+        if whole is not None:  # what was written into a tensor later on shows in its older views
+            base = self._noted(whole)
             found = base if found is None else found | (base or frozenset())
         if found is None:  # of a wrapper, what is inside was computed, and nothing computed the wrapper
             inner = [self._noted(part) for part in inside(tensor)]
@@ -116,6 +119,7 @@ class Origins:
         ``operator``: what computed them; ``random``: it drew random numbers.
         """
         given = list(tensors_in(arguments))
+        self.views.note(given, tensors_in(results))
         sources: frozenset[str] = frozenset({RANDOM} if random else ())
         for tensor in given:
             sources |= self.of(tensor)
@@ -133,13 +137,14 @@ class Origins:
             if zero:
                 self._zeros[tensor] = True
             elif id(tensor) in objects:  # written in place
-                for written in (tensor, tensor._base):
+                for written in (*self.views.of(tensor), tensor._base):
                     if written is not None:
                         self._zeros.pop(written, None)  # type: ignore[no-untyped-call]
             if picked:
                 self._picked[tensor] = picked
-            if id(tensor) in objects and tensor._base is not None:  # written in place, through a view
-                self._computed[tensor._base] = sources | self.of(tensor._base)
+            whole = self.views.whole(tensor) if id(tensor) in objects else None
+            if whole is not None:  # written in place, through a view
+                self._computed[whole] = sources | self.of(whole)
 
     def _picks(self, operator: str, given: list[torch.Tensor]) -> frozenset[str]:
         if not given:
