@@ -8,6 +8,7 @@ torch = pytest.importorskip("torch")
 
 from tqhw.allocation.measure import MeasuredTop1, of_rows  # noqa: E402
 from tqhw.allocation.over_seeds import difference, simultaneous, together  # noqa: E402
+from tqhw.errors import TqhwError  # noqa: E402
 from tqhw.train.interval import interval, paired, student  # noqa: E402
 from tqhw.train.metrics import METRICS  # noqa: E402
 
@@ -90,3 +91,13 @@ def test_the_words_say_what_holds_together() -> None:
     assert simultaneous(3) == (
         "the intervals of the 3 differences hold all together with 95 %: each has 98.33 % (Bonferroni's)"
     )
+
+
+@pytest.mark.parametrize(
+    ("metric", "found", "wanted", "told"),
+    [("rmse", [float("nan"), 1.0], [1.0, 2.0], "rmse"), ("r2", [0.5, 1.0], [1.0, 1.0], "r2")],
+)
+def test_what_is_no_number_is_not_judged(metric: str, found: list[float], wanted: list[float], told: str) -> None:
+    rows = METRICS[metric].sums(torch.tensor(found), torch.tensor(wanted))
+    with pytest.raises(TqhwError, match=f"training.metric: the {told} of these test samples is "):
+        of_rows(rows, True, METRICS[metric])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -40,6 +42,23 @@ def checkpoint(folder: Path, **more: Any) -> Path:
 def test_what_a_network_reads() -> None:
     assert facts_of(DATA) == FACTS
     assert facts_of(replace(DATA, mean=(), deviation=())) == {"input_shape": [1, 4, 4], "classes": 3}
+
+
+@pytest.mark.parametrize(
+    ("mean", "told"),
+    [
+        (torch.tensor([0.25, 0.5]).view(2, 1, 1), [0.25, 0.5]),
+        (np.float32(0.25), 0.25),
+        ([np.float64(0.25)], [0.25]),
+        (lambda: 0.25, None),
+        ("none", None),
+    ],
+)
+def test_what_a_data_set_of_ones_own_says(mean: object, told: object) -> None:
+    """In tensors, in numbers of NumPy, or in something else by that name."""
+    own = SimpleNamespace(input_shape=torch.Size([1, 4, 4]), classes=np.int64(3), mean=mean)
+    found = json.loads(json.dumps(facts_of(cast(Any, own))))
+    assert found == {"input_shape": [1, 4, 4], "classes": 3, **({} if told is None else {"mean": told})}
 
 
 def test_the_same_but_for_the_last_bits(tmp_path: Path) -> None:

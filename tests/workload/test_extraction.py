@@ -268,6 +268,29 @@ def test_batch_norms_and_parameters_that_did_not_run() -> None:
     assert workload.parameters == 216 + 20 + 522
 
 
+class Written(nn.Module):
+    """Computes with a buffer that it writes the input into, through a view of a view."""
+
+    def __init__(self, empty: Callable[..., torch.Tensor], inference: bool) -> None:
+        super().__init__()
+        self.linear, self.empty, self.inference = nn.Linear(4, 4, bias=False), empty, inference
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        with torch.inference_mode(self.inference):
+            buffer = self.empty(2, 4)
+            buffer[:, :3][:, 1:] = x[:, :2]
+            y = self.linear(buffer)
+            return y @ y.mT
+
+
+@pytest.mark.parametrize("inference", [False, True])
+@pytest.mark.parametrize("empty", [torch.zeros, torch.empty])
+def test_a_buffer_that_the_input_is_written_into(empty: Callable[..., torch.Tensor], inference: bool) -> None:
+    found = extract(Written(empty, inference), (2, 4))
+    assert (found.macs, found.weights) == (2 * 4 * 4 + 2 * 4 * 2, 16)
+    assert [layer.names for layer in found.layers] == [("linear",), ("Written:matmul",)]
+
+
 def test_inference_mode_inside_the_model() -> None:
     def forward(m: nn.Module, x: Tensor) -> Tensor:
         with torch.inference_mode():

@@ -11,7 +11,7 @@ from torch import nn
 
 from tqhw.datasets import Data
 from tqhw.quant import integer_codes, running_on_codes, set_bits
-from tqhw.train.evaluate import answers_of, rows_of, same_answers
+from tqhw.train.evaluate import answers_of, rows_of, same_answers, value_of
 from tqhw.train.interval import interval
 from tqhw.train.metrics import ACCURACY, Metric, metric_of_targets
 
@@ -56,7 +56,7 @@ def measure(
 
 
 def of_rows(rows: torch.Tensor, verified: bool, metric: Metric) -> MeasuredTop1:
-    """What the metric says of its numbers of every sample."""
-    value = metric.value(rows)
+    """What the metric says of its numbers of every sample. Raises TqhwError where that is no number."""
+    value = value_of(metric, rows)
     low, high = interval([value], len(rows)) if metric.name == ACCURACY else metric.interval(rows)
     return MeasuredTop1(value, low, high, len(rows), verified, rows.double().numpy())

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from tqhw.datasets import Data, FolderData
 from tqhw.datasets.mnist_subset import SIDE
 from tqhw.errors import TqhwError
@@ -40,9 +42,20 @@ def check_same_data(path: Path, there: DataRecipe, here: DataRecipe) -> None:
 
 def facts_of(data: Data) -> dict[str, Any]:
     """What a network has learned to read: the shape of a sample, how many classes there are, and what is taken off the
-    pixels and what they are divided by, where the training images say so."""
-    found = {name: getattr(data, name, None) for name in ("input_shape", "classes", "mean", "deviation")}
-    return {name: [*value] if isinstance(value, tuple) else value for name, value in found.items() if value}
+    pixels and what they are divided by, where the training images say so in numbers."""
+    found = {name: _numbers(getattr(data, name, None)) for name in ("input_shape", "classes", "mean", "deviation")}
+    return {name: value for name, value in found.items() if value}
+
+
+def _numbers(value: object) -> Any:
+    """A number or a flat list, as JSON has them, of whatever a user's own data set has; None for what is neither."""
+    try:
+        found = np.asarray(value)
+    except (TypeError, ValueError, RuntimeError):
+        return None
+    if found.dtype.kind not in "iuf":
+        return None
+    return found.ravel().tolist() if found.ndim else found.item()
 
 
 def check_same_facts(path: Path, data: Data) -> None:

@@ -191,6 +191,15 @@ def same_answers(one: Sequence[Answer], other: Sequence[Answer]) -> bool:
     return all(torch.equal(a, b) for (a, _), (b, _) in zip(one, other, strict=True))
 
 
+def value_of(metric: Metric, rows: torch.Tensor) -> float:
+    """What the metric says of its numbers of every sample. Raises TqhwError where that is no number."""
+    value = metric.value(rows)
+    if not math.isfinite(value):
+        told = f"the {metric.name} of these test samples is {value:g}"
+        raise TqhwError(told, place="training.metric", lever="use another metric: targets may all be alike")
+    return value
+
+
 def _scheme(model: nn.Module) -> str:
     return quantized_layers(model)[0].quantizer.scheme.name
 
@@ -205,10 +214,7 @@ def _accuracy(
 ) -> Accuracy:
     metric = metric or metric_of_targets(answers[0][1])
     rows = rows_of(metric, answers)
-    value = metric.value(rows)
-    if not math.isfinite(value):
-        told = f"the {metric.name} of these test samples is {value:g}"
-        raise TqhwError(told, place="training.metric", lever="use another metric: targets may all be alike")
+    value = value_of(metric, rows)
     if metric.name == ACCURACY:
         return Accuracy(scheme, bits, value, int(rows[:, 1].sum()), verified, weights)
     ends = metric.interval(rows)
