@@ -15,7 +15,7 @@ from tqhw.mapper import MappingCache, NoMappingError, search
 from tqhw.mapper.bound.prices import compulsory
 from tqhw.mapper.branch import incumbent
 from tqhw.mapper.branch import solve as solving
-from tqhw.mapper.branch.solve import solve
+from tqhw.mapper.branch.solve import RISING, solve
 from tqhw.mapper.space.factors import divisors
 from tqhw.mapper.space.mapspace import build_mapspace
 from tqhw.mapper.space.subspace import count_pairs, narrowed, whole
@@ -84,6 +84,24 @@ class Stopwatch:
     def perf_counter(self) -> float:
         self.looks += 1
         return float("inf") if self.looks > self.last else 0.0
+
+
+def test_a_stopped_search_has_proved_what_it_could_before_it_went_deeper(monkeypatch):
+    """Limits rise towards the mapping that is known; each that is done with is a bound."""
+    hardware, ert = machine("two_level_array")
+    problem = conv(C=8, M=8, P=8, R=3)
+    space, model = build_mapspace(problem, hardware), build_model(problem, hardware, ert)
+    monkeypatch.setattr(incumbent, "time", Stopwatch())
+    known = []
+    for last in range(1_000):
+        incumbent.time.reset(last)
+        found = solve(space, model, "energy", budget_s=1.0)
+        if found.proved:
+            break
+        known.append(found.lower_bound / found.value)
+    first = next(i for i, share in enumerate(known) if share == pytest.approx(RISING[0]))
+    assert all(share >= RISING[0] * (1 - 1e-12) for share in known[first:])
+    assert any(share == pytest.approx(RISING[1]) for share in known)
 
 
 HUGE = conv(C=720, M=720, R=3, S=3, P=120, Q=120, N=8)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.mapper.tables import small
-from tqhw.mapper.space.tiles import first_below, fits_unit, next_below, split_tile
+from tqhw.mapper.space.tiles import first_below, fits_somehow, fits_unit, next_below, same_order, split_tile
 
 
 def tile(tables, t: int) -> np.ndarray:
@@ -65,3 +65,32 @@ def test_a_unit_fits_its_own_columns_and_rows() -> None:
             order, along = orders.order[row], orders.along_x[row]
             used = [int(np.prod([factors[d] for d in part if d >= 0])) for part in (order[:along], order[along:])]
             assert fits_unit(tables, orders, q, factors, row) == (used[0] <= x and used[1] <= y)
+
+
+@pytest.mark.parametrize("architecture", ["two_level_array", "simba_like", "eyeriss_like"])
+def test_a_unit_fits_somehow_where_some_order_and_split_do(architecture: str) -> None:
+    space, model, search = small(architecture, C=8, M=6, P=4)
+    orders, tables = search.orders, search.tables
+    inside, factors = (np.zeros(len(model.bounds), np.int64) for _ in range(2))
+    found = {True: 0, False: 0}
+    for q, slot in enumerate(space.slots):
+        for t in range(len(tables.digits) if slot.spatial else 0):
+            mask = split_tile(tables, t, 0, inside, factors)
+            rows = range(orders.start[q, mask], orders.start[q, mask] + orders.rows[q, mask])
+            fits = any(fits_unit(tables, orders, q, factors, row) for row in rows)
+            assert fits_somehow(tables, orders, q, factors, mask) == fits
+            found[fits] += 1
+    assert min(found.values()) > 0
+
+
+def test_rows_of_one_order_differ_in_the_split() -> None:
+    space, _, search = small("two_level_array", C=8, M=8)
+    orders = search.orders
+    q = next(q for q, slot in enumerate(space.slots) if slot.spatial)
+    mask = sum(1 << space.problem.shape.dimensions.index(d) for d in "CM")
+    rows = range(orders.start[q, mask], orders.start[q, mask] + orders.rows[q, mask])
+    for one in rows:
+        for other in rows:
+            same = orders.order[one].tolist() == orders.order[other].tolist()
+            assert same_order(orders, one, other) == same
+    assert any(same_order(orders, one, other) for one in rows for other in rows if one != other)

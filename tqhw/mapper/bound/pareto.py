@@ -36,7 +36,7 @@ from tqhw.mapper.bound.partial_cost import (
     temporal_step,
 )
 from tqhw.mapper.bound.relaxation import Relaxation
-from tqhw.mapper.space.tiles import fits_unit, list_filled, list_inside, split_tile
+from tqhw.mapper.space.tiles import fits_somehow, list_filled, list_inside, split_tile
 
 
 @part
@@ -168,11 +168,8 @@ def sweep_tile(bound: Relaxation, q: int, t: int, n_filled: int, lookahead_pj: f
                 fill_block(space, work.factors, work.block)
                 if limited:
                     look_at_pair(space, work.factors, work.tile, work.block, work.look)
-            else:
-                for o in range(orders.rows[q, mask]):
-                    if fits_unit(space, orders, q, work.factors, orders.start[q, mask] + o):
-                        inner = 3 if mask > 0 else 1
-                        break
+            elif fits_somehow(space, orders, q, work.factors, mask):
+                inner = 3 if mask > 0 else 1
             for k in range(begin, begin + fronts.rows[q, inside]):
                 partial = fronts.partials[k]
                 if limited:

@@ -95,8 +95,8 @@ def spatial_gains(
     if reach == 0.0 or not space.links[level, s]:
         return multicast * shared, 1.0, 1.0, 0.0
     if not below_keeps:
-        # No gain, but what links do not carry may be words that most elements share, and depends on the layout.
-        return multicast * most_shared, 1.0, 1.0, reach
+        # What links do not carry may be the words that most elements share; links themselves save nothing here.
+        return multicast * shared, most_shared / shared, 1.0, reach
     return multicast * shared, sliding / shared, sliding, reach
 
 

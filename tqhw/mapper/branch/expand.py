@@ -32,7 +32,7 @@ from tqhw.mapper.branch.dominance import Contexts, forget_newest, is_dominated
 from tqhw.mapper.branch.stack import Leaves, Stack, push, sort_children
 from tqhw.mapper.space.arrays import Space
 from tqhw.mapper.space.orders import LoopOrders
-from tqhw.mapper.space.tiles import first_below, fits_unit, next_below, split_tile
+from tqhw.mapper.space.tiles import first_below, fits_unit, next_below, same_order, split_tile
 
 
 @bundle
@@ -160,11 +160,14 @@ def push_units(tree: Tree, q: int, inside: int, mask: int, limit: float, top: in
     value = least(bound, q, inside, out, True)
     if value >= limit:
         return top
+    last = -1
     for row in range(orders.start[q, mask], orders.start[q, mask] + orders.rows[q, mask]):
-        if fits_unit(space, orders, q, work.factors, row):
+        # Elements count in the order in which they are mapped: where it is split changes nothing.
+        if (last < 0 or not same_order(orders, last, row)) and fits_unit(space, orders, q, work.factors, row):
             top = push(stack, top, value, inside, row)
+            last = row
             if not linked:
-                break  # orders and directions only matter for links
+                break  # orders only matter for links
     return top
 
 

@@ -24,6 +24,7 @@ LARGE = 20_000_000  # pairs, of all keep/bypass choices together, from which on 
 GLANCE_LOOKS = 400  # at every choice, before any is searched to its end
 DIVE_LOOKS = 64  # at a dive that only may improve on what there is
 NEAR = 1.4  # times a floor: a mapping known to cost less is a limit itself
+RISING = (0.9, 0.95, 0.98)  # of what it costs: limits of a search that may be stopped, for a bound that is near early
 KEPT_TILES = 100_000  # of all choices together, whose tables are kept from bounding the root to the search
 MOST_BYPASSES, WARM_BYPASSES = 64, 8  # choices looked at for a first mapping, and those of the first glance
 
@@ -180,6 +181,9 @@ class BypassSearches:
             self.begun.append(one)
         self.complete = True
         self.begun.sort(key=lambda one: one.lower_bound)
+        if near and not math.isinf(clock.end):
+            for share in RISING:
+                self._search_below(share * incumbent.value, incumbent, clock, first)
         for limit in [incumbent.value] if near else incumbent.limits(self.bound()):
             if near and len(self.begun) > 1:
                 self._search_below(limit, incumbent, clock, first, GLANCE_LOOKS)

@@ -108,3 +108,26 @@ def fits_unit(space: Space, orders: LoopOrders, q: int, factors: Ints, variant: 
             else:
                 y *= factors[d]
     return bool(x <= space.fanout[q, 0] and y <= space.fanout[q, 1])
+
+
+@part
+def fits_somehow(space: Space, orders: LoopOrders, q: int, factors: Ints, mask: int) -> bool:
+    """Whether any order and split of the dimensions in ``mask`` does."""
+    used = 1
+    for d in range(factors.shape[0]):
+        used *= factors[d]
+    if used > space.fanout[q, 0] * space.fanout[q, 1]:
+        return False  # most do not, and there may be thousands of orders
+    for variant in range(orders.start[q, mask], orders.start[q, mask] + orders.rows[q, mask]):
+        if fits_unit(space, orders, q, factors, variant):
+            return True
+    return False
+
+
+@part
+def same_order(orders: LoopOrders, one: int, other: int) -> bool:
+    """Whether two rows differ in the split at most."""
+    for i in range(orders.order.shape[1]):  # noqa: SIM110 - no generator in a kernel
+        if orders.order[one, i] != orders.order[other, i]:
+            return False
+    return True
