@@ -27,7 +27,7 @@ from tqhw.mapper.bound.partial_cost import (
 )
 from tqhw.mapper.bound.places import lies_further, overlap_share
 from tqhw.mapper.bound.relaxation import Relaxation
-from tqhw.mapper.bound.unit_gains import unit_hop
+from tqhw.mapper.bound.unit_gains import keeps_below, richest_move, share_along_all, unit_hop
 from tqhw.mapper.space.arrays import HALO_RANKS, Space
 
 # Totals: energy in pJ; the product of the reduction units; instances; what the levels decided leak, pJ per cycle.
@@ -229,6 +229,27 @@ def most_served(space: Space, s: int, factors: Ints, tile: Ints, out: Outside) -
 
 
 @part
+def richest_gain(space: Space, s: int, factors: Ints, tile: Ints, out: Outside) -> float:
+    """How many times more elements a place of a unit may have, in the mean, of those that links leave than of all.
+
+    By the moves that the loops outside make; infinite where they cannot be told.
+    """
+    if lies_further(space, s, factors):
+        return np.inf
+    shared, most_shared = share_along_all(space, s, factors, tile)
+    richest = shared
+    for n in range(out.n_moves[s]):
+        of_move = np.inf
+        for r in range(HALO_RANKS):
+            if out.moves[s, n, r] > 0.0:
+                along = richest_move(space, s, r, out.moves[s, n, r], factors, tile, shared, most_shared)
+                of_move = min(of_move, along)
+        if of_move < np.inf:  # what does not move hands nothing on
+            richest = max(richest, of_move)
+    return richest / shared
+
+
+@part
 def linked_share(bound: Relaxation, q: int, s: int, reach: float, gain: float, out: Outside) -> tuple[float, float]:
     """Of the words of work.tile, inside of the unit of slot q: the share that its links can serve at most.
 
@@ -247,6 +268,8 @@ def linked_share(bound: Relaxation, q: int, s: int, reach: float, gain: float, o
     served = most_served(space, s, factors, tile, out)
     if served == 0.0:
         return 0.0, 1.0
+    if not keeps_below(space, bound.prices, q, s):
+        gain = min(gain, richest_gain(space, s, factors, tile, out))
     left = max(1.0 / gain, 1.0 - served)
     first = 0
     while space.rank[s, first] != out.rank[s]:

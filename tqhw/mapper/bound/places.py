@@ -68,13 +68,62 @@ def overlap_share(space: Space, s: int, r: int, move: float, factors: Ints, tile
             if i >= y // g and j + x // g < m:
                 continue  # the same place as one before
             places += 1
-            there = i * x + j * y + int(move)
-            for other in range(n):
-                rest = there - other * x
-                if rest >= 0 and rest % y == 0 and rest // y < m:
-                    met += 1
-                    break
+            if leads_to_place(i * x + j * y + int(move), n, x, m, y):
+                met += 1
     return met / places
+
+
+@part
+def chain_length(i: int, j: int, n: int, m: int, down: int, up: int) -> int:
+    """Elements in the place of (i, j), the first of its chain: those ``down`` rows on and ``up`` columns back."""
+    length = 1
+    while i + down < n and j - up >= 0:
+        i += down
+        j -= up
+        length += 1
+    return length
+
+
+@part
+def richest_mean(
+    space: Space, s: int, r: int, move: float, factors: Ints, tile: Ints, others: float, most_others: float
+) -> float:
+    """The most elements per place that can be left, in the mean, where links serve elements after a ``move`` along r.
+
+    Places that the move leads nowhere from keep all their elements. Of the others those stay that raise the mean.
+    ``others``: elements per place along the other ranks, in the mean and at most. Up to two dimensions along r.
+    """
+    n, x, m, y, _dims = steps_along(space, s, r, factors, tile)
+    g = common_step(x, y)
+    mean = 0.0
+    while True:
+        elements = 0.0
+        places = 0
+        for i in range(n):
+            for j in range(m):
+                if i >= y // g and j + x // g < m:
+                    continue  # the same place as one before
+                here = chain_length(i, j, n, m, y // g, x // g)
+                if not leads_to_place(i * x + j * y + int(move), n, x, m, y):
+                    elements += here * others
+                elif here * most_others > mean:
+                    elements += here * most_others
+                else:
+                    continue
+                places += 1
+        if places == 0 or elements / places <= mean:
+            return mean
+        mean = elements / places
+
+
+@part
+def leads_to_place(offset: int, n: int, x: int, m: int, y: int) -> bool:
+    """Whether an element of a unit lies at an offset along a rank, see :func:`steps_along`."""
+    for i in range(n):
+        rest = offset - i * x
+        if rest >= 0 and rest % y == 0 and rest // y < m:
+            return True
+    return False
 
 
 @part

@@ -9,7 +9,7 @@ import numpy as np
 
 from tqhw.engine.jit import part
 from tqhw.engine.model import Ints
-from tqhw.mapper.bound.places import distinct_offsets
+from tqhw.mapper.bound.places import distinct_offsets, richest_mean, steps_along
 from tqhw.mapper.bound.prices import Prices
 from tqhw.mapper.space.arrays import Space
 
@@ -62,24 +62,12 @@ def spatial_gains(
         return multicast, 1.0, 1.0, 0.0
     if space.tangled[s]:
         return multicast * sliding, 1.0, 1.0, 0.0
-    level = space.level[q]
-    # Elements whose offsets along a rank agree share their words; links save words only right above a keeping level.
-    below_keeps = level == 0 or prices.keep[level - 1, s]
-    shared = 1.0
-    most_shared = 1.0
+    # Elements whose offsets along a rank agree share their words.
+    shared, most_shared = share_along_all(space, s, factors, tile)
     reach = 0.0
     for r in range(n_dims):
-        product = 1.0
-        widest = 1.0
-        span = 0.0
-        for d in range(n_dims):
-            if space.rank[s, d] == r and factors[d] > 1:
-                product *= factors[d]
-                widest = max(widest, float(factors[d]))
-                span += (factors[d] - 1) * space.coefficient[s, d] * tile[d]
-        if product > 1.0:
-            shared *= product / distinct_offsets(space, s, r, factors, tile, widest)
-            most_shared *= product / widest
+        hop = unit_hop(space, q, s, r, factors, tile)
+        if hop > 0.0:
             outside = 0
             least = 0.0
             for d in range(n_dims):
@@ -88,16 +76,99 @@ def spatial_gains(
                     least = link_step(space, s, d, above)
             if outside > 1:
                 reach = np.inf
-            elif outside == 1:
-                hop = neighbour_hop(space, q, s, r, span, factors, tile)
-                if least <= hop:
-                    reach = max(reach, hop)
-    if reach == 0.0 or not space.links[level, s]:
+            elif outside == 1 and least <= hop:
+                reach = max(reach, hop)
+    if reach == 0.0 or not space.links[space.level[q], s]:
         return multicast * shared, 1.0, 1.0, 0.0
-    if not below_keeps:
+    if not keeps_below(space, prices, q, s):
         # What links do not carry may be the words that most elements share; links themselves save nothing here.
-        return multicast * shared, most_shared / shared, 1.0, reach
+        richest = 0.0
+        for r in range(n_dims):
+            richest = max(richest, richest_along(space, q, s, r, factors, tile, above, shared, most_shared))
+        return multicast * shared, richest / shared, 1.0, reach
     return multicast * shared, sliding / shared, sliding, reach
+
+
+@part
+def share_along(space: Space, s: int, r: int, factors: Ints, tile: Ints) -> tuple[float, float]:
+    """Elements of a unit per place along halo rank r, in the mean and at most; 1 where it has none along it."""
+    product = 1.0
+    widest = 1.0
+    for d in range(factors.shape[0]):
+        if space.rank[s, d] == r and factors[d] > 1:
+            product *= factors[d]
+            widest = max(widest, float(factors[d]))
+    if product == 1.0:
+        return 1.0, 1.0
+    return product / distinct_offsets(space, s, r, factors, tile, widest), product / widest
+
+
+@part
+def share_along_all(space: Space, s: int, factors: Ints, tile: Ints) -> tuple[float, float]:
+    """:func:`share_along` of all halo ranks together."""
+    shared = 1.0
+    most_shared = 1.0
+    for r in range(factors.shape[0]):
+        mean, most = share_along(space, s, r, factors, tile)
+        shared *= mean
+        most_shared *= most
+    return shared, most_shared
+
+
+@part
+def keeps_below(space: Space, prices: Prices, q: int, s: int) -> bool:
+    """Whether links above slot q save words of data space s: right above a level that keeps them, or compute units."""
+    level = space.level[q]
+    return bool(level == 0 or prices.keep[level - 1, s])
+
+
+@part
+def richest_move(
+    space: Space, s: int, r: int, move: float, factors: Ints, tile: Ints, shared: float, most_shared: float
+) -> float:
+    """Elements per place of a unit that links can leave at most, in the mean, after a ``move`` along halo rank r.
+
+    ``shared``, ``most_shared``: what all ranks together have in the mean and at most.
+    """
+    mean, most = share_along(space, s, r, factors, tile)
+    if steps_along(space, s, r, factors, tile)[4] > 2:
+        return most_shared
+    return richest_mean(space, s, r, move, factors, tile, shared / mean, most_shared / most)
+
+
+@part
+def richest_along(
+    space: Space,
+    q: int,
+    s: int,
+    r: int,
+    factors: Ints,
+    tile: Ints,
+    above: Ints,
+    shared: float,
+    most_shared: float,
+) -> float:
+    """:func:`richest_move` over all moves along halo rank r that loops outside of ``above`` can make, 0 without any.
+
+    Loops over one dimension move by multiples of the unit.
+    """
+    hop = unit_hop(space, q, s, r, factors, tile)
+    outside = 0
+    step = 0.0
+    for d in range(factors.shape[0]):
+        if space.rank[s, d] == r and space.bounds[d] > above[d]:
+            outside += 1
+            step = link_step(space, s, d, above)
+    if hop == 0.0 or outside == 0:
+        return 0.0
+    if outside > 1:
+        return most_shared
+    richest = 0.0
+    move = step
+    while move <= hop:
+        richest = max(richest, richest_move(space, s, r, move, factors, tile, shared, most_shared))
+        move += step
+    return richest
 
 
 @part
