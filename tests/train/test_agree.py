@@ -107,6 +107,8 @@ def test_the_file_of_the_data_may_not_become_another(tmp_path: Path, monkeypatch
     assert "truncated" in tqhw("eval", "runs").output
     write(8, 128)
     assert "truncquant/seed0/checkpoint.safetensors: is of other data: dev" in refused("eval", "runs/truncquant")
+    again = refused("train", "net.yaml", "--out", "runs", "--resume")
+    assert "truncquant/seed0/checkpoint.safetensors: is of another run: data.deviation is [" in again
     lines = [line for line in (tmp_path / "net.yaml").read_text().splitlines() if not line.startswith("training")]
     more = ["training: {from: [runs/truncquant]}", "spad_models: [sram]", "methods: [truncquant]"]
     (tmp_path / "joined.yaml").write_text("\n".join([*lines, *more]))

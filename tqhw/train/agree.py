@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +14,7 @@ from tqhw.errors import TqhwError
 from tqhw.quant import FULL
 from tqhw.quant.files.tensorfile import read_header
 from tqhw.train.checkpoint import KIND, VERSION
-from tqhw.train.differences import differences
+from tqhw.train.differences import beyond_rounding, differences
 from tqhw.train.recipe import DataRecipe, Recipe
 
 _PARTS: Final[Mapping[str, str]] = {"model": "another model", "quantization": "another quantization"}
@@ -66,17 +65,8 @@ def check_same_facts(path: Path, data: Data) -> None:
     there, here = read_header(path, KIND, VERSION).get("data"), facts_of(data)
     if not isinstance(there, dict):
         return
-    near = {key for key in {*there} & {*here} if _near(there[key], here[key])}
-    found = differences(*({key: value for key, value in facts.items() if key not in near} for facts in (there, here)))
+    found = beyond_rounding(there, here)
     _refuse(path, {"other data": found}, "measure it on the data set that it was trained on")
-
-
-def _near(one: Any, other: Any) -> bool:
-    """Equal but for the last bits, in which sums of another machine may differ."""
-    if not isinstance(one, list) or not isinstance(other, list) or len(one) != len(other):
-        return bool(one == other)
-    numbers = all(isinstance(value, int | float) for value in (*one, *other))
-    return numbers and all(math.isclose(a, b, rel_tol=1e-4, abs_tol=1e-6) for a, b in zip(one, other, strict=True))
 
 
 def check_serves(paths: Mapping[Path, Recipe], bits: Iterable[int]) -> None:

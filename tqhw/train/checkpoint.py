@@ -19,7 +19,7 @@ from tqhw.options import TrainConfig
 from tqhw.quant import is_quantized, quantization_of
 from tqhw.quant.files.tensorfile import read_header, read_tensors, save_tensors
 from tqhw.system.json_files import checked
-from tqhw.train.differences import differences
+from tqhw.train.differences import beyond_rounding, differences
 from tqhw.train.health import first_broken_tensor
 from tqhw.train.metrics import ACCURACY
 
@@ -362,6 +362,9 @@ def _refuse_another_run(
     found.pop("training.checkpoint_steps", None)  # how often the way is written down is no part of it
     if not found:  # it follows from a recipe, which has the words of whoever wrote it
         found = differences({"quantization": header["quantization"]}, _as_json({"quantization": quantization}))
+    if not found and isinstance(header.get("data"), dict):  # what is now where the recipe says
+        found = beyond_rounding(header["data"], keep.data)
+        found = {f"data.{key}": values for key, values in found.items()}
     if found:
         told = "; ".join(
             f"{key} is {there} in the checkpoint, {here} here" for key, (there, here) in sorted(found.items())
