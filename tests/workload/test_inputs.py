@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
 
 from tqhw.errors import TqhwError
@@ -44,3 +47,14 @@ def test_bad_text(text: str, position: int, shown: str) -> None:
 def test_bad_sequences(shape: list[object]) -> None:
     with pytest.raises(TqhwError, match=r"is not a size|input shape is empty"):
         check_shape(shape)
+
+
+@pytest.mark.parametrize("given", [5, object(), b"1,3", np.zeros((1, 3)), np.int64(3)])
+def test_what_is_neither_a_shape_nor_a_tensor(given: Any) -> None:
+    with pytest.raises(TqhwError) as caught:
+        check_shape(given)
+    assert str(caught.value) == (
+        f"input: {type(given).__name__} is the type of neither a shape nor a tensor, and no tensor is in it "
+        "(give whole numbers from 1 up, batch first, as in 1,3,224,224; "
+        "or make tensors of it, as torch.from_numpy does)"
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tqhw.errors import TqhwError, unknown
@@ -64,6 +64,9 @@ def parse_shape(text: str) -> tuple[int, ...]:
 
 def check_shape(shape: Sequence[object]) -> tuple[int, ...]:
     """``shape`` as a tuple of ints. Raises :class:`TqhwError` for anything but whole numbers from 1 up."""
+    if shape is not None and (not isinstance(shape, Iterable) or isinstance(shape, bytes) or hasattr(shape, "dtype")):
+        told = f"{type(shape).__name__} is the type of neither a shape nor a tensor, and no tensor is in it"
+        raise TqhwError(told, place="input", lever=f"{_LEVER}; or make tensors of it, as torch.from_numpy does")
     if not shape:
         raise TqhwError("the input shape is empty", place="input", lever=_LEVER)
     sizes: list[int] = []
