@@ -20,17 +20,21 @@ from tqhw.objectives import objective_of
 CASES = [("two_level_array", "energy"), ("eyeriss_like_free", "edp"), ("simba_like", "latency")]
 
 
+@pytest.mark.parametrize("glance", [False, True])
 @pytest.mark.parametrize(("architecture", "name"), CASES)
-def test_the_root_bounds_every_choice_and_the_best_of_all_is_the_answer(architecture: str, name: str) -> None:
+def test_the_root_bounds_every_choice_and_the_best_of_all_is_the_answer(
+    architecture: str, name: str, glance: bool
+) -> None:
     space, model, _ = small(architecture, name, C=4, P=4)
     objective = objective_of(name)
     subproblem = Subproblem.over(space, model, objective, build_orders(space, model), whole(space))
     clock, values = Clock(None), []
     for mask in space.masks():
         incumbent, one = Incumbent(space, model, objective), BypassSearch(subproblem, mask)
-        one.bound_root(clock)
+        one.bound_root(clock, glance=glance)
         root = one.lower_bound
         one.sweep_below(math.inf, clock)
+        assert one.ports.rows.size == len(one.port_prices) * one.fronts.rows.size  # a glance has none
         one.search(incumbent, math.inf, clock)
         assert root <= incumbent.value * (1 + 1e-12)
         assert one.lower_bound == pytest.approx(incumbent.value, rel=1e-11)

@@ -127,6 +127,7 @@ class BypassSearch:
             self.work = self._scratch(FRONT_SIZE)
         if len(self.lookahead) == 0:
             self._look_ahead(clock)
+        if self.ports.rows.shape[-1] == 0:  # a glance at the root leaves them out
             self._sweep_ports(clock)
         self.fronts = make_fronts(len(self.tables.level), len(self.tables.digits), self.work.rows.shape[1])
         self._sweep_from(0, 1, limit, clock)
