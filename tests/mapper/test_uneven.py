@@ -112,6 +112,30 @@ def test_equals_enumeration_on_machines_of_several_chips(name, objective, dimens
     assume(check(conv(**dimensions), *build(MACHINES[name]), objective, 4_000))
 
 
+@pytest.mark.parametrize("port", ["read_bandwidth: 1", "write_bandwidth: 1"])
+@pytest.mark.parametrize("given", [{"M": 5, "C": 4, "P": 3}, {"C": 5, "R": 4}])
+def test_leakage_shrinks_with_instances_and_with_throttled_cycles(given: dict[str, int], port: str) -> None:
+    for columns in (2, 3):
+        hardware, _ = build(
+            (
+                "- !Component {name: DRAM, class: DRAM, attributes: {datawidth: 8}}",
+                f"- !Container {{name: PE, spatial: {{meshX: {columns}}}}}",
+                f"- !Component {{name: Buffer, class: SRAM, attributes: {{datawidth: 8, {port}}}, "
+                "constraints: {dataspace: {keep: [Weights, Outputs], bypass: [Inputs]}}}",
+                "- !Component {name: mac, class: compute}",
+            )
+        )
+        ert = ERT(
+            {
+                "DRAM": {"read": 1.0, "write": 1.0},
+                "Buffer": {"read": 0.0, "write": 0.0, "leak": 3.0},
+                "mac": {"compute": 1.0},
+            }
+        )
+        assert check(conv(**given), hardware, ert, "edp")
+        assert check_front(conv(**given), hardware, ert, "imperfect")
+
+
 def check_front(problem: Problem, hardware: Hardware, ert: ERT, way: str, most: int = 20_000) -> int:
     """Compares the front with the enumeration; its points, 0 where there are more than ``most`` mappings, or none."""
     costs = costs_of_all(problem, hardware, ert, way, most)

@@ -355,9 +355,12 @@ def least(bound: Relaxation, q: int, t: int, out: Outside, strict: bool) -> floa
         if used * partials[k, U] < space.least_used:
             continue
         energy = out.totals[SETTLED] + partials[k, C] - partials[k, E] * out.totals[FIRST]
-        cycles = max(space.computes / (used * partials[k, U]), throttled)
+        busy = space.computes / (used * partials[k, U])
+        cycles = max(busy, throttled)
         if units_left:
-            energy += out.totals[LEAKING] * cycles
+            # With remainders a throttled mapping has fewer instances in use, and for fewer cycles: that is less than
+            # the share of its cost that bounds hold for.
+            energy += out.totals[LEAKING] * (busy if space.uneven else cycles)
         possible = True
         for s in range(space.relevant.shape[0]):
             at = HEAD + s * WIDTH
