@@ -30,7 +30,7 @@ from tqhw.backends.protocol import Design, Found, Job, Search
 from tqhw.backends.timeloop import Timeloop
 from tqhw.errors import TqhwError
 from tqhw.options import TimeloopOptions
-from tqhw.spec import Invalid, Mapping, flatten, load_mapping, parse_architecture, parse_mapping, yamlio
+from tqhw.spec import Invalid, Mapping, Stats, flatten, load_mapping, parse_architecture, parse_mapping, yamlio
 
 SEARCHED = f"""
 cp '{DATA}'/mapper_eyeriss_like/timeloop-mapper.* .
@@ -276,6 +276,18 @@ def test_names_in_a_mapping_are_checked_as_the_embedded_engine_checks_them(
             assert "m.yaml:2: level DRAM: unknown d" in str(error)
             answers.append(str(error))
     assert answers[0] == answers[1]
+
+
+def test_a_mapping_with_remainders_may_forbid_links(stand_ins: StandIns) -> None:
+    text = (DATA / "mapper_eyeriss_like" / f"{MAPPER_PREFIX}.map.yaml").read_text(encoding="utf-8")
+    for old, new in (("P2 ", "P3,1 "), ("P14", "P10"), ("split: 0", "split: 0\n    no_link_transfer: [Inputs]")):
+        assert old in text
+        text = text.replace(old, new)
+    stand_ins.put(
+        MODEL_PREFIX, f"for f in '{DATA}'/mapper_eyeriss_like/*; do cp $f {MODEL_PREFIX}.${{f#*-mapper.}}; done"
+    )
+    given = parse_mapping(yamlio.parse(text)["mapping"])
+    assert isinstance(backend().evaluate(layer(), TARGET, given), Stats)
 
 
 def test_a_crash_is_an_error_that_keeps_the_folder(

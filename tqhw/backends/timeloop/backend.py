@@ -37,7 +37,7 @@ from tqhw.mapper.space.mapspace import build_mapspace
 from tqhw.options import TimeloopOptions
 from tqhw.spec import Invalid, Problem, Stats, load_mapping
 from tqhw.spec import Mapping as LoopMapping
-from tqhw.spec.links import name_links
+from tqhw.spec.links import forbid_links, name_links
 from tqhw.spec.mapping import has_remainders
 from tqhw.spec.yamlio import read_text
 from tqhw.system.programs import Children
@@ -212,7 +212,8 @@ class Timeloop:
         try:
             check_names(problem, target.hardware, mapping)
             if has_remainders(mapping):
-                encode(problem, target.hardware, [mapping])  # what Timeloop takes without a word, or ends at
+                # Raises what Timeloop takes without a word, or ends at.
+                encode(problem, forbid_links(target.hardware, mapping), [mapping])
         except BadMappingError as bad:
             return Invalid(bad.reasons)
         return self.renderer.model(problem, target, mapping)

@@ -17,6 +17,7 @@ from tqhw.engine import encode
 from tqhw.engine.batch import expansion
 from tqhw.errors import TqhwError
 from tqhw.spec import DataSpaceStats, Level, LevelStats, Mapping, Problem, Stats
+from tqhw.spec.links import forbid_links
 from tqhw.spec.mapping import has_remainders
 from tqhw.spec.stats import ENERGY_TOLERANCE
 from tqhw.spec.yamlio import read_text
@@ -52,7 +53,7 @@ def read_statistics(
 
 def _widest(problem: Problem, target: Target, mapping: Mapping) -> dict[str, int]:
     """Instances of every level that are busy in the widest pass of a mapping with remainders."""
-    batch = encode(problem, target.hardware, [mapping])
+    batch = encode(problem, forbid_links(target.hardware, mapping), [mapping])
     return {level.name: math.prod(expansion(batch, i)) for i, level in enumerate(target.hardware.levels)}
 
 
