@@ -107,7 +107,7 @@ class Checkpoints:
     """The folder in which a run keeps its checkpoint and logs, and what else belongs to it.
 
     ``recipe``: JSON that says how the model and the data are made, for those who only have the file; ``data``: what the
-    data were (:func:`tqhw.train.agree.facts_of`).
+    data were (:func:`tqhw.train.agree.facts_of`), which resuming does not compare where nothing is said.
     """
 
     folder: Path
@@ -362,7 +362,7 @@ def _refuse_another_run(
     found.pop("training.checkpoint_steps", None)  # how often the way is written down is no part of it
     if not found:  # it follows from a recipe, which has the words of whoever wrote it
         found = differences({"quantization": header["quantization"]}, _as_json({"quantization": quantization}))
-    if not found and isinstance(header.get("data"), dict):  # what is now where the recipe says
+    if not found and keep.data and isinstance(header.get("data"), dict):  # what is now where the recipe says
         found = beyond_rounding(header["data"], keep.data)
         found = {f"data.{key}": values for key, values in found.items()}
     if found:
