@@ -12,16 +12,7 @@ from tqhw.backends.timeloop.flatten import VERSION, architecture_section, compon
 from tqhw.errors import TqhwError
 from tqhw.objectives import OBJECTIVES, Objective, objective_of
 from tqhw.options import TimeloopOptions
-from tqhw.spec import (
-    Hardware,
-    LevelMapping,
-    Mapping,
-    Problem,
-    directives,
-    dump_art,
-    dump_ert,
-    yamlio,
-)
+from tqhw.spec import Hardware, LevelMapping, Mapping, Problem, directives, dump_art, dump_ert, yamlio
 from tqhw.spec.links import name_links
 
 METRICS = {"energy": "energy", "edp": "edp", "latency": "delay"}
