@@ -15,10 +15,10 @@ from typing import Final
 import textures
 
 from tqhw.allocation import AllocationAnswer
-from tqhw.allocation.over_seeds import simultaneous
 from tqhw.allocation.shown import table
 from tqhw.experiment import load
 from tqhw.pipeline.allocation import allocate
+from tqhw.train.interval import simultaneous
 
 RESNET20: Final = """\
 name: resnet20-digits

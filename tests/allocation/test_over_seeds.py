@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from tqhw.allocation.measure import MeasuredTop1, of_rows  # noqa: E402
-from tqhw.allocation.over_seeds import difference, simultaneous, together  # noqa: E402
+from tqhw.allocation.over_seeds import difference, together  # noqa: E402
 from tqhw.errors import TqhwError  # noqa: E402
 from tqhw.train.interval import interval, paired, student  # noqa: E402
 from tqhw.train.metrics import METRICS  # noqa: E402
@@ -85,12 +85,6 @@ def test_of_several_comparisons_each_interval_is_wider_so_that_all_hold_together
             pairs = [difference(families[i], families[i + 4], TOP1, count) for i in range(4)]
             wrong[count] += any(pair.low > 0 or pair.high < 0 for pair in pairs)
     assert wrong[4] <= 18 < wrong[1]  # of 200 families of four comparisons: 5 % and its deviation, against 19 %
-
-
-def test_the_words_say_what_holds_together() -> None:
-    assert simultaneous(3) == (
-        "the intervals of the 3 differences hold all together with 95 %: each has 98.33 % (Bonferroni's)"
-    )
 
 
 @pytest.mark.parametrize(

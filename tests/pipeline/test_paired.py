@@ -40,3 +40,16 @@ def test_seeds_that_are_not_those_of_both_are_no_pairs() -> None:
     assert paired_notes([row("truncquant", 2, 90, 92), row("dorefa", 2, 80, 62, first=1)]) == ()
     assert paired_notes([row("truncquant", 2, 90), row("dorefa", 2, 80)]) == ()
     assert paired_notes([row("truncquant", 2, 90, 92), row("dorefa", 2, 80, 62, weights="requantized")]) == ()
+
+
+def test_of_several_methods_the_intervals_hold_together() -> None:
+    """Of two comparisons each has 97.5 %: against 6.2053, what scipy says of Student's t with 2 degrees of freedom."""
+    rows = [row("truncquant", 2, 90, 92, 94), row("dorefa", 2, 80, 62, 54), row("lsq", 2, 89, 85, 90)]
+    alone = row("any_precision", 2, 70)  # no pairs: judged by nothing, and no comparison
+    one, other, together = paired_notes([*rows, alone])
+    for note, apart, mean in ((one, [10, 30, 40], 80 / 3), (other, [1, 7, 4], 4.0)):
+        half = 6.205347 * stdev(apart) / math.sqrt(3)
+        assert f"with a simultaneous 95 % interval of {mean - half:.1f} to {mean + half:.1f} (" in note
+    assert together == (
+        "the intervals of the 2 differences hold all together with 95 %: each has 97.5 % (Bonferroni's)"
+    )

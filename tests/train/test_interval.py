@@ -2,7 +2,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from tqhw.train.interval import interval, paired, wilson
+from tqhw.train.interval import interval, paired, simultaneous, wilson
 
 
 def test_wilsons_interval_is_the_published_one():
@@ -34,3 +34,9 @@ def test_a_few_images_for_one_network_show_nothing():
     """As McNemar's exact test has it: 5 of 5 by chance is 2 in 32, 6 of 6 is 2 in 64."""
     assert paired(5, 0, 450)[0] < 0 < paired(6, 0, 450)[0]
     assert paired(0, 0, 450)[0] < 0 < paired(0, 0, 450)[1] < 0.01
+
+
+def test_the_words_say_what_holds_together() -> None:
+    assert simultaneous(3) == (
+        "the intervals of the 3 differences hold all together with 95 %: each has 98.33 % (Bonferroni's)"
+    )

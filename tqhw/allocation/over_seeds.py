@@ -46,14 +46,6 @@ def difference(
     return PairedDifference(mean, mean - max(half, below), mean + max(half, above))
 
 
-def simultaneous(comparisons: int) -> str:
-    """What the intervals of several differences hold for, in words."""
-    return (
-        f"the intervals of the {comparisons} differences hold all together with 95 %: each has "
-        f"{100 * each_of(comparisons):.4g} % (Bonferroni's)"
-    )
-
-
 def _on_samples(one: np.ndarray, other: np.ndarray, metric: Metric, sure: float) -> tuple[float, float]:
     if metric.name == ACCURACY:
         apart = one[:, 0] - other[:, 0]

@@ -16,7 +16,7 @@ from tqhw.allocation import Allocated, AllocationAnswer, Choices, Switch, front
 from tqhw.allocation.answer import choice
 from tqhw.allocation.energies import LayerEnergies, taken_apart
 from tqhw.allocation.measure import MeasuredTop1
-from tqhw.allocation.over_seeds import difference, simultaneous, together
+from tqhw.allocation.over_seeds import difference, together
 from tqhw.allocation.shown import as_csv, as_json, picture
 from tqhw.backends import Search, backend
 from tqhw.errors import TqhwError
@@ -33,6 +33,7 @@ from tqhw.results import MetricLook
 from tqhw.scenario.methods import REFERENCE
 from tqhw.system.files import content_digest
 from tqhw.system.progress import Watcher, unwatched
+from tqhw.train.interval import simultaneous
 
 POINTS, IMAGES = 12, 1024
 

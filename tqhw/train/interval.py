@@ -42,6 +42,14 @@ def each_of(comparisons: int) -> float:
     return 1 - (1 - CONFIDENCE) / max(1, comparisons)
 
 
+def simultaneous(comparisons: int) -> str:
+    """What the intervals of several differences hold for, in words."""
+    return (
+        f"the intervals of the {comparisons} differences hold all together with 95 %: each has "
+        f"{100 * each_of(comparisons):.4g} % (Bonferroni's)"
+    )
+
+
 def student(values: Sequence[float], confidence: float = CONFIDENCE) -> float:
     """Half the interval of the mean of several runs' values."""
     from scipy.special import stdtrit
