@@ -2,28 +2,17 @@
 
 import warnings
 
-import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
+np = pytest.importorskip("numpy")
 onnx = pytest.importorskip("onnx")
-pytest.importorskip("onnxruntime")
 from torch import nn  # noqa: E402
 
 from tests.quant.nets import images, tiny  # noqa: E402
+from tests.quant.onnx_files import differences, started  # noqa: E402
 from tqhw.errors import TqhwError  # noqa: E402
-from tqhw.quant import (  # noqa: E402
-    Normalization,
-    OnnxModel,
-    QuantConfig,
-    convert,
-    integer_codes,
-    running_on_codes,
-    save_onnx,
-    set_bits,
-)
-
-BITS = (2, 4, 8)
+from tqhw.quant import Normalization, save_onnx  # noqa: E402
 
 
 class Tokens(nn.Module):
@@ -55,14 +44,7 @@ def made(build, x, **options):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = build()
-    chosen = {"activations": "pact", "precisions": BITS, "first": None, "last": None, **options}
-    model = convert(network, QuantConfig(**chosen)).train()
-    with torch.no_grad():
-        for bits in (8, 4, 2):
-            set_bits(model, bits)
-            for _ in range(3):
-                model(x)
-    return model.eval()
+    return started(network, x, calls=3, **options)
 
 
 def written(model, x, path):
@@ -97,17 +79,10 @@ def test_integers_give_the_models_answers(build, shape, fixed, convolutions, pro
         model = made(build, x, **options, **more)
         operators = written(model, x, tmp_path / "m.onnx")
         assert operators.count("MatMulInteger") == products and operators.count("ConvInteger") == convolutions
-        codes, found = integer_codes(model), OnnxModel(tmp_path / "m.onnx", 8)
-        for bits in BITS:
-            with running_on_codes(model, codes, bits), torch.no_grad():
-                expected = model(x).numpy()
-            found.set_bits(bits)
-            apart = np.abs(found(x.numpy()) - expected).max(axis=1)
+        for bits, apart, expected in differences(model, tmp_path / "m.onnx", x):
             assert apart.max() < 0.1
-            if (
-                bits > 2 or options != OPTIONS["follows"]
-            ):  # where inputs of two bits lie on bins' edges by their few values
-                assert np.median(apart) < 1e-5 * max(1, np.abs(expected).max())
+            if bits > 2 or options != OPTIONS["follows"]:  # two bits: by their few values, inputs lie on bins' edges
+                assert np.median(apart.max(axis=1)) < 1e-5 * max(1, np.abs(expected).max())
 
 
 def test_a_layer_of_offsets_or_groups_stays_as_it_is_and_none_at_all_is_said(tmp_path):

@@ -8,21 +8,12 @@ import pytest
 torch = pytest.importorskip("torch")
 np = pytest.importorskip("numpy")
 onnx = pytest.importorskip("onnx")
-pytest.importorskip("onnxruntime")
 from torch import nn  # noqa: E402
 
+from tests.quant.onnx_files import differences, started  # noqa: E402
 from tqhw.errors import TqhwError  # noqa: E402
-from tqhw.quant import (  # noqa: E402
-    OnnxModel,
-    QuantConfig,
-    convert,
-    integer_codes,
-    running_on_codes,
-    save_onnx,
-    set_bits,
-)
+from tqhw.quant import save_onnx  # noqa: E402
 
-BITS = (2, 4, 8)
 IMAGE, TOKENS = (4, 7, 9), (5, 8)
 WITHOUT, ABOVE, ALWAYS = "no", "inputs above zero", "yes"
 """Where a layer can be sums of integers."""
@@ -70,26 +61,10 @@ class Behind(nn.Module):
         return self.layer(x if self.below else x.relu())
 
 
-def started(network, x, **options):
-    """Converted, with ranges that ``x`` gave."""
-    chosen = {"precisions": BITS, "first": None, "last": None, "activations": "pact", "granularity": "channel"}
-    model = convert(network, QuantConfig(**{**chosen, **options})).train()
-    with torch.no_grad():
-        for bits in reversed(BITS):
-            set_bits(model, bits)
-            model(*x)
-    return model.eval()
-
-
 def agrees(model, path, *given):
     """The file's answers are the model's, but where a code of an input lies on a bin's edge."""
-    found, codes = OnnxModel(path, 8), integer_codes(model)
-    for bits in BITS:
-        with running_on_codes(model, codes, bits), torch.no_grad():
-            expected = model(*given).numpy()
-        found.set_bits(bits)
-        apart = np.abs(found(*(x.numpy() for x in given)) - expected)
-        assert apart.shape == expected.shape and apart.max() < 0.1
+    for _, apart, expected in differences(model, path, *given):
+        assert apart.max() < 0.1
         assert np.median(apart) < 1e-5 * max(1, np.abs(expected).max())
 
 
@@ -108,7 +83,7 @@ def test_a_layer_of_any_shape_gives_the_models_answers(layer, shape, where, belo
     generator = torch.Generator().manual_seed(3)
     torch.manual_seed(0)
     x, layer = torch.randn(5, *shape, generator=generator), copy.deepcopy(layer)
-    model = started(Behind(layer, below), [x], layers={"before": "full"})
+    model = started(Behind(layer, below), x, granularity="channel", layers={"before": "full"})
     whole = where == ALWAYS or (where == ABOVE and not below)
     if whole:
         save_onnx(model, tmp_path / "m.onnx", shape, integers=True)
@@ -143,7 +118,7 @@ def test_layers_with_inputs_of_their_own(tmp_path, count):
     shapes = [(7, 6), (7, 3, 11), (7, 4)][:count]
     given = [torch.randn(*shape, generator=generator) for shape in shapes]
     torch.manual_seed(0)
-    model = started(Several(), given)
+    model = started(Several(), *given, granularity="channel")
     save_onnx(model, tmp_path / "m.onnx", tuple(given), integers=True)
     graph = onnx.load(tmp_path / "m.onnx").graph
     assert [entry.name for entry in graph.input] == [*["rows", "signal", "shift"][:count], "bits"]
