@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tqhw.errors import MANY, TqhwError, nearest, shown
+from tqhw.errors import MANY, TqhwError, nearest, shown, unknown
 
 MORE = [f"parameter_{n}" for n in range(MANY + 1)]
 
@@ -21,6 +21,13 @@ def test_a_near_name_among_many_stands_alone() -> None:
 def test_where_nothing_is_near_all_are_listed() -> None:
     assert nearest("xyz", MORE) == f"known: {', '.join(MORE)}"
     assert nearest("xyz", []) == "none is known here"
+
+
+def test_a_name_that_belongs_elsewhere_is_told_where() -> None:
+    homes = {"`a`": ["x", "y"], "`b`": ["x"]}
+    assert str(unknown("key", "x", ["z"], "f:1", homes)) == "f:1: unknown key 'x' (it belongs to `a` or `b`; known: z)"
+    assert str(unknown("key", "y", ["z"], None, homes)) == "unknown key 'y' (it belongs to `a`; known: z)"
+    assert str(unknown("key", "zz", ["z"], None, homes)) == "unknown key 'zz' (did you mean 'z'? known: z)"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 MANY = 12
@@ -66,6 +66,17 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"{hint}known: {', '.join(names)}" if names else "none is known here"
 
 
-def unknown(kind: str, name: str, known: Iterable[str], place: str | None = None) -> TqhwError:
-    """The error for a misspelt or unknown name of a ``kind`` (level, dimension, option, ...)."""
-    return TqhwError(f"unknown {kind} '{name}'", place=place, lever=nearest(name, known))
+def unknown(
+    kind: str,
+    name: str,
+    known: Iterable[str],
+    place: str | None = None,
+    elsewhere: Mapping[str, Iterable[str]] | None = None,
+) -> TqhwError:
+    """The error for a misspelt or unknown name of a ``kind`` (level, dimension, option, ...).
+
+    ``elsewhere``: names that other places take, by the place in words: a name that is one of them belongs there.
+    """
+    homes = [home for home, names in (elsewhere or {}).items() if name in names]
+    lever = f"it belongs to {' or '.join(homes)}; known: {', '.join(known)}" if homes else nearest(name, known)
+    return TqhwError(f"unknown {kind} '{name}'", place=place, lever=lever)

@@ -109,3 +109,18 @@ def test_a_size_that_takes_for_ever_to_take_apart_is_refused(tmp_path: Path) -> 
     text = arch(**{MAC: f"  - !Container\n    name: pes\n{mesh}{MAC}"})
     with pytest.raises(TqhwError, match="maximize_dims of a dimension of 1000000000000000003"):
         processed(tmp_path, a=text, p=PROBLEM.replace("M: 8", f"M: {10**18 + 3}"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "home"),
+    [
+        ("temporal", "no_link_transfer: [A]", "constraints of type spatial"),
+        ("spatial", "rmw_first_update: [Z]", "constraints of type temporal"),
+        ("temporal", "keep: [A]", "constraints of type dataspace"),
+        ("dataspace", "no_reuse: [A]", "constraints of type spatial or constraints of type temporal"),
+    ],
+)
+def test_a_key_of_another_constraint_is_told_its_home(kind: str, key: str, home: str, tmp_path: Path) -> None:
+    text = f"  - !Component {{name: gap, {SRAM}, constraints: {{{kind}: {{{key}}}}}}}\n"
+    with pytest.raises(TqhwError, match=rf"unknown key '{key.split(':')[0]}' \(it belongs to {home}; known: "):
+        processed(tmp_path, a=nodes(text))

@@ -79,7 +79,13 @@ def test_a_class_is_a_factory() -> None:
         ("mynets.syntax:f", "importing 'mynets.syntax' raised SyntaxError"),
         ("mynets.nets:", "is not of the form package.module:factory"),
         (":good", "is not of the form package.module:factory"),
-        ("a/b.py:good", "is not of the form package.module:factory"),
+        ("a/b.py:good", "is not of the form package.module:factory (write a.b:good)"),
+        ("./mynets/nets.py:good", "is not of the form package.module:factory (write mynets.nets:good)"),
+        ("mynets/nets:good", "is not of the form package.module:factory (write mynets.nets:good)"),
+        ("mynets/nets.py:", "is not of the form package.module:factory (write mynets.nets:FACTORY)"),
+        ("nets.py:net", "there is no module 'nets.py' (write nets:net)"),
+        ("../nets.py:net", "is not of the form package.module:factory (write nets:net, from the folder that holds"),
+        ("/else/where/nets.py:net", "is not of the form package.module:factory (write nets:net, from the folder th"),
     ],
 )
 def test_bad_factories(here: Path, name: str, message: str) -> None:
@@ -105,6 +111,8 @@ def test_unknown_model_offers_the_nearest() -> None:
         build("resnet5")
     assert "or package.module:factory" in str(caught.value)
     assert all(name in str(caught.value) for name in MODELS)
+    with pytest.raises(TqhwError, match=r"unknown model 'mynets/nets.py' \(.*, or mynets.nets:FACTORY"):
+        build("mynets/nets.py")
 
 
 def test_unknown_option_offers_the_nearest() -> None:

@@ -151,6 +151,13 @@ def test_what_is_kept_is_checked_against_the_problem() -> None:
         ("spatial: {no_link_transfer: Inputs}", ["no_link_transfer must be a list, found 'Inputs'", "write [Inputs]"]),
         ("spatial: {no_reuse: [Inputs]}", ["'no_reuse' is not modelled", "adds up word by word"]),
         ("temporal: {no_link_transfer: [Inputs]}", ["a.yaml:1", "unknown constraint 'no_link_transfer'"]),
+        ("temporal: {no_link_transfer: [Inputs]}", ["(it belongs to `spatial`; known: "]),
+        ("dataspace: {split: 1}", ["unknown constraint 'split' (it belongs to `temporal` or `spatial`; known: "]),
+        ("temporal: {keep: [Inputs]}", ["unknown constraint 'keep' (it belongs to `dataspace`; known: "]),
+        (
+            "spatial: {utilization: 1}",
+            ["unknown constraint 'utilization' (it belongs to `constraints` itself; known: "],
+        ),
         ("temporal: {rmw_first_update: [Outputs]}", ["reads outputs before their first update"]),
         ("dataspace: {no_coalesce: [Outputs]}", ["'no_coalesce' is not modelled", "a tile of 0 words"]),
         ("temporal: {must_iterate_over_dataspaces: [Inputs]}", ["depends on the problem's sizes"]),

@@ -54,7 +54,9 @@ def test_links_that_a_mapping_forbids() -> None:
     assert directives(mapping, tuple("MKN"))[-1]["no_link_transfer"] == ["Inputs"]
     assert "no_link_transfer" not in dump_mapping(load(TEXT), tuple("MKN"))
     assert load(dump_mapping(mapping, tuple("MKN"))).level("inter_PE_spatial").spatial == spatial
-    with pytest.raises(TqhwError, match=r"m.yaml:3: unknown key 'no_link_transfer'"):
+    with pytest.raises(
+        TqhwError, match=r"m.yaml:3: unknown key 'no_link_transfer' \(it belongs to a directive of type spatial; "
+    ):
         load(TEXT.replace("permutation: NKM", "permutation: NKM, no_link_transfer: [Inputs]"))
 
 

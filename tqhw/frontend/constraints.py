@@ -169,6 +169,9 @@ class Constraint(Section):
     def is_empty(self) -> bool:
         return all(is_empty(value) for name, value in self.items() if name not in ("type", "target"))
 
+    def elsewhere(self) -> dict[str, list[str]]:
+        return {f"constraints of type {name}": [*kind.known()] for name, kind in KINDS.items()}
+
     def combine(self, other: Section, place: str) -> Section:
         for names in self.disjoint:
             self._join_lists(other, names, place)

@@ -7,7 +7,7 @@ lists its ``fields``.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from tqhw.errors import TqhwError, unknown
@@ -114,6 +114,10 @@ class Section(dict[str, Any], Node):
     def shown(self) -> str:
         return f"a {self.title()}"
 
+    def elsewhere(self) -> Mapping[str, Iterable[str]]:
+        """Keys of sections that this one may be taken for, by what they are called."""
+        return {}
+
     def check(self) -> None:
         if self.open or len(self.known()) == 1:
             return
@@ -121,7 +125,7 @@ class Section(dict[str, Any], Node):
             key = self.key_of(name)
             if key is None:
                 known = [n for n in self.known() if n not in ("", "ignore")]
-                raise unknown("key", str(name), known, self.place_of(name))
+                raise unknown("key", str(name), known, self.place_of(name), self.elsewhere())
             key.check(value, str(name), self.place_of(name))
 
 

@@ -61,7 +61,8 @@ def build(name: str, /, **options: object) -> nn.Module:
             return _call(_imported(name), name, options)
     if name not in MODELS:
         error = unknown("model", name, MODELS)
-        raise TqhwError(error.message, lever=f"{error.lever}, or package.module:factory")
+        own = _for_a_file(name, "FACTORY") or "package.module:factory"
+        raise TqhwError(error.message, lever=f"{error.lever}, or {own.removeprefix('write ')}")
     for option, value in options.items():
         _check_option(MODELS[name], name, option, value)
     return _call(MODELS[name], name, options)
@@ -129,9 +130,10 @@ def _call(factory: Factory, name: str, options: dict[str, object]) -> nn.Module:
 
 
 def _imported(name: str) -> Factory:
-    module_name, _, attribute = name.partition(":")
+    module_name, _, attribute = name.rpartition(":")
     if not attribute or not all(part.isidentifier() for part in (*module_name.split("."), attribute)):
-        raise TqhwError("is not of the form package.module:factory", place=f"model {name}")
+        lever = _for_a_file(module_name, attribute or "FACTORY")
+        raise TqhwError("is not of the form package.module:factory", place=f"model {name}", lever=lever)
     module = _module(module_name, name)
     try:
         factory = getattr(module, attribute)
@@ -158,11 +160,23 @@ def _module(module_name: str, name: str) -> ModuleType:
             raise TqhwError(
                 f"there is no module '{module_name}'",
                 place=f"model {name}",
-                lever="run from the folder that holds it, install it, or set PYTHONPATH",
+                lever=_for_a_file(module_name, name.rpartition(":")[2])
+                or "run from the folder that holds it, install it, or set PYTHONPATH",
             ) from error
         raise TqhwError(f"importing '{module_name}' raised {told(error)}", place=f"model {name}") from error
     except Exception as error:
         raise TqhwError(f"importing '{module_name}' raised {told(error)}", place=f"model {name}") from error
+
+
+def _for_a_file(path: str, attribute: str) -> str | None:
+    """What to write for a module that is given as a file, ``nets/small.py``; None where it is no file's path."""
+    file = Path(path)
+    if file.suffix != ".py" and len(file.parts) < 2:
+        return None
+    near = Path(os.path.relpath(file))
+    if ".." in near.parts:
+        return f"write {file.stem}:{attribute}, from the folder that holds it"
+    return f"write {'.'.join(near.with_suffix('').parts)}:{attribute}"
 
 
 @contextmanager

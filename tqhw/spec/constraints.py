@@ -178,6 +178,12 @@ _LOOP_KEYS = (
     "target",
 )
 _DATASPACE_KEYS = ("keep", "bypass", "keep_only", "bypass_only", "type", "target")
+_HOMES = {
+    "`constraints` itself": ("dataspace", "temporal", "spatial", "utilization"),
+    "`temporal`": _LOOP_KEYS,
+    "`spatial`": (*_LOOP_KEYS, NO_LINKS),
+    "`dataspace`": _DATASPACE_KEYS,
+}
 _COUNTS = "which the engine and the mapper's bounds do not have; remove it, or run Timeloop's own programs"
 _SIZES = "it depends on the problem's sizes: `map`, `evaluate` and `run` carry it out; elsewhere write the factors"
 _NOT_MODELLED = {  # and why; what they do was looked at in runs of timeloop-model
@@ -200,7 +206,7 @@ def _refuse_unknown(entry: Map, known: Iterable[str]) -> None:
             continue
         if key in _NOT_MODELLED:
             raise TqhwError(f"'{key}' is not modelled", place=entry.place(), lever=_NOT_MODELLED[key])
-        raise unknown("constraint", key, known, entry.place())
+        raise unknown("constraint", key, known, entry.place(), _HOMES)
 
 
 def _loops(value: Any, place: str, more: tuple[str, ...] = ()) -> LoopConstraint:
@@ -235,7 +241,7 @@ def parse_constraints(value: Any, place: str) -> Constraints:
     if value in (None, {}):
         return Constraints()
     entry = as_map(value, place, "constraints")
-    _refuse_unknown(entry, ("dataspace", "temporal", "spatial", "utilization"))
+    _refuse_unknown(entry, _HOMES["`constraints` itself"])
     spaces = Map()
     if entry.get("dataspace") is not None:
         spaces = as_map(entry["dataspace"], entry.place("dataspace"), "a dataspace constraint")

@@ -134,6 +134,7 @@ _KEYS = {
     "temporal": ("target", "type", "factors", "permutation"),
     "spatial": ("target", "type", "factors", "permutation", "split", NO_LINKS),
 }
+_HOMES = {f"a directive of type {kind}": keys for kind, keys in _KEYS.items()}
 _SYNONYMS = {"dataspace": "datatype", "bypass": "datatype"}
 
 
@@ -164,7 +165,7 @@ def parse_mapping(document: Any, source: str = "mapping") -> Mapping:
                     lever="put the factors into quotes",
                 )
             if key not in _KEYS[kind]:
-                raise unknown("key", key, _KEYS[kind], place)
+                raise unknown("key", key, _KEYS[kind], place, _HOMES)
         if entry.get("target") is None:
             raise TqhwError("the directive has no target", place=place, lever="add `target:` with a level's name")
         target = as_name(entry["target"], place, "a target")
