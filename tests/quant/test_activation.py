@@ -1,4 +1,5 @@
 import copy
+import threading
 
 import pytest
 
@@ -323,3 +324,24 @@ def test_a_layer_without_its_input_says_so_itself():
     model = convert(Calls(lambda layer, x: layer()), QuantConfig(**ACTIVATIONS, activations="pact"))
     with pytest.raises(TypeError, match="input"):
         model(torch.ones(2, 6))
+
+
+def test_threads_in_one_layer_quantize_what_they_read_once_each():
+    """Both have passed the layer's hook before either is in its forward pass."""
+    model = convert(tiny(), QuantConfig(precisions=(2, 8), first=None, last=None, activations="pact")).eval()
+    with torch.no_grad():
+        model(images())
+    meeting, seen, found = threading.Barrier(2, timeout=60), [], {}
+    model.fc.input_quantizer.register_forward_hook(lambda *_: seen.append(threading.get_ident()))
+    model.fc.register_forward_pre_hook(lambda *_: meeting.wait() * 0 or None)
+
+    def work(number):
+        with torch.no_grad():
+            found[number] = model.fc(model.fc.input_quantizer.alpha * torch.full((1, 16), number / 3))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in (1, 2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(seen) == 2 and {*found} == {1, 2} and not torch.equal(found[1], found[2])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import math
+import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from tqhw.errors import TqhwError
 from tqhw.quant.bits import FULL, top_code
 from tqhw.quant.bounded import Bounded
 from tqhw.quant.here import bits_now
+from tqhw.quant.pickled import change
 from tqhw.quant.ranges import LOWEST, RANGES, Clamped
 from tqhw.quant.schemes import Scheme
 from tqhw.quant.weight import QuantizedWeight
@@ -67,6 +69,18 @@ class _Staircase(torch.autograd.Function):
         return inside, *ctx.range.gradients(grads[0], scaled, Clamped(below, above, error), alpha, low), None, None
 
 
+class Calls(threading.local):
+    """Calls of a layer by the thread that asks: ``reading``: how many are under way, ``passed_on``: what the hook
+    quantized for the one to come. Copies and pickles know of none.
+    """
+
+    reading: int = 0
+    passed_on: weakref.ref[torch.Tensor] | None = None
+
+    def __reduce__(self) -> tuple[type[Calls], tuple[()]]:
+        return Calls, ()
+
+
 class InputQuantizer(Bounded):
     """Quantizes what a layer reads, with the codes of its weight's scheme.
 
@@ -105,8 +119,7 @@ class InputQuantizer(Bounded):
         self.stored: int | None = None
         self.off = False
         self.argument = "input"  # the name of what it quantizes among the layer's
-        self.reading = 0  # calls of the layer that are under way
-        self.passed_on: weakref.ref[torch.Tensor] | None = None  # what the hook quantized for the call to come
+        self.calls = Calls()
         self.low: torch.Tensor
         if self.range.learned:
             self.alpha = nn.Parameter(torch.tensor(ALPHA if alpha is None else float(alpha)))
@@ -221,12 +234,11 @@ def attach(layer: nn.Module, weight: QuantizedWeight, quantizer: InputQuantizer)
     The clamp's parameter appears as ``input_quantizer.alpha``. A product with the weight that is not the layer's own
     is refused, see :class:`tqhw.quant.outside.OutsideWeight`.
     """
-    kind = type(layer)  # made for this module when its weight was parametrized
-    names = list(inspect.signature(kind.forward).parameters)
+    names = list(inspect.signature(type(layer).forward).parameters)
     quantizer.argument = names[1] if len(names) > 1 else "input"
     layer.add_module("input_quantizer", quantizer.to(next(layer.parameters()).device))
     layer.register_forward_pre_hook(_quantize_input, with_kwargs=True)
-    kind.forward = _quantizing(kind.forward)
+    change(layer, _quantize_in_calls)  # of the class that was made for it when its weight was parametrized
     weight.read_by(quantizer)
 
 
@@ -248,8 +260,12 @@ def _quantize_input(
     quantizer = cast(InputQuantizer, layer.input_quantizer)
     inputs, named = quantizer.first_of(inputs, named)
     given = inputs[0] if inputs else named.get(quantizer.argument)
-    quantizer.passed_on = None if given is None else weakref.ref(given)
+    quantizer.calls.passed_on = None if given is None else weakref.ref(given)
     return inputs, named
+
+
+def _quantize_in_calls(kind: Any) -> None:
+    kind.forward = _quantizing(kind.forward)
 
 
 def _quantizing(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -261,13 +277,14 @@ def _quantizing(original: Callable[..., Any]) -> Callable[..., Any]:
         if quantizer is None:
             return original(self, *inputs, **named)
         given = inputs[0] if inputs else named.get(quantizer.argument)
-        if quantizer.passed_on is None or quantizer.passed_on() is not given:
+        calls = quantizer.calls
+        if calls.passed_on is None or calls.passed_on() is not given:
             inputs, named = quantizer.first_of(inputs, named)
-        quantizer.passed_on = None
-        quantizer.reading += 1
+        calls.passed_on = None
+        calls.reading += 1
         try:
             return original(self, *inputs, **named)
         finally:
-            quantizer.reading -= 1
+            calls.reading -= 1
 
     return forward

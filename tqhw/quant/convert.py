@@ -25,6 +25,7 @@ from tqhw.quant.magnitude import magnitude_warning
 from tqhw.quant.norm import check_norms, check_unswitched, make_single, make_switchable
 from tqhw.quant.normalization import Normalizer
 from tqhw.quant.parts import QUANTIZABLE, ModelPart, parts_of
+from tqhw.quant.pickled import can_pickle, change, let_pickle
 from tqhw.quant.recurrent import read_as_they_are
 from tqhw.quant.schemes import gradient_named, scheme_named
 from tqhw.quant.weight import QuantizedWeight
@@ -255,8 +256,10 @@ def _attach(part: ModelPart, quantizer: QuantizedWeight) -> None:
     hooked = parametrize.is_parametrized(part.module)
     # Not checked by torch, which would quantize every weight to see that its shape and type stay.
     parametrize.register_parametrization(part.module, part.tensor, quantizer, unsafe=True)
-    if isinstance(part.module, nn.RNNBase):
-        read_as_they_are(part.module)
+    if not can_pickle(part.module):
+        let_pickle(part.module)
+        if isinstance(part.module, nn.RNNBase):
+            change(part.module, read_as_they_are)
     if not hooked:
         part.module.register_state_dict_post_hook(_plain_name_out)  # type: ignore[no-untyped-call]
         part.module.register_load_state_dict_pre_hook(_plain_name_in)  # type: ignore[no-untyped-call]

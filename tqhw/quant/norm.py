@@ -49,6 +49,11 @@ class SwitchableBatchNorm(_BatchNorm):
         self.at = nn.ModuleDict(others)
         self.register_load_state_dict_pre_hook(_fill_missing)  # type: ignore[no-untyped-call]
 
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        """As a pickle keeps it: by the class of the norm it replaces, since its own is made for it anew."""
+        kept: Any = super().__reduce_ex__(protocol)
+        return _blank, (self.original,), *kept[2:]
+
     def copy_of(self, bits: int, *, tied: bool = False) -> _BatchNorm:
         """A plain norm of the replaced class with copies of the tensors of ``bits``, or with these tensors."""
         source = self.of(bits)
@@ -128,6 +133,11 @@ def _switchable(kind: type[_BatchNorm]) -> type[SwitchableBatchNorm]:
     if issubclass(kind, SwitchableBatchNorm):
         return kind
     return type(f"Switchable{kind.__name__}", (SwitchableBatchNorm, kind), {"__module__": __name__})
+
+
+def _blank(kind: type[_BatchNorm]) -> SwitchableBatchNorm:
+    """Of ``kind``, for a pickle's or a copy's state."""
+    return object.__new__(_switchable(kind))  # type: ignore[arg-type]
 
 
 def check_norms(model: nn.Module) -> None:

@@ -8,13 +8,12 @@ import torch
 from torch import nn
 
 
-def read_as_they_are(module: nn.RNNBase) -> None:
+def read_as_they_are(kind: Any) -> None:
     """Lets a layer, some weight of which is parametrized, compute with its weights as they are at the time.
 
     ``torch.nn.RNNBase`` computes with ``_flat_weights``, a list that it made when it was built, of the parameters as
-    they were then. The class changed here is the module's own, which parametrization gave it.
+    they were then. ``kind``: the class that is changed, the module's own, which parametrization gave it.
     """
-    kind: Any = type(module)
     kind._flat_weights = property(_weights_of, _keep_nothing)
     kind.flatten_parameters = _flatten_nothing
 

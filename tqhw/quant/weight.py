@@ -75,10 +75,18 @@ def _sums(values: torch.Tensor, slices: Slices) -> torch.Tensor:
     return slices.stored(slices.rows(values).sum(dim=1, keepdim=True, dtype=torch.float64), values.shape)
 
 
-class InputReader(Protocol):
-    """The quantizer of a layer's input: ``reading`` calls of the layer are under way, and have the weight."""
+class LayerCalls(Protocol):
+    """``reading`` calls of a layer are under way in this thread, and have the weight."""
 
     reading: int
+
+
+class InputReader(Protocol):
+    """The quantizer of a layer's input."""
+
+    @property
+    def calls(self) -> LayerCalls: ...
+
     off: bool
     place: str
 
@@ -169,7 +177,7 @@ class QuantizedWeight(Bounded):
 
     def forward(self, weight: torch.Tensor) -> torch.Tensor:
         real, reader = self._real(weight), self.reader
-        if reader is None or reader.reading or reader.off:
+        if reader is None or reader.calls.reading or reader.off:
             return real
         return outside(real, reader.place.removeprefix("input of "))
 
