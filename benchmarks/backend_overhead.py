@@ -48,7 +48,7 @@ def main() -> int:
         energy = f"{answer.stats.energy_pj:.6g} pJ" if isinstance(answer, Found) else "nothing found"
         show(layer.names[0], *bare, *ours, energy)
         total = [one + more for one, more in zip(total, (*bare, *ours), strict=True)]
-    show("all layers", *total, f"wall {total[2] / total[0] - 1:+.1%}, CPU {total[3] / total[1] - 1:+.1%}")
+    show("all layers", *total, f"wall {total[2] / total[0] - 1:+z.1%}, CPU {total[3] / total[1] - 1:+z.1%}")
     return 0
 
 

@@ -68,7 +68,7 @@ def _half_interval(differences: list[float]) -> float:
 
 def _interval(differences: list[float]) -> str:
     mean, half = statistics.fmean(differences), _half_interval(differences)
-    shown = f"{mean:+.1f} ± {half:.1f}"
+    shown = f"{mean:+z.1f} ± {half:.1f}"
     return f"**{shown}**" if abs(mean) > half else shown
 
 

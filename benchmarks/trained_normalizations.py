@@ -120,7 +120,7 @@ def cells_of(rows: list[Row], network: str) -> Cells:
 def shown(values: list[float]) -> str:
     """Their mean and its interval."""
     low, high = interval(values, TEST_IMAGES)
-    return f"{statistics.fmean(values):.1f} ({low:.1f} to {high:.1f})"
+    return f"{statistics.fmean(values):.1f} ({low:z.1f} to {high:z.1f})"
 
 
 def accuracies(rows: list[Row]) -> list[str]:
@@ -149,7 +149,7 @@ def decisions(rows: list[Row]) -> list[str]:
             }
             bits = max(losses, key=lambda b: losses[b])
             at_four = difference(found[variant][4], found["float"][32])
-            lines.append(f"| {network} | {variant} | {losses[bits]:+.1f} | {bits} bits | {at_four:+.1f} |")
+            lines.append(f"| {network} | {variant} | {losses[bits]:+z.1f} | {bits} bits | {at_four:+z.1f} |")
     return lines
 
 

@@ -134,3 +134,11 @@ def test_over_several_seeds_it_may_have_chosen_worse() -> None:
         "better than 1x2, 1x8 (1.4 mJ, 70.0 %), which the program preferred; seed by seed -15 points, "
         "95 % interval -20 to -10"
     )
+
+
+def test_a_loss_of_nothing_has_no_sign() -> None:
+    points = (replace(ANSWER.points[0], predicted_loss=-0.00004), replace(ANSWER.points[1], predicted_loss=-0.2))
+    cells = [row[-1] for row in table(replace(ANSWER, points=points, uniform=())).rows]
+    assert cells == ["0.0000", "-0.2000"]
+    none = replace(ANSWER, differences={4: PairedDifference(-0.0, -0.0, 0.0), 8: PairedDifference(-0.0, -1.0, 1.0)})
+    assert not [told for told in none.verdicts() if "-0 " in told or "-0," in told]

@@ -53,3 +53,8 @@ def test_of_several_methods_the_intervals_hold_together() -> None:
     assert together == (
         "the intervals of the 2 differences hold all together with 95 %: each has 97.5 % (Bonferroni's)"
     )
+
+
+def test_differences_of_nothing_have_no_sign() -> None:
+    (note,) = paired_notes([row("truncquant", 2, 90.0, 90.0), row("dorefa", 2, 90.02, 90.04)])
+    assert ": 0.0 to 0.0 points; 0.0 in the mean, with a 95 % interval of -0.2 to 0.1 (" in note

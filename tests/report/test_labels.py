@@ -27,6 +27,15 @@ def test_ratios_and_claims() -> None:
     assert [labels.claim(v) for v in (20.0, 3.2, None)] == ["20x", "3.2x", ""]
 
 
+def test_no_number_is_a_zero_below_zero() -> None:
+    assert [labels.number(-0.0), labels.percent(-0.04), labels.times(-0.001), labels.claim(-0.0)] == [
+        "0",
+        "0.0",
+        "0.00x",
+        "0x",
+    ]
+
+
 def test_percentages_that_were_not_measured_say_so() -> None:
     assert labels.percent(97.34) == "97.3"
     assert labels.percent(0.0) == "0.0"

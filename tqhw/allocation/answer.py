@@ -95,7 +95,8 @@ class AllocationAnswer:
         unit = " points" if self.metric.unit == "%" else ""
         paired = "seed by seed" if self.seeds else "on the same samples"
         simultaneous = "simultaneous " if len(self.differences) > 1 else ""
-        shown = f"{paired} {apart.mean:+.3g}{unit}, {simultaneous}95 % interval {apart.low:+.3g} to {apart.high:+.3g}"
+        ends = f"{apart.low:+z.3g} to {apart.high:+z.3g}"
+        shown = f"{paired} {apart.mean:+z.3g}{unit}, {simultaneous}95 % interval {ends}"
         if apart.low <= 0 <= apart.high:
             saved = 100 * (1 - best.energy_mj / one.energy_mj)
             cheaper = f"; it costs {saved:.1f} % less" if saved >= 0.05 else ""
@@ -115,4 +116,4 @@ def choice(one: Allocated, points: Sequence[Allocated]) -> Allocated | None:
 
 
 def _said(one: Allocated, metric: MetricLook) -> str:
-    return f"{one.top1:.1f} %" if metric.unit == "%" else f"{metric.label} {one.top1:.4g}"
+    return f"{one.top1:.1f} %" if metric.unit == "%" else f"{metric.label} {one.top1:z.4g}"

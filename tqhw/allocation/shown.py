@@ -98,7 +98,7 @@ def table(answer: AllocationAnswer) -> Table:
             one.label,
             labels.number(one.energy_mj),
             marked(f"{shown(one.top1)} ({shown(one.low)} to {shown(one.high)})", one.verified),
-            f"{one.predicted_loss:.4f}",
+            f"{one.predicted_loss:z.4f}",
         )
         for one in rows
     ]

@@ -60,7 +60,7 @@ def _told_of_front(front: MappingFront, problem: Problem) -> Iterator[str]:
     if missed:
         yield (
             f"{problem.name}: {len(missed)} {of} have remainders of which Timeloop counts other work; the front is "
-            f"that of the whole work, which costs, at most, {max(missed):+.1%}"
+            f"that of the whole work, which costs, at most, {max(missed):+z.1%}"
         )
 
 

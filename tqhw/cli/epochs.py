@@ -66,7 +66,7 @@ def _losses(progress: Progress) -> str:
     metric = progress.metric
 
     def score(value: float) -> str:
-        return f"{metric.label} {value:.0f} %" if metric.unit == "%" else f"{metric.label} {value:.4g}"
+        return f"{metric.label} {value:z.0f} %" if metric.unit == "%" else f"{metric.label} {value:z.4g}"
 
     losses = progress.losses
-    return ", ".join(f"{labels.bits(b)} loss {losses[b]:.2f} {score(progress.scores[b])}" for b in losses)
+    return ", ".join(f"{labels.bits(b)} loss {losses[b]:z.2f} {score(progress.scores[b])}" for b in losses)

@@ -49,6 +49,6 @@ def _note(first: AccuracyRow, other: AccuracyRow, apart: Sequence[float], compar
     kind = "a simultaneous" if comparisons > 1 else "a"
     return (
         f"at {labels.bits(first.bits)} {names[0]} less {names[1]}, over {len(apart)} seeds that both have: "
-        f"{same}{min(apart):.1f} to {max(apart):.1f} points; {mean:.1f} in the mean, with {kind} 95 % interval of "
-        f"{mean - half:.1f} to {mean + half:.1f} (Student's, of the pairs)"
+        f"{same}{min(apart):z.1f} to {max(apart):z.1f} points; {mean:z.1f} in the mean, with {kind} 95 % interval of "
+        f"{mean - half:z.1f} to {mean + half:z.1f} (Student's, of the pairs)"
     )

@@ -33,6 +33,6 @@ def uneven_notes(workload: Workload, evaluated: Evaluated) -> tuple[str, ...]:
     if missing:
         notes.append(
             "energies and cycles are Timeloop's, which counts other work than there is of mappings with remainders; "
-            "the whole work costs, at most, " + ", ".join(f"{part:+.1%} at {name}" for name, part in missing.items())
+            "the whole work costs, at most, " + ", ".join(f"{part:+z.1%} at {name}" for name, part in missing.items())
         )
     return tuple(notes)

@@ -71,7 +71,7 @@ def number(value: float) -> str:
 
 def percent(value: float | None) -> str:
     """A measured percentage, or that it was not measured."""
-    return NOT_MEASURED if value is None else f"{value:.1f}"
+    return NOT_MEASURED if value is None else f"{value:z.1f}"
 
 
 def measured(value: float | None, look: MetricLook) -> str:
@@ -97,12 +97,12 @@ def times(value: float | None) -> str:
     """A ratio: 3.21x, 20.4x, 1,230x; None where something is compared with nothing."""
     if value is None:
         return "x / 0"
-    return f"{value:.2f}x" if abs(value) < 10 else f"{number(value)}x"
+    return f"{value:z.2f}x" if abs(value) < 10 else f"{number(value)}x"
 
 
 def claim(value: float | None) -> str:
     """The paper's number as it stands there; nothing where it has none."""
-    return "" if value is None else f"{value:g}x"
+    return "" if value is None else f"{value:zg}x"
 
 
 def bits(value: int) -> str:

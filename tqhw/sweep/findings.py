@@ -142,7 +142,7 @@ def effect_table(seen: Sequence[Effect]) -> Table | None:
             one.key,
             one.value,
             str(one.points),
-            *(f"{100 * (one.relative[name] - 1):+.1f}" if name in one.relative else "-" for name in names),
+            *(f"{100 * (one.relative[name] - 1):+z.1f}" if name in one.relative else "-" for name in names),
             number(one.least),
         )
         for one in seen

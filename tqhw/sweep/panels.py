@@ -61,7 +61,7 @@ def _panel(key: str, values: Sequence[Effect], up: Axis) -> Panel:
     lines = []
     for name, label in QUANTITIES.items():
         marks = tuple(
-            (round(x, 1), round(up.at(change), 1), f"{key} {one.value}: {label.lower()} {change:+.1f} %")
+            (round(x, 1), round(up.at(change), 1), f"{key} {one.value}: {label.lower()} {change:+z.1f} %")
             for x, one in zip(places, values, strict=True)
             if name in one.relative
             for change in [100 * (one.relative[name] - 1)]

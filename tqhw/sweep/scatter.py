@@ -170,7 +170,7 @@ class Axis:
         span = self.high - self.low
         step = next(s for s in _steps(span) if span / s <= 6)
         for position in range(math.ceil(self.low / step), math.floor(self.high / step) + 1):
-            yield self.at(position * step), f"{position * step:.6g}"
+            yield self.at(position * step), f"{position * step:z.6g}"
 
 
 def _steps(span: float) -> Iterator[float]:

@@ -14,5 +14,5 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[object]], title: str = "
 
 
 def _row(cell: str, values: Sequence[object]) -> str:
-    texts = ("" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value) for value in values)
+    texts = ("" if value is None else f"{value:z.4g}" if isinstance(value, float) else str(value) for value in values)
     return f"<tr>{''.join(f'<{cell}>{escape(text)}</{cell}>' for text in texts)}</tr>"
