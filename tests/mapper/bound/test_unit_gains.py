@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.mapper.tables import small
-from tqhw.mapper.bound.unit_gains import unit_hop
+from tqhw.mapper.bound.unit_gains import richest_along, share_along_all, unit_hop
 from tqhw.mapper.space.arrays import build_space
 from tqhw.mapper.space.subspace import whole
 
@@ -62,3 +62,24 @@ def test_links_are_strict_where_cycles_count_and_nothing_has_remainders() -> Non
     case = small("two_level_array", "latency", S=3, Q=2)
     uneven = replace(case.space, actual=tuple(case.space.problem.bounds.values()))
     assert not build_space(uneven, case.model, whole(uneven)).strict_links
+
+
+def test_what_is_remembered_of_a_unit_is_what_would_be_worked_out_anew() -> None:
+    case = small("weight_stationary", P=12, R=6, Q=4, S=3, Hstride=2)
+    tables, dims = case.search.tables, case.space.problem.shape.dimensions
+    s, q = case.space.problem.shape.data_space_names.index("Inputs"), int(tables.spatial.argmax())
+    units = [*product((1, 2, 3, 4, 6, 12), (1, 2, 3, 6), (1, 2, 4), (1, 2, 3))]
+
+    def richest(richest: np.ndarray, unit: tuple[int, ...]) -> list[float]:
+        factors, tile = np.ones(len(dims), np.int64), np.ones(len(dims), np.int64)
+        factors[[dims.index(d) for d in "PRQS"]] = unit
+        shared, most_shared = share_along_all(tables, s, factors, tile)
+        known = tables._replace(richest=richest)
+        return [richest_along(known, q, s, r, factors, tile, factors * tile, shared, most_shared) for r in (0, 1)]
+
+    room, crowded = np.zeros((4096, 9)), np.zeros((1, 9))
+    anew = [richest(np.zeros((1, 9)), unit) for unit in units]
+    assert len({tuple(one) for one in anew}) > 10
+    assert [richest(crowded, unit) for unit in units] == anew
+    assert [richest(room, unit) for unit in (*units, *reversed(units))] == [*anew, *reversed(anew)]
+    assert (room[:, 8] > 0.0).sum() > 4

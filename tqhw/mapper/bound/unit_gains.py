@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from tqhw.engine.jit import part
-from tqhw.engine.model import Ints
+from tqhw.engine.model import Floats, Ints
 from tqhw.mapper.bound.places import distinct_offsets, richest_mean, steps_along
 from tqhw.mapper.bound.prices import Prices
 from tqhw.mapper.space.arrays import Space
@@ -163,12 +163,37 @@ def richest_along(
         return 0.0
     if outside > 1:
         return most_shared
-    richest = 0.0
-    move = step
-    while move <= hop:
-        richest = max(richest, richest_move(space, s, r, move, factors, tile, shared, most_shared))
-        move += step
-    return richest
+    mean, most = share_along(space, s, r, factors, tile)
+    n, x, m, y, _dims = steps_along(space, s, r, factors, tile)
+    at = recall(space.richest, float(n), float(x), float(m), float(y), step, hop, shared / mean, most_shared / most)
+    if space.richest[at, 8] == 0.0:
+        move = step
+        while move <= hop:
+            richest = richest_move(space, s, r, move, factors, tile, shared, most_shared)
+            space.richest[at, 8] = max(space.richest[at, 8], richest)
+            move += step
+    return float(space.richest[at, 8])
+
+
+@part
+def recall(
+    known: Floats, n: float, x: float, m: float, y: float, step: float, hop: float, others: float, most_others: float
+) -> int:
+    """The row of ``known`` [M, 9] for these; its last number is 0 where nothing is known of them, or no longer."""
+    at = int(n + 31.0 * x + 967.0 * m + 29.0 * y + 1021.0 * step + 37.0 * hop) % known.shape[0]
+    row = known[at]
+    same = row[0] == n and row[1] == x and row[2] == m and row[3] == y and row[4] == step and row[5] == hop
+    if not (same and row[6] == others and row[7] == most_others):
+        row[0] = n
+        row[1] = x
+        row[2] = m
+        row[3] = y
+        row[4] = step
+        row[5] = hop
+        row[6] = others
+        row[7] = most_others
+        row[8] = 0.0
+    return at
 
 
 @part
