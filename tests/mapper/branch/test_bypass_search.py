@@ -42,6 +42,25 @@ def test_the_root_bounds_every_choice_and_the_best_of_all_is_the_answer(
     assert min(values) == pytest.approx(solve(space, model, name).value, rel=1e-11)
 
 
+def test_ports_have_fronts_only_where_energy_has_some_and_below_the_limit() -> None:
+    space, model, _ = small("weight_stationary", "edp", C=4, P=4, M=4)
+    objective, clock = objective_of("edp"), Clock(None)
+    subproblem = Subproblem.over(space, model, objective, build_orders(space, model), whole(space))
+    limit = solve(space, model, "edp").value * 1.05
+    swept = {False: 0, True: 0}
+    for mask in space.masks():
+        one, free = BypassSearch(subproblem, mask), BypassSearch(subproblem, mask)
+        one.sweep_below(limit, clock)
+        free.sweep_below(math.inf, clock)
+        any_left = bool(one.fronts.rows[-2].any())
+        swept[any_left] += 1
+        assert (one.ports.rows.size > 0) == any_left
+        for rows, all_rows in zip(one.ports.rows, free.ports.rows, strict=True) if any_left else ():
+            assert not (rows[1:] > 0)[one.fronts.rows[1:] == 0].any()
+            assert rows.sum() < all_rows.sum()
+    assert min(swept.values()) > 0
+
+
 def test_limits_grow_from_the_floor_to_none() -> None:
     assert limits(100.0) == [pytest.approx(115.0), 150.0, 250.0, math.inf]
     assert limits(0.0) == [math.inf]

@@ -66,6 +66,8 @@ def energy_of(bound: Relaxation, q: int, k: int, partial: Floats) -> float:
 def objective_from(bound: Relaxation, q: int, energy_pj: float, partial: Floats) -> float:
     """The objective at such an energy; units outside of slot q count as used."""
     cycles = bound.space.computes / (partial[U] * bound.space.most_units[q + 1])
+    if bound.prices.per_instance:
+        return max(energy_pj, cycles)
     return measured(bound, energy_pj, max(cycles, bound.least_cycles))
 
 

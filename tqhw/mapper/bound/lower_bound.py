@@ -32,6 +32,7 @@ from tqhw.mapper.space.arrays import HALO_RANKS, Space
 
 # Totals: energy in pJ; the product of the reduction units; instances; what the levels decided leak, pJ per cycle.
 SETTLED, FIRST, USED, LEAKING = range(4)
+NEVER = 1e300  # cycles where no inside is below the limit; finite, for a mapping that costs nothing
 
 
 @bundle
@@ -324,7 +325,7 @@ def throttled_cycles(bound: Relaxation, q: int, t: int, out: Outside) -> float:
     most = bound.least_cycles
     for p in range(ports.first.shape[0]):
         begin = 1 + p if q == 0 else ports.start[p, q, t]
-        best = np.inf
+        best = NEVER
         for k in range(begin, begin + ports.rows[p, q, t]):
             cycles = out.throttled[p] + (partials[k, C] - partials[k, E] * out.totals[FIRST]) / used
             for s in range(bound.space.relevant.shape[0]):

@@ -71,3 +71,14 @@ def measured(bound: Relaxation, energy_pj: float, cycles: float) -> float:
         cycles = max(whole_cycles(cycles), bound.least_cycles)
         return stair_measure(bound.stairs, max(energy_pj, bound.least_pj), cycles)
     return objective_of(bound.objective, energy_pj, cycles)
+
+
+def most_cycles(objective: int, stairs: Floats, limit: float, least_pj: float) -> float:
+    """The cycles from which on a mapping that costs ``least_pj`` at least measures ``limit`` or more; inf: none do."""
+    if objective == FRONT:
+        steps = stairs[least_pj >= limit * stairs[:, 0], 1]
+        return limit * float(steps.min(initial=np.inf)) * (1.0 + ROUNDED)
+    energy_power, delay_power = objective & 7, objective >> 3
+    if least_pj <= 0.0 and energy_power > 0:
+        return np.inf
+    return float((limit / least_pj**energy_power) ** (1.0 / delay_power)) * (1.0 + ROUNDED)

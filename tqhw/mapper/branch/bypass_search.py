@@ -10,11 +10,12 @@ import numpy as np
 
 from tqhw.engine import Model
 from tqhw.engine.jit import Kernel
+from tqhw.engine.model import Bools
 from tqhw.mapper.bound.lookahead import offer, take_kind, take_pairs
 from tqhw.mapper.bound.lower_bound import make_outside
-from tqhw.mapper.bound.measure import ENERGY
+from tqhw.mapper.bound.measure import ENERGY, most_cycles
 from tqhw.mapper.bound.pareto import sweep
-from tqhw.mapper.bound.prices import Bypass, build_prices, port_prices
+from tqhw.mapper.bound.prices import Bypass, Prices, build_prices, port_prices
 from tqhw.mapper.bound.relaxation import ParetoFronts, Relaxation, Scratch, join_ports, make_fronts, make_scratch
 from tqhw.mapper.branch.dominance import make_contexts
 from tqhw.mapper.branch.expand import Tree
@@ -78,7 +79,7 @@ class BypassSearch:
         self.port_prices = port_prices(space, subproblem.model, mask) if delays else []
         n_ports = len(self.port_prices)
         self.known = subproblem.known
-        self.least_cycles = self.known.least_cycles
+        self.least_pj, self.least_cycles = -math.inf, self.known.least_cycles
         self.work = self._scratch(1)
         self.out = make_outside(n_slots, n_dims, n_spaces, n_ports)
         self.release()
@@ -95,10 +96,10 @@ class BypassSearch:
         """
         self._look_ahead(clock)
         if not glance:
-            self._sweep_ports(clock)
-        self.fronts = make_fronts(len(self.tables.level), len(self.tables.digits), self.work.rows.shape[1])
+            self._bound_cycles(clock, limit)
+        self.fronts = self._empty_fronts()
         self.inner_rows = 1
-        end = self.inner + 1 if not glance else max(1, min(self.inner, int(self.tables.spatial.argmax())))
+        end = self._first_units() if glance else self.inner + 1
         for q in range(end):
             self.inner_rows = self._sweep(q, self.inner_rows, limit, clock)
         for q in range(end):
@@ -109,6 +110,13 @@ class BypassSearch:
         self.fronts = make_fronts(len(self.tables.level), 0, self.work.rows.shape[1])
         self.lookahead = np.zeros((0, 0, 0))
         self.ports = join_ports(self.port_prices, self._no_fronts(), self.work.rows.shape[1])
+
+    def _first_units(self) -> int:
+        """The first spatial slot, or the last slot that a glance sweeps otherwise."""
+        return max(1, min(self.inner, int(self.tables.spatial.argmax())))
+
+    def _empty_fronts(self) -> ParetoFronts:
+        return make_fronts(len(self.tables.level), len(self.tables.digits), self.work.rows.shape[1])
 
     def _scratch(self, front_size: int) -> Scratch:
         return make_scratch(self.tables, front_size, len(self.port_prices))
@@ -127,9 +135,9 @@ class BypassSearch:
             self.work = self._scratch(FRONT_SIZE)
         if len(self.lookahead) == 0:
             self._look_ahead(clock)
-        if self.ports.rows.shape[-1] == 0:  # a glance at the root leaves them out
-            self._sweep_ports(clock)
-        self.fronts = make_fronts(len(self.tables.level), len(self.tables.digits), self.work.rows.shape[1])
+        if self.least_pj == -math.inf:  # a glance at the root leaves ports out
+            self._bound_cycles(clock, limit)
+        self.fronts = self._empty_fronts()
         self._sweep_from(0, 1, limit, clock)
 
     def _bound(self) -> Relaxation:
@@ -187,25 +195,61 @@ class BypassSearch:
                     begin = end
         return table
 
-    def _sweep_ports(self, clock: Clock) -> None:
-        """Makes the fronts of the ports, each as if its cycles were all that a mapping costs."""
-        n_slots, n_tiles = len(self.tables.level), len(self.tables.digits)
-        small = self._scratch(PORT_FRONT)
-        fronts = []
+    def _bound_cycles(self, clock: Clock, limit: float) -> None:
+        """Finds what every mapping costs, and one below ``limit`` takes, at least; by fronts of one partial cost."""
+        if not self.port_prices:
+            return
+        self.least_pj = self._least_pj(clock)
+        most, one = self._most_cycles(limit), self._scratch(1)
         for prices in self.port_prices:
-            front = make_fronts(n_slots, n_tiles, small.rows.shape[1])
-            bound = self._bound()._replace(prices=prices, fronts=front, objective=ENERGY, work=small)
-            bound = bound._replace(lookahead=self._looked_ahead(bound, clock))
-            used = 1
-            for q in range(n_slots - 1):
-                bound, used = self._swept(bound, q, used, math.inf, clock)
-            fronts.append(bound.fronts._replace(partials=bound.fronts.partials[:used]))
-            self.least_cycles = max(self.least_cycles, *bound.fronts.floor[: self.inner + 1])
+            front = self._port_front(prices, one, self.inner + 1, most, None, clock)
+            self.least_cycles = max(self.least_cycles, min(most, float(front.floor[: self.inner + 1].max())))
+
+    def _least_pj(self, clock: Clock) -> float:
+        bound = self._bound()._replace(objective=ENERGY, fronts=self._empty_fronts(), work=self._scratch(1))
+        used, end = 1, self._first_units()
+        for q in range(end):
+            bound, used = self._swept(bound, q, used, math.inf, clock)
+        return float(bound.fronts.floor[:end].max())
+
+    def _most_cycles(self, limit: float) -> float:
+        """The cycles from which on no mapping is below a limit."""
+        least_pj = max(self.least_pj, self.known.least_pj)
+        return most_cycles(self.objective, self.known.stairs, limit, least_pj)
+
+    def _sweep_ports(self, clock: Clock, limit: float) -> None:
+        """Makes the fronts of the ports, each as if its cycles were all that a mapping costs.
+
+        As far as mappings below ``limit`` take so many, and only for tiles that have fronts.
+        """
+        n_slots = len(self.tables.level)
+        filled = self.fronts.rows[1:] > 0
+        most, small = self._most_cycles(limit), self._scratch(PORT_FRONT)
+        fronts = self._no_fronts()
+        if filled[n_slots - 2].any():
+            fronts = [self._port_front(prices, small, n_slots - 1, most, filled, clock) for prices in self.port_prices]
         self.ports = join_ports(self.port_prices, fronts, small.rows.shape[1])
+
+    def _port_front(
+        self, prices: Prices, work: Scratch, end: int, most: float, filled: Bools | None, clock: Clock
+    ) -> ParetoFronts:
+        """The fronts of a port around slots 0 .. ``end``, of what takes less than ``most`` cycles.
+
+        ``filled`` [Q, N]: tiles that count, where not all do.
+        """
+        bound = self._bound()._replace(prices=prices, fronts=self._empty_fronts(), objective=ENERGY, work=work)
+        ahead = self._looked_ahead(bound, clock)
+        if filled is not None:
+            ahead[~filled] = np.inf
+        bound, used = bound._replace(lookahead=ahead), 1
+        for q in range(end):
+            bound, used = self._swept(bound, q, used, most, clock)
+        return bound.fronts._replace(partials=bound.fronts.partials[:used])
 
     def _sweep_from(self, first: int, rows: int, limit: float, clock: Clock) -> None:
         for q in range(first, len(self.tables.level) - 1):
             rows = self._sweep(q, rows, limit, clock)
+        self._sweep_ports(clock, limit)
         self._plant()
 
     def _plant(self) -> None:
