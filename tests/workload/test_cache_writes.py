@@ -181,3 +181,96 @@ def chosen(pick: Callable[[Tensor, Tensor], Tensor]) -> Update:
 def test_beams_that_go_on_are_no_new_numbers(pick: Callable[[Tensor, Tensor], Tensor]) -> None:
     decode = extract(Attention(chosen(pick)), f"ids:int64[3,{LENGTH}]", phase="decode")
     assert decode.cache == Cache(3 * (LENGTH + 1) * TOKEN, 3 * TOKEN, 3 * (LENGTH + 1) * TOKEN)
+
+
+def position(start: int, count: int, like: Tensor) -> Tensor:
+    """(1, ROOM, 1): which rows ``count`` new tokens from ``start`` on have."""
+    rows = torch.arange(ROOM, device=like.device)
+    return ((rows >= start) & (rows < start + count))[None, :, None]
+
+
+def spread(new: Tensor, start: int) -> Tensor:
+    """The new rows at their places in a buffer."""
+    return nn.functional.pad(new, (0, 0, start, ROOM - start - new.shape[1]))
+
+
+def by_where(into: Tensor, new: Tensor, start: int) -> Tensor:
+    return torch.where(position(start, new.shape[1], new), spread(new, start), into)
+
+
+def by_where_not(into: Tensor, new: Tensor, start: int) -> Tensor:
+    return into.where(~position(start, new.shape[1], new), spread(new, start))
+
+
+def by_masks(into: Tensor, new: Tensor, start: int) -> Tensor:
+    mask = position(start, new.shape[1], new).to(new.dtype)
+    return into * (1 - mask) + mask * spread(new, start)
+
+
+def by_masks_in_place(into: Tensor, new: Tensor, start: int) -> Tensor:
+    mask = position(start, new.shape[1], new)
+    return into.mul_(~mask).add_(mask * spread(new, start))
+
+
+def by_sum_of_masked(into: Tensor, new: Tensor, start: int) -> Tensor:
+    return spread(new, start) * position(start, new.shape[1], new) + into
+
+
+def by_scatter(into: Tensor, new: Tensor, start: int) -> Tensor:
+    return into.masked_scatter(position(start, new.shape[1], new), new)
+
+
+def by_fill(into: Tensor, new: Tensor, start: int) -> Tensor:
+    emptied = into.masked_fill(position(start, new.shape[1], new), 0.0)
+    return into.copy_(torch.where(position(start, new.shape[1], new), spread(new, start), emptied))
+
+
+def static(write: Callable[[Tensor, Tensor, int], Tensor]) -> Update:
+    """Room for many tokens, of which a mask says where the new ones go."""
+
+    def update(old: Any, k: Tensor, v: Tensor) -> tuple[Any, Tensor, Tensor]:
+        room = old or [torch.zeros(1, ROOM, WIDTH, device=k.device) for _ in range(2)]
+        kept = [write(one, new, LENGTH if old else 0) for one, new in zip(room, (k, v), strict=True)]
+        return kept, *kept
+
+    return update
+
+
+MASKS = (by_where, by_where_not, by_masks, by_masks_in_place, by_sum_of_masked, by_scatter)
+
+
+@pytest.mark.parametrize("write", MASKS)
+def test_what_a_mask_leaves_is_not_written(write: Callable[[Tensor, Tensor, int], Tensor]) -> None:
+    prefill, decode = (
+        extract(Attention(static(write)), f"ids:int64[1,{LENGTH}]", phase=phase) for phase in ("prefill", "decode")
+    )
+    assert prefill.cache == Cache(0, LENGTH * TOKEN, ROOM * TOKEN)
+    assert decode.cache == Cache(ROOM * TOKEN, TOKEN, ROOM * TOKEN)
+    assert not [note for note in decode.notes if "rewritten" in note]
+
+
+REWRITTEN = f"{ROOM * TOKEN} words of the KV cache count as wholly rewritten: they are computed anew, or it cannot be"
+
+
+@pytest.mark.parametrize("write", MASKS)
+def test_a_mask_without_numbers_is_told(write: Callable[[Tensor, Tensor, int], Tensor]) -> None:
+    """On the meta device; one that is in place or fills leaves the buffer's object, and is counted as whole."""
+    decode = extract(Attention(static(write)).to("meta"), f"ids:int64[1,{LENGTH}]", phase="decode")
+    assert decode.cache is not None and decode.cache.written == ROOM * TOKEN
+    assert any(note.startswith(REWRITTEN) for note in decode.notes)
+
+
+def test_what_decays_is_rewritten_and_told() -> None:
+    """A factor that is no mask leaves no number as it was."""
+    decode = extract(
+        Attention(static(lambda into, new, start: 0.5 * into + spread(new, start))),
+        f"ids:int64[1,{LENGTH}]",
+        phase="decode",
+    )
+    assert decode.cache is not None and decode.cache.written == ROOM * TOKEN
+    assert any(note.startswith(REWRITTEN) for note in decode.notes)
+
+
+def test_a_mask_that_fills_first_is_counted_at_most_twice() -> None:
+    decode = extract(Attention(static(by_fill)), f"ids:int64[1,{LENGTH}]", phase="decode")
+    assert decode.cache is not None and TOKEN <= decode.cache.written <= 2 * TOKEN

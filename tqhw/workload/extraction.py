@@ -143,6 +143,11 @@ def _phase(
     found, unused, output = trace(model, (), call.kwargs, skip=skip, routing=routing, cache=cache)
     kept = list(cached_tensors(cache_of(output, place)))
     new = found.written.total(kept)
+    if anew := found.written.rewritten(kept):
+        found.notes.append(
+            f"{anew:,} words of the KV cache count as wholly rewritten: they are computed anew, or it cannot be told "
+            "which of them are"
+        )
     # What is joined to the cache is read with it; what is put in the place of older numbers is not counted twice.
     return call, found, unused, Cache(read=filled + new.joined, written=new.words, stored=words(kept))
 
