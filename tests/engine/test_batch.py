@@ -11,7 +11,7 @@ import pytest
 from benchmarks.engine import random_batch, take
 from tqhw.engine import Batch, build_model, decode, encode, run_batch
 from tqhw.engine.batch import BadMappingError
-from tqhw.engine.kernel import Counts
+from tqhw.engine.kernel import Counts, evaluate_batch
 from tqhw.errors import TqhwError
 from tqhw.spec import (
     CONV2D,
@@ -84,6 +84,17 @@ def test_an_axis_of_one_is_shared_by_all_mappings() -> None:
         shared = replace(batch, **{name: first})
         spelled = replace(batch, **{name: np.repeat(first, len(batch), axis=0)})
         assert same(run_batch(model, shared, detail=True), run_batch(model, spelled, detail=True)), name
+
+
+def test_nothing_is_compiled_anew_for_another_layout_in_memory() -> None:
+    problem, hardware, ert, batch = setting()
+    model = build_model(problem, hardware, ert)
+    found = run_batch(model, batch, detail=True)
+    known = evaluate_batch.compiled.signatures
+    turned = {field.name: np.asfortranarray(getattr(batch, field.name)) for field in fields(batch)}
+    assert not turned["temporal"].flags.c_contiguous
+    assert same(run_batch(model, replace(batch, **turned), detail=True), found)
+    assert evaluate_batch.compiled.signatures == known
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(Batch)])

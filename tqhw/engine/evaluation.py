@@ -45,8 +45,9 @@ def run_batch(model: Model, batch: Batch, detail: bool = False, work: Work | Rem
     arrays: Any = work
     if isinstance(batch, RemainderBatch) and isinstance(work, Work):
         arrays = make_remainder_work(work)
+    mappings = map(np.ascontiguousarray, vars(batch).values())  # numba compiles anew for every other layout in memory
     with np.errstate(all="ignore"):  # compiled code does not warn
-        kernel(*vars(batch).values(), interpreted(arrays) if alone else arrays, detail, out)
+        kernel(*mappings, interpreted(arrays) if alone else arrays, detail, out)
     if (out.rule == OVERFLOW).any():
         raise TqhwError(
             f"a fan-out of a mapping delivers in more than {MAX_ROWS} different ways, which the engine cannot hold",
