@@ -10,19 +10,34 @@ WORKERS ?= 2
 PYTHON ?= $(shell .ci/find-python 3.11 3.12 3.13)
 PIP := $(VENV)/bin/python -m pip install --disable-pip-version-check -c constraints.txt
 export WORKERS
+# Where Python may keep no compiled modules, as in many container images, each of the tests' processes compiles all of
+# them anew.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test docs release
+.PHONY: run test ready lint kernels torch-free docs release
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.installed
 	$(VENV)/bin/python -m tqhw.run
 
-test: $(VENV)/.installed-dev
+test:
+	$(MAKE) --jobs $(WORKERS) ready
+	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist worksteal
+	.ci/torch-free
+
+# What takes one processor each, beside each other.
+ready: $(VENV)/.installed-dev torch-free lint kernels
+
+lint: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	$(VENV)/bin/python -m pytest -n $(WORKERS)
-	.ci/torch-free
+
+kernels: $(VENV)/.installed-dev
+	.ci/kernels $(VENV)/bin/python
+
+torch-free:
+	.ci/torch-free set-up
 
 docs: $(VENV)/.installed-dev
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --strict
@@ -38,6 +53,6 @@ $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(PIP) -e .
 	@touch $@
 
-$(VENV)/.installed-dev: $(VENV)/.installed
+$(VENV)/.installed-dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(PIP) -e '.[dev,docs,onnx,parquet,sweep]'
-	@touch $@
+	@touch $(VENV)/.installed $@

@@ -6,5 +6,5 @@ import tomllib
 from pathlib import Path
 
 project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-needed = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+needed = [*project["dependencies"], *project["optional-dependencies"]["test"]]
 sys.stdout.write("".join(f"{n}\n" for n in needed if re.split(r"[<>=!~\[ ;]", n)[0] != "torch"))
