@@ -12,8 +12,13 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# No test is about how long one example takes, which depends on who else is at work.
+settings.register_profile("tqhw", deadline=None)
+settings.load_profile("tqhw")
 
 # A shell that starts a command in the background has it ignore Ctrl-C, nohup a closed terminal; so would all that the
 # tests start.

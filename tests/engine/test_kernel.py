@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tests.engine.machines import batch, energies, hardware, levels_of, problem, unlinked
 from tests.engine.oracle import Block, Space, evaluate
+from tests.sampling import fewer
 from tqhw.engine import build_model, run_batch
 
 DIMS = "ABCD"
@@ -66,8 +67,7 @@ def bounds_of(blocks: list[Block]) -> dict[str, int]:
 
 
 @settings(
-    max_examples=400,
-    deadline=None,
+    max_examples=fewer(400),
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )

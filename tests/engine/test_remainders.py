@@ -13,6 +13,7 @@ from tests.engine import remainder_oracle
 from tests.engine.machines import batch, energies, hardware, levels_of, problem, unlinked
 from tests.engine.oracle import Block, Space
 from tests.engine.test_kernel import DIMS, nests, spaces
+from tests.sampling import fewer
 from tqhw.engine import Batch, build_model, evaluate, run_batch
 from tqhw.engine.batch import RemainderBatch
 from tqhw.spec import MATMUL, Invalid, Stats, make_problem, parse_mapping
@@ -60,8 +61,7 @@ def uneven_nests(draw: st.DrawFn) -> tuple[list[Block], Rests]:
 
 
 @settings(
-    max_examples=500,
-    deadline=None,
+    max_examples=fewer(500),
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
@@ -87,7 +87,7 @@ def test_counts_are_those_of_the_literal_walk(
         assert getattr(counts, field)[0].tolist() == expected[field], field
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, derandomize=True)
 @given(nests(), spaces())
 def test_without_remainders_both_kernels_say_the_same(blocks: list[Block], shape: list[Space]) -> None:
     if math.prod(b for block in blocks for _, b in (*block.x, *block.y)) > 64:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.frontend.probes import CASES, write
+from tests.sampling import some
 from tqhw.errors import TqhwError
 from tqhw.frontend import convert, process, sources
 from tqhw.spec import yamlio
@@ -15,7 +16,7 @@ from tqhw.spec import yamlio
 TAKEN = [n for n, case in CASES.items() if case["ok"] and not case["executes"] and n != "m_two_archs_names"]
 
 
-@pytest.mark.parametrize("name", TAKEN)
+@pytest.mark.parametrize("name", some(TAKEN))
 def test_reads_back(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     case = CASES[name]
     write(case, tmp_path)

@@ -9,8 +9,9 @@ import pytest
 
 from tests.mapper import exactness
 from tests.mapper.exactness import GENERATORS, compared, tallied
+from tests.sampling import fewer
 
-MACHINES, FIRST = 12, 1_000_000
+MACHINES, FIRST = fewer(12), 1_000_000
 
 
 @pytest.mark.parametrize("name", GENERATORS)

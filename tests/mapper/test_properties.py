@@ -18,6 +18,7 @@ from tests.mapper.custom import build, problem_of
 from tests.mapper.places import conv
 from tests.mapper.test_clock import Stopwatch
 from tests.mapper.test_solve import check
+from tests.sampling import fewer, some
 from tqhw.engine import Model, build_model
 from tqhw.mapper.bound.prices import compulsory
 from tqhw.mapper.branch import incumbent
@@ -136,7 +137,7 @@ def draw_case(r: random.Random, nested: bool) -> tuple[Hardware, ERT, Problem, s
 
 
 @pytest.mark.parametrize("nested", [False, True])
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", some(range(4)))
 def test_equals_enumeration(seed, nested):
     r = random.Random(seed)
     checked = 0
@@ -152,7 +153,7 @@ def test_no_mapping_costs_less_than_its_bound(nested, monkeypatch):
     monkeypatch.setattr(BypassSearch, "sweep_below", lambda self, limit, clock: sweep(self, math.inf, clock))
     monkeypatch.setattr(BypassSearch, "_explore", lambda self, limit, *rest: explore(self, math.inf, *rest))
     r = random.Random(SEED)
-    for _ in range(300):
+    for _ in range(fewer(300)):
         hardware, ert, problem, objective = draw_case(r, nested)
         space, model = build_mapspace(problem, hardware), build_model(problem, hardware, ert)
         if space.size < 20 * MOST:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.mapper.brute import best_of_all
 from tests.mapper.custom import CUSTOM, MACHINES, build, problem_of, shape
 from tests.mapper.places import conv, machine
+from tests.sampling import fewer, some
 from tqhw.engine import build_model
 from tqhw.mapper.branch import solve as solving
 from tqhw.mapper.branch.solve import solve
@@ -89,7 +90,7 @@ def check(architecture: str | tuple[Hardware, ERT], objective: str, problem: Pro
     return True
 
 
-@pytest.mark.parametrize("architecture, objective, given", CASES)
+@pytest.mark.parametrize("architecture, objective, given", some(CASES))
 def test_equals_enumeration(architecture, objective, given):
     assert check(architecture, objective, given if isinstance(given, Problem) else conv(**given))
 
@@ -105,7 +106,7 @@ def test_what_is_sought_first_in_a_large_space_changes_no_answer(architecture, o
     assert len(parts) == 1
 
 
-@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=fewer(25), derandomize=True, suppress_health_check=list(HealthCheck))
 @given(
     st.sampled_from(["two_level", "two_level_array", "clustered", "weight_stationary", "eyeriss_like"]),
     st.sampled_from(["energy", "edp", "latency"]),
@@ -137,7 +138,7 @@ def test_latency_counts_units_outside_of_all_memory():
     assert check(build(MACHINES["throttled_chips"]), "latency", conv(S=8, Q=2, Wstride=3, Hstride=4, Hdilation=3))
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=fewer(60), derandomize=True, suppress_health_check=list(HealthCheck))
 @given(
     st.sampled_from(sorted(MACHINES.keys() - {"blocks"})),
     st.sampled_from(["energy", "edp", "latency"]),
@@ -149,7 +150,7 @@ def test_equals_enumeration_on_drawn_custom_shapes(name, objective, shape, bound
     assume(check(build(MACHINES[name]), objective, problem_of(shape, bounds, coefficients), most=8_000))
 
 
-@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=fewer(25), derandomize=True, suppress_health_check=list(HealthCheck))
 @given(
     st.sampled_from(["chips", "chips_of_units"]),
     st.sampled_from(["energy", "edp", "latency"]),
@@ -159,7 +160,7 @@ def test_equals_enumeration_on_several_chips(name, objective, dimensions):
     assume(check(build(MACHINES[name]), objective, conv(**dimensions), most=8_000))
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=fewer(60), derandomize=True, suppress_health_check=list(HealthCheck))
 @given(
     st.sampled_from(["split", "split_buffers", "stacked"]),
     st.sampled_from(["energy", "edp", "latency"]),

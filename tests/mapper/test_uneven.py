@@ -17,6 +17,7 @@ from tests.mapper.brute import front_of_costs, mappings
 from tests.mapper.custom import MACHINES, build
 from tests.mapper.places import conv, machine
 from tests.mapper.test_bandwidths import draw_throttled
+from tests.sampling import fewer
 from tqhw.engine import Batch, build_model, decode, evaluate, run_batch
 from tqhw.mapper import MappingCache, NoMappingError, cache_key, search
 from tqhw.mapper.branch.uneven import choices, solve_uneven, with_remainders
@@ -89,7 +90,7 @@ def test_equals_enumeration(architecture: str, objective: str, given: dict[str, 
     assert check(conv(**given), *machine(architecture), objective)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=fewer(60), derandomize=True, suppress_health_check=list(HealthCheck))
 @given(
     st.sampled_from(
         ["two_level", "two_level_array", "single_level_array", "clustered", "weight_stationary", "eyeriss_like"]
@@ -102,7 +103,7 @@ def test_equals_enumeration_on_drawn_layers(architecture, objective, dimensions,
     assume(check(conv(**dimensions, **coefficients), *machine(architecture), objective, 4_000))
 
 
-@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=fewer(30), derandomize=True, suppress_health_check=list(HealthCheck))
 @given(
     st.sampled_from(sorted(MACHINES)),
     st.sampled_from(["energy", "edp", "latency"]),

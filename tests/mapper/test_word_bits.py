@@ -41,7 +41,7 @@ def test_reference_machines(name: str, sizes: dict[str, int], text: str, objecti
     assert check(packed(machine(name), problem, text, packing), objective, problem)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@settings(max_examples=30, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(
     st.sampled_from(sorted(MACHINES.keys() - {"blocks"})),
     st.sampled_from(sorted(CUSTOM)),

@@ -95,7 +95,7 @@ def convolutions(draw: st.DrawFn) -> tuple[nn.Module, tuple[int, ...]]:
     return module, (draw(st.integers(1, 3)), inputs, *size)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(convolutions())
 def test_any_convolution(case: tuple[nn.Module, tuple[int, ...]]) -> None:
     model, shape = case
@@ -115,7 +115,7 @@ def test_any_convolution(case: tuple[nn.Module, tuple[int, ...]]) -> None:
         assert covered <= padded < covered + stride
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.integers(1, 4), min_size=2, max_size=5), st.integers(1, 5), st.booleans())
 def test_any_product_of_activations(shape: list[int], columns: int, turned: bool) -> None:
     def forward(m: nn.Module, x: Tensor) -> Tensor:

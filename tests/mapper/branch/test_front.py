@@ -15,6 +15,7 @@ from tests.mapper.test_bandwidths import draw_throttled
 from tests.mapper.test_clock import Stopwatch
 from tests.mapper.test_properties import MOST, draw_case
 from tests.mapper.test_solve import CASES
+from tests.sampling import EVERY, some
 from tqhw.engine import build_model
 from tqhw.mapper.branch import incumbent
 from tqhw.mapper.branch.front import Staircase, solve_front
@@ -45,14 +46,14 @@ def check_front(target: tuple[Hardware, ERT], problem: Problem, most: int = 200_
     return truth
 
 
-@pytest.mark.parametrize("architecture, objective, given", CASES)
+@pytest.mark.parametrize("architecture, objective, given", some(CASES))
 def test_equals_enumeration(architecture, objective, given):
     assert check_front(machine(architecture), given if isinstance(given, Problem) else conv(**given))
 
 
 @pytest.mark.parametrize("draw", [draw_case, draw_throttled])
 @pytest.mark.parametrize("nested", [False, True])
-@pytest.mark.parametrize("seed", [10, 11])
+@pytest.mark.parametrize("seed", some([10, 11]))
 def test_equals_enumeration_on_drawn_machines(draw, nested, seed):
     r = random.Random(seed)
     sizes: list[int] = []
@@ -84,7 +85,7 @@ def test_a_stopped_search_tells_where_better_mappings_may_be(monkeypatch):
     truth = solve_front(space, model)
     monkeypatch.setattr(incumbent, "time", Hourglass())
     stopped = set()
-    for last in range(10_000):
+    for last in range(0, 10_000, EVERY):
         incumbent.time.reset(last)
         found = solve_front(space, model, budget_s=1.0)
         stopped.add(round(found.share, 6))
