@@ -14,29 +14,29 @@ export WORKERS
 # them anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test ready lint kernels torch-free docs release
+.PHONY: run test test-ready test-lint test-kernels test-torch-free docs release
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.installed
 	$(VENV)/bin/python -m tqhw.run
 
 test:
-	$(MAKE) --jobs $(WORKERS) ready
+	$(MAKE) --jobs $(WORKERS) test-ready
 	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist worksteal
 	.ci/torch-free
 
 # What takes one processor each, beside each other.
-ready: $(VENV)/.installed-dev torch-free lint kernels
+test-ready: $(VENV)/.installed-dev test-torch-free test-lint test-kernels
 
-lint: $(VENV)/.installed-dev
+test-lint: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
-kernels: $(VENV)/.installed-dev
+test-kernels: $(VENV)/.installed-dev
 	.ci/kernels $(VENV)/bin/python
 
-torch-free:
+test-torch-free:
 	.ci/torch-free set-up
 
 docs: $(VENV)/.installed-dev
