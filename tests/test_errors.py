@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from tqhw.errors import MANY, TqhwError, nearest, shown, unknown
+from tqhw.errors import MANY, TqhwError, nearest, no_file, shown, unknown
 
 MORE = [f"parameter_{n}" for n in range(MANY + 1)]
 
@@ -21,6 +23,11 @@ def test_a_near_name_among_many_stands_alone() -> None:
 def test_where_nothing_is_near_all_are_listed() -> None:
     assert nearest("xyz", MORE) == f"known: {', '.join(MORE)}"
     assert nearest("xyz", []) == "none is known here"
+
+
+def test_a_path_that_is_no_file(tmp_path: Path) -> None:
+    assert str(no_file(tmp_path)) == f"{tmp_path}: is a folder, where a file is needed"
+    assert str(no_file(tmp_path / "x", "make it")) == f"{tmp_path / 'x'}: there is no such file (make it)"
 
 
 def test_a_name_that_belongs_elsewhere_is_told_where() -> None:

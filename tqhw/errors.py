@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 MANY = 12
@@ -45,6 +46,12 @@ def shown(value: Any) -> str:
         return f"a {kind} of {len(value)}"
     text = repr(str(value)) if isinstance(value, str) else str(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def no_file(path: object, lever: str | None = None) -> TqhwError:
+    """The error for a path that is no file: a folder, or nothing that is there."""
+    rule = "is a folder, where a file is needed" if Path(str(path)).is_dir() else "there is no such file"
+    return TqhwError(rule, place=str(path), lever=lever)
 
 
 def _printable(text: str) -> str:

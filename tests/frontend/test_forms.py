@@ -48,6 +48,12 @@ def test_a_tag_alone_is_no_node(tag: str, tmp_path: Path) -> None:
         processed(tmp_path, a=nodes(f"  - {tag}\n"))
 
 
+@pytest.mark.parametrize(("text", "found"), [("42", "42"), ("- 1", "a list of 1"), ("null", "nothing")])
+def test_a_file_of_no_sections_says_what_it_is(text: str, found: str, tmp_path: Path) -> None:
+    with pytest.raises(TqhwError, match=f"a file holds a mapping of sections, found {found}$"):
+        processed(tmp_path, a=text)
+
+
 @pytest.mark.parametrize(
     ("section", "message"),
     [

@@ -82,6 +82,7 @@ def test_a_missing_component_names_the_nearest() -> None:
         ("energy: 512.0", "energy: -1", ["e.yaml:6: energy of system_top_level.DRAM", "'-1' must be a number"]),
         ("energy: 512.0", "energy: .nan", ["'nan' must be a number of at least 0"]),
         ("energy: 512.0", "energy: .inf", ["'inf' must be a number of at least 0"]),
+        ("energy: 512.0", "energy: 1.0e+308", ["e.yaml:", "'1e+308' is more than the 1e+100 whose sums are still"]),
         ("energy: 512.0", "energy: cheap", ["'cheap' must be a number of at least 0"]),
         (", energy: 512.0", "", ["'None' must be a number of at least 0"]),
         ("{name: write, arguments: {}, energy: 256.0}", "write", ["an action must be a mapping, found 'write'"]),
@@ -97,6 +98,10 @@ def test_of_several_energies_of_an_action_the_largest_counts() -> None:
     read = "    - {name: read, arguments: {}, energy: 512.0}\n"
     more = read.replace("512.0", "700.0") + read.replace("512.0", "600.0")
     assert ert(TEXT.replace(read, read + more)).energy_pj("DRAM", "read") == 700.0
+
+
+def test_a_zero_has_no_sign() -> None:
+    assert str(ert(TEXT.replace("energy: 512.0", "energy: -0.0")).energy_pj("DRAM", "read")) == "0.0"
 
 
 def test_two_tables_of_one_component() -> None:

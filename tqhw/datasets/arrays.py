@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from tqhw.datasets.base import TensorData
-from tqhw.errors import TqhwError, nearest
+from tqhw.errors import TqhwError, nearest, no_file
 
 NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "train_images": ("x_train", "X_train"),
@@ -62,7 +62,7 @@ def from_images(
 
 def _opened(path: Path) -> Mapping[str, Any]:
     if not path.is_file():
-        raise TqhwError("there is no such file", place=str(path), lever="name an .npz file, as numpy.savez writes it")
+        raise no_file(path, "name an .npz file, as numpy.savez writes it")
     try:
         # What np.load opens itself it leaves open where it fails.
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from tqhw.errors import TqhwError
+from tqhw.errors import TqhwError, shown
 from tqhw.frontend.arch import ArchitectureNode
 from tqhw.frontend.base import Key, Node
 from tqhw.frontend.constraints import ConstraintList, ConstraintsNode
@@ -140,8 +140,8 @@ def joined_files(
     for file in files:
         tree = reader.tree(file, data or {}, (), str(file))
         if not isinstance(tree, Map):
-            shown = "nothing" if tree is None else f"a {type(tree).__name__}"
-            raise TqhwError(f"a file holds a mapping of sections, found {shown}", place=str(file))
+            found = "nothing" if tree is None else shown(tree)
+            raise TqhwError(f"a file holds a mapping of sections, found {found}", place=str(file))
         for name, value in tree.items():
             if name in top:
                 more.append((name, value, tree.place(name)))

@@ -6,11 +6,12 @@ The docstring below a field is its meaning wherever it is told: in ``tqhw run --
 from __future__ import annotations
 
 import dataclasses
+import re
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from functools import wraps
-from typing import Annotated, Any, Literal, TypeVar, Union, dataclass_transform, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, TypeVar, Union, dataclass_transform, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
@@ -90,6 +91,9 @@ def explained(error: ValidationError, kind: type, place: Callable[[Sequence[str]
     """Pydantic's first complaint about a ``kind`` as value, rule, place and lever; ``place``: of a path of keys."""
     # A list with a bad item is also called too short, for the items that are left.
     complaints = [c for c in error.errors() if c["type"] != "too_short" or not c["input"]]
+    # Of list-or-mapping, what is wrong inside of a mapping.
+    inside = [c for c in complaints if c["type"] != "tuple_type" or not isinstance(c["input"], Mapping)]
+    complaints = inside or complaints
     # A wrong key explains more than the types that fail with it.
     wrong_key = [c for c in complaints if c["type"] in ("extra_forbidden", "unexpected_keyword_argument")]
     # Of a union such as full-or-bits, the branch of the value's own type.
@@ -190,11 +194,17 @@ def _field(kind: type, path: Sequence[str]) -> FieldInfo | None:
     return found
 
 
+_BRANCH: Final = re.compile(r"(tuple|list|dict)\[.*\]$")
+"""What pydantic calls a container that is one of several types of a key."""
+
+
 def _keys_of(kind: type, location: Sequence[str | int], wrong_key: bool) -> list[str]:
     """The keys among the parts of pydantic's location, which also names list positions and branches of unions."""
     found: list[str] = []
     mapped = False  # whether what comes next is a key of the user's own
     for part in location:
+        if _BRANCH.match(str(part)) or (mapped and isinstance(part, int)):
+            continue
         known = fields_of(section_at(kind, found)).get(str(part)) if not mapped else None
         if known is not None or mapped:
             found.append(str(part))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from tqhw.errors import TqhwError, unknown
 from tqhw.spec import yamlio
@@ -76,6 +76,10 @@ def _tables(document: Any, kind: str, source: str) -> Iterator[tuple[str, str, y
         yield name, str(full), table
 
 
+MOST: Final = 1e100
+"""The largest energy of an action in pJ, or area: products of all accesses, and of energy and delay, have room."""
+
+
 def parse_ert(document: Any, source: str = "ERT") -> ERT:
     """An ``ERT`` document; of several energies of an action the largest counts, as in Timeloop.
 
@@ -133,4 +137,6 @@ def dump_art(art: ART) -> str:
 def _number(value: Any, place: str) -> float:
     if not is_number(value) or value < 0:
         raise TqhwError(f"'{value}' must be a number of at least 0", place=place)
-    return float(value)
+    if value > MOST:
+        raise TqhwError(f"'{value}' is more than the {MOST:g} whose sums are still numbers", place=place)
+    return float(value) + 0.0  # not -0.0

@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from tqhw.errors import TqhwError
+from tqhw.errors import TqhwError, no_file
 from tqhw.system.files import write_bytes
 
 
@@ -24,7 +24,7 @@ def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor], header: Mappin
 def read_header(path: Path, kind: str, version: int) -> dict[str, Any]:
     """The JSON that :func:`save_tensors` wrote, where its ``kind`` and ``version`` are the expected ones."""
     if not path.is_file():
-        raise TqhwError("there is no such file", place=str(path))
+        raise no_file(path)
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -48,7 +48,7 @@ def read_header(path: Path, kind: str, version: int) -> dict[str, Any]:
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     """All tensors of a safetensors file; a TqhwError for one that is not there, cut short or damaged."""
     if not path.is_file():
-        raise TqhwError("there is no such file", place=str(path))
+        raise no_file(path)
     try:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
