@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.mapper.places import conv, machine
+from tests.sampling import some
 from tqhw.engine import build_model
 from tqhw.engine.interpreted import interpreted
 from tqhw.engine.jit import Kernel
@@ -67,11 +68,13 @@ def test_the_guard_refuses() -> None:
 @pytest.mark.usefixtures("guards")
 @pytest.mark.parametrize(
     ("name", "dims"),
-    [
-        ("two_level", {"R": 3, "P": 4, "C": 2, "Wstride": 2}),
-        ("two_level_array", {"S": 2, "Q": 2}),
-        ("weight_stationary", {"R": 2, "P": 2}),
-    ],
+    some(
+        [
+            ("two_level", {"R": 3, "P": 4, "C": 2, "Wstride": 2}),
+            ("two_level_array", {"S": 2, "Q": 2}),
+            ("weight_stationary", {"R": 2, "P": 2}),
+        ]
+    ),
 )
 def test_searches_and_the_engine_count_from_the_front(name: str, dims: dict[str, int]) -> None:
     hardware, ert = machine(name)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.mapper.custom import CUSTOM, MACHINES, build, problem_of
 from tests.mapper.places import conv, machine
 from tests.mapper.test_solve import check
+from tests.sampling import fewer
 from tqhw.engine import build_model, evaluate
 from tqhw.mapper import MappingCache, search
 from tqhw.mapper.diagnosis import diagnose
@@ -41,7 +42,7 @@ def test_reference_machines(name: str, sizes: dict[str, int], text: str, objecti
     assert check(packed(machine(name), problem, text, packing), objective, problem)
 
 
-@settings(max_examples=30, suppress_health_check=list(HealthCheck), derandomize=True)
+@settings(max_examples=fewer(30), suppress_health_check=list(HealthCheck), derandomize=True)
 @given(
     st.sampled_from(sorted(MACHINES.keys() - {"blocks"})),
     st.sampled_from(sorted(CUSTOM)),
