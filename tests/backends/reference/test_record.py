@@ -55,7 +55,10 @@ def test_one_case_in_five_is_invalid_where_chance_brings_them(tmp_path: Path) ->
     assert str(recording) == "16 valid and 4 invalid mappings recorded"
 
 
-def test_where_no_mapping_is_invalid_the_valid_ones_are_recorded(tmp_path: Path) -> None:
+def test_where_no_mapping_is_invalid_the_valid_ones_are_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tqhw.backends.reference.record._PATIENCE", 500)
     recording = record(tmp_path / "new", target_of("single_level"), [layer(4, 4)], 10, Ourselves())
     assert (recording.asked, recording.valid, recording.invalid) == (10, 10, 0)
     said = "10 valid and 0 invalid mappings recorded; chance brought no invalid ones"
