@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import random
+
 import numpy as np
 import pytest
 
 from tests.mapper.tables import small
+from tqhw.mapper.bound.lower_bound import look_outside, make_outside, share_of
+from tqhw.mapper.bound.outlook import slide_share
 from tqhw.mapper.bound.partial_cost import (
     HEAD,
     OPEN,
@@ -50,10 +54,52 @@ def test_extents_and_shares_of_a_halo() -> None:
     tile = dims(space, P=4, R=3)
     assert rank_extent(tables, inputs, p, tile) == rank_extent(tables, inputs, r, tile) == 6.0
     # All of R is inside: every return of a loop over P fetches the whole tile.
-    assert halo_share(tables, inputs, p, 2, tile, 6.0) == pytest.approx(4 / 6 + (1 - 4 / 6) / 2)
+    assert halo_share(tables, inputs, p, 4, 2, tile, 6.0) == pytest.approx(4 / 6 + (1 - 4 / 6) / 2)
     # A loop over R outside may cancel a move of P.
     tile = dims(space, P=4)
-    assert halo_share(tables, inputs, p, 2, tile, 4.0) == pytest.approx(1 / 2)
+    assert halo_share(tables, inputs, p, 4, 2, tile, 4.0) == pytest.approx(1 / 2)
+
+
+def outer_loops(r: random.Random, left: dict[str, int]) -> list[tuple[str, int]]:
+    """Loops over what is left of the dimensions, innermost first; one dimension may have several."""
+    loops = []
+    for name, bound in left.items():
+        while bound > 1:
+            factor = r.choice([f for f in range(2, bound + 1) if bound % f == 0])
+            loops.append((name, factor))
+            bound //= factor
+    r.shuffle(loops)
+    return loops
+
+
+@pytest.mark.parametrize("sizes", [{}, {"Hstride": 2}, {"Hstride": 2, "Hdilation": 3}, {"Hdilation": 2, "Q": 6, "S": 4}])
+def test_no_loops_outside_leave_less_of_a_tile_that_slides_than_the_least_share(sizes: dict[str, int]) -> None:
+    """Of every tile the loops outside are drawn; what they leave is what the walk over them says, once they are known."""
+    r = random.Random(str(sizes))
+    bounds = {"Q": 8, "S": 6, "P": 2, "M": 2, **{d: n for d, n in sizes.items() if d in "QS"}}
+    space, _, search = small("two_level", **{**bounds, **sizes})
+    tables, names = search.tables, space.problem.shape.dimensions
+    s = space.problem.shape.data_space_names.index("Inputs")
+    out = make_outside(4, len(names), 3, 0)
+    exact = 0
+    for _ in range(4000):
+        inside = {d: r.choice([f for f in range(1, bounds[d] + 1) if bounds[d] % f == 0]) for d in "QS"}
+        loops = outer_loops(r, {d: n // inside.get(d, 1) for d, n in bounds.items()})
+        sliding = [i for i, (d, _) in enumerate(loops) if d in "QSP"]
+        if not sliding or loops[sliding[0]][0] == "P":
+            continue
+        (y, bound), at = loops[sliding[0]], dict(inside)
+        for n, (d, b) in enumerate(loops):
+            out.dim[n], out.bound[n], out.step[n] = names.index(d), b, at.get(d, 1)
+            at[d] = at.get(d, 1) * b
+        look_outside(tables, 0, len(loops), out)
+        tile, d = dims(space, **inside), names.index(y)
+        extent = rank_extent(tables, s, d, tile)
+        share = share_of(out, s, extent) * out.reuse[s]
+        least = halo_share(tables, s, d, inside[y], bound, tile, extent)
+        assert slide_share(tables, s, d, tile) <= least <= share * (1 + 1e-12)
+        exact += share == pytest.approx(least)
+    assert exact > 500
 
 
 def test_loops_divide_the_traffic_that_they_do_not_move() -> None:

@@ -300,7 +300,7 @@ def put_best_order(space: Space, factors: Ints, tile: Ints, out: Outside) -> Non
                 continue
             moves = True
             if space.rank[s, d] >= 0:
-                share = min(share, halo_share(space, s, d, factors[d], tile, rank_extent(space, s, d, tile)))
+                share = min(share, halo_share(space, s, d, tile[d], factors[d], tile, rank_extent(space, s, d, tile)))
         if moves:
             out.reuse[s] = reuse
             out.rank[s] = 0

@@ -45,13 +45,18 @@ def make_outlook(n_kinds: int, n_spaces: int) -> Outlook:
 def slide_share(space: Space, s: int, d: int, tile: Ints) -> float:
     """The least share that a loop over d, innermost outside of ``tile``, lets through while it slides.
 
-    Of all bounds that it may have, two let least through (see halo_share).
+    The least over all bounds that it may have (halo_share), and all units over d that may stand between.
     """
     if space.rank[s, d] >= HALO_RANKS:
         return 0.0  # extents of further ranks are not kept: what overlaps is not known
     extent = rank_extent(space, s, d, tile)
-    bound = space.bounds[d] // tile[d]
-    return float(min(halo_share(space, s, d, bound, tile, extent), halo_share(space, s, d, 2, tile, extent)))
+    most = space.bounds[d] // tile[d]
+    least = 1.0
+    for units in range(1, most + 1):
+        for bound in range(2, most // units + 1):
+            if most % (units * bound) == 0:
+                least = min(least, halo_share(space, s, d, tile[d] * units, bound, tile, extent))
+    return float(least)
 
 
 @part
@@ -127,6 +132,8 @@ def look_at_pair(space: Space, factors: Ints, tile: Ints, block: Block, look: Ou
         elif space.halo[s]:
             for d in range(tile.shape[0]):
                 if factors[d] > 1 and space.rank[s, d] >= 0:
-                    share = min(share, halo_share(space, s, d, factors[d], tile, rank_extent(space, s, d, tile)))
+                    share = min(
+                        share, halo_share(space, s, d, tile[d], factors[d], tile, rank_extent(space, s, d, tile))
+                    )
         look.fill[last, s] = share / block.reuse[s]
         look.open[last, s] = share / block.reuse[s]

@@ -24,6 +24,7 @@ import numpy as np
 from tqhw.engine.bundle import bundle
 from tqhw.engine.jit import part
 from tqhw.engine.model import Bools, Floats, Ints
+from tqhw.mapper.bound.places import common_step
 from tqhw.mapper.bound.prices import Prices
 from tqhw.mapper.bound.unit_gains import link_step, spatial_gains, unit_hop
 from tqhw.mapper.space.arrays import HALO_RANKS, Space
@@ -79,19 +80,25 @@ def rank_extent(space: Space, s: int, d: int, tile: Ints) -> float:
 
 
 @part
-def halo_share(space: Space, s: int, y: int, bound: int, tile: Ints, extent: float) -> float:
+def halo_share(space: Space, s: int, y: int, inside: int, bound: int, tile: Ints, extent: float) -> float:
     """Least share of a tile that the visits of loop y fetch on average: y moves it by less than its extent.
 
-    ``tile``: iterations per dimension inside the loop. See "Sliding" in docs/mapper.md for the three cases.
+    ``inside``, ``tile``: iterations inside the loop, over y and at least over the other dimensions. See "Sliding" in
+    docs/mapper.md for the three cases: a return may be free, move the tile as a step does, or neither.
     """
     if space.tangled[s]:
         return 0.0
-    share = min(1.0, space.coefficient[s, y] * tile[y] / extent)
+    step = space.coefficient[s, y] * inside
+    share = min(1.0, step / extent)
+    common = 0  # divides what every loop of the rank further out moves
     for z in range(tile.shape[0]):
-        # With a loop of the rank's other dimension outside, moves may cancel: a return can be free.
-        if z != y and space.rank[s, z] == space.rank[s, y] and space.bounds[z] > tile[z]:
-            return float((1.0 - 1.0 / bound) * share)
-    if bound == 2 and space.bounds[y] > tile[y] * bound:
+        if space.rank[s, z] == space.rank[s, y]:
+            done = inside * bound if z == y else tile[z]
+            if space.bounds[z] > done:
+                common = common_step(space.coefficient[s, z] * done, common)
+    if common > 0 and step % common == 0:
+        return float((1.0 - 1.0 / bound) * share)
+    if common > 0 and 2 * step % common == 0:
         return float(share)
     return float(share + (1.0 - share) / bound)
 
@@ -134,7 +141,7 @@ def temporal_cost(
                 if factors[y] > 1 and space.rank[s, y] >= 0 and (y == inner or not block.inner[s]):
                     extent = partial[at + X + space.rank[s, y]] if space.rank[s, y] < 2 else 0.0
                     # The extent of a third halo rank is not kept: its overlap may be anything.
-                    least = halo_share(space, s, y, factors[y], tile, extent) if extent > 0.0 else 0.0
+                    least = halo_share(space, s, y, tile[y], factors[y], tile, extent) if extent > 0.0 else 0.0
                     slides = min(slides, least)
                     linked = linked or reaches(space, s, y, tile, partial)
             if has_links(partial) and not linked:
