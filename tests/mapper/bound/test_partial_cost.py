@@ -72,9 +72,11 @@ def outer_loops(r: random.Random, left: dict[str, int]) -> list[tuple[str, int]]
     return loops
 
 
-@pytest.mark.parametrize("sizes", [{}, {"Hstride": 2}, {"Hstride": 2, "Hdilation": 3}, {"Hdilation": 2, "Q": 6, "S": 4}])
+@pytest.mark.parametrize(
+    "sizes", [{}, {"Hstride": 2}, {"Hstride": 2, "Hdilation": 3}, {"Hdilation": 2, "Q": 6, "S": 4}]
+)
 def test_no_loops_outside_leave_less_of_a_tile_that_slides_than_the_least_share(sizes: dict[str, int]) -> None:
-    """Of every tile the loops outside are drawn; what they leave is what the walk over them says, once they are known."""
+    """Of every tile the loops outside are drawn; what they leave is what the walk over them says, once known."""
     r = random.Random(str(sizes))
     bounds = {"Q": 8, "S": 6, "P": 2, "M": 2, **{d: n for d, n in sizes.items() if d in "QS"}}
     space, _, search = small("two_level", **{**bounds, **sizes})
