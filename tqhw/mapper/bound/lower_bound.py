@@ -11,6 +11,7 @@ from tqhw.engine.jit import part
 from tqhw.engine.model import Floats, Ints
 from tqhw.mapper.bound.measure import measured
 from tqhw.mapper.bound.partial_cost import (
+    GRID,
     HEAD,
     LINK,
     OPEN,
@@ -192,19 +193,28 @@ def tile_share(space: Space, s: int, t: int, out: Outside) -> float:
 
 
 @part
-def links_possible(space: Space, out: Outside, s: int, reach_x: float, reach_y: float) -> bool:
-    """Whether the loops outside can move data space s to a neighbour within so many words along each rank.
-
-    It must be right after a move.
+def links_possible(
+    space: Space, out: Outside, s: int, reach_x: float, reach_y: float, grid_x: float = 1.0, grid_y: float = 1.0
+) -> bool:
+    """Whether the loops outside can move data space s to a neighbour: right after a move, and along each rank within so
+    many words and by a multiple of its grid.
 
     A visit that does not move the tile leaves nothing that a neighbour could pass on; only a compute unit asks again.
     """
     if out.rank[s] < 0 or not (out.reuse[s] == 1.0 or space.linked_macs):
         return False
     for n in range(out.n_moves[s]):
-        if space.tangled[s] or (out.moves[s, n, 0] <= reach_x and out.moves[s, n, 1] <= reach_y):
+        x, y = out.moves[s, n, 0], out.moves[s, n, 1]
+        if space.tangled[s] or (x <= reach_x and y <= reach_y and x % grid_x == 0.0 and y % grid_y == 0.0):
             return True
     return False
+
+
+@part
+def may_link(space: Space, out: Outside, s: int, partial: Floats) -> bool:
+    """Whether the links can happen that a partial cost counts on."""
+    grid_x, grid_y = max(1.0, partial[GRID]), max(1.0, partial[GRID + 1])
+    return links_possible(space, out, s, partial[LINK], partial[LINK + 1], grid_x, grid_y)
 
 
 @part
@@ -369,12 +379,7 @@ def least(bound: Relaxation, q: int, t: int, out: Outside, strict: bool) -> floa
             share = share_of(out, s, extent)
             energy += (partials[k, at + A] / out.link[s] + partials[k, at + OPEN] / out.multicast[s]) * share
             energy += partials[k, at + SHUT] / out.multicast[s]
-            if (
-                strict
-                and space.halo[s]
-                and has_links(partials[k])
-                and not links_possible(space, out, s, partials[k, LINK], partials[k, LINK + 1])
-            ):
+            if strict and space.halo[s] and has_links(partials[k]) and not may_link(space, out, s, partials[k]):
                 possible = False
         if possible:
             best = min(best, measured(bound, energy, cycles))

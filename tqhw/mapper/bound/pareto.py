@@ -15,6 +15,7 @@ from tqhw.mapper.bound.lookahead import energy_of, floor_of, look_from, objectiv
 from tqhw.mapper.bound.measure import ENERGY
 from tqhw.mapper.bound.outlook import COPIES, LEAK, MOST, STRICT, Outlook, look_at_pair
 from tqhw.mapper.bound.partial_cost import (
+    GRID,
     HEAD,
     LINK,
     OPEN,
@@ -35,7 +36,9 @@ from tqhw.mapper.bound.partial_cost import (
     temporal_cost,
     temporal_step,
 )
+from tqhw.mapper.bound.places import common_step
 from tqhw.mapper.bound.relaxation import Relaxation
+from tqhw.mapper.space.arrays import HALO_RANKS
 from tqhw.mapper.space.tiles import fits_somehow, list_filled, list_inside, split_tile
 
 
@@ -48,7 +51,7 @@ def dominates(p: Floats, q: Floats, look: Outlook, alive: bool) -> bool:
     """
     if look.terms[STRICT] > 0.0 and p[U] < q[U]:
         return False
-    if has_links(p) and (not has_links(q) or p[LINK] < q[LINK] or p[LINK + 1] < q[LINK + 1]):
+    if has_links(p) and not (has_links(q) and reaches_as_far(p, q)):
         return False
     first = max(q[E] - p[E], (q[E] - p[E]) * look.terms[COPIES])
     fixed = p[C] - q[C] + first
@@ -68,6 +71,16 @@ def dominates(p: Floats, q: Floats, look: Outlook, alive: bool) -> bool:
             total += left_of(p[at + A] - q[at + A], look.fill[k, s], 1.0)
             total += left_of(p[at + OPEN] - q[at + OPEN], look.open[k, s], look.terms[MOST])
         if total > 0.0:
+            return False
+    return True
+
+
+@part
+def reaches_as_far(p: Floats, q: Floats) -> bool:
+    """Whether all moves that links of q can serve may be served by those of p."""
+    for r in range(HALO_RANKS):
+        # A grid of 0 serves moves of 0 alone, and a multiple of every grid is 0.
+        if p[LINK + r] < q[LINK + r] or (p[GRID + r] > 0.0 and q[GRID + r] % p[GRID + r] != 0.0):
             return False
     return True
 
@@ -115,8 +128,9 @@ def insert(scratch: Floats, n: int, partial: Floats, look: Outlook) -> int:
     row[E] = max(row[E], partial[E])
     row[U] = max(row[U], partial[U])
     linked = has_links(row) and has_links(partial)
-    for j in range(LINK, HEAD):
-        row[j] = max(row[j], partial[j]) if linked else 0.0
+    for r in range(HALO_RANKS):
+        row[LINK + r] = max(row[LINK + r], partial[LINK + r]) if linked else 0.0
+        row[GRID + r] = common_step(int(row[GRID + r]), int(partial[GRID + r])) if linked else 0.0
     for at in range(HEAD, partial.shape[0], WIDTH):
         for j in range(at, at + X):
             row[j] = min(row[j], partial[j])

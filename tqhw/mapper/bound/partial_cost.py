@@ -6,6 +6,7 @@ E     energy that first visits of outputs save, to be multiplied by reduction un
 U     compute units used
 LINK  per halo rank; one above 0: the partial cost counts on neighbour links, which need a loop outside that moves the
       data space by no more than this along each
+GRID  per halo rank: and by a multiple of this, of which elements lie apart; 0 where none do
 A     per data space: fill energy that loops outside divide while they are irrelevant (its *run* is open)
 OPEN  per data space: parent energy with an open run, to be divided by multicast units as well
 SHUT  per data space: parent energy, run closed, to be divided by multicast units
@@ -26,10 +27,10 @@ from tqhw.engine.jit import part
 from tqhw.engine.model import Bools, Floats, Ints
 from tqhw.mapper.bound.places import common_step
 from tqhw.mapper.bound.prices import Prices
-from tqhw.mapper.bound.unit_gains import link_step, spatial_gains, unit_hop
+from tqhw.mapper.bound.unit_gains import link_step, spatial_gains, unit_grid, unit_hop
 from tqhw.mapper.space.arrays import HALO_RANKS, Space
 
-C, E, U, LINK, HEAD = 0, 1, 2, 3, 5
+C, E, U, LINK, GRID, HEAD = 0, 1, 2, 3, 5, 7
 A, OPEN, SHUT, X, Y, WIDTH = 0, 1, 2, 3, 4, 5
 
 
@@ -53,14 +54,17 @@ def has_links(partial: Floats) -> bool:
 def reaches(space: Space, s: int, y: int, tile: Ints, partial: Floats) -> bool:
     """Whether a loop over y around ``tile`` may move data space s within the links that a partial cost counts on.
 
-    With loops over other dimensions of a halo outside, moves may cancel.
+    All moves along the rank are multiples of what divides the steps of its loops outside.
     """
-    if space.rank[s, y] >= 2 or link_step(space, s, y, tile) <= partial[LINK + space.rank[s, y]]:
+    r = space.rank[s, y]
+    if r >= HALO_RANKS:
         return True
-    for z in range(tile.shape[0]):  # noqa: SIM110 - no generator in a kernel
-        if z != y and space.rank[s, z] >= 0 and space.bounds[z] > tile[z]:
-            return True
-    return False
+    common = 0
+    for z in range(tile.shape[0]):
+        if space.rank[s, z] == r and space.bounds[z] > tile[z]:
+            common = common_step(int(link_step(space, s, z, tile)), common)
+    grid = max(1, int(partial[GRID + r]))
+    return bool(common // common_step(grid, common) * grid <= partial[LINK + r])
 
 
 @part
@@ -173,8 +177,8 @@ def temporal_step(
         for r in (A, OPEN, X, Y):
             out[at + r] = 0.0
         if space.halo[s]:
-            out[LINK] = 0.0
-            out[LINK + 1] = 0.0
+            for i in range(LINK, HEAD):
+                out[i] = 0.0
 
 
 @part
@@ -229,6 +233,7 @@ def spatial_step(
             if space.linkable:
                 for r in range(HALO_RANKS):
                     out[LINK + r] = max(out[LINK + r], unit_hop(space, q, s, r, factors, tile))
+                    out[GRID + r] = common_step(int(out[GRID + r]), unit_grid(space, s, r, factors, tile))
             multicast *= gain
             out[at + A] /= fill_gain
         if space.level[q] == 0 and multicast > 1.0 and space.links[0, s]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from tqhw.engine.jit import part
 from tqhw.engine.model import Floats, Ints
-from tqhw.mapper.bound.places import distinct_offsets, richest_mean, steps_along
+from tqhw.mapper.bound.places import common_step, distinct_offsets, richest_mean, steps_along
 from tqhw.mapper.bound.prices import Prices
 from tqhw.mapper.space.arrays import Space
 
@@ -204,6 +204,16 @@ def unit_hop(space: Space, q: int, s: int, r: int, factors: Ints, tile: Ints) ->
         if space.rank[s, d] == r and factors[d] > 1:
             span += (factors[d] - 1) * link_step(space, s, d, tile)
     return neighbour_hop(space, q, s, r, span, factors, tile) if span > 0.0 else 0.0
+
+
+@part
+def unit_grid(space: Space, s: int, r: int, factors: Ints, tile: Ints) -> int:
+    """Words of which the elements of a unit lie multiples apart along halo rank r; 0 where none lie along it."""
+    grid = 0
+    for d in range(factors.shape[0]):
+        if space.rank[s, d] == r and factors[d] > 1:
+            grid = common_step(int(link_step(space, s, d, tile)), grid)
+    return grid
 
 
 @part
