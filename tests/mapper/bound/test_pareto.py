@@ -7,7 +7,7 @@ import pytest
 
 from tqhw.mapper.bound.outlook import COPIES, LEAK, MOST, STRICT, Outlook, make_outlook
 from tqhw.mapper.bound.pareto import ceiling, dominates, insert
-from tqhw.mapper.bound.partial_cost import HEAD, LINK, OPEN, SHUT, WIDTH, A, C, E, U, X, Y
+from tqhw.mapper.bound.partial_cost import GRID, HEAD, LINK, OPEN, SHUT, WIDTH, A, C, E, U, X, Y
 
 COPIES_OUTSIDE = 4.0  # reduction units outside at most
 
@@ -28,6 +28,8 @@ def draw(rng: np.random.Generator, n: int) -> np.ndarray:
     partials = rng.integers(0, 4, (n, HEAD + 2 * WIDTH)).astype(float)
     partials[:, LINK] = np.where(rng.random(n) < 0.7, 0.0, partials[:, LINK])
     partials[:, U] += 1
+    for r in range(2):  # elements that lie apart have a grid, and the others none
+        partials[:, GRID + r] = np.where(partials[:, LINK + r] > 0.0, 1.0 + partials[:, GRID + r], 0.0)
     return partials
 
 
@@ -75,6 +77,26 @@ def test_one_is_better_in_a_field(field: int, better: int) -> None:
     assert not dominates(q, p, look, False)
     look = outlook(False, spaces=1)
     assert dominates(q, p, look, False) == (field == U)  # units that nothing depends on
+
+
+@pytest.mark.parametrize(
+    ("reach", "grid", "other_reach", "other_grid", "expected"),
+    [
+        (4, 2, 4, 2, True),
+        (4, 2, 4, 4, True),
+        (4, 4, 4, 2, False),
+        (4, 1, 2, 2, True),
+        (2, 1, 4, 2, False),
+        (4, 2, 0, 0, True),
+    ],
+)
+def test_links_that_serve_more_moves_are_no_worse(
+    reach: int, grid: int, other_reach: int, other_grid: int, expected: bool
+) -> None:
+    p = np.full(HEAD + WIDTH, 2.0)
+    q = p.copy()
+    p[[LINK, GRID]], q[[LINK, GRID]] = (reach, grid), (other_reach, other_grid)
+    assert dominates(p, q, outlook(spaces=1), False) == expected
 
 
 def test_only_contexts_below_the_limit_count() -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
 from tests.mapper.tables import small
-from tqhw.mapper.bound.lower_bound import look_outside, make_outside, share_of
+from tqhw.mapper.bound.lower_bound import Outside, look_outside, make_outside, share_of
 from tqhw.mapper.bound.outlook import slide_share
 from tqhw.mapper.bound.partial_cost import (
     HEAD,
@@ -27,7 +28,9 @@ from tqhw.mapper.bound.partial_cost import (
     temporal_cost,
     temporal_step,
 )
-from tqhw.mapper.bound.unit_gains import irrelevant_units, spatial_gains
+from tqhw.mapper.bound.places import overlap_share
+from tqhw.mapper.bound.unit_gains import irrelevant_units, served_along, spatial_gains, unit_grid, unit_hop
+from tqhw.mapper.space.arrays import Space
 
 
 def dims(space, **sizes: int) -> np.ndarray:
@@ -72,6 +75,14 @@ def outer_loops(r: random.Random, left: dict[str, int]) -> list[tuple[str, int]]
     return loops
 
 
+def walk(tables: Space, names: Sequence[str], loops: list[tuple[str, int]], at: dict[str, int], out: Outside) -> None:
+    """The context of a tile of ``at`` iterations inside of the loops."""
+    for n, (d, b) in enumerate(loops):
+        out.dim[n], out.bound[n], out.step[n] = names.index(d), b, at.get(d, 1)
+        at[d] = at.get(d, 1) * b
+    look_outside(tables, 0, len(loops), out)
+
+
 @pytest.mark.parametrize(
     "sizes", [{}, {"Hstride": 2}, {"Hstride": 2, "Hdilation": 3}, {"Hdilation": 2, "Q": 6, "S": 4}]
 )
@@ -91,10 +102,7 @@ def test_no_loops_outside_leave_less_of_a_tile_that_slides_than_the_least_share(
         if not sliding or loops[sliding[0]][0] == "P":
             continue
         (y, bound), at = loops[sliding[0]], dict(inside)
-        for n, (d, b) in enumerate(loops):
-            out.dim[n], out.bound[n], out.step[n] = names.index(d), b, at.get(d, 1)
-            at[d] = at.get(d, 1) * b
-        look_outside(tables, 0, len(loops), out)
+        walk(tables, names, loops, at, out)
         tile, d = dims(space, **inside), names.index(y)
         extent = rank_extent(tables, s, d, tile)
         share = share_of(out, s, extent) * out.reuse[s]
@@ -102,6 +110,33 @@ def test_no_loops_outside_leave_less_of_a_tile_that_slides_than_the_least_share(
         assert slide_share(tables, s, d, tile) <= least <= share * (1 + 1e-12)
         exact += share == pytest.approx(least)
     assert exact > 500
+
+
+@pytest.mark.parametrize("sizes", [{}, {"Hstride": 2}, {"Hstride": 2, "Hdilation": 3}])
+def test_no_move_serves_more_of_a_unit_than_those_that_its_loops_outside_may_make(sizes: dict[str, int]) -> None:
+    r = random.Random(str(sizes))
+    bounds = {"Q": 12, "S": 6, "M": 2}
+    space, _, search = small("two_level_array", **bounds, **sizes)
+    tables, names = search.tables, space.problem.shape.dimensions
+    s, q = space.problem.shape.data_space_names.index("Inputs"), int(tables.spatial.argmax())
+    tables = tables._replace(fanout=np.full_like(tables.fanout, 64))
+    out, served = make_outside(4, len(names), 3, 0), 0
+    rank = int(tables.rank[s].max())
+    for _ in range(2000):
+        inside = {d: r.choice([f for f in range(1, n + 1) if n % f == 0]) for d, n in bounds.items() if d in "QS"}
+        units = {d: r.choice([f for f in range(1, 4) if bounds[d] // n % f == 0]) for d, n in inside.items()}
+        around = {d: n * units[d] for d, n in inside.items()}
+        walk(tables, names, outer_loops(r, {d: n // around.get(d, 1) for d, n in bounds.items()}), dict(around), out)
+        factors, tile, above = (dims(space, **sizes) for sizes in (units, inside, around))
+        most = served_along(tables, q, s, rank, factors, tile, above)
+        hop, grid = unit_hop(tables, q, s, rank, factors, tile), unit_grid(tables, s, rank, factors, tile)
+        for move in out.moves[s, : out.n_moves[s] if out.rank[s] >= 0 else 0, rank]:
+            share = overlap_share(tables, s, rank, move, factors, tile)
+            if 0.0 < move <= hop:
+                assert share <= most
+                served += share == most > 0.0
+            assert share in (0.0, 1.0) or (grid > 0 and move % grid == 0.0)
+    assert served > 100
 
 
 def test_loops_divide_the_traffic_that_they_do_not_move() -> None:

@@ -70,11 +70,11 @@ def test_what_is_remembered_of_a_unit_is_what_would_be_worked_out_anew() -> None
     s, q = case.space.problem.shape.data_space_names.index("Inputs"), int(tables.spatial.argmax())
     units = [*product((1, 2, 3, 4, 6, 12), (1, 2, 3, 6), (1, 2, 4), (1, 2, 3))]
 
-    def richest(richest: np.ndarray, unit: tuple[int, ...]) -> list[float]:
+    def richest(known_rows: np.ndarray, unit: tuple[int, ...]) -> list[float]:
         factors, tile = np.ones(len(dims), np.int64), np.ones(len(dims), np.int64)
         factors[[dims.index(d) for d in "PRQS"]] = unit
         shared, most_shared = share_along_all(tables, s, factors, tile)
-        known = tables._replace(richest=richest)
+        known = tables._replace(known=known_rows)
         return [richest_along(known, q, s, r, factors, tile, factors * tile, shared, most_shared) for r in (0, 1)]
 
     room, crowded = np.zeros((4096, 9)), np.zeros((1, 9))

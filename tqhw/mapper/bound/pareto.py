@@ -79,8 +79,7 @@ def dominates(p: Floats, q: Floats, look: Outlook, alive: bool) -> bool:
 def reaches_as_far(p: Floats, q: Floats) -> bool:
     """Whether all moves that links of q can serve may be served by those of p."""
     for r in range(HALO_RANKS):
-        # A grid of 0 serves moves of 0 alone, and a multiple of every grid is 0.
-        if p[LINK + r] < q[LINK + r] or (p[GRID + r] > 0.0 and q[GRID + r] % p[GRID + r] != 0.0):
+        if p[LINK + r] < q[LINK + r] or (q[LINK + r] > 0.0 and q[GRID + r] % p[GRID + r] != 0.0):
             return False
     return True
 

@@ -27,7 +27,7 @@ from tqhw.engine.jit import part
 from tqhw.engine.model import Bools, Floats, Ints
 from tqhw.mapper.bound.places import common_step
 from tqhw.mapper.bound.prices import Prices
-from tqhw.mapper.bound.unit_gains import link_step, spatial_gains, unit_grid, unit_hop
+from tqhw.mapper.bound.unit_gains import outer_grid, spatial_gains, unit_grid, unit_hop
 from tqhw.mapper.space.arrays import HALO_RANKS, Space
 
 C, E, U, LINK, GRID, HEAD = 0, 1, 2, 3, 5, 7
@@ -59,10 +59,7 @@ def reaches(space: Space, s: int, y: int, tile: Ints, partial: Floats) -> bool:
     r = space.rank[s, y]
     if r >= HALO_RANKS:
         return True
-    common = 0
-    for z in range(tile.shape[0]):
-        if space.rank[s, z] == r and space.bounds[z] > tile[z]:
-            common = common_step(int(link_step(space, s, z, tile)), common)
+    common = outer_grid(space, s, r, tile)
     grid = max(1, int(partial[GRID + r]))
     return bool(common // common_step(grid, common) * grid <= partial[LINK + r])
 

@@ -9,9 +9,18 @@ import numpy as np
 
 from tqhw.engine.jit import part
 from tqhw.engine.model import Floats, Ints
-from tqhw.mapper.bound.places import common_step, distinct_offsets, richest_mean, steps_along
+from tqhw.mapper.bound.places import (
+    common_step,
+    distinct_offsets,
+    lies_further,
+    overlap_share,
+    richest_mean,
+    steps_along,
+)
 from tqhw.mapper.bound.prices import Prices
-from tqhw.mapper.space.arrays import Space
+from tqhw.mapper.space.arrays import HALO_RANKS, Space
+
+NONE = 1e-300  # a share that is known to be 0
 
 
 @part
@@ -86,7 +95,41 @@ def spatial_gains(
         for r in range(n_dims):
             richest = max(richest, richest_along(space, q, s, r, factors, tile, above, shared, most_shared))
         return multicast * shared, richest / shared, 1.0, reach
-    return multicast * shared, sliding / shared, sliding, reach
+    served = 1.0 if space.linked_macs or lies_further(space, s, factors) else 0.0
+    for r in range(HALO_RANKS):
+        served = max(served, served_along(space, q, s, r, factors, tile, above))
+    return multicast * shared, min(sliding / shared, 1.0 / (1.0 - served) if served < 1.0 else np.inf), sliding, reach
+
+
+@part
+def outer_grid(space: Space, s: int, r: int, tile: Ints) -> int:
+    """Words of which all moves along halo rank r, by loops around ``tile``, are multiples; 0 where none are left."""
+    grid = 0
+    for d in range(tile.shape[0]):
+        if space.rank[s, d] == r and space.bounds[d] > tile[d]:
+            grid = common_step(int(link_step(space, s, d, tile)), grid)
+    return grid
+
+
+@part
+def served_along(space: Space, q: int, s: int, r: int, factors: Ints, tile: Ints, above: Ints) -> float:
+    """The share of a unit's accesses that links can save at most, by moves along halo rank r that loops outside of
+    ``above`` may make.
+    """
+    hop = unit_hop(space, q, s, r, factors, tile)
+    step = outer_grid(space, s, r, above)
+    if hop == 0.0 or step == 0:
+        return 0.0
+    n, x, m, y, dims = steps_along(space, s, r, factors, tile)
+    if dims > 2:
+        return 1.0
+    at = recall(space.known, float(n), float(x), float(m), float(y), float(step), hop, -1.0, -1.0)
+    if space.known[at, 8] == 0.0:
+        space.known[at, 8] = NONE
+        for move in range(step, int(hop) + 1, step):
+            served = overlap_share(space, s, r, float(move), factors, tile)
+            space.known[at, 8] = max(space.known[at, 8], served)
+    return float(space.known[at, 8])
 
 
 @part
@@ -165,14 +208,14 @@ def richest_along(
         return most_shared
     mean, most = share_along(space, s, r, factors, tile)
     n, x, m, y, _dims = steps_along(space, s, r, factors, tile)
-    at = recall(space.richest, float(n), float(x), float(m), float(y), step, hop, shared / mean, most_shared / most)
-    if space.richest[at, 8] == 0.0:
+    at = recall(space.known, float(n), float(x), float(m), float(y), step, hop, shared / mean, most_shared / most)
+    if space.known[at, 8] == 0.0:
         move = step
         while move <= hop:
             richest = richest_move(space, s, r, move, factors, tile, shared, most_shared)
-            space.richest[at, 8] = max(space.richest[at, 8], richest)
+            space.known[at, 8] = max(space.known[at, 8], richest)
             move += step
-    return float(space.richest[at, 8])
+    return float(space.known[at, 8])
 
 
 @part

@@ -59,7 +59,7 @@ class Space(NamedTuple):
     least_used: int
     most_units: Floats  # [Q + 1] that the spatial slots from here on can use
     tiles: Ints  # [N] 1: rows of the odometer over all tiles, see first_below
-    richest: Floats  # [M, 9] kernels write: what richest_along has worked out lately, after what it depends on
+    known: Floats  # [M, 9] kernels write: what has been worked out of units lately, see unit_gains.recall
 
 
 def build_space(space: Mapspace, model: Model, lists: Sequence[Sequence[int]], strict_links: bool = True) -> Space:
@@ -141,7 +141,7 @@ def build_space(space: Mapspace, model: Model, lists: Sequence[Sequence[int]], s
         least_used=space.least_used,
         most_units=np.array([math.prod(map(most_units, space.slots[q:])) for q in range(n_slots + 1)], np.float64),
         tiles=np.ones(n_tiles, np.int64),
-        richest=np.zeros((REMEMBERED, 9)),
+        known=np.zeros((REMEMBERED, 9)),
     )
 
 
