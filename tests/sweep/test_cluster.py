@@ -23,7 +23,7 @@ from tests.sweep.sample import content, done, given, write
 from tqhw.errors import TqhwError
 from tqhw.sweep import connected, local, run
 from tqhw.sweep import tasks as work_of_workers
-from tqhw.sweep.cluster import Cluster
+from tqhw.sweep.cluster import Cluster, _starting
 from tqhw.sweep.tasks import SweepTask, TaskOutcome
 from tqhw.system.progress import unwatched
 
@@ -225,6 +225,48 @@ def test_workers_of_another_version_are_refused(processes: Cluster) -> None:
             list(processes.outcomes([SweepTask("search", "x", ())]))
     finally:
         processes.versions = before
+
+
+def _killed(cluster: Cluster, status: str) -> None:
+    """SIGKILL for the one process of a cluster, once Dask calls it so."""
+    nanny = cluster.client.cluster.workers[0]
+    end = time.monotonic() + START_S
+    while nanny.process.status.name != status or nanny.process.pid is None:
+        assert time.monotonic() < end, nanny.process.status
+        time.sleep(0.02)
+    os.kill(nanny.process.pid, signal.SIGKILL)
+
+
+def test_processes_that_die_while_they_start_are_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Longer than Dask waits for a process by its settings, which are 15 s where nobody changes them."""
+    import dask
+
+    with dask.config.set({"distributed.deploy.lost-worker-timeout": "0.1 s"}), local(1) as cluster:
+        _killed(cluster, "running")
+        _killed(cluster, "starting")
+        assert _outcomes(cluster, monkeypatch, (_sleep, "a", 0.0))["0"].value == "a"
+
+
+def test_processes_that_do_not_come_back_end_the_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tqhw.sweep.cluster.RESTART_S", 0.3)
+    with local(1) as cluster:
+        _killed(cluster, "running")
+        told = r"--jobs: no worker was there for 0.3 s, as happens where memory .*goes on from what is kept"
+        with pytest.raises(TqhwError, match=told):
+            _outcomes(cluster, monkeypatch, *((_sleep, "a", 0.0) for _ in range(8)))
+
+
+def _killed_at_start(*_: Any, **__: Any) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_processes_that_cannot_be_started_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tqhw.sweep.unix_sockets.LocalWorker", _killed_at_start)
+    told = r"--jobs: its processes \(2\) cannot be started: .* \(fewer of them need less memory\)"
+    with pytest.raises(TqhwError, match=told), local(2):
+        pass
+    with pytest.raises(TqhwError, match=r"too long \(give TMPDIR a shorter path\)"), _starting(1):
+        raise RuntimeError("Cluster failed to start") from OSError("AF_UNIX path too long")
 
 
 class _Unreadable:

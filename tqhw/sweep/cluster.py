@@ -19,8 +19,11 @@ from tqhw.system.json_files import read_json
 WINDOW = 2_000
 """So many tasks are with the scheduler at a time: enough to keep a thousand workers busy, and no more than that."""
 REACH_S = 15.0
+RESTART_S = 300.0
+"""So long may it take, under load, until a process of this machine that died is there again."""
 _ENCRYPTED = ("tls://", "wss://")
-_DIED = "every process that tried it died, as happens where memory runs out"
+_MEMORY = "as happens where memory runs out"
+_DIED = f"every process that tried it died, {_MEMORY}"
 _ENDS = "it can be started again and goes on from what is kept"
 
 
@@ -36,7 +39,7 @@ class Cluster:
 
         A worker that dies may have been killed by any of the tasks that it had. Those that Dask gives up are tried once
         more, each alone; one whose workers die even then is refused, and no other one with it. Raises TqhwError where
-        the scheduler is gone, and where a worker is of another version.
+        the scheduler is gone, where it gives up waiting for workers, and where a worker is of another version.
         """
         given_up: list[SweepTask] = []
         yield from self._together(tasks, given_up)
@@ -105,6 +108,7 @@ class Cluster:
         from distributed import KilledWorker
         from distributed.client import FutureCancelledError
         from distributed.comm.core import CommClosedError
+        from distributed.scheduler import NoValidWorkerError, NoWorkerError
 
         try:
             found: TaskOutcome = future.result()
@@ -114,6 +118,9 @@ class Cluster:
         except ModuleNotFoundError as error:
             told = f"a worker has no module {error.name}"
             raise TqhwError(told, place=self.place, lever="install it there") from None
+        except (NoWorkerError, NoValidWorkerError) as error:
+            told = f"no worker was there for {error.timeout:g} s, {_MEMORY}"
+            raise TqhwError(told, place=self.place, lever=_ENDS) from None
         except KilledWorker:
             raise
         except Exception as error:  # noqa: BLE001 - `work` raises nothing: scheduler or worker cannot read what they are sent
@@ -124,8 +131,12 @@ class Cluster:
 
 @contextmanager
 def local(jobs: int, training: Mapping[str, float] | None = None) -> Iterator[Cluster]:
-    """``jobs`` processes of this machine. They talk over files in a folder of ours: no port is open to anybody."""
+    """``jobs`` processes of this machine. They talk over files in a folder of ours: no port is open to anybody.
+
+    One that dies is started again. Raises TqhwError where they cannot be started.
+    """
     _imported()
+    import dask
     from distributed import Client, Nanny
     from distributed.deploy.spec import SpecCluster
 
@@ -133,6 +144,9 @@ def local(jobs: int, training: Mapping[str, float] | None = None) -> Iterator[Cl
 
     with ExitStack() as stack:
         stack.enter_context(_quiet())
+        # By default Dask ends a process for good that takes 15 s to start again, and waits without an end for others.
+        patience = ("distributed.deploy.lost-worker-timeout", "distributed.scheduler.no-workers-timeout")
+        stack.enter_context(dask.config.set(dict.fromkeys(patience, f"{RESTART_S} s")))
         folder = stack.enter_context(scratch("tqhw-dask-"))
         where: dict[str, Any] = {"protocol": unix_sockets.PREFIX, "host": f"{folder}/", "dashboard": False}
         options = {
@@ -145,7 +159,7 @@ def local(jobs: int, training: Mapping[str, float] | None = None) -> Iterator[Cl
             "resources": dict(training or {}),
             "silence_logs": logging.CRITICAL,
         }
-        with signals.held():  # a terminal's Ctrl-C is for this process, which ends the others
+        with _starting(jobs), signals.held():  # a terminal's Ctrl-C is for this process, which ends the others
             cluster = stack.enter_context(
                 SpecCluster(
                     scheduler={"cls": unix_sockets.LocalScheduler, "options": {**where, "allowed_failures": 1}},
@@ -155,6 +169,20 @@ def local(jobs: int, training: Mapping[str, float] | None = None) -> Iterator[Cl
             )
             client = stack.enter_context(Client(cluster))
         yield Cluster(client, True, training or {}, "--jobs")
+
+
+@contextmanager
+def _starting(jobs: int) -> Iterator[None]:
+    """Says in one line what Dask raises where processes do not start."""
+    try:
+        yield
+    except (RuntimeError, OSError, TimeoutError) as error:
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        told = " ".join(str(cause).split()) or type(cause).__name__
+        lever = "give TMPDIR a shorter path" if "path too long" in told else "fewer of them need less memory"
+        raise TqhwError(f"its processes ({jobs}) cannot be started: {told}", place="--jobs", lever=lever) from None
 
 
 @contextmanager
