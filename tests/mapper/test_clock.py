@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
+import traceback
+import warnings
+from collections.abc import Callable
 from dataclasses import replace
+from itertools import takewhile
 
 import pytest
 
@@ -16,18 +22,17 @@ from tqhw.mapper import MappingCache, NoMappingError, search
 from tqhw.mapper.bound.prices import compulsory
 from tqhw.mapper.branch import incumbent
 from tqhw.mapper.branch import solve as solving
-from tqhw.mapper.branch.solve import RISING, solve
+from tqhw.mapper.branch.solve import RISING, Outcome, solve
 from tqhw.mapper.space.factors import divisors
 from tqhw.mapper.space.mapspace import build_mapspace
 from tqhw.mapper.space.subspace import count_pairs, narrowed, whole
 from tqhw.spec import ERT, Hardware, Problem
 
 PLACES = [
-    ("eyeriss_like", "edp", conv(C=4, M=4, R=3, P=6), 1),
-    ("two_level_array", "energy", conv(C=8, M=8, P=8, R=3), 1),
-    ("simba_like", "edp", conv(C=8, M=8, P=4, R=3), 1),
-    # 40 ways to keep data, each bounded by the same steps, and 799 looks: of each step, every third is interrupted.
-    ("eyeriss_like_free", "energy", conv(C=3, P=4), 3),
+    ("eyeriss_like", "edp", conv(C=4, M=4, R=3, P=6)),
+    ("two_level_array", "energy", conv(C=8, M=8, P=8, R=3)),
+    ("simba_like", "edp", conv(C=8, M=8, P=4, R=3)),
+    ("eyeriss_like_free", "energy", conv(C=3, P=4)),
 ]
 
 # A dimension in two ranks of Inputs: what every mapping needs was once claimed too high.
@@ -40,38 +45,90 @@ TANGLED = [
 ]
 
 
-@pytest.mark.parametrize("architecture, objective, problem, every", PLACES)
-def test_stopped_at_any_look(architecture, objective, problem, every, monkeypatch):
-    assert stop_everywhere(machine(architecture), objective, problem, monkeypatch, every * EVERY) > 1
+FORKS = pytest.mark.skipif(not hasattr(os, "fork"), reason="copies of a process need fork")
 
 
+@FORKS
+@pytest.mark.parametrize("architecture, objective, problem", PLACES)
+def test_stopped_at_any_look(architecture, objective, problem, monkeypatch):
+    assert stop_everywhere(machine(architecture), objective, problem, monkeypatch) > 1
+
+
+@FORKS
 @pytest.mark.parametrize("name, objective, shape, bounds, coefficients", TANGLED)
 def test_stopped_at_any_look_on_tangled_shapes(name, objective, shape, bounds, coefficients, monkeypatch):
-    stop_everywhere(build(MACHINES[name]), objective, problem_of(shape, bounds, coefficients), monkeypatch, EVERY)
+    stop_everywhere(build(MACHINES[name]), objective, problem_of(shape, bounds, coefficients), monkeypatch)
 
 
 def stop_everywhere(
-    architecture: tuple[Hardware, ERT], objective: str, problem: Problem, monkeypatch: pytest.MonkeyPatch, every: int
+    architecture: tuple[Hardware, ERT], objective: str, problem: Problem, monkeypatch: pytest.MonkeyPatch
 ) -> int:
-    """The time is over at the n-th look at the clock, for every n up to the last, or every so-many-th; how often there
-    was no proof."""
+    """The time is over at the n-th look at the clock, for every n up to the last; how often there was no proof."""
     hardware, ert = architecture
     space, model = build_mapspace(problem, hardware), build_model(problem, hardware, ert)
     truth = solve(space, model, objective)
-    monkeypatch.setattr(incumbent, "time", Stopwatch())
-    stopped = 0
-    for last in range(0, 10_000, every):
-        incumbent.time.reset(last)
-        found = solve(space, model, objective, budget_s=1.0)
-        assert found.lower_bound <= truth.value * (1 + 1e-11)
-        assert found.value >= truth.value * (1 - 1e-11)
-        assert not found.proved or found.value == pytest.approx(truth.value, rel=1e-11)
-        assert found.proved or found.lower_bound < found.value
-        stopped += not found.proved
-        if incumbent.time.looks <= last:
-            break
-    assert found.proved
-    return stopped
+    outcomes = stopped_outcomes(lambda: solve(space, model, objective, budget_s=1.0), monkeypatch, EVERY)
+    for value, lower_bound, proved in outcomes:
+        assert lower_bound <= truth.value * (1 + 1e-11)
+        assert value >= truth.value * (1 - 1e-11)
+        assert not proved or value == pytest.approx(truth.value, rel=1e-11)
+        assert proved or lower_bound < value
+    assert outcomes[-1][2], "the last is of the whole search"
+    return sum(not proved for *_, proved in outcomes)
+
+
+def stopped_outcomes(
+    search: Callable[[], Outcome], monkeypatch: pytest.MonkeyPatch, every: int = 1
+) -> list[tuple[float, float, bool]]:
+    """Value, lower bound and proof of a search that is stopped at its first look, its second (or every so-many-th), and
+    so on; last, of one that is not."""
+    clock, ours = ForkingClock(every), os.getpid()
+    monkeypatch.setattr(incumbent, "time", clock)
+    try:
+        found = search()
+        outcome = found.value, found.lower_bound, found.proved
+        if os.getpid() != ours:
+            os.write(clock.answer, json.dumps(outcome).encode())
+            os._exit(0)
+    finally:
+        if os.getpid() != ours:
+            traceback.print_exc()
+            os._exit(1)
+    return [*clock.outcomes, outcome]
+
+
+class ForkingClock:
+    """A stand-in for the module ``time``, for which the budget is over at every look (or so-many-th) of one search.
+
+    A copy of the process goes on from there without time and says what came of it; it itself goes on as if nothing had
+    been. So no search has to be done again up to its stop.
+    """
+
+    def __init__(self, every: int) -> None:
+        self.every = every
+        self.looks, self.now = -1, 0.0  # the first look starts the clock
+        self.outcomes: list[tuple[float, float, bool]] = []
+        self.answer = -1
+
+    def perf_counter(self) -> float:
+        self.looks += 1
+        if self.now == 0.0 and self.looks > 0 and (self.looks - 1) % self.every == 0:
+            self._fork()
+        return self.now
+
+    def _fork(self) -> None:
+        reading, self.answer = os.pipe()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # threads of others stay behind, and are not waited for
+            copy = os.fork()
+        if copy == 0:
+            self.now = float("inf")
+            return
+        os.close(self.answer)
+        with os.fdopen(reading) as pipe:
+            told = pipe.read()
+        assert os.waitpid(copy, 0)[1] == 0, f"the search that is stopped at look {self.looks} fails"
+        self.outcomes.append(tuple(json.loads(told)))
 
 
 class Stopwatch:
@@ -88,19 +145,14 @@ class Stopwatch:
         return float("inf") if self.looks > self.last else 0.0
 
 
+@FORKS
 def test_a_stopped_search_has_proved_what_it_could_before_it_went_deeper(monkeypatch):
     """Limits rise towards the mapping that is known; each that is done with is a bound."""
     hardware, ert = machine("two_level_array")
     problem = conv(C=8, M=8, P=8, R=3)
     space, model = build_mapspace(problem, hardware), build_model(problem, hardware, ert)
-    monkeypatch.setattr(incumbent, "time", Stopwatch())
-    known = []
-    for last in range(1_000):
-        incumbent.time.reset(last)
-        found = solve(space, model, "energy", budget_s=1.0)
-        if found.proved:
-            break
-        known.append(found.lower_bound / found.value)
+    outcomes = stopped_outcomes(lambda: solve(space, model, "energy", budget_s=1.0), monkeypatch)
+    known = [lower_bound / value for value, lower_bound, _ in takewhile(lambda outcome: not outcome[2], outcomes)]
     first = next(i for i, share in enumerate(known) if share == pytest.approx(RISING[0]))
     assert all(share >= RISING[0] * (1 - 1e-12) for share in known[first:])
     assert any(share == pytest.approx(RISING[1]) for share in known)
