@@ -286,6 +286,9 @@ def test_a_front_of_one_point_says_so(tmp_path: Path) -> None:
     (tmp_path / "problem.yaml").write_text(PROBLEM)
     result = tqhw("map", *case, "--problem", tmp_path / "problem.yaml", "--objective", "energy,latency")
     assert "one mapping is best in energy and latency, proved: the front is this point" in result.output
+    (heading,) = (line for line in result.output.splitlines() if "point" in line and "utilization" in line)
+    assert "energy (pJ)" in heading
+    assert "latency (cycles)" in heading
 
 
 def test_a_point_is_chosen_by_its_number(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tqhw.backends import Found, FrontPoint, MappingFront
 
 FORMATS = (".svg", ".png", ".pdf")
+_UNITS = {"energy": "pJ", "latency": "cycles", "edp": "pJ cycles"}
 
 
 @dataclass(frozen=True)
@@ -83,13 +84,15 @@ class FrontOptions:
             return
         front, screen = found.front, console()
         names = [one.name for one in front.tradeoff.objectives]
-        table = Table("point", *names, "utilization")
+        table = Table(
+            "point", *(f"{name} ({_UNITS[name]})" if name in _UNITS else name for name in names), "utilization"
+        )
         for number, (point, values) in enumerate(zip(front.points, front.values(), strict=True), 1):
-            table.add_row(str(number), *(f"{value:,.1f}" for value in values), f"{point.stats.utilization:.1%}")
+            table.add_row(str(number), *(_figure(value) for value in values), f"{point.stats.utilization:.1%}")
         screen.print(table)
         screen.print(summary(front), highlight=False, soft_wrap=True)
         for corner in front.open_region():
-            bounds = " and ".join(f"{name} {value:,.1f}" for name, value in zip(names, corner, strict=True))
+            bounds = " and ".join(f"{name} {_figure(value)}" for name, value in zip(names, corner, strict=True))
             screen.print(f"  at or above {bounds}", highlight=False, soft_wrap=True)
 
     def drawn(self, found: Found) -> dict[str | Path, bytes]:
@@ -103,6 +106,10 @@ class FrontOptions:
         files = front_files(names, front.values(), front.open_region())
         written = {".svg": files.svg.encode(), ".png": files.png, ".pdf": files.pdf}
         return {self.figure: written[self.figure.suffix]}
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value.is_integer() else f"{value:,.1f}"
 
 
 def summary(front: MappingFront) -> str:
