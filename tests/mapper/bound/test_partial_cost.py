@@ -119,7 +119,7 @@ def test_no_move_serves_more_of_a_unit_than_those_that_its_loops_outside_may_mak
     space, _, search = small("two_level_array", **bounds, **sizes)
     tables, names = search.tables, space.problem.shape.dimensions
     s, q = space.problem.shape.data_space_names.index("Inputs"), int(tables.spatial.argmax())
-    tables = tables._replace(fanout=np.full_like(tables.fanout, 64))
+    tables = tables._replace(fanout=np.full_like(tables.fanout, 64), strict_links=True)
     out, served = make_outside(4, len(names), 3, 0), 0
     rank = int(tables.rank[s].max())
     for _ in range(2000):

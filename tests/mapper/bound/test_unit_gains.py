@@ -10,8 +10,11 @@ import pytest
 
 from tests.mapper.tables import small
 from tqhw.mapper.bound.unit_gains import richest_along, share_along_all, unit_hop
+from tqhw.mapper.branch.bypass_search import Subproblem
 from tqhw.mapper.space.arrays import build_space
+from tqhw.mapper.space.orders import build_orders
 from tqhw.mapper.space.subspace import whole
+from tqhw.objectives import objective_of
 
 DIMS = "MGSQ"  # irrelevant to Inputs, of a rank without a halo, and two of a halo
 
@@ -52,7 +55,7 @@ def test_a_dimension_of_no_halo_is_left_out_where_links_are_strict() -> None:
     assert [hop(unit, {}, strict=strict) for strict in (True, False)] == [1.0, 2.0]
 
 
-def test_links_are_strict_where_cycles_count_and_nothing_has_remainders() -> None:
+def test_links_are_strict_where_cycles_count_or_the_clock_and_nothing_has_remainders() -> None:
     objectives = ("energy", "latency", "edp")
     assert [small("two_level_array", name, S=3, Q=2).search.tables.strict_links for name in objectives] == [
         False,
@@ -60,6 +63,9 @@ def test_links_are_strict_where_cycles_count_and_nothing_has_remainders() -> Non
         True,
     ]
     case = small("two_level_array", "latency", S=3, Q=2)
+    orders, lists = build_orders(case.space, case.model), whole(case.space)
+    quick = Subproblem.over(case.space, case.model, objective_of("energy"), orders, lists, hurried=True)
+    assert quick.tables.strict_links
     uneven = replace(case.space, actual=tuple(case.space.problem.bounds.values()))
     assert not build_space(uneven, case.model, whole(uneven)).strict_links
 

@@ -54,11 +54,16 @@ def has_links(partial: Floats) -> bool:
 def reaches(space: Space, s: int, y: int, tile: Ints, partial: Floats) -> bool:
     """Whether a loop over y around ``tile`` may move data space s within the links that a partial cost counts on.
 
-    All moves along the rank are multiples of what divides the steps of its loops outside.
+    All moves along the rank are multiples of what divides the steps of its loops outside; with several of them, any
+    may be made where links are not strict.
     """
     r = space.rank[s, y]
     if r >= HALO_RANKS:
         return True
+    if not space.strict_links:
+        for z in range(tile.shape[0]):
+            if z != y and space.rank[s, z] >= 0 and space.bounds[z] > tile[z]:
+                return True
     common = outer_grid(space, s, r, tile)
     grid = max(1, int(partial[GRID + r]))
     return bool(common // common_step(grid, common) * grid <= partial[LINK + r])
@@ -230,7 +235,8 @@ def spatial_step(
             if space.linkable:
                 for r in range(HALO_RANKS):
                     out[LINK + r] = max(out[LINK + r], unit_hop(space, q, s, r, factors, tile))
-                    out[GRID + r] = common_step(int(out[GRID + r]), unit_grid(space, s, r, factors, tile))
+                    grid = unit_grid(space, s, r, factors, tile)
+                    out[GRID + r] = common_step(int(out[GRID + r]), grid if space.strict_links else min(grid, 1))
             multicast *= gain
             out[at + A] /= fill_gain
         if space.level[q] == 0 and multicast > 1.0 and space.links[0, s]:

@@ -95,7 +95,7 @@ def spatial_gains(
         for r in range(n_dims):
             richest = max(richest, richest_along(space, q, s, r, factors, tile, above, shared, most_shared))
         return multicast * shared, richest / shared, 1.0, reach
-    served = 1.0 if space.linked_macs or lies_further(space, s, factors) else 0.0
+    served = 1.0 if space.linked_macs or not space.strict_links or lies_further(space, s, factors) else 0.0
     for r in range(HALO_RANKS):
         served = max(served, served_along(space, q, s, r, factors, tile, above))
     return multicast * shared, min(sliding / shared, 1.0 / (1.0 - served) if served < 1.0 else np.inf), sliding, reach

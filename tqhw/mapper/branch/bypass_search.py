@@ -56,13 +56,14 @@ class Subproblem:
         orders: LoopOrders,
         lists: Lists,
         known: KnownFront | None = None,
+        hurried: bool = False,
     ) -> Subproblem:
         """The tables of the tiles that are made of the divisors ``lists``; what is ``known`` of a front may grow.
 
-        Of energy alone the looser bounds do as well, and of equal mappings the one that they find first stays the
-        answer.
+        Of energy alone looser bounds do as well, where nobody is ``hurried``, and of equal mappings the one that they
+        find first stays the answer.
         """
-        tables = build_space(space, model, lists, strict_links=objective.delay_power > 0)
+        tables = build_space(space, model, lists, strict_links=objective.delay_power > 0 or hurried)
         return Subproblem(space, model, objective, orders, tables, known or KnownFront())
 
 

@@ -64,7 +64,7 @@ def solve(
     orders = build_orders(space, model)
     left_s = None if budget_s is None else max(0.0, budget_s - (time.perf_counter() - begin))
     # Before the clock starts: this compiles the kernels, or loads them.
-    tiny = Subproblem.over(space, model, objective, orders, narrowed(space, 0))
+    tiny = Subproblem.over(space, model, objective, orders, narrowed(space, 0), hurried=budget_s is not None)
     BypassSearch(tiny, next(space.masks())).compile_aside(incumbent)
     hurried = budget_s is not None or is_large(space)
     if hurried:
@@ -76,7 +76,7 @@ def solve(
         if hurried and not (first and incumbent.found):
             warm_start(space, model, objective, orders, incumbent, clock, budget_s)
         if not (first and incumbent.found):
-            subproblem = Subproblem.over(space, model, objective, orders, whole(space))
+            subproblem = Subproblem.over(space, model, objective, orders, whole(space), hurried=budget_s is not None)
             searches.search(subproblem, space.masks(), incumbent, clock, hurried, first)
     except OutOfTimeError:
         pass
@@ -130,7 +130,7 @@ def warm_start(
     most = PAIRS
     try:
         while (SMALLER if endless else PART) * most < pairs and (lists := narrowed(space, most)) != whole(space):
-            subproblem = Subproblem.over(space, model, objective, orders, lists)
+            subproblem = Subproblem.over(space, model, objective, orders, lists, hurried=budget_s is not None)
             BypassSearches().search(subproblem, islice(space.masks(), MOST_BYPASSES), incumbent, part, True, False)
             most *= SMALLER
     except OutOfTimeError:

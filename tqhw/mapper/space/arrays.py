@@ -41,7 +41,7 @@ class Space(NamedTuple):
     tangled: Bools  # [S] and one of these dimensions stands in two ranks: what overlaps is not known
     linked_macs: bool  # a fan-out stands right above the compute units, which ask for words that they had
     links: Bools  # [L, S] neighbours below the level may hand on words
-    strict_links: bool  # none are counted on between elements that lie apart along a rank without a halo
+    strict_links: bool  # none are counted on between elements that lie apart along a rank without a halo, or never meet
     linkable: bool  # at most one data space has a halo, so that a point's links can only be its own
     rank: Ints  # [S, D] the halo rank that a dimension moves in, else -1
     coefficient: Ints  # [S, D] its coefficient there
