@@ -202,3 +202,17 @@ def test_links_reach_the_next_element_only(stride, reads):
     stats = statistics(problem, hardware, model, found.batch, run_batch(model, found.batch, detail=True))
     assert stats.levels["Buffer"].dataspaces["Inputs"].reads == reads
     assert (found.tightness < 1.0 + 1e-9) == (stride == 2)  # what links save is bounded only
+
+
+def test_a_return_that_cancels_along_one_halo_moves_along_the_other():
+    """R inside of Q inside of P: a step of P takes R back by as much as it leads, and Q to where the next tap was."""
+    nodes = (
+        level("DRAM", "all", "factors: [R=1, Q=1]"),
+        level("Buffer", "Inputs", "permutation: [R, P, Q, S]"),
+        units("Row", 2, 1, "R=1, P=1, Q=1"),
+        MAC,
+    )
+    hardware, _ = build(nodes)
+    prices = {"DRAM": {"read": 0.0, "write": 0.0}, "Buffer": {"read": 1.0, "write": 0.01}, "mac": {"compute": 0.0}}
+    for objective in ("energy", "edp"):
+        assert check((hardware, ERT({**PRICES, **prices})), objective, conv(R=2, S=2, P=2, Q=3))

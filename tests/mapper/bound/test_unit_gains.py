@@ -8,10 +8,13 @@ from itertools import pairwise, permutations, product
 import numpy as np
 import pytest
 
+from tests.mapper.custom import MACHINES, build, problem_of
 from tests.mapper.tables import small
+from tqhw.engine import build_model
 from tqhw.mapper.bound.unit_gains import richest_along, share_along_all, unit_hop
 from tqhw.mapper.branch.bypass_search import Subproblem
 from tqhw.mapper.space.arrays import build_space
+from tqhw.mapper.space.mapspace import build_mapspace
 from tqhw.mapper.space.orders import build_orders
 from tqhw.mapper.space.subspace import whole
 from tqhw.objectives import objective_of
@@ -89,3 +92,27 @@ def test_what_is_remembered_of_a_unit_is_what_would_be_worked_out_anew() -> None
     assert [richest(crowded, unit) for unit in units] == anew
     assert [richest(room, unit) for unit in (*units, *reversed(units))] == [*anew, *reversed(anew)]
     assert (room[:, 8] > 0.0).sum() > 4
+
+
+def test_what_is_known_of_two_dimensions_is_not_taken_for_three() -> None:
+    """R and T in a unit, and P, R and T: the same steps of the last two, the same reach, the same loop outside."""
+    hardware, ert = build(MACHINES["line"])
+    problem = problem_of("triple", (1, 8, 4, 2), (1, 1, 1))
+    space, model = build_mapspace(problem, hardware), build_model(problem, hardware, ert)
+    names, s = problem.shape.dimensions, problem.shape.data_space_names.index("Inputs")
+
+    def iterations(**given: int) -> np.ndarray:
+        return np.array([given.get(name, 1) for name in names])
+
+    pair = iterations(R=2, T=2), iterations(P=2, R=2), iterations(P=2, R=4, T=2)
+    three = iterations(P=2, R=2, T=2), iterations(R=2), iterations(P=2, R=4, T=2)
+    found = []
+    for units in ([three], [pair, three]):
+        tables = build_space(space, model, whole(space))
+        tables = tables._replace(fanout=np.full_like(tables.fanout, 64))
+        q = int(tables.spatial.argmax())
+        for factors, tile, above in units:
+            shared = share_along_all(tables, s, factors, tile)
+            last = richest_along(tables, q, s, 0, factors, tile, above, *shared)
+        found.append(last)
+    assert found == [4.0, 4.0]

@@ -52,12 +52,31 @@ def has_links(partial: Floats) -> bool:
 
 @part
 def reaches(space: Space, s: int, y: int, tile: Ints, partial: Floats) -> bool:
-    """Whether a loop over y around ``tile`` may move data space s within the links that a partial cost counts on.
+    """Whether a loop over y around ``tile``, or a return to it, may move data space s within the links counted on.
+
+    A return by another dimension of y's rank may cancel there. Then it moves along other ranks alone, by the loops in
+    between, which fall back.
+    """
+    if reaches_along(space, s, space.rank[s, y], tile, partial):
+        return True
+    cancels = False
+    beside = False
+    for z in range(tile.shape[0]):
+        if z != y and space.rank[s, z] >= 0 and space.bounds[z] > tile[z]:
+            if space.rank[s, z] == space.rank[s, y]:
+                cancels = True
+            else:
+                beside = beside or reaches_along(space, s, space.rank[s, z], tile, partial)
+    return cancels and beside
+
+
+@part
+def reaches_along(space: Space, s: int, r: int, tile: Ints, partial: Floats) -> bool:
+    """Whether a move along halo rank r may be within the links that a partial cost counts on.
 
     All moves along the rank are multiples of what divides the steps of its loops outside; with several of them, any
     may be made where links are not strict.
     """
-    r = space.rank[s, y]
     if r >= HALO_RANKS:
         return True
     if not space.strict_links:

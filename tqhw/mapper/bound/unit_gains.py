@@ -207,7 +207,9 @@ def richest_along(
     if outside > 1:
         return most_shared
     mean, most = share_along(space, s, r, factors, tile)
-    n, x, m, y, _dims = steps_along(space, s, r, factors, tile)
+    n, x, m, y, dims = steps_along(space, s, r, factors, tile)
+    if dims > 2:  # of which two are told: what is known of these is not so of all
+        return most_shared if step <= hop else 0.0
     at = recall(space.known, float(n), float(x), float(m), float(y), step, hop, shared / mean, most_shared / most)
     if space.known[at, 8] == 0.0:
         move = step
