@@ -63,6 +63,8 @@ def reaches(space: Space, s: int, y: int, tile: Ints, partial: Floats) -> bool:
     beside = False
     for z in range(tile.shape[0]):
         if z != y and space.rank[s, z] >= 0 and space.bounds[z] > tile[z]:
+            if not space.strict_links:
+                return True  # moves may cancel
             if space.rank[s, z] == space.rank[s, y]:
                 cancels = True
             else:
@@ -74,15 +76,10 @@ def reaches(space: Space, s: int, y: int, tile: Ints, partial: Floats) -> bool:
 def reaches_along(space: Space, s: int, r: int, tile: Ints, partial: Floats) -> bool:
     """Whether a move along halo rank r may be within the links that a partial cost counts on.
 
-    All moves along the rank are multiples of what divides the steps of its loops outside; with several of them, any
-    may be made where links are not strict.
+    All moves along the rank are multiples of what divides the steps of its loops outside.
     """
     if r >= HALO_RANKS:
         return True
-    if not space.strict_links:
-        for z in range(tile.shape[0]):
-            if z != y and space.rank[s, z] >= 0 and space.bounds[z] > tile[z]:
-                return True
     common = outer_grid(space, s, r, tile)
     grid = max(1, int(partial[GRID + r]))
     return bool(common // common_step(grid, common) * grid <= partial[LINK + r])

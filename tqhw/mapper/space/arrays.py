@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -153,7 +154,7 @@ def _stored(model: Model, tile: Ints, actual: Sequence[int] | None) -> Floats:
 
 
 def _idle_share(model: Model, tile: Ints, actual: Sequence[int] | None) -> Floats:
-    """[S, N] By what a word's traffic is more than its share of the padded bounds: over dimensions that do not move it,
+    """[S, N] How many times its share of the padded bounds a word's traffic is: over dimensions that do not move it,
     a tile is fetched once a pass, and a short pass is one, too. 1 without padding.
     """
     relevant = (model.coefficients != 0).any(axis=1)
@@ -161,7 +162,32 @@ def _idle_share(model: Model, tile: Ints, actual: Sequence[int] | None) -> Float
         return np.ones((len(relevant), len(tile)))
     bounds = np.array(actual)
     more = -(-bounds // tile) * tile / bounds
-    return np.asarray(np.where(relevant[:, None, :], 1.0, more[None]).prod(axis=2), np.float64)
+    idle = np.where(relevant[:, None, :], 1.0, more[None]).prod(axis=2)
+    return np.asarray(idle * _short_share(model, tile, bounds), np.float64)
+
+
+def _short_share(model: Model, tile: Ints, bounds: Ints) -> Floats:
+    """[S, N] How much less than its share of a tile's words a short one may have along the dimensions that move it.
+
+    A tile of e iterations has a e + c words along a rank. Where c is below 0, as with a stride wider than the window,
+    its passes have a B + c ceil(B / e) words in all, which is less than B / e times the tile's.
+    """
+    passes = -(-bounds // tile)  # [N, D]
+    short = np.where(bounds % tile > 0, bounds % tile, tile)
+    share = np.ones((len(model.coefficients), len(tile)))
+    for s, ranks in enumerate(model.coefficients):
+        for row in ranks:
+            members = np.flatnonzero(row)
+            for d in members:
+                others = [m for m in members if m != d]
+                least = np.ones(len(tile))
+                for sizes in product((tile, short), repeat=len(others)):
+                    window = 1 + sum(row[m] * (size[:, m] - 1) for m, size in zip(others, sizes, strict=True)) - row[d]
+                    moved = row[d] * bounds[d] + window * passes[:, d]
+                    whole = row[d] * bounds[d] + window * bounds[d] / tile[:, d]
+                    least = np.minimum(least, moved / whole)
+                share[s] *= least
+    return share
 
 
 def _kinds(relevant: Bools, slides: Bools, live: Bools) -> Ints:
