@@ -80,6 +80,31 @@ def unlinked(r: random.Random) -> Drawn:
     return replace(hardware, levels=tuple(levels)), ert, problem
 
 
+def linked(r: random.Random) -> Drawn:
+    """Units right above the compute units, with halos along both ranks: a return may cancel along one of them."""
+    sizes = {"R": r.choice([2, 3]), "S": r.choice([2, 3]), "P": r.choice([2, 4]), "Q": r.choice([2, 3])}
+    over_units = r.choice([["S"], ["R"], ["S", "R"], ["S", "P"]])
+    fixed = [f"{d}=1" for d in sizes if d not in over_units]
+    outer = [f"{d}=1" for d in sizes if d not in r.sample([*sizes], r.choice([1, 2]))]
+    order = r.sample([*sizes], 4)
+    hardware, _ = build(
+        [
+            "- !Component {name: DRAM, class: DRAM, attributes: {datawidth: 8}, "
+            f"constraints: {{temporal: {{factors: [{', '.join(outer)}]}}}}}}",
+            "- !Component {name: Buffer, class: SRAM, attributes: {datawidth: 8}, constraints: {dataspace: {keep: "
+            f"[Inputs], bypass: [Weights, Outputs]}}, temporal: {{permutation: [{', '.join(order)}]}}}}}}",
+            f"- !Container {{name: Row, spatial: {{meshX: {r.choice([2, 3, 4])}, meshY: 1}}, "
+            f"constraints: {{spatial: {{factors: [{', '.join(fixed)}]}}}}}}",
+            "- !Component {name: mac, class: compute}",
+        ]
+    )
+    prices = {
+        name: {action: r.choice([0.0, 0.01, 0.1, 1.0]) for action in ("read", "write")} for name in ("DRAM", "Buffer")
+    }
+    prices["Buffer"] |= {"read": 1.0, "leak": r.choice([0.0, 0.1])}
+    return hardware, ERT({**prices, "mac": {"compute": 0.0}}), conv(**sizes, Hstride=r.choice([1, 1, 2]))
+
+
 GENERATORS: dict[str, Callable[[random.Random], Drawn]] = {
     "reference machines": reference,
     "small machines, custom shapes": shapes,
@@ -87,6 +112,7 @@ GENERATORS: dict[str, Callable[[random.Random], Drawn]] = {
     "drawn machines": lambda r: draw_case(r, False)[:3],
     "drawn machines, nested units": lambda r: draw_case(r, True)[:3],
     "links forbidden": unlinked,
+    "links to compute units": linked,
     "narrow ports": lambda r: draw_throttled(r, False)[:3],
     "narrow ports, nested units": lambda r: draw_throttled(r, True)[:3],
 }
