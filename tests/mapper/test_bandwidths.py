@@ -76,3 +76,16 @@ def test_ports_that_serve_all_units_below_them_throttle_nothing() -> None:
             weights = problem.shape.data_space_names.index("Weights")
             assert port.parent_pj[0, weights] == 2.0  # cycles per word that the unit asks for
             assert port.per_instance
+
+
+@pytest.mark.parametrize("objective", ["latency", "edp"])
+def test_a_machine_of_one_level_is_searched_below_its_port(objective: str) -> None:
+    hardware, ert = machine("single_level_array")
+    levels = tuple(
+        replace(level, read_bandwidth=0.5) if level.kind == "storage" else level
+        for level in hardware.levels
+        if level.kind != "fanout"
+    )
+    one = replace(hardware, levels=levels)
+    assert len(build_mapspace(conv(C=4, M=2), one).slots) == 1
+    assert check((one, ert), objective, conv(C=4, M=2), MOST)

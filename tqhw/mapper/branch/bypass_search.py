@@ -204,7 +204,7 @@ class BypassSearch:
         most, one = self._most_cycles(limit), self._scratch(1)
         for prices in self.port_prices:
             front = self._port_front(prices, one, self.inner + 1, most, None, clock)
-            self.least_cycles = max(self.least_cycles, min(most, float(front.floor[: self.inner + 1].max())))
+            self.least_cycles = max(self.least_cycles, min(most, float(front.floor[: self.inner + 1].max(initial=0.0))))
 
     def _least_pj(self, clock: Clock) -> float:
         bound = self._bound()._replace(objective=ENERGY, fronts=self._empty_fronts(), work=self._scratch(1))
@@ -227,7 +227,7 @@ class BypassSearch:
         filled = self.fronts.rows[1:] > 0
         most, small = self._most_cycles(limit), self._scratch(PORT_FRONT)
         fronts = self._no_fronts()
-        if filled[n_slots - 2].any():
+        if self.fronts.rows[n_slots - 1].any():
             fronts = [self._port_front(prices, small, n_slots - 1, most, filled, clock) for prices in self.port_prices]
         self.ports = join_ports(self.port_prices, fronts, small.rows.shape[1])
 
