@@ -41,7 +41,8 @@ def random_batch(bounds: np.ndarray, fanout: np.ndarray, keep: np.ndarray, n: in
             choice = rng.choice(len(places), n, p=weights / weights.sum())
             for k, (spatial, level) in enumerate(places):
                 factors[spatial, choice == k, level, d] *= prime
-    order = rng.permuted(np.broadcast_to(np.arange(n_dims), (2, n, n_levels, n_dims)), axis=-1)
+    order = np.tile(np.arange(n_dims), (2, n, n_levels, 1))
+    rng.permuted(order, axis=-1, out=order)
     split = rng.integers(0, n_dims + 1, (n, n_levels))
     return Batch(factors[0], order[0], factors[1], order[1], split, keep[None])
 
