@@ -75,72 +75,71 @@ def collapse(plan: Plan, s: int, nest: Nest, n: int, cycles: float, flow: Flow) 
     for i in range(n):
         at = flow.levels[i]
         level = nest.levels[i]
-        rows = flow.rows[i]
-        at.link = 0.0
-        if level.end_unit == level.first_unit:  # one child
-            rows[0].multicast = 1
-            rows[0].groups = 1
-            rows[0].accesses = fetched
-            at.n_rows = 1
-            at.content = fetched
-            fetched = flow.walk.fetched[i]
-            continue
-        elif i > 0 and plan.spaces[s].separable:
-            # Of a separable data space, tiles of different elements coincide or are disjoint, and steps in time
-            # exceed the unit: links never match.
-            m, groups = plain_groups(plan, s, nest, i)
-            rows[0].multicast = m
-            rows[0].groups = groups
-            rows[0].accesses = groups * fetched
-            at.n_rows = 1
-        elif i == 0:
-            at.n_rows, at.link = deliver_to_macs(plan, s, nest, flow.unit, rows)
-        else:
-            at.n_rows, at.link = deliver_sliding(plan, s, nest, i, fetched, flow.unit, rows)
-        content = 0.0
-        for row in range(at.n_rows):
-            content += rows[row].accesses
-        at.content = content
-        fetched = flow.walk.fetched[i]
-    share = 0.0
-    for i in range(n - 1, -1, -1):
-        at = flow.levels[i]
-        at.share = share
         at.peer = 0.0
-        if nest.levels[i].end_unit == nest.levels[i].first_unit:
-            share = at.content
-            continue
-        fan = nest.levels[i].fan_x * nest.levels[i].fan_y
-        share = 0.0
-        for row in range(at.n_rows):
-            share += flow.rows[i, row].accesses * flow.rows[i, row].multicast / fan
+        at.share = 0.0
+        if level.end_unit == level.first_unit:  # one child, which receives all: the table would have one row
+            at.n_rows = 1
+            at.link = 0.0
+            at.content = fetched
+            share = fetched
+        else:
+            at.n_rows, at.link = deliver(plan, s, nest, i, fetched, flow)
+            content = 0.0
+            share = 0.0
+            for row in range(at.n_rows):
+                content += flow.rows[i, row].accesses
+                share += flow.rows[i, row].accesses * flow.rows[i, row].multicast / (level.fan_x * level.fan_y)
+            at.content = content
+        if i > 0:
+            flow.levels[i - 1].share = share
+        fetched = flow.walk.fetched[i]
+
+
+@inline
+def deliver(plan: Plan, s: int, nest: Nest, level: int, words: float, flow: Flow) -> tuple[int, float]:
+    """Writes the table of a level with several children, each of which fetches ``words``; (rows, words over links)."""
+    rows = flow.rows[level]
+    if level == 0:
+        return deliver_to_macs(plan, s, nest, flow.unit, rows)
+    if not plan.spaces[s].separable:
+        return deliver_sliding(plan, s, nest, level, words, flow.unit, rows)
+    # Of a separable data space, tiles of different elements coincide or are disjoint, and steps in time exceed the
+    # unit: links never match.
+    m, groups = plain_groups(plan, s, nest, level)
+    rows[0].multicast = m
+    rows[0].groups = groups
+    rows[0].accesses = groups * words
+    return 1, 0.0
 
 
 @inline
 def bypass(s: int, nest: Nest, keep: Bools, n: int, flow: Flow) -> None:
     """Moves the traffic of bypassed levels outwards (#bypassing), and link words to the level below (#peers)."""
     for i in range(n - 1):
-        if keep[i, s]:
-            continue
+        at = flow.levels[i]
         outer = flow.levels[i + 1]
-        if nest.levels[i + 1].end_unit == nest.levels[i + 1].first_unit:  # one child: one row, and no link
-            flow.rows[i + 1, 0].accesses = flow.levels[i].content
-            outer.content = flow.levels[i].content
-            continue
-        weighted = 0.0
-        for row in range(outer.n_rows):
-            weighted += flow.rows[i + 1, row].accesses * flow.rows[i + 1, row].multicast
-        fan = nest.levels[i + 1].fan_x * nest.levels[i + 1].fan_y
-        factor = flow.levels[i].content * fan / weighted
-        content = 0.0
-        for row in range(outer.n_rows):
-            flow.rows[i + 1, row].accesses *= factor
-            content += flow.rows[i + 1, row].accesses
-        outer.link = 0.0
-        outer.content = content
-    for i in range(n - 1, 0, -1):
-        if flow.levels[i].link != 0.0:
-            flow.levels[i - 1].peer += flow.levels[i].link / nest.levels[i - 1].used
+        one_child = nest.levels[i + 1].end_unit == nest.levels[i + 1].first_unit
+        if not keep[i, s]:
+            if one_child:
+                outer.content = at.content
+            else:
+                pass_on(at.content, nest.levels[i + 1], flow.rows[i + 1], outer)
+        if not one_child and outer.link != 0.0:
+            at.peer += outer.link / nest.levels[i].used
+
+
+@inline
+def pass_on(content: float, level: Records, rows: Records, outer: Records) -> None:
+    """Bypassing below a level of several children: its table, to serve ``content`` of each; no link helps it."""
+    weighted = 0.0
+    for row in range(outer.n_rows):
+        weighted += rows[row].accesses * rows[row].multicast
+    factor = content * (level.fan_x * level.fan_y) / weighted
+    outer.content = 0.0
+    for row in range(outer.n_rows):
+        rows[row].accesses *= factor
+        outer.content += rows[row].accesses
+    outer.link = 0.0
 
 
 @inline
@@ -179,10 +178,8 @@ def accesses(plan: Plan, s: int, nest: Nest, keep: Bools, n: int, flow: Flow) ->
         count.updates = updates
         level = plan.levels[i]
         rows = plan.rows[i, s]
-        energy = (
-            access_energy(reads, rows, level.read_pj)
-            + access_energy(fills, rows, level.fill_pj)
-            + access_energy(updates, rows, level.update_pj)
-        )
+        energy = access_energy(reads, rows, level.read_pj) + access_energy(fills, rows, level.fill_pj)
+        if plan.spaces[s].read_write:
+            energy += access_energy(updates, rows, level.update_pj)
         used = nest.levels[i].used
         count.energy_pj = energy * min(float(used), level.clusters) / used * used

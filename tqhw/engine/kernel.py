@@ -157,9 +157,8 @@ def evaluate_nest(
     total.rule, total.level = first_violation(plan, keep, nest)
     if total.rule != VALID:
         return
-    compute_cycles = 1
-    for t in range(nest.levels[n_levels - 1].end_loop):
-        compute_cycles *= nest.temporal[t].bound
+    innermost = nest.levels[0]
+    compute_cycles = plan.machine[0].computes // (innermost.used * innermost.fan_x * innermost.fan_y)
     total.compute_cycles = compute_cycles
     for s in range(n_spaces):
         n = nest.outermost[s] + 1  # levels further out lose all statistics

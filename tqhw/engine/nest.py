@@ -28,7 +28,7 @@ class Nest(NamedTuple):
     spatial: Records  # [L*D + 1] the same of the spatial loops, innermost (X) first
     levels: Records  # [L] which loops belong to the level, its spatial bounds, and the expansion above it
     extent: Ints  # [D] iterations spanned by the loops so far
-    span: Ints  # [L, K] words of the level's tile along every rank
+    span: Ints  # [L, K] words of the level's tile along every rank of a data space that is not separable
     words: Ints  # [L, S] words of the level's tile
     unit_words: Ints  # [L, S] words of the tile below the level, enlarged by the level's spatial loops
     outermost: Ints  # [S] outermost level that keeps the data space
@@ -53,18 +53,29 @@ def make_nest(plan: Plan) -> Nest:
 
 @inline
 def box_words(plan: Plan, extent: Ints, span: Ints, words: Ints) -> None:
-    """Words that a box of iterations touches (holes included): along every rank, and in all per data space."""
+    """Words that a box of iterations touches (holes included): per data space, and where ranks slide, along each."""
     for s in range(plan.spaces.shape[0]):
         space = plan.spaces[s]
         product = 1
-        for k in range(space.first_rank, space.end_rank):
-            rank = plan.ranks[k]
-            along = rank.least + rank.coefficient * extent[rank.dimension] + rank.other_coefficient * extent[rank.other]
-            for t in range(rank.third_term, rank.end_term):
-                along += plan.terms[t].coefficient * extent[plan.terms[t].dimension]
-            span[k] = along
-            product *= along
+        if space.separable:
+            for k in range(space.first_rank, space.end_rank):
+                rank = plan.ranks[k]
+                product *= rank.least + rank.coefficient * extent[rank.dimension]
+        else:
+            for k in range(space.first_rank, space.end_rank):
+                span[k] = rank_words(plan, k, extent)
+                product *= span[k]
         words[s] = product
+
+
+@inline
+def rank_words(plan: Plan, k: int, extent: Ints) -> int:
+    """Words that a box of iterations touches along rank k, holes included."""
+    rank = plan.ranks[k]
+    along = rank.least + rank.coefficient * extent[rank.dimension] + rank.other_coefficient * extent[rank.other]
+    for t in range(rank.third_term, rank.end_term):
+        along += plan.terms[t].coefficient * extent[plan.terms[t].dimension]
+    return int(along)
 
 
 @inline
@@ -95,6 +106,17 @@ def has_loops(factors: Ints) -> bool:
 
 
 @inline
+def copy_words(plan: Plan, nest: Nest, i: int) -> None:
+    """Writes the words of a level without loops: those of the level below."""
+    for s in range(plan.spaces.shape[0]):
+        space = plan.spaces[s]
+        nest.words[i, s] = nest.words[i - 1, s]
+        if not space.separable:
+            for k in range(space.first_rank, space.end_rank):
+                nest.span[i, k] = nest.span[i - 1, k]
+
+
+@inline
 def build_nest(
     plan: Plan, temporal: Ints, temporal_order: Ints, spatial: Ints, spatial_order: Ints, split: Ints, nest: Nest
 ) -> bool:
@@ -111,14 +133,14 @@ def build_nest(
         level.first_unit = s
         fan_x = 1
         fan_y = 1
-        if plan.levels[i].fanout_x * plan.levels[i].fanout_y > 1:  # elsewhere spatial factors miss the bound
+        # Where nothing fans out, spatial factors miss the bound.
+        if plan.levels[i].fanout_x * plan.levels[i].fanout_y > 1 and has_loops(spatial[i]):
             for p in range(n_dims):
                 bound = spatial[i, spatial_order[i, p]]
                 fan_x *= bound if p < split[i] else 1
                 fan_y *= 1 if p < split[i] else bound
             s = add_loops(spatial[i], spatial_order[i], extent, nest.spatial, s)
-            if s > level.first_unit:
-                box_words(plan, extent, nest.span[i], nest.unit_words[i])
+            box_words(plan, extent, nest.span[i], nest.unit_words[i])
         if has_loops(temporal[i]):
             t = add_loops(temporal[i], temporal_order[i], extent, nest.temporal, t)
         level.end_loop = t
@@ -128,10 +150,7 @@ def build_nest(
         if i == 0 or t > level.first_loop or s > level.first_unit:
             box_words(plan, extent, nest.span[i], nest.words[i])
         else:
-            for k in range(nest.span.shape[1]):
-                nest.span[i, k] = nest.span[i - 1, k]
-            for k in range(nest.words.shape[1]):
-                nest.words[i, k] = nest.words[i - 1, k]
+            copy_words(plan, nest, i)
     used_x = 1
     used_y = 1
     for i in range(n_levels - 1, -1, -1):

@@ -34,25 +34,33 @@ class Walk(NamedTuple):
 
     step: Ints  # [J, K] words that loop j moves the tile along rank k
     inside: Ints  # [J, K] steps of all loops inside loop j
+    visits: Ints  # [J + 1] what a tile below loop j is fetched how often, where tiles coincide or are disjoint
+    moving: Ints  # [J + 1] the innermost loop that moves the data space, of loop j and those outside of it
     rest: Floats  # [J + 1] product of the bounds of loop j and all outside of it
     fetched: Floats  # [L] words that one instance of a level fetches over the whole walk
 
 
 def make_walk(n_levels: int, n_loops: int, n_ranks: int) -> Walk:
     """Empty work arrays."""
-    moves = (n_loops, n_ranks)
-    return Walk(np.zeros(moves, np.int64), np.zeros(moves, np.int64), np.ones(n_loops + 1), np.zeros(n_levels))
+    return Walk(
+        step=np.zeros((n_loops, n_ranks), np.int64),
+        inside=np.zeros((n_loops, n_ranks), np.int64),
+        visits=np.ones(n_loops + 1, np.int64),
+        moving=np.zeros(n_loops + 1, np.int64),
+        rest=np.ones(n_loops + 1),
+        fetched=np.zeros(n_levels),
+    )
 
 
 @inline
 def fetch(plan: Plan, s: int, nest: Nest, n: int, walk: Walk) -> None:
     """Writes the words of data space s that the levels 0 .. n - 2 fetch."""
     if plan.spaces[s].separable:
-        fetch_separable(plan, s, nest, walk.fetched)
+        fetch_separable(plan, s, nest, walk)
         return
     single = plan.spaces[s].single
     if single:
-        find_rest(nest, walk)
+        find_rest(plan, s, nest, walk)
     else:
         find_steps(plan, s, nest, walk)
     for i in range(n - 1):
@@ -65,31 +73,38 @@ def fetch(plan: Plan, s: int, nest: Nest, n: int, walk: Walk) -> None:
 
 
 @inline
-def fetch_separable(plan: Plan, s: int, nest: Nest, fetched: Floats) -> None:
+def fetch_separable(plan: Plan, s: int, nest: Nest, walk: Walk) -> None:
     """:func:`fetch` where tiles either coincide or are disjoint: no rank sums two dimensions.
 
     Every advance of a relevant loop, or of any loop outside one, fetches a whole tile.
     """
     n_levels = nest.levels.shape[0]
-    t = nest.levels[n_levels - 1].end_loop
     outside = 1
     visits = 1
-    for i in range(n_levels - 1, -1, -1):
-        while t > nest.levels[i].end_loop:
-            t -= 1
-            outside *= nest.temporal[t].bound
-            if plan.relevant[s, nest.temporal[t].dimension]:
-                visits = outside
-        fetched[i] = float(visits) * nest.words[i, s]
+    for t in range(nest.levels[n_levels - 1].end_loop - 1, -1, -1):
+        walk.visits[t + 1] = visits
+        loop = nest.temporal[t]
+        outside *= loop.bound
+        visits = outside if plan.relevant[s, loop.dimension] else visits
+    walk.visits[0] = visits
+    for i in range(n_levels):
+        walk.fetched[i] = float(walk.visits[nest.levels[i].end_loop]) * nest.words[i, s]
 
 
 @inline
-def find_rest(nest: Nest, walk: Walk) -> None:
-    """Writes what is left of the iterations from every temporal loop outwards."""
+def find_rest(plan: Plan, s: int, nest: Nest, walk: Walk) -> None:
+    """Writes, from every temporal loop outwards, what is left of the iterations and which loop moves data space s."""
     end = nest.levels[nest.levels.shape[0] - 1].end_loop
-    walk.rest[end] = 1.0
+    rest = 1.0
+    moving = end
     for t in range(end - 1, -1, -1):
-        walk.rest[t] = walk.rest[t + 1] * nest.temporal[t].bound
+        walk.rest[t + 1] = rest
+        walk.moving[t + 1] = moving
+        loop = nest.temporal[t]
+        rest *= loop.bound
+        moving = moving if plan.rank[s, loop.dimension] < 0 else t
+    walk.rest[0] = rest
+    walk.moving[0] = moving
 
 
 @inline
@@ -100,10 +115,8 @@ def fetch_single(plan: Plan, s: int, nest: Nest, level: int, walk: Walk) -> floa
     its move is neither zero nor ``a``. Such a loop multiplies all that was fetched by its bound.
     """
     words = nest.words[level, s]
-    f = nest.levels[level].end_loop
+    f = walk.moving[nest.levels[level].end_loop]
     end = nest.levels[nest.levels.shape[0] - 1].end_loop
-    while f < end and plan.rank[s, nest.temporal[f].dimension] < 0:
-        f += 1
     if f == end:
         return float(words)
     dimension = nest.temporal[f].dimension
