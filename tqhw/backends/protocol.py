@@ -131,8 +131,8 @@ class Found:
     ``gap`` is the part of what was found that lies above it; None where the engine proves nothing. ``warnings``: what
     the search did without or passed over, and what padding wastes. ``front``: of a search for several objectives, all
     that it found; the mapping is the best by the first of them. ``padded``: bounds of the problem that is mapped,
-    where they are not the problem's own. ``whole``: what a mapping with remainders was compared by. ``kept``: the
-    answer is that of an earlier search, and so are its ``seconds``.
+    where they are not the problem's own. ``whole``: what a mapping with remainders was compared by. ``seconds``: of the
+    search, without compiling it. ``kept``: the answer is that of an earlier search, and so are its seconds.
     """
 
     mapping: LoopMapping

@@ -15,13 +15,14 @@ from typing import Any
 
 import numba
 from numba.core import config, types
-from numba.core.caching import IndexDataCacheFile
+from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler, Flags
 from numba.core.registry import CPUDispatcher
 from numba.np import arrayobj
 
 from tqhw.engine.references import register_bundles
+from tqhw.engine.stopwatch import compiling
 
 # No fastmath: every sum is made in the order in which it is written. `_nrt` (private to numba) switches reference
 # counts off, which cost several times the arithmetic here; the price is that a kernel can neither create nor return
@@ -44,7 +45,10 @@ def compiled(function: Callable[..., Any], part: bool, inline: bool) -> Any:
         # Compiled code is kept beside the source, in the user's cache folder, or where neither can be written, nowhere.
         if "no locator available" not in str(error):
             raise
-        return _njit(function, pipeline_class=_KernelCompiler)
+        dispatcher = _njit(function, pipeline_class=_KernelCompiler)
+    dispatcher.__class__ = _Kernel
+    if not isinstance(dispatcher._cache, FunctionCache):
+        return dispatcher
     # Numba asks whether the function's own file is newer than the compiled code. That code also holds what the
     # function calls, so we compare all sources that it can have come from.
     file = dispatcher._cache._cache_file
@@ -55,6 +59,14 @@ def compiled(function: Callable[..., Any], part: bool, inline: bool) -> Any:
 
 def _njit(function: Callable[..., Any], **options: Any) -> Any:
     return numba.njit(**_OPTIONS, **options)(function)
+
+
+class _Kernel(CPUDispatcher):
+    """Compiled, or loaded, at the first call for some types of arguments; that call's work is timed without it."""
+
+    def compile(self, sig: Any) -> Any:
+        with compiling():
+            return super().compile(sig)
 
 
 class _Part(CPUDispatcher):

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from functools import cached_property, update_wrapper
 from typing import Any, TypeVar, cast
 
+from tqhw.engine.stopwatch import compiling
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -27,22 +29,25 @@ class Kernel:
             return self.python(*arguments)
         self.unused = False
         if self._aside is not None:
-            self._aside.wait()
+            with compiling():
+                self._aside.wait()
             self._aside = None
         return self.compiled(*arguments)
 
     def compile_aside(self, *arguments: Any) -> None:
         """Has another process compile the kernel meanwhile, for such arguments, where nobody ever has (aside.py)."""
-        from tqhw.engine.aside import compile_aside  # loads numba
+        with compiling():
+            from tqhw.engine.aside import compile_aside  # loads numba
 
-        self._aside = compile_aside(self.compiled, arguments)
+            self._aside = compile_aside(self.compiled, arguments)
 
     @cached_property
     def compiled(self) -> Any:
         """What numba makes of the function; the function itself where ``NUMBA_DISABLE_JIT`` is set."""
-        from tqhw.engine.compiler import compiled  # loads numba
+        with compiling():
+            from tqhw.engine.compiler import compiled  # loads numba
 
-        return compiled(self.python, self.part, self.inline)
+            return compiled(self.python, self.part, self.inline)
 
     @property
     def _numba_type_(self) -> Any:

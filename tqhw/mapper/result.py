@@ -113,8 +113,9 @@ class SearchResult:
 
     ``lower_bound`` bounds the objective of every mapping of the space (pJ, pJ*cycles or cycles); ``gap`` is
     (found - lower_bound) / found, 0 where ``proved_optimal``. ``evaluated``: mappings priced by the engine.
-    ``seconds`` are those of the search, also where the answer comes from a cache (``cached``). Of a front, the mapping
-    and the bound are those of its first objective, ``gap`` is 1 - ``front.share``; ``proved_optimal`` tells of it all.
+    ``seconds`` are those of the search, kernels compiled before, also where the answer comes from a cache (``cached``).
+    Of a front, the mapping and the bound are those of its first objective, ``gap`` is 1 - ``front.share``;
+    ``proved_optimal`` tells of it all.
     ``padded``: bounds of the problem that is mapped, where that is a larger one. ``whole``: what a mapping with
     remainders was compared by. ``sizes``: bounds of all spaces that were searched, where these were several.
     """

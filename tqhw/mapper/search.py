@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -76,13 +75,14 @@ def _searched(
             return search_uneven_front(problem, hardware, ert, goal, way, budget_s)
         return search_uneven(problem, hardware, ert, goal, way, budget_s)
     from tqhw.engine import build_model
+    from tqhw.engine.stopwatch import Stopwatch
     from tqhw.mapper.space.mapspace import build_mapspace
 
-    start = time.perf_counter()
+    watch = Stopwatch()
     space = build_mapspace(problem, hardware)
     model = build_model(problem, hardware, ert)
     found = _front(space, model, goal, budget_s) if isinstance(goal, Tradeoff) else _best(space, model, goal, budget_s)
-    return replace(found, seconds=time.perf_counter() - start)
+    return replace(found, seconds=watch.seconds())
 
 
 def _best(space: Mapspace, model: Model, objective: Objective, budget_s: float | None) -> SearchResult:

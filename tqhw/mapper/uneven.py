@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 
 from tqhw.engine import Batch, build_model, decode, run_batch
 from tqhw.engine.evaluation import statistics
+from tqhw.engine.stopwatch import Stopwatch
 from tqhw.mapper.branch.uneven import Choice, UnevenOutcome, solve_uneven, with_remainders
 from tqhw.mapper.branch.uneven_front import solve_uneven_front
 from tqhw.mapper.refused import check_credit, without_mapping
@@ -20,19 +19,19 @@ def search_uneven(
     problem: Problem, hardware: Hardware, ert: ERT, objective: Objective, way: str, budget_s: float | None
 ) -> SearchResult:
     """The best mapping over all sizes. Raises what :func:`tqhw.mapper.search.search` does."""
-    start = time.perf_counter()
+    watch = Stopwatch()
     found = solve_uneven(problem, hardware, ert, objective, way, budget_s)
     if found.batch is None:
         raise without_mapping(found.choice.space, found.choice.model, found.proved, budget_s)
     check_credit(found.choice.space, found.value)
-    return _result(problem, hardware, ert, objective, found, time.perf_counter() - start)
+    return _result(problem, hardware, ert, objective, found, watch.seconds())
 
 
 def search_uneven_front(
     problem: Problem, hardware: Hardware, ert: ERT, tradeoff: Tradeoff, way: str, budget_s: float | None
 ) -> SearchResult:
     """The front over all sizes, of the whole work. Raises what :func:`tqhw.mapper.search.search` does."""
-    start = time.perf_counter()
+    watch = Stopwatch()
     found = solve_uneven_front(problem, hardware, ert, way, budget_s)
     if not found.stairs:
         raise without_mapping(found.first.space, found.first.model, found.proved, budget_s)
@@ -49,7 +48,7 @@ def search_uneven_front(
         gap=1.0 - front.share,
         space_size=found.space_size,
         evaluated=found.evaluated,
-        seconds=time.perf_counter() - start,
+        seconds=watch.seconds(),
         warnings=found.first.space.warnings,
         front=front,
         padded=best.padded,

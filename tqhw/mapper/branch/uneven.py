@@ -8,7 +8,6 @@ are: what bounds the padded cost from below bounds that, too (docs/mapper.md, "R
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -19,6 +18,7 @@ from tqhw.engine.batch import RemainderBatch
 from tqhw.engine.kernel import make_work
 from tqhw.engine.model import Bools, Floats, Ints
 from tqhw.engine.remainders import make_remainder_work
+from tqhw.engine.stopwatch import Stopwatch
 from tqhw.errors import TqhwError
 from tqhw.mapper.bound.prices import compulsory, limited_levels
 from tqhw.mapper.branch.incumbent import SLACK, Incumbent
@@ -139,14 +139,14 @@ def solve_uneven(
     The sizes that waste least come first. A budget is shared: half of it for the problem's own bounds, and of what is
     left then, an equal part for every choice that is left.
     """
-    begin = time.perf_counter()
+    watch = Stopwatch()  # a budget does not cover compiling
     actual = build_model(problem, hardware, ert)
     listed = list(choices(problem, hardware, ert, way))
     best: UnevenOutcome | None = None
     bound, evaluated, tightness, proved = math.inf, 0, math.inf, True
     for number, choice in enumerate(listed):
         value = math.inf if best is None else best.value
-        share_s = seconds_for(budget_s, begin, number, len(listed))
+        share_s = seconds_for(budget_s, watch, number, len(listed))
         if choice.space.actual is None:
             incumbent = Incumbent(choice.space, choice.model, objective)
             incumbent.value, scale = value, 1.0
@@ -180,10 +180,10 @@ def solve_uneven(
     )
 
 
-def seconds_for(budget_s: float | None, begin: float, number: int, count: int) -> float | None:
+def seconds_for(budget_s: float | None, watch: Stopwatch, number: int, count: int) -> float | None:
     """Seconds for choice ``number`` of so many; None without a budget."""
     if budget_s is None:
         return None
     if number == 0:
         return budget_s * (FIRST_SHARE if count > 1 else 1.0)
-    return (budget_s - (time.perf_counter() - begin)) / (count - number)
+    return (budget_s - watch.seconds()) / (count - number)

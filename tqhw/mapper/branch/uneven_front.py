@@ -7,12 +7,12 @@ left. Of mappings with remainders energy and cycles are each taken over the shar
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tqhw.engine import Batch, Model, build_model
 from tqhw.engine.model import Bools, Floats
+from tqhw.engine.stopwatch import Stopwatch
 from tqhw.mapper.bound.prices import compulsory
 from tqhw.mapper.branch.front import Stair, Staircase, solve_front
 from tqhw.mapper.branch.incumbent import SLACK, Incumbent
@@ -108,7 +108,7 @@ def solve_uneven_front(
 
     A budget is shared as for one objective. A choice that nothing better can be in is not searched.
     """
-    begin = time.perf_counter()
+    watch = Stopwatch()  # a budget does not cover compiling
     actual = build_model(problem, hardware, ert)
     listed = list(choices(problem, hardware, ert, way))
     known: tuple[UnevenStair, ...] = ()
@@ -116,7 +116,7 @@ def solve_uneven_front(
     for number, choice in enumerate(listed):
         stairs = SizeStaircase(choice, actual, known)
         lowest = [compulsory(choice.space, choice.model, one) for one in (ENERGY, LATENCY)]
-        part_s = seconds_for(budget_s, begin, number, len(listed))
+        part_s = seconds_for(budget_s, watch, number, len(listed))
         of_choice = stairs.measure(lowest[0] * (1.0 + SLACK), lowest[1])
         if of_choice < 1.0 and (part_s is None or part_s > 0.0):
             found = solve_front(choice.space, choice.model, part_s, stairs)
