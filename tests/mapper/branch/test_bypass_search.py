@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 
@@ -8,7 +9,7 @@ from tests.mapper.tables import small
 from tqhw.engine.jit import python
 from tqhw.mapper.bound.lookahead import offer, take_kind, take_pairs
 from tqhw.mapper.bound.pareto import sweep
-from tqhw.mapper.branch import bypass_search
+from tqhw.mapper.branch import bypass_search, dominance
 from tqhw.mapper.branch.bypass_search import BypassSearch, Subproblem
 from tqhw.mapper.branch.explore import explore
 from tqhw.mapper.branch.incumbent import Clock, Incumbent, limits
@@ -59,6 +60,58 @@ def test_ports_have_fronts_only_where_energy_has_some_and_below_the_limit() -> N
             assert not (rows[1:] > 0)[one.fronts.rows[1:] == 0].any()
             assert rows.sum() < all_rows.sum()
     assert min(swept.values()) > 0
+
+
+@pytest.mark.parametrize("name", ["energy", "latency", "edp"])
+def test_what_stands_outside_is_looked_at_once_for_energy_and_every_port(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = small("eyeriss_like", name, C=4, P=4, M=4).search
+    clock, looked_ahead, calls = Clock(None), one._looked_ahead, [0]
+
+    def counted(*arguments: Any) -> Any:
+        calls[0] += 1
+        return looked_ahead(*arguments)
+
+    monkeypatch.setattr(one, "_looked_ahead", counted)
+    once = 1 + len(one.port_prices)
+    assert (once > 1) == (name != "energy")
+    one.bound_root(clock)
+    assert (one.least_pj > 0.0) == (name == "edp")  # latency asks for no energy
+    for _ in range(2):
+        one.sweep_below(math.inf, clock)
+    assert calls[0] == once
+    one.release()
+    one.sweep_below(math.inf, clock)
+    assert calls[0] == 2 * once
+    one.release()
+    monkeypatch.setattr(bypass_search, "KEPT_LOOKAHEAD", 1)  # a large space
+    for _ in range(2):
+        one.sweep_below(math.inf, clock)
+    assert calls[0] == 2 * once + 1 + 2 * len(one.port_prices)
+
+
+def test_a_small_space_is_swept_at_once_and_ends_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    space, model, _ = small("eyeriss_like", "edp", C=4, P=4, M=4)
+    answers = []
+    for tiles, pairs in ((128, bypass_search.MANY_PAIRS), (3, 0)):
+        monkeypatch.setattr(bypass_search, "TILES", tiles)
+        monkeypatch.setattr(bypass_search, "MANY_PAIRS", pairs)
+        found = solve(space, model, "edp")
+        answers.append((found.value, found.evaluated, found.nodes, found.lower_bound))
+    assert answers[0] == answers[1]
+
+
+def test_room_that_grows_keeps_all_contexts(monkeypatch: pytest.MonkeyPatch) -> None:
+    space, model, _ = small("eyeriss_like_free", "edp", C=4, P=4, M=4)
+    monkeypatch.setattr(bypass_search, "STEPS", 2)
+    nodes = []
+    for room in (1, dominance.ROOM):
+        monkeypatch.setattr(dominance, "FIRST_ROOM", room)
+        nodes.append(solve(space, model, "edp").nodes)
+    monkeypatch.setattr(bypass_search, "with_room", lambda contexts, _: contexts)
+    monkeypatch.setattr(dominance, "FIRST_ROOM", 1)
+    assert nodes[0] == nodes[1] < solve(space, model, "edp").nodes
 
 
 def test_limits_grow_from_the_floor_to_none() -> None:

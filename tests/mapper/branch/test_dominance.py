@@ -8,6 +8,7 @@ import pytest
 from tests.mapper.custom import MACHINES, build, problem_of
 from tests.mapper.tables import small
 from tqhw.engine import build_model
+from tqhw.mapper.branch import dominance
 from tqhw.mapper.branch.dominance import (
     COST,
     HEAD,
@@ -18,6 +19,7 @@ from tqhw.mapper.branch.dominance import (
     forget_newest,
     is_dominated,
     make_contexts,
+    with_room,
 )
 from tqhw.mapper.branch.stack import make_stack
 from tqhw.mapper.space.arrays import build_space
@@ -66,6 +68,23 @@ def test_contexts_are_kept_until_one_is_dominated_and_can_be_forgotten() -> None
     stack.tile[q] = 1  # another tile has contexts of its own
     assert not is_dominated(tables, prices, stack, contexts, q, 0, out)
     assert contexts.number[0] == 2
+
+
+def test_room_grows_as_it_is_needed_and_keeps_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dominance, "FIRST_ROOM", 4)
+    monkeypatch.setattr(dominance, "ROOM", 16)
+    case = small("two_level", C=4, M=4)
+    contexts = make_contexts(case.search.tables, case.model)
+    contexts.rows[:], contexts.next[:], contexts.number[0] = 7.0, 5, 3
+    assert with_room(contexts, 0) is contexts
+    for more, room in ((1, 8), (4, 8), (6, 10), (100, 16)):
+        grown = with_room(contexts, more)
+        assert (len(grown.rows), len(grown.next)) == (room, room)
+        assert ((grown.rows[:4] == 7.0).all(), grown.rows[4:].any()) == (True, False)
+        assert ((grown.next[:4] == 5).all(), grown.next[4:].any()) == (True, False)
+    assert with_room(grown, 100) is grown  # further ones are not kept
+    nothing = contexts._replace(rows=contexts.rows[:0])
+    assert with_room(nothing, 100) is nothing
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,9 @@ from tqhw.mapper.bound.lookahead import offer, take_kind, take_pairs
 from tqhw.mapper.bound.lower_bound import make_outside
 from tqhw.mapper.bound.measure import ENERGY, most_cycles
 from tqhw.mapper.bound.pareto import sweep
-from tqhw.mapper.bound.prices import Bypass, Prices, build_prices, port_prices
+from tqhw.mapper.bound.prices import Bypass, build_prices, port_prices
 from tqhw.mapper.bound.relaxation import ParetoFronts, Relaxation, Scratch, join_ports, make_fronts, make_scratch
-from tqhw.mapper.branch.dominance import make_contexts
+from tqhw.mapper.branch.dominance import make_contexts, with_room
 from tqhw.mapper.branch.expand import Tree
 from tqhw.mapper.branch.explore import EXHAUSTED, FULL_STACK, explore
 from tqhw.mapper.branch.incumbent import Clock, Incumbent, KnownFront
@@ -31,8 +31,10 @@ PORT_FRONT = 64  # partial costs of a tile that are kept for a port
 FRONT_SIZE = 1024  # partial costs of a tile at most; beyond it some are merged
 STEPS, TILES = 50, 128  # nodes, and tiles of a sweep, between two looks at the clock
 OFFERS = 10_000  # tiles whose offers take well below a second
+KEPT_LOOKAHEAD = 10_000  # tiles of a space whose tables are kept for every port, too: some MiB each
 BATCH = 256  # mappings priced at once
 PAIRS = 50_000  # tiles inside tiles that take well below a second
+MANY_PAIRS = 5_000_000  # the same where there is no clock: all tiles of a small space at once
 
 Lists = Sequence[Sequence[int]]
 
@@ -74,10 +76,12 @@ class BypassSearch:
         space, tables = subproblem.space, subproblem.tables
         self.tables, self.orders, self.model = tables, subproblem.orders, subproblem.model
         self.objective = subproblem.objective.code
-        self.prices = build_prices(space, subproblem.model, mask, energy=subproblem.objective.energy_power > 0)
+        self.counts_energy = subproblem.objective.energy_power > 0
+        self.prices = build_prices(space, subproblem.model, mask, self.counts_energy)
         n_slots, n_dims, n_spaces = len(tables.level), len(tables.bounds), len(tables.relevant)
         delays = subproblem.objective.delay_power > 0
         self.port_prices = port_prices(space, subproblem.model, mask) if delays else []
+        self.port_lookaheads: dict[int, np.ndarray] = {}
         n_ports = len(self.port_prices)
         self.known = subproblem.known
         self.least_pj, self.least_cycles = -math.inf, self.known.least_cycles
@@ -110,6 +114,7 @@ class BypassSearch:
         """Gives the tables back; they are quick to make again, and there may be thousands of choices."""
         self.fronts = make_fronts(len(self.tables.level), 0, self.work.rows.shape[1])
         self.lookahead = np.zeros((0, 0, 0))
+        self.port_lookaheads = {}
         self.ports = join_ports(self.port_prices, self._no_fronts(), self.work.rows.shape[1])
 
     def _first_units(self) -> int:
@@ -200,10 +205,10 @@ class BypassSearch:
         """Finds what every mapping costs, and one below ``limit`` takes, at least; by fronts of one partial cost."""
         if not self.port_prices:
             return
-        self.least_pj = self._least_pj(clock)
+        self.least_pj = self._least_pj(clock) if self.counts_energy else 0.0
         most, one = self._most_cycles(limit), self._scratch(1)
-        for prices in self.port_prices:
-            front = self._port_front(prices, one, self.inner + 1, most, None, clock)
+        for port in range(len(self.port_prices)):
+            front = self._port_front(port, one, self.inner + 1, most, None, clock)
             self.least_cycles = max(self.least_cycles, min(most, float(front.floor[: self.inner + 1].max(initial=0.0))))
 
     def _least_pj(self, clock: Clock) -> float:
@@ -228,20 +233,26 @@ class BypassSearch:
         most, small = self._most_cycles(limit), self._scratch(PORT_FRONT)
         fronts = self._no_fronts()
         if self.fronts.rows[n_slots - 1].any():
-            fronts = [self._port_front(prices, small, n_slots - 1, most, filled, clock) for prices in self.port_prices]
+            ports = range(len(self.port_prices))
+            fronts = [self._port_front(port, small, n_slots - 1, most, filled, clock) for port in ports]
         self.ports = join_ports(self.port_prices, fronts, small.rows.shape[1])
 
     def _port_front(
-        self, prices: Prices, work: Scratch, end: int, most: float, filled: Bools | None, clock: Clock
+        self, port: int, work: Scratch, end: int, most: float, filled: Bools | None, clock: Clock
     ) -> ParetoFronts:
         """The fronts of a port around slots 0 .. ``end``, of what takes less than ``most`` cycles.
 
         ``filled`` [Q, N]: tiles that count, where not all do.
         """
+        prices = self.port_prices[port]
         bound = self._bound()._replace(prices=prices, fronts=self._empty_fronts(), objective=ENERGY, work=work)
-        ahead = self._looked_ahead(bound, clock)
+        ahead = self.port_lookaheads.get(port)
+        if ahead is None:
+            ahead = self._looked_ahead(bound, clock)
+            if len(ahead[0]) <= KEPT_LOOKAHEAD:
+                self.port_lookaheads[port] = ahead
         if filled is not None:
-            ahead[~filled] = np.inf
+            ahead = np.where(filled[:, :, None], ahead, np.inf)
         bound, used = bound._replace(lookahead=ahead), 1
         for q in range(end):
             bound, used = self._swept(bound, q, used, most, clock)
@@ -283,7 +294,7 @@ class BypassSearch:
     def _tiles_at_once(self, q: int, begin: int, clock: Clock) -> int:
         """How many tiles to sweep between two looks at the clock: large ones have many tiles inside."""
         if math.isinf(clock.end):
-            return TILES
+            return max(TILES, MANY_PAIRS // len(self.tables.digits))
         digits = self.tables.digits[begin : begin + TILES]
         inside = self.tables.n_below[q, np.arange(digits.shape[1]), digits].prod(axis=1).cumsum()
         return max(1, int(np.searchsorted(inside, PAIRS)))
@@ -312,6 +323,7 @@ class BypassSearch:
     def _explore(self, limit: float, wanted: int, steps: int) -> tuple[bool, int]:
         """(nothing is left, mappings found)."""
         while True:
+            self.contexts = with_room(self.contexts, steps + 1)  # each node keeps one at most
             state, found = explore(self._tree(), limit, wanted, steps)
             if state != FULL_STACK:
                 return state == EXHAUSTED, found

@@ -32,6 +32,7 @@ from tqhw.mapper.space.arrays import HALO_RANKS, Space
 COST, MARK, UNITS, FIRST, LEAK, HEAD = 0, 1, 2, 3, 4, 5
 LONGEST = 6  # loops of a sequence; contexts with longer ones are not kept
 ROOM = 1 << 18  # contexts; further ones are not kept
+FIRST_ROOM = 1 << 10  # of which most searches need no more: memory takes its time to be cleared
 SAME = 1e-12  # relative: sums of the same words in another order
 
 
@@ -46,7 +47,7 @@ class Contexts(NamedTuple):
 
 
 def make_contexts(space: Space, model: Model) -> Contexts:
-    """An empty table; one without room where contexts cannot be compared."""
+    """An empty table with some room; without any where contexts cannot be compared."""
     n_slots, n_tiles = len(space.level), len(space.digits)
     comparable = (
         not space.linked_macs
@@ -57,10 +58,23 @@ def make_contexts(space: Space, model: Model) -> Contexts:
         and space.least_used <= 1
         and bool((model.cluster_size == 1).all())
     )
-    room = ROOM if comparable else 0
+    room = FIRST_ROOM if comparable else 0
     width = HEAD + 2 * len(space.relevant) + (4 * LONGEST + 1) * int(space.halo.sum())
     return Contexts(
         np.zeros((n_slots, n_tiles), np.int64), np.zeros(room, np.int64), np.zeros((room, width)), np.zeros(1, np.int64)
+    )
+
+
+def with_room(contexts: Contexts, more: int) -> Contexts:
+    """The same contexts with room for so many more, as far as any are kept."""
+    room, needed = len(contexts.rows), int(contexts.number[0]) + more
+    if room in (0, ROOM) or needed < room:
+        return contexts
+    added = min(ROOM, max(2 * room, needed + 1)) - room  # the last row is never kept
+    rows, following = contexts.rows, contexts.next
+    return contexts._replace(
+        next=np.concatenate([following, np.zeros(added, np.int64)]),
+        rows=np.concatenate([rows, np.zeros((added, rows.shape[1]))]),
     )
 
 
