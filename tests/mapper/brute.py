@@ -7,8 +7,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from tqhw.engine import Batch, Model, run_batch
+from tqhw.engine import Batch, Model, build_model, run_batch
+from tqhw.mapper.branch.uneven import choices, with_remainders
 from tqhw.mapper.space.mapspace import Mapspace, loop_orders, splits
+from tqhw.spec import ERT, Hardware, Problem
 
 CHUNK = 20_000
 
@@ -85,6 +87,33 @@ def all_costs(space: Mapspace, model: Model, most: int = 200_000) -> tuple[np.nd
         energies.append(counts.energy_pj[counts.rule == 0])
         cycles.append(counts.cycles[counts.rule == 0])
     return np.concatenate(energies), np.concatenate(cycles)
+
+
+def costs_of_all(
+    problem: Problem, hardware: Hardware, ert: ERT, way: str, most: int
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """(pJ, cycles) of all mappings of all sizes that fit, priced one by one; None for more than ``most`` mappings."""
+    model, number = build_model(problem, hardware, ert), 0
+    energies, delays = [np.zeros(0)], [np.zeros(0, np.int64)]
+    for choice in choices(problem, hardware, ert, way):
+        source = mappings(choice.space)
+        while rows := list(itertools.islice(source, CHUNK)):
+            number += len(rows)
+            if number > most:
+                return None
+            batch = Batch(*(np.array(column) for column in zip(*rows, strict=True)))
+            if choice.space.actual is None:
+                counts, fits = run_batch(choice.model, batch), np.ones(len(batch), np.bool_)
+                energy, cycles = counts.energy_pj, counts.cycles
+            else:
+                levels = [(slot.level, slot.spatial) for slot in choice.space.slots]
+                uneven, fits = with_remainders(batch, levels, model.bounds)
+                counts = run_batch(model, uneven)
+                energy, cycles = counts.whole_pj, counts.whole_cycles
+            fits = fits & (counts.rule == 0)
+            energies.append(energy[fits])
+            delays.append(cycles[fits])
+    return np.concatenate(energies), np.concatenate(delays)
 
 
 def front_of_costs(energies: np.ndarray, cycles: np.ndarray) -> list[tuple[float, int]]:

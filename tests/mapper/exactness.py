@@ -14,16 +14,19 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from tests.mapper.brute import all_costs, front_of_costs
+from tests.mapper.brute import all_costs, costs_of_all, front_of_costs
 from tests.mapper.custom import CUSTOM, MACHINES, build, problem_of
 from tests.mapper.places import conv, machine
 from tests.mapper.test_bandwidths import draw_throttled
 from tests.mapper.test_properties import draw_case
 from tests.mapper.test_word_bits import packed
 from tqhw.engine import build_model
-from tqhw.mapper.branch.front import solve_front
-from tqhw.mapper.branch.solve import solve
+from tqhw.mapper.branch.front import FrontOutcome, solve_front
+from tqhw.mapper.branch.solve import Outcome, solve
+from tqhw.mapper.branch.uneven import UnevenOutcome, solve_uneven
+from tqhw.mapper.branch.uneven_front import UnevenFrontOutcome, solve_uneven_front
 from tqhw.mapper.space.mapspace import build_mapspace
+from tqhw.objectives import objective_of
 from tqhw.spec import BMM, ERT, MATMUL, Hardware, Problem, make_problem
 
 Drawn = tuple[Hardware, ERT, Problem]
@@ -105,6 +108,53 @@ def linked(r: random.Random) -> Drawn:
     return hardware, ERT({**prices, "mac": {"compute": 0.0}}), conv(**sizes, Hstride=r.choice([1, 1, 2]))
 
 
+def uneven(r: random.Random) -> Drawn:
+    """Odd sizes: strides wider than the window, dilations, depthwise; two or three memories, units between any two.
+
+    Orders that are given make mappings the best ones that other orders would beat.
+    """
+    sizes = {d: r.choice([2, 3, 5, 7, 9, 11, 13]) for d in r.sample("PQPQCMRSG", r.choice([1, 2, 2, 3]))}
+    steps = {name: r.choice([1, 2, 2, 3]) for name in ("Wstride", "Hstride", "Wdilation", "Hdilation")}
+    names = ("Weights", "Inputs", "Outputs")
+    order = ", ".join(r.sample([*sizes], len(sizes)))
+    given = r.random() < 0.4
+    outer = ", ".join(f"{d}<=2" if r.random() < 0.5 else f"{d}=1" for d in sizes) if given else ""
+    nodes = [
+        "- !Component {name: DRAM, class: DRAM, attributes: {datawidth: 8}, "
+        f"constraints: {{temporal: {{factors: [{outer}]}}}}}}"
+    ]
+    for buffer in ("Buffer", "Buffer2")[: r.choice([1, 1, 2])]:
+        if r.random() < 0.6:
+            nodes.append(f"- !Container {{name: Above{buffer}, spatial: {{meshX: {r.choice([2, 3, 4])}, meshY: 1}}}}")
+        kept = r.sample(names, r.choice([1, 1, 2, 3]))
+        bypassed = [name for name in names if name not in kept]
+        room = r.choice(["", "", f", entries: {r.choice([6, 8, 12])}"])
+        nodes.append(
+            f"- !Component {{name: {buffer}, class: SRAM, attributes: {{datawidth: 8{room}}}, constraints: "
+            f"{{dataspace: {{keep: [{', '.join(kept)}], bypass: [{', '.join(bypassed)}]}}, "
+            f"temporal: {{permutation: [{order if given else ''}]}}}}}}"
+        )
+    if r.random() < 0.5:
+        nodes.append(f"- !Container {{name: AboveMac, spatial: {{meshX: {r.choice([2, 3])}, meshY: 1}}}}")
+    hardware, _ = build([*nodes, "- !Component {name: mac, class: compute}"])
+    prices = {
+        name: {
+            "read": r.choice([0.0, 0.1, 1.0, 10.0]),
+            "write": r.choice([0.0, 1.0]),
+            "leak": r.choice([0.0, 0.0, 0.5]),
+        }
+        for name in ("DRAM", "Buffer", "Buffer2")
+    }
+    return hardware, ERT({**prices, "mac": {"compute": r.choice([0.0, 1.0])}}), conv(**sizes, **steps)
+
+
+def uneven_ports(r: random.Random) -> Drawn:
+    """Odd sizes on the machines with narrow ports."""
+    hardware, ert, problem, _ = draw_throttled(r, r.random() < 0.5)
+    odd = {name: bound + (bound > 1) * r.choice([0, 1, 3]) for name, bound in problem.bounds.items()}
+    return hardware, ert, replace(problem, bounds=odd)
+
+
 GENERATORS: dict[str, Callable[[random.Random], Drawn]] = {
     "reference machines": reference,
     "small machines, custom shapes": shapes,
@@ -115,7 +165,10 @@ GENERATORS: dict[str, Callable[[random.Random], Drawn]] = {
     "links to compute units": linked,
     "narrow ports": lambda r: draw_throttled(r, False)[:3],
     "narrow ports, nested units": lambda r: draw_throttled(r, True)[:3],
+    "remainders": uneven,
+    "remainders, narrow ports": uneven_ports,
 }
+UNEVEN = ("remainders", "remainders, narrow ports")
 
 
 @dataclass
@@ -130,21 +183,19 @@ class Tally:
     wrong: list[str] = field(default_factory=list)
 
 
-def compared(drawn: Drawn, most: int = MOST) -> tuple[int, int, list[str], int] | None:
+def compared(drawn: Drawn, most: int = MOST, remainders: bool = False) -> tuple[int, int, list[str], int] | None:
     """(mappings, points of the front, the searches that are wrong, mappings held against their bounds).
 
-    None for more than ``most`` mappings, or few.
+    None for more than ``most`` mappings, or few; ``remainders``: of all sizes, every order of loops at every level.
 
     Where a mapping costs less than nothing there is no case: ``search`` refuses the problem.
     """
-    hardware, ert, problem = drawn
-    space, model = build_mapspace(problem, hardware), build_model(problem, hardware, ert)
-    costs = all_costs(space, model, most) if space.size < 8 * most else None
+    costs = _enumerated(*drawn, most, remainders)
     if costs is None or len(costs[0]) < FEWEST or costs[0].min() < 0.0:
         return None
     energies, cycles = costs
     truth = front_of_costs(energies, cycles)
-    front, edp = solve_front(space, model), solve(space, model, "edp")
+    front, edp, evaluated = _searched(*drawn, remainders)
     told = np.array([(stair.energy_pj, stair.cycles) for stair in front.stairs])
     right = {
         "energy": _same(front.least_pj, energies.min()),
@@ -154,7 +205,31 @@ def compared(drawn: Drawn, most: int = MOST) -> tuple[int, int, list[str], int] 
         "bounds": min(front.tightness, edp.tightness) >= 1 - SAME,
     }
     wrong = [name for name, holds in right.items() if not holds]
-    return len(energies), len(truth), wrong, front.evaluated + edp.evaluated
+    return len(energies), len(truth), wrong, evaluated
+
+
+def _enumerated(
+    hardware: Hardware, ert: ERT, problem: Problem, most: int, remainders: bool
+) -> tuple[np.ndarray, np.ndarray] | None:
+    if remainders:
+        return costs_of_all(problem, hardware, ert, "imperfect", most)
+    space = build_mapspace(problem, hardware)
+    return all_costs(space, build_model(problem, hardware, ert), most) if space.size < 8 * most else None
+
+
+def _searched(
+    hardware: Hardware, ert: ERT, problem: Problem, remainders: bool
+) -> tuple[FrontOutcome | UnevenFrontOutcome, Outcome | UnevenOutcome, int]:
+    """The front, the best edp, and how many mappings the two have priced."""
+    front: FrontOutcome | UnevenFrontOutcome
+    edp: Outcome | UnevenOutcome
+    if remainders:
+        front = solve_uneven_front(problem, hardware, ert, "imperfect", None)
+        edp = solve_uneven(problem, hardware, ert, objective_of("edp"), "imperfect", None)
+    else:
+        space, model = build_mapspace(problem, hardware), build_model(problem, hardware, ert)
+        front, edp = solve_front(space, model), solve(space, model, "edp")
+    return front, edp, front.evaluated + edp.evaluated
 
 
 def _same(found: float | np.ndarray, truth: float | np.ndarray) -> bool:
@@ -165,7 +240,7 @@ def tallied(draw: Callable[[random.Random], Drawn], name: str, seed: int) -> Ite
     """The tally after each machine, of seeds that follow each other."""
     tally = Tally()
     for number in range(seed, sys.maxsize):
-        found = compared(draw(random.Random(f"{name} {number}")))
+        found = compared(draw(random.Random(f"{name} {number}")), remainders=name in UNEVEN)
         if found is not None:
             tally.machines += 1
             tally.mappings += found[0]

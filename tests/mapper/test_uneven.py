@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,48 +14,19 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from tests.mapper.brute import front_of_costs, mappings
+from tests.mapper.brute import costs_of_all, front_of_costs
 from tests.mapper.custom import MACHINES, build
 from tests.mapper.places import conv, machine
 from tests.mapper.test_bandwidths import draw_throttled
 from tests.sampling import fewer
-from tqhw.engine import Batch, build_model, decode, evaluate, run_batch
+from tqhw.engine import Batch, decode, evaluate
 from tqhw.mapper import MappingCache, NoMappingError, cache_key, search
-from tqhw.mapper.branch.uneven import choices, solve_uneven, with_remainders
+from tqhw.mapper.branch.uneven import solve_uneven, with_remainders
 from tqhw.mapper.branch.uneven_front import solve_uneven_front
 from tqhw.mapper.search import key_part
 from tqhw.objectives import goal_of, objective_of
 from tqhw.spec import ERT, MATMUL, Hardware, Problem, Stats, directives, make_problem, parse_mapping
 from tqhw.spec.mapping import has_remainders
-
-CHUNK = 5_000
-
-
-def costs_of_all(
-    problem: Problem, hardware: Hardware, ert: ERT, way: str, most: int
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """(pJ, cycles) of all mappings of all sizes that fit, priced one by one; None for more than ``most`` mappings."""
-    model, number = build_model(problem, hardware, ert), 0
-    energies, delays = [np.zeros(0)], [np.zeros(0, np.int64)]
-    for choice in choices(problem, hardware, ert, way):
-        source = mappings(choice.space)
-        while rows := list(itertools.islice(source, CHUNK)):
-            number += len(rows)
-            if number > most:
-                return None
-            batch = Batch(*(np.array(column) for column in zip(*rows, strict=True)))
-            if choice.space.actual is None:
-                counts, fits = run_batch(choice.model, batch), np.ones(len(batch), np.bool_)
-                energy, cycles = counts.energy_pj, counts.cycles
-            else:
-                levels = [(slot.level, slot.spatial) for slot in choice.space.slots]
-                uneven, fits = with_remainders(batch, levels, model.bounds)
-                counts = run_batch(model, uneven)
-                energy, cycles = counts.whole_pj, counts.whole_cycles
-            fits = fits & (counts.rule == 0)
-            energies.append(energy[fits])
-            delays.append(cycles[fits])
-    return np.concatenate(energies), np.concatenate(delays)
 
 
 def check(problem: Problem, hardware: Hardware, ert: ERT, objective: str, most: int = 20_000) -> bool:
@@ -111,6 +83,71 @@ def test_equals_enumeration_on_drawn_layers(architecture, objective, dimensions,
 )
 def test_equals_enumeration_on_machines_of_several_chips(name, objective, dimensions):
     assume(check(conv(**dimensions), *build(MACHINES[name]), objective, 4_000))
+
+
+def memory(name: str, kept: Sequence[str], loops: str = "") -> str:
+    """A level that keeps these data spaces and bypasses the others."""
+    bypassed = ", ".join(space for space in ("Weights", "Inputs", "Outputs") if space not in kept)
+    return (
+        f"- !Component {{name: {name}, class: SRAM, attributes: {{datawidth: 8}}, constraints: {{dataspace: "
+        f"{{keep: [{', '.join(kept)}], bypass: [{bypassed}]}}, temporal: {{{loops}}}}}}}"
+    )
+
+
+def units(name: str, columns: int) -> str:
+    return f"- !Container {{name: {name}, spatial: {{meshX: {columns}, meshY: 1}}}}"
+
+
+ALL = ("Weights", "Inputs", "Outputs")
+MAC = "- !Component {name: mac, class: compute}"
+
+
+@pytest.mark.parametrize("objective", ["energy", "edp"])
+@pytest.mark.parametrize(
+    ("nodes", "given"),
+    [
+        # The order of P and Q matters where one of them has a remainder: the words of the inner one's last pass.
+        (
+            [memory("DRAM", ALL), memory("Buffer", ["Inputs"]), units("U", 2), MAC],
+            {"P": 7, "Q": 5, "Wstride": 2, "Hstride": 2},
+        ),
+        (
+            [memory("DRAM", ALL), memory("Buffer", ["Inputs"]), units("U", 2), MAC],
+            {"P": 11, "Q": 5, "Wstride": 2, "Hstride": 2},
+        ),
+        # A loop that is not there in the last pass leaves its data space in place over the next ones, too.
+        (
+            [
+                memory("DRAM", ALL, "factors: [M=1, P<=2]"),
+                memory("Buffer", ALL, "permutation: [P, M]"),
+                memory("Buffer2", ["Inputs"], "factors: [M=1, P=1]"),
+                MAC,
+            ],
+            {"P": 3, "M": 4},
+        ),
+        (
+            [
+                memory("DRAM", ALL, "factors: [Q=1, C<=2]"),
+                memory("Buffer", ["Weights"], "permutation: [C, Q]"),
+                memory("Buffer2", ["Weights"], "factors: [Q=1, C=1]"),
+                MAC,
+            ],
+            {"C": 3, "Q": 3},
+        ),
+        # The first element of a unit is short where it is the only one, and is counted for the mean of all.
+        ([memory("DRAM", ALL), units("V", 2), memory("Buffer", ["Inputs"]), units("U", 3), MAC], {"P": 13}),
+        (
+            [memory("DRAM", ALL), units("V", 3), memory("Buffer", ["Inputs", "Outputs"]), units("U", 2), MAC],
+            {"P": 13, "M": 3, "Wstride": 2},
+        ),
+    ],
+)
+def test_what_last_passes_lack_is_missed_nowhere(nodes: list[str], given: dict[str, int], objective: str) -> None:
+    hardware, _ = build(nodes)
+    for far, near in ((1.0, 1.0), (10.0, 1.0), (0.0, 1.0)):
+        memories = {name: {"read": near, "write": near} for name in ("Buffer", "Buffer2")}
+        ert = ERT({"DRAM": {"read": far, "write": 0.0}, **memories, "mac": {"compute": 0.0}})
+        assert check(conv(**given), hardware, ert, objective)
 
 
 @pytest.mark.parametrize("port", ["read_bandwidth: 1", "write_bandwidth: 1"])

@@ -33,7 +33,7 @@ def look_from(bound: Relaxation, q: int, t: int) -> float:
         if not space.spatial[q]:
             for s in range(look.units.shape[0]):
                 if prices.keep[level, s]:
-                    moved = space.computes * space.words[s, t] / space.iterations[t] / instances
+                    moved = space.computes * space.words[s, t] / space.iterations[t] * space.run[s, t] / instances
                     total += moved * prices.fill_pj[level, s] * look.fill[k, s]
                     total += moved * prices.parent_pj[level + 1, s] * look.open[k, s]
                     if s == space.output:

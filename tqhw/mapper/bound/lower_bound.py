@@ -193,6 +193,40 @@ def tile_share(space: Space, s: int, t: int, out: Outside) -> float:
 
 
 @part
+def is_missing(space: Space, i: int, out: Outside) -> bool:
+    """Whether loop i of the list is not there in the last pass of the loops outside of it (space/passes.py)."""
+    d, inside = out.dim[i], out.step[i]
+    before = space.actual[d] - 1
+    return bool(before >= inside * out.bound[i] and before // inside % out.bound[i] == 0)
+
+
+@part
+def run_left(space: Space, s: int, t: int, n_loops: int, out: Outside) -> float:
+    """What last passes leave of the traffic of tile t at least, with the first ``n_loops`` loops outside; without
+    remainders 1.
+
+    Less than all where the innermost loop that moves the tile may be missing, and one that does not stands before the
+    next. With a halo, what else can follow is not looked at.
+    """
+    if not space.uneven or space.halo[s]:
+        return float(space.run[s, t])
+    first = 0
+    while first < n_loops and not space.relevant[s, out.dim[first]]:
+        first += 1
+    last = first
+    while last < n_loops and space.relevant[s, out.dim[last]]:
+        if not is_missing(space, last, out):
+            return 1.0
+        last += 1
+    if last == n_loops:
+        return 1.0
+    d = out.dim[first]
+    tile = space.divisor[d, space.digits[t, d]]
+    short = (space.actual[d] - 1) % (out.step[first] * out.bound[first]) + 1
+    return float(1.0 - np.ceil(short / tile) / np.ceil(space.actual[d] / tile))
+
+
+@part
 def links_possible(
     space: Space, out: Outside, s: int, reach_x: float, reach_y: float, grid_x: float = 1.0, grid_y: float = 1.0
 ) -> bool:

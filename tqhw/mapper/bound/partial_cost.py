@@ -291,7 +291,7 @@ def keep_step(space: Space, prices: Prices, q: int, t: int, partial: Floats) -> 
         partial[C] += partial[at + SHUT]
         partial[at + SHUT] = 0.0
         was_open = partial[at + A] + partial[at + OPEN]
-        moved = space.computes * space.words[s, t] / space.iterations[t]
+        moved = space.computes * space.words[s, t] / space.iterations[t] * space.run[s, t]
         partial[at + A] = was_open + moved * prices.fill_pj[level, s]
         partial[at + OPEN] = moved * prices.parent_pj[level + 1, s]
         for r in range(2):
@@ -317,4 +317,4 @@ def first_partial(space: Space, prices: Prices, partial: Floats) -> None:
     for s in range(space.relevant.shape[0]):
         at = HEAD + s * WIDTH
         # No word stays in a compute unit: every operation asks for its words anew.
-        partial[at + SHUT] = space.computes * prices.parent_pj[0, s]
+        partial[at + SHUT] = space.computes * space.asked[s] * prices.parent_pj[0, s]

@@ -16,6 +16,7 @@ from tqhw.mapper.bound.lower_bound import (
     linked_share,
     look_outside,
     put_best_order,
+    run_left,
     tile_share,
 )
 from tqhw.mapper.bound.partial_cost import (
@@ -67,13 +68,15 @@ def collect_loops(space: Space, orders: LoopOrders, stack: Stack, q: int, n: int
 @part
 def start_inside(bound: Relaxation) -> None:
     """Writes the first partial costs, of energy and of every port."""
-    start = bound.work.start
-    first_partial(bound.space, bound.prices, start[0])
+    space, start = bound.space, bound.work.start
+    first_partial(space, bound.prices, start[0])
     for p in range(bound.ports.first.shape[0]):
         start[1 + p, :] = 0.0
         start[1 + p, U] = 1.0
         for s in range(bound.space.relevant.shape[0]):
-            start[1 + p, HEAD + s * WIDTH + SHUT] = bound.space.computes * bound.ports.parent[p, 0, s]
+            start[1 + p, HEAD + s * WIDTH + SHUT] = (
+                bound.space.computes * bound.space.asked[s] * bound.ports.parent[p, 0, s]
+            )
 
 
 @part
@@ -105,7 +108,8 @@ def arrive(bound: Relaxation, stack: Stack, q: int, out: Outside) -> int:
     stack.mark[q] += prices.mark[level, 0, 3] * stack.used[q]
     for s in range(space.relevant.shape[0]):
         if prices.keep[level, s]:
-            moved = space.computes * space.words[s, t] / space.iterations[t] * tile_share(space, s, t, out)
+            share = tile_share(space, s, t, out) * run_left(space, s, t, n_loops, out)
+            moved = space.computes * space.words[s, t] / space.iterations[t] * share
             mark = prices.mark[level, s]
             stack.mark[q] += moved * (mark[0] / stack.link[q, s] + mark[1] / stack.multicast[q, s])
             stack.settled[q] += moved * (

@@ -18,6 +18,7 @@ from tqhw.engine.bundle import bundle
 from tqhw.engine.model import Bools, Floats, Ints
 from tqhw.mapper.space.mapspace import Mapspace, most_units
 from tqhw.mapper.space.orders import relevances
+from tqhw.mapper.space.passes import most_wide, run_share, walked_share
 
 HALO_RANKS = 2
 REMEMBERED = 4096
@@ -49,11 +50,14 @@ class Space(NamedTuple):
     kind: Ints  # [D] dimensions of one kind, from 1, are relevant to the same data spaces, and slide in the same
     n_kinds: int  # with kind 0, no dimension
     words: Floats  # [S, N] by which traffic is counted; with padded bounds, by passes that there are (docs/mapper.md)
+    asked: Floats  # [S] the same of an operation
+    run: Floats  # [S, N] what last passes leave of traffic at least, whatever the loops outside (passes.py); or 1
     stored: Floats  # [S, N] that lie in a memory
     uneven: bool  # mappings are priced with remainders: what is the same without them need not be
     extent: Floats  # [S, R, N] words along the halo ranks
     iterations: Floats  # [N]
     bounds: Ints  # [D]
+    actual: Ints  # [D] without padding
     computes: float
     output: int  # the read-write data space
     copies: Bools  # [D] units over it hold partial copies of the same outputs: it is irrelevant or in a halo
@@ -107,6 +111,7 @@ def build_space(space: Mapspace, model: Model, lists: Sequence[Sequence[int]], s
                     extent[s, halo] = spans[s, r]
                 halo += 1
     relevant = np.array([[d in s.relevant for d in range(n_dims)] for s in sees])
+    actual = model.bounds if space.actual is None else np.array(space.actual, np.int64)
     kind = _kinds(relevant, rank >= 0, model.bounds > 1)
     return Space(
         n_divisors=n_divisors,
@@ -130,12 +135,15 @@ def build_space(space: Mapspace, model: Model, lists: Sequence[Sequence[int]], s
         coefficient=coefficient,
         kind=kind,
         n_kinds=int(kind.max(initial=0)) + 1,
-        words=spans.prod(axis=1).astype(np.float64) * _idle_share(model, tile, space.actual),
+        words=spans.prod(axis=1).astype(np.float64) * _idle_share(model, tile, space),
+        asked=_asked(model, space),
+        run=run_share(tile, model.bounds, actual, relevant),
         stored=_stored(model, tile, space.actual),
         uneven=space.actual is not None,
         extent=extent,
         iterations=tile.prod(axis=1).astype(np.float64),
         bounds=model.bounds,
+        actual=actual,
         computes=float(problem.computes),
         output=output,
         copies=np.array([d not in sees[output].relevant or rank[output, d] >= 0 for d in range(n_dims)]),
@@ -153,17 +161,30 @@ def _stored(model: Model, tile: Ints, actual: Sequence[int] | None) -> Floats:
     return np.asarray(spans.prod(axis=1), np.float64)
 
 
-def _idle_share(model: Model, tile: Ints, actual: Sequence[int] | None) -> Floats:
+def _idle_share(model: Model, tile: Ints, space: Mapspace) -> Floats:
     """[S, N] How many times its share of the padded bounds a word's traffic is: over dimensions that do not move it,
     a tile is fetched once a pass, and a short pass is one, too. 1 without padding.
     """
     relevant = (model.coefficients != 0).any(axis=1)
-    if actual is None:
+    if space.actual is None:
         return np.ones((len(relevant), len(tile)))
-    bounds = np.array(actual)
+    bounds = np.array(space.actual)
     more = -(-bounds // tile) * tile / bounds
     idle = np.where(relevant[:, None, :], 1.0, more[None]).prod(axis=2)
-    return np.asarray(idle * _short_share(model, tile, bounds), np.float64)
+    walked = walked_share(tile, model.bounds, bounds, most_wide(space))
+    return np.asarray(idle * walked * _short_share(model, tile, bounds), np.float64)
+
+
+def _asked(model: Model, space: Mapspace) -> Floats:
+    """[S] Of the words that operations ask for, what is counted at least. Right above the compute units they run on."""
+    relevant = (model.coefficients != 0).any(axis=1)
+    if space.actual is None:
+        return np.ones(len(relevant))
+    bounds, tile = np.array(space.actual), np.ones((1, len(model.bounds)), np.int64)
+    share = walked_share(tile, model.bounds, bounds, most_wide(space)) * np.ones(len(relevant))
+    if space.slots[0].spatial and space.slots[0].level == 0:
+        share = share * run_share(tile, model.bounds, bounds, relevant)[:, 0]
+    return np.asarray(share, np.float64)
 
 
 def _short_share(model: Model, tile: Ints, bounds: Ints) -> Floats:

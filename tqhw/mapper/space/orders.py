@@ -8,12 +8,18 @@ Two orders of one level's temporal loops cost the same with any loops inside and
 
 Of the orders that agree in the second, one that reuses over all loops that another does is never worse. docs/mapper.md
 has the proof.
+
+With remainders a loop over a padded dimension may have one iteration in its last pass: it is not there then, and what
+is said above must hold of what is left of the order, whichever of such loops are missing. And Timeloop counts the words
+of the innermost loop's iteration 1 for another one, which is as large unless the dimension is padded. So orders of one
+class also have the same innermost loop, if it is over a padded dimension.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -62,7 +68,7 @@ def relevances(model: Model) -> tuple[Relevance, ...]:
     return tuple(result)
 
 
-def _signature(
+def _what_is_seen(
     order: Sequence[int], spaces: Sequence[Relevance]
 ) -> tuple[tuple[object, ...], tuple[frozenset[int], ...]]:
     """(sequences that data spaces with a halo distinguish, runs of the others)."""
@@ -82,11 +88,34 @@ def _signature(
     return tuple(sequences), tuple(runs)
 
 
-def distinct_orders(slot: Slot, present: frozenset[int], spaces: Sequence[Relevance]) -> list[tuple[int, ...]]:
-    """One order for every class of :func:`loop_orders` that is not beaten by another; the first of each class."""
+def _signature(
+    order: Sequence[int], spaces: Sequence[Relevance], padded: frozenset[int] = frozenset()
+) -> tuple[tuple[object, ...], tuple[frozenset[int], ...]]:
+    """The same of all that may be left of an order: loops over ``padded`` dimensions may be missing."""
+    sequences: list[object] = [order[0] if order and order[0] in padded else None]
+    runs: list[frozenset[int]] = []
+    missing = [d for d in order if d in padded]
+    for n in range(len(missing) + 1):
+        for gone in combinations(sorted(missing), n):
+            seen, reused = _what_is_seen([d for d in order if d not in gone], spaces)
+            sequences += seen
+            runs += reused
+    return tuple(sequences), tuple(runs)
+
+
+def distinct_orders(
+    slot: Slot, present: frozenset[int], spaces: Sequence[Relevance], padded: frozenset[int] = frozenset()
+) -> list[tuple[int, ...]]:
+    """One order for every class of :func:`loop_orders` that is not beaten by another; the first of each class.
+
+    ``padded``: dimensions whose loops may have remainders.
+    """
+    orders = list(loop_orders(slot, present))
+    if len(orders) == 1:
+        return orders
     classes: dict[tuple[object, ...], dict[tuple[frozenset[int], ...], tuple[int, ...]]] = {}
-    for order in loop_orders(slot, present):
-        sequences, runs = _signature(order, spaces)
+    for order in orders:
+        sequences, runs = _signature(order, spaces, padded)
         classes.setdefault(sequences, {}).setdefault(runs, order)
     result = []
     for members in classes.values():
@@ -100,6 +129,8 @@ def build_orders(space: Mapspace, model: Model) -> LoopOrders:
     """The tables of all slots. A slot's masks are those of dimensions that may have a loop of bound above 1 there."""
     spaces = relevances(model)
     n_dims, n_slots = len(model.bounds), len(space.slots)
+    actual = model.bounds if space.actual is None else np.array(space.actual)
+    padded = frozenset(np.flatnonzero(model.bounds != actual).tolist())
     start = np.zeros((n_slots, 2**n_dims), np.int64)
     count = np.zeros_like(start)
     inner = np.zeros_like(start)
@@ -114,7 +145,7 @@ def build_orders(space: Mapspace, model: Model) -> LoopOrders:
             mask = sum(1 << d for d in present)
             start[q, mask] = len(rows)
             if not slot.spatial:
-                for order in distinct_orders(slot, present, spaces):
+                for order in distinct_orders(slot, present, spaces, padded):
                     rows.append(order)
                     along.append(0)
             elif _least_product(slot, present) <= slot.fanout[0] * slot.fanout[1]:
