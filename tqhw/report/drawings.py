@@ -63,21 +63,38 @@ def _counts(problem: Problem, hardware: Hardware, mapping: LoopMapping) -> Stats
 
 def rendering(folder: Path) -> RunHardware:
     """A rendering out of its folder. Raises TqhwError for a mapping whose problem the run does not hold."""
-    hardware = flatten(load_architecture(folder / ARCHITECTURE, folder.name))
-    problems = {}
+    problems = {file: load_problem(place) for file, place in _problem_files(folder).items()}
+    return RunHardware(folder, _hardware(folder, next(iter(problems.values()), None)), problems)
+
+
+def hardware_of(folder: Path) -> Hardware:
+    """The architecture of a rendering alone, which takes one of its problems to read."""
+    place = next(iter(_problem_files(folder).values()), None)
+    return _hardware(folder, None if place is None else load_problem(place))
+
+
+def _problem_files(folder: Path) -> dict[Path, Path]:
+    """The problem's file of every mapping of a rendering."""
+    found = {}
     for file in sorted((folder / MAPPINGS).glob("*.yaml")):
         places = [place / PROBLEMS / file.name for place in (folder, *folder.parents)]
         problem = next((place for place in places if place.is_file()), None)
         if problem is None:
             lever = "give --arch and --problem"
             raise TqhwError("its problem is not in the run's folder", place=str(file), lever=lever)
-        problems[file] = load_problem(problem)
-    if problems and (folder / WORDS).is_file():
-        document = yamlio.as_map(yamlio.load(folder / WORDS), str(folder / WORDS), "words of a run")
-        words = parse_word_bits(document.get("word_bits", {}), document.get("packing", "pack"), str(folder / WORDS))
-        names = next(iter(problems.values())).shape.data_space_names
-        hardware = apply_word_bits(hardware, words, names, str(folder / WORDS), wide=names)
-    return RunHardware(folder, hardware, problems)
+        found[file] = problem
+    return found
+
+
+def _hardware(folder: Path, problem: Problem | None) -> Hardware:
+    """The architecture of a rendering, with words for the data spaces of its problems."""
+    hardware = flatten(load_architecture(folder / ARCHITECTURE, folder.name))
+    if problem is None or not (folder / WORDS).is_file():
+        return hardware
+    document = yamlio.as_map(yamlio.load(folder / WORDS), str(folder / WORDS), "words of a run")
+    words = parse_word_bits(document.get("word_bits", {}), document.get("packing", "pack"), str(folder / WORDS))
+    names = problem.shape.data_space_names
+    return apply_word_bits(hardware, words, names, str(folder / WORDS), wide=names)
 
 
 def renderings(run: Path, stored_bits: object) -> list[Path]:

@@ -110,11 +110,11 @@ def _bytes(one: LayerEvaluation) -> float:
 
 def _slope(folder: Path) -> list[float]:
     """Bytes a cycle of the DRAM in that rendering; nothing where there is no limit or no rendering."""
-    from tqhw.report.drawings import ARCHITECTURE, dram_bits_per_cycle, rendering
+    from tqhw.report.drawings import ARCHITECTURE, dram_bits_per_cycle, hardware_of
 
     if not (folder / ARCHITECTURE).is_file():
         return []
-    found = dram_bits_per_cycle(rendering(folder).hardware)
+    found = dram_bits_per_cycle(hardware_of(folder))
     return [] if found is None else [found / 8]
 
 
