@@ -116,6 +116,12 @@ class BypassSearch:
         self.lookahead = np.zeros((0, 0, 0))
         self.port_lookaheads = {}
         self.ports = join_ports(self.port_prices, self._no_fronts(), self.work.rows.shape[1])
+        self.swept = -math.inf  # what stays below is in the fronts
+
+    @property
+    def kept_bytes(self) -> int:
+        """Of the fronts that :meth:`release` would give back."""
+        return int(self.fronts.partials.nbytes + self.ports.partials.nbytes)
 
     def _first_units(self) -> int:
         """The first spatial slot, or the last slot that a glance sweeps otherwise."""
@@ -136,7 +142,13 @@ class BypassSearch:
         self.search(incumbent, math.inf, clock, first=True, looks=looks)
 
     def sweep_below(self, limit: float, clock: Clock) -> None:
-        """Sweeps the fronts of all slots but the outermost in full, as far as mappings stay below ``limit``."""
+        """Sweeps the fronts of all slots but the outermost in full, as far as mappings stay below ``limit``.
+
+        Fronts that have been swept as far are searched once more.
+        """
+        if self.swept >= limit:
+            self._plant()
+            return
         if len(self.work.rows) < FRONT_SIZE:
             self.work = self._scratch(FRONT_SIZE)
         if len(self.lookahead) == 0:
@@ -144,7 +156,9 @@ class BypassSearch:
         if self.least_pj == -math.inf:  # a glance at the root leaves ports out
             self._bound_cycles(clock, limit)
         self.fronts = self._empty_fronts()
+        self.swept = -math.inf
         self._sweep_from(0, 1, limit, clock)
+        self.swept = limit
 
     def _bound(self) -> Relaxation:
         """The tables as they are now: fronts and stack are replaced where they grow."""

@@ -25,6 +25,7 @@ GLANCE_LOOKS = 400  # at every choice, before any is searched to its end
 DIVE_LOOKS = 64  # at a dive that only may improve on what there is
 NEAR = 1.4  # times a floor: a mapping known to cost less is a limit itself
 RISING = (0.9, 0.95, 0.98)  # of what it costs: limits of a search that may be stopped, for a bound that is near early
+KEPT_BYTES = 1 << 29  # of all choices together, whose fronts are kept from one limit to the next
 KEPT_TILES = 100_000  # of all choices together, whose tables are kept from bounding the root to the search
 MOST_BYPASSES, WARM_BYPASSES = 64, 8  # choices looked at for a first mapping, and those of the first glance
 
@@ -183,20 +184,33 @@ class BypassSearches:
         self.begun.sort(key=lambda one: one.lower_bound)
         if near and not math.isinf(clock.end):
             for share in RISING:
-                self._search_below(share * incumbent.value, incumbent, clock, first)
+                self._search_below(share * incumbent.value, incumbent, clock, first, again=share > RISING[0])
         for limit in [incumbent.value] if near else incumbent.limits(self.bound()):
             if near and len(self.begun) > 1:
-                self._search_below(limit, incumbent, clock, first, GLANCE_LOOKS)
+                self._search_below(limit, incumbent, clock, first, GLANCE_LOOKS, again=True)
             self._search_below(limit, incumbent, clock, first)
             if self.bound() >= incumbent.limit or (first and incumbent.found):
                 break
 
     def _search_below(
-        self, limit: float, incumbent: Incumbent, clock: Clock, first: bool, looks: int | None = None
+        self,
+        limit: float,
+        incumbent: Incumbent,
+        clock: Clock,
+        first: bool,
+        looks: int | None = None,
+        again: bool = False,
     ) -> None:
-        """Searches what every choice has below a limit; ``looks``: how often at most, for a lower figure first."""
+        """Searches what every choice has below a limit; ``looks``: how often at most, for a lower figure first.
+
+        ``again``: higher limits follow. Fronts are swept for what is better than all that is known, and kept for them.
+        """
         for one in self.begun:
             if one.lower_bound < min(limit, incumbent.limit):
-                one.sweep_below(min(limit, incumbent.value), clock)
+                one.sweep_below(incumbent.value if again else min(limit, incumbent.value), clock)
                 one.search(incumbent, limit, clock, first, looks)
+            if not again or one.lower_bound >= incumbent.limit or self._kept_bytes() > KEPT_BYTES:
                 one.release()
+
+    def _kept_bytes(self) -> int:
+        return sum(one.kept_bytes for one in self.begun)
