@@ -9,6 +9,7 @@ Anchors (#...) are those of docs/timeloop-model.md.
 from __future__ import annotations
 
 from tqhw.engine.jit import part
+from tqhw.engine.model import Ints
 from tqhw.engine.nest import Nest
 from tqhw.engine.plan import Plan, Records
 from tqhw.engine.table import add_groups, add_row
@@ -27,6 +28,18 @@ def shift_key(plan: Plan, s: int, j: int, unit: Unit) -> tuple[bool, int]:
 
 
 @part
+def holds(keys: Ints, n: int, e: int, wanted: int, columns: int) -> bool:
+    """Whether a mesh neighbour of element e of n has a certain key, where elements fill the mesh row by row."""
+    column = e % columns
+    return bool(
+        (column > 0 and keys[e - 1] == wanted)
+        or (column < columns - 1 and e + 1 < n and keys[e + 1] == wanted)
+        or (e >= columns and keys[e - columns] == wanted)
+        or (e + columns < n and keys[e + columns] == wanted)
+    )
+
+
+@part
 def unserved_groups(unit: Unit, n: int, shift: int, columns: int) -> tuple[int, int]:
     """Groups among the elements that no mesh neighbour can serve; returns (number of groups, elements served).
 
@@ -35,15 +48,7 @@ def unserved_groups(unit: Unit, n: int, shift: int, columns: int) -> tuple[int, 
     """
     left_over = 0
     for e in range(n):
-        wanted = unit.key[e] + shift
-        column = e % columns
-        served = (
-            (column > 0 and unit.key[e - 1] == wanted)
-            or (column < columns - 1 and e + 1 < n and unit.key[e + 1] == wanted)
-            or (e >= columns and unit.key[e - columns] == wanted)
-            or (e + columns < n and unit.key[e + columns] == wanted)
-        )
-        if not served:
+        if not holds(unit.key, n, e, unit.key[e] + shift, columns):
             unit.scratch[left_over] = unit.key[e]
             left_over += 1
     return group_sizes(unit.scratch, left_over, unit.sizes), n - left_over

@@ -298,8 +298,8 @@ def richest_gain(space: Space, s: int, factors: Ints, tile: Ints, out: Outside) 
 def linked_share(bound: Relaxation, q: int, s: int, reach: float, gain: float, out: Outside) -> tuple[float, float]:
     """Of the words of work.tile, inside of the unit of slot q: the share that its links can serve at most.
 
-    Also by how much accesses are divided then. ``reach``: of the unit along any rank, 0 where no link can happen in any
-    context. ``gain``: of links that serve all that can be served.
+    Also what links leave of the accesses to these, at least. ``reach``: of the unit along any rank, 0 where no link can
+    happen in any context. ``gain``: of links that serve all that can be served.
 
     The tile slides where a step is shorter than it. Timeloop's walk stands at the first or second step of every loop:
     the set before a first step is the whole tile, which equals none that a step brings in (tqhw/engine/links.py).
@@ -321,12 +321,12 @@ def linked_share(bound: Relaxation, q: int, s: int, reach: float, gain: float, o
         first += 1
     extent = rank_extent(space, s, first, tile)
     if space.linked_macs or out.words[s] >= extent:
-        return 1.0, 1.0 / left
+        return 1.0, left
     if out.words[s] > reach:
         return 0.0, 1.0
     new = out.words[s] / extent
     share = min(1.0, new * out.again[s] * out.visits[s] / (out.full[s] + out.slide[s] * new))
-    return share, 1.0 / (1.0 - share + share * left)
+    return share, left
 
 
 @part

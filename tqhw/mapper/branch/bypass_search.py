@@ -14,6 +14,7 @@ from tqhw.engine.model import Bools
 from tqhw.mapper.bound.lookahead import offer, take_kind, take_pairs
 from tqhw.mapper.bound.lower_bound import make_outside
 from tqhw.mapper.bound.measure import ENERGY, most_cycles
+from tqhw.mapper.bound.mesh import make_mesh
 from tqhw.mapper.bound.pareto import sweep
 from tqhw.mapper.bound.prices import Bypass, build_prices, port_prices
 from tqhw.mapper.bound.relaxation import ParetoFronts, Relaxation, Scratch, join_ports, make_fronts, make_scratch
@@ -177,7 +178,7 @@ class BypassSearch:
         )
 
     def _tree(self) -> Tree:
-        return Tree(self._bound(), self.stack, self.contexts, self.out, self.leaves)
+        return Tree(self._bound(), self.stack, self.contexts, self.out, self.leaves, self.mesh)
 
     def compile_aside(self, incumbent: Incumbent) -> None:
         """Has what is called last compiled meanwhile, by processes of their own, where nobody ever has."""
@@ -283,6 +284,7 @@ class BypassSearch:
         n_slots, n_dims, n_spaces = len(self.tables.level), len(self.tables.bounds), len(self.tables.relevant)
         self.stack = make_stack(n_slots, n_dims, n_spaces, 1 << 14, len(self.port_prices))
         self.contexts = make_contexts(self.tables, self.model)
+        self.mesh = make_mesh(self.tables, int(self.tables.most_units[0]), len(self.out.dim))
         self.leaves = make_leaves(BATCH, len(self.model.mesh_x), n_dims)
 
     def _sweep(self, q: int, used: int, limit: float, clock: Clock) -> int:

@@ -19,6 +19,15 @@ from tqhw.mapper.bound.lower_bound import (
     run_left,
     tile_share,
 )
+from tqhw.mapper.bound.mesh import (
+    KEPT_ORDERS,
+    Mesh,
+    countable,
+    is_known,
+    left_in_order,
+    number_places,
+    put_order,
+)
 from tqhw.mapper.bound.partial_cost import (
     HEAD,
     SHUT,
@@ -28,12 +37,12 @@ from tqhw.mapper.bound.partial_cost import (
     links_to_macs,
 )
 from tqhw.mapper.bound.relaxation import Relaxation
-from tqhw.mapper.bound.unit_gains import irrelevant_units, slides_in_unit, spatial_gains
+from tqhw.mapper.bound.unit_gains import irrelevant_units, keeps_below, slides_in_unit, spatial_gains
 from tqhw.mapper.branch.dominance import Contexts, forget_newest, is_dominated
 from tqhw.mapper.branch.stack import Leaves, Stack, push, sort_children
 from tqhw.mapper.space.arrays import Space
 from tqhw.mapper.space.orders import LoopOrders
-from tqhw.mapper.space.tiles import first_below, fits_unit, next_below, same_order, split_tile
+from tqhw.mapper.space.tiles import first_below, fits_fanout, fits_unit, next_below, same_order, split_tile
 
 
 @bundle
@@ -45,6 +54,7 @@ class Tree(NamedTuple):
     contexts: Contexts
     out: Outside
     leaves: Leaves
+    mesh: Mesh
 
 
 @part
@@ -139,24 +149,86 @@ def set_totals(stack: Stack, q: int, out: Outside) -> None:
 
 
 @part
+def gain_by_unit(tree: Tree, q: int) -> tuple[bool, bool]:
+    """Fills tree.mesh for the unit of slot q around work.tile, whatever its order.
+
+    Returns (orders can differ, and all that they can differ in is counted by :func:`gain_in_order`).
+    """
+    bound, out, mesh = tree.bound, tree.out, tree.mesh
+    space, work = bound.space, bound.work
+    linked = False
+    counted = True
+    for s in range(space.relevant.shape[0]):
+        gains = spatial_gains(space, bound.prices, q, s, work.factors, work.tile, work.above)
+        multicast, gain, mesh.fill[s], reach = gains
+        mesh.multicast[s] = multicast
+        mesh.share_of_all[s], mesh.left_of_all[s] = linked_share(bound, q, s, reach, gain, out)
+        mesh.share[s], mesh.left[s] = mesh.share_of_all[s], mesh.left_of_all[s]
+        if mesh.share[s] > 0.0 or space.tangled[s]:
+            linked = True
+            counted = counted and countable(space, s, work.factors)
+    return linked, counted
+
+
+@part
+def number_all_places(tree: Tree) -> None:
+    """Makes tree.mesh ready for :func:`gain_in_order`."""
+    space, work, mesh = tree.bound.space, tree.bound.work, tree.mesh
+    for s in range(space.relevant.shape[0]):
+        if mesh.share_of_all[s] > 0.0:
+            number_places(space, s, work.factors, work.tile, mesh)
+
+
+@part
+def gain_in_order(tree: Tree, q: int, row: int, at: int) -> None:
+    """Lowers tree.mesh from what links can do in any order of the unit to what they can in that of ``row``.
+
+    Writes what is told of the order to row ``at`` of mesh.served.
+    """
+    bound, out, mesh = tree.bound, tree.out, tree.mesh
+    space, work = bound.space, bound.work
+    n = put_order(bound.orders, row, work.factors, mesh)
+    for s in range(space.relevant.shape[0]):
+        mesh.share[s], mesh.left[s] = mesh.share_of_all[s], mesh.left_of_all[s]
+        mesh.written[s] = 0
+        if mesh.share[s] > 0.0:
+            moves = out.moves[s, : out.n_moves[s]]
+            left, richest = left_in_order(mesh, s, n, space.fanout[q, 0], moves, mesh.served[at, s])
+            if left == 1.0:
+                mesh.share[s] = 0.0
+            elif not keeps_below(space, bound.prices, q, s):
+                left = 1.0 / richest
+            mesh.left[s] = max(mesh.left[s], left)
+
+
+@part
+def put_gains(tree: Tree, q: int) -> None:
+    """Puts the unit of tree.mesh between what is outside of slot q and its inside."""
+    stack, out, mesh = tree.stack, tree.out, tree.mesh
+    for s in range(mesh.share.shape[0]):
+        gain = 1.0 / (1.0 - mesh.share[s] + mesh.share[s] * mesh.left[s])
+        out.multicast[s] = stack.multicast[q, s] * mesh.multicast[s] * gain
+        out.link[s] = stack.link[q, s] * (mesh.fill[s] if mesh.share[s] > 0.0 else 1.0)
+
+
+@part
 def push_units(tree: Tree, q: int, inside: int, mask: int, limit: float, top: int) -> int:
     """Pushes the layouts of a unit around tile ``inside``, if its bound is below ``limit``; returns the new top."""
-    bound, stack, out = tree.bound, tree.stack, tree.out
-    space, prices, orders, work = bound.space, bound.prices, bound.orders, bound.work
+    bound, stack, out, mesh = tree.bound, tree.stack, tree.out, tree.mesh
+    space, orders, work = bound.space, bound.orders, bound.work
+    if not fits_fanout(space, q, work.factors):
+        return top
     set_totals(stack, q, out)
     if q == 0:
         start_inside(bound)
-    linked = False
-    for s in range(space.relevant.shape[0]):
-        multicast, gain, fill_gain, reach = spatial_gains(space, prices, q, s, work.factors, work.tile, work.above)
-        share, gain = linked_share(bound, q, s, reach, gain, out)
-        linked = linked or space.tangled[s] or share > 0.0
-        out.multicast[s] = stack.multicast[q, s] * multicast * gain
-        out.link[s] = stack.link[q, s] * (fill_gain if share > 0.0 else 1.0)
-        if space.level[q] == 0 and multicast * gain > 1.0 and space.links[0, s]:
-            linked = True
-            for i in range(work.start.shape[0]):
-                links_to_macs(space, s, work.start[i])
+    linked, counted = gain_by_unit(tree, q)
+    put_gains(tree, q)
+    if space.level[q] == 0:
+        for s in range(space.relevant.shape[0]):
+            if out.multicast[s] > stack.multicast[q, s] and space.links[0, s]:
+                linked = True
+                for i in range(work.start.shape[0]):
+                    links_to_macs(space, s, work.start[i])
     for d in range(space.bounds.shape[0]):
         out.totals[USED] *= work.factors[d]
         if space.copies[d]:
@@ -165,13 +237,26 @@ def push_units(tree: Tree, q: int, inside: int, mask: int, limit: float, top: in
     if value >= limit:
         return top
     last = -1
+    known = 0
     for row in range(orders.start[q, mask], orders.start[q, mask] + orders.rows[q, mask]):
         # Elements count in the order in which they are mapped: where it is split changes nothing.
-        if (last < 0 or not same_order(orders, last, row)) and fits_unit(space, orders, q, work.factors, row):
+        if (last >= 0 and same_order(orders, last, row)) or not fits_unit(space, orders, q, work.factors, row):
+            continue
+        if linked and counted:
+            if last < 0:
+                number_all_places(tree)
+            gain_in_order(tree, q, row, known)
+            if is_known(mesh, known):
+                last = row
+                continue
+            known = min(known + 1, KEPT_ORDERS)
+            put_gains(tree, q)
+            value = least(bound, q, inside, out, True)
+        last = row
+        if value < limit:
             top = push(stack, top, value, inside, row)
-            last = row
-            if not linked:
-                break  # orders only matter for links
+        if not linked:
+            break  # orders only matter for links
     return top
 
 
@@ -257,9 +342,10 @@ def expand(tree: Tree, q: int, limit: float) -> int:
 
 
 @part
-def descend_to(bound: Relaxation, stack: Stack, q: int, at: int, out: Outside) -> None:
+def descend_to(tree: Tree, q: int, at: int) -> None:
     """Decides slot q as its child ``at`` says and makes the start of node q - 1."""
-    space, prices, orders, work = bound.space, bound.prices, bound.orders, bound.work
+    bound, stack, out = tree.bound, tree.stack, tree.out
+    space, orders, work = bound.space, bound.orders, bound.work
     n_dims = space.bounds.shape[0]
     t = stack.tile[q]
     inside = stack.child[at]
@@ -282,17 +368,18 @@ def descend_to(bound: Relaxation, stack: Stack, q: int, at: int, out: Outside) -
         stack.served[q - 1, s] = stack.served[q, s]
         stack.multicast[q - 1, s] = stack.multicast[q, s]
         stack.link[q - 1, s] = stack.link[q, s]
-        if space.spatial[q]:
-            multicast, gain, fill_gain, reach = spatial_gains(space, prices, q, s, work.factors, work.tile, work.above)
+    if space.spatial[q]:
+        linked, counted = gain_by_unit(tree, q)
+        if linked and counted:
+            number_all_places(tree)
+            gain_in_order(tree, q, stack.choice[q], KEPT_ORDERS)
+        put_gains(tree, q)
+        for s in range(space.relevant.shape[0]):
+            stack.multicast[q - 1, s] = out.multicast[s]
+            stack.link[q - 1, s] = out.link[s]
+            multicast = tree.mesh.multicast[s]
             if multicast > irrelevant_units(space, s, work.factors) or slides_in_unit(space, s, work.factors):
                 stack.plain[q - 1] = False
-            share, gain = linked_share(bound, q, s, reach, gain, out)
-            if share > 0.0:
-                stack.plain[q - 1] = False
-                multicast *= gain
-                stack.link[q - 1, s] *= fill_gain
-            stack.multicast[q - 1, s] *= multicast
-    if space.spatial[q]:
         for d in range(n_dims):
             used *= work.factors[d]
             if space.copies[d]:

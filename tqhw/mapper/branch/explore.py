@@ -70,7 +70,7 @@ def explore(tree: Tree, limit: float, wanted: int, steps: int) -> tuple[int, int
 
     Returns (EXHAUSTED, PAUSED after ``steps`` nodes or with all mappings, or FULL_STACK; number of mappings).
     """
-    bound, stack, out, leaves = tree.bound, tree.stack, tree.out, tree.leaves
+    bound, stack, leaves = tree.bound, tree.stack, tree.leaves
     space, prices, orders = bound.space, bound.prices, bound.orders
     start_inside(bound)
     n_slots = space.level.shape[0]
@@ -96,7 +96,7 @@ def explore(tree: Tree, limit: float, wanted: int, steps: int) -> tuple[int, int
                 stack.next[q] = stack.end[q]
                 continue
             stack.nodes[0] += 1
-            descend_to(bound, stack, q, at, out)
+            descend_to(tree, q, at)
             stack.next[q] += 1
             if q == 0:
                 write_leaf(space, orders, stack, stack.bound[at], leaves, found)

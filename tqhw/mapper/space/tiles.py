@@ -111,12 +111,18 @@ def fits_unit(space: Space, orders: LoopOrders, q: int, factors: Ints, variant: 
 
 
 @part
-def fits_somehow(space: Space, orders: LoopOrders, q: int, factors: Ints, mask: int) -> bool:
-    """Whether any order and split of the dimensions in ``mask`` does."""
+def fits_fanout(space: Space, q: int, factors: Ints) -> bool:
+    """Whether a unit has no more elements than the fan-out."""
     used = 1
     for d in range(factors.shape[0]):
         used *= factors[d]
-    if used > space.fanout[q, 0] * space.fanout[q, 1]:
+    return bool(used <= space.fanout[q, 0] * space.fanout[q, 1])
+
+
+@part
+def fits_somehow(space: Space, orders: LoopOrders, q: int, factors: Ints, mask: int) -> bool:
+    """Whether any order and split of the dimensions in ``mask`` does."""
+    if not fits_fanout(space, q, factors):
         return False  # most do not, and there may be thousands of orders
     for variant in range(orders.start[q, mask], orders.start[q, mask] + orders.rows[q, mask]):
         if fits_unit(space, orders, q, factors, variant):

@@ -1,0 +1,208 @@
+"""A unit's elements as one order lays them on the mesh: what links leave of them after the moves of the loops outside.
+
+What unit_gains.py bounds for all orders at once is counted here for one of them, as the engine counts it
+(tqhw/engine/links.py). docs/mapper.md, "Orders that need not be tried".
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tqhw.engine.bundle import bundle
+from tqhw.engine.jit import part
+from tqhw.engine.links import holds
+from tqhw.engine.model import Floats, Ints
+from tqhw.engine.unit import sort
+from tqhw.mapper.bound.places import lies_further
+from tqhw.mapper.space.arrays import HALO_RANKS, Space
+from tqhw.mapper.space.orders import LoopOrders
+
+KEPT_ORDERS = 64  # of a unit, with what links serve in them; further ones are all tried
+
+
+@bundle
+class Mesh(NamedTuple):
+    """Work arrays: the unit at work, of E elements, and what links do in its orders."""
+
+    multicast: Floats  # [S] gains of the unit whatever its order (unit_gains.spatial_gains),
+    fill: Floats  # [S] also for the fills right below where links serve some,
+    share: Floats  # [S] the share of the words that links can serve (lower_bound.linked_share),
+    left: Floats  # [S] and what they leave at least of these words' accesses
+    share_of_all: Floats  # [S] the same of all orders
+    left_of_all: Floats  # [S]
+    element: Ints  # [E] elements in the order at work; they are numbered in the order of the dimensions
+    key_of: Ints  # [S, E] where an element lies, as one number; the radix of a halo rank is above all moves that count
+    place_of: Ints  # [S, E] elements of equal keys lie in one place
+    n_places: Ints  # [S]
+    reach: Ints  # [S, R] words between the first and the last element along a halo rank,
+    radix: Ints  # [S, R] and its radix
+    key: Ints  # [E] of the elements in the order at work
+    seen: Ints  # [E + 1] the last count that met a place; at the end: counts so far
+    served: Ints  # [KEPT_ORDERS + 1, S, 2 * J * ways] by links in one order each, see left_in_order
+    written: Ints  # [S] of these numbers
+
+
+def make_mesh(space: Space, n_units: int, n_loops: int) -> Mesh:
+    """Empty work arrays for units of at most ``n_units`` elements."""
+    n_spaces = len(space.relevant)
+
+    def ints(*shape: int) -> Ints:
+        return np.zeros(shape, np.int64)
+
+    return Mesh(
+        *np.ones((6, n_spaces)),
+        element=ints(n_units),
+        key_of=ints(n_spaces, n_units),
+        place_of=ints(n_spaces, n_units),
+        n_places=ints(n_spaces),
+        reach=ints(n_spaces, HALO_RANKS),
+        radix=ints(n_spaces, HALO_RANKS),
+        key=ints(n_units),
+        seen=ints(n_units + 1),
+        served=ints(KEPT_ORDERS + 1, n_spaces, 2 * n_loops * 2**HALO_RANKS),
+        written=ints(n_spaces),
+    )
+
+
+@part
+def is_known(mesh: Mesh, at: int) -> bool:
+    """Whether links serve in the order of row ``at`` just what they serve in one before: it costs the same."""
+    for one in range(at):
+        same = True
+        for s in range(mesh.written.shape[0]):
+            for i in range(mesh.written[s]):
+                same = same and mesh.served[one, s, i] == mesh.served[at, s, i]
+        if same:
+            return True
+    return False
+
+
+@part
+def countable(space: Space, s: int, factors: Ints) -> bool:
+    """Whether what an order leaves of data space s can be counted.
+
+    With remainders units change their elements; compute units ask again for what did not move.
+    """
+    return bool(
+        not space.uneven and not space.linked_macs and not space.tangled[s] and not lies_further(space, s, factors)
+    )
+
+
+@part
+def number_places(space: Space, s: int, factors: Ints, tile: Ints, mesh: Mesh) -> None:
+    """Fills key_of and place_of, n_places, reach and radix of data space s for a unit around ``tile``."""
+    radix = 1
+    for r in range(HALO_RANKS):
+        reach = 0
+        for d in range(factors.shape[0]):
+            if space.rank[s, d] == r:
+                reach += (factors[d] - 1) * space.coefficient[s, d] * tile[d]
+        mesh.reach[s, r] = reach
+        mesh.radix[s, r] = radix
+        radix *= 2 * reach + 1  # offsets and moves within the reach stay distinguishable
+    keys = mesh.key_of[s]
+    keys[0] = 0
+    n = 1
+    for d in range(factors.shape[0]):
+        step = 0
+        if space.rank[s, d] >= 0:
+            step = space.coefficient[s, d] * tile[d] * mesh.radix[s, space.rank[s, d]]
+        elif space.relevant[s, d]:
+            step = radix
+            radix *= factors[d]
+        for e in range(n, n * factors[d]):
+            keys[e] = keys[e - n] + step
+        n *= factors[d]
+    for e in range(n):
+        mesh.key[e] = keys[e]
+    sort(mesh.key, n)
+    places = 0
+    for e in range(n):
+        if e == 0 or mesh.key[e] != mesh.key[places - 1]:
+            mesh.key[places] = mesh.key[e]
+            places += 1
+    for e in range(n):
+        mesh.place_of[s, e] = np.searchsorted(mesh.key[:places], keys[e])
+    mesh.n_places[s] = places
+
+
+@part
+def put_order(orders: LoopOrders, row: int, factors: Ints, mesh: Mesh) -> int:
+    """Fills ``element`` with the order of ``row``; returns the number of elements."""
+    n = 1
+    mesh.element[0] = 0
+    for i in range(factors.shape[0]):
+        d = orders.order[row, i]
+        if d < 0:
+            break
+        stride = 1
+        for e in range(d):
+            stride *= factors[e]
+        for e in range(n, n * factors[d]):
+            mesh.element[e] = mesh.element[e - n] + stride
+        n *= factors[d]
+    return n
+
+
+@part
+def shift_of(mesh: Mesh, s: int, move: Floats, way: int) -> int:
+    """A ``move`` [R] in words along the halo ranks as a difference of keys; 0 where none lie so far apart.
+
+    Its lengths are known, not where it goes along each rank: ``way`` has a bit for every rank along which it goes back.
+    """
+    shift = 0
+    for r in range(HALO_RANKS):
+        back = way >> r & 1
+        if move[r] > mesh.reach[s, r] or (back and move[r] == 0.0):
+            return 0
+        shift += (-1 if back else 1) * int(move[r]) * mesh.radix[s, r]
+    return shift
+
+
+@part
+def count_unserved(mesh: Mesh, s: int, n: int, shift: int, columns: int) -> tuple[int, int]:
+    """(places, elements) of ``key`` whose words no mesh neighbour had before it moved by ``shift``."""
+    count = mesh.seen[mesh.seen.shape[0] - 1] + 1
+    mesh.seen[mesh.seen.shape[0] - 1] = count
+    places = 0
+    elements = 0
+    for e in range(n):
+        if not holds(mesh.key, n, e, mesh.key[e] + shift, columns):
+            elements += 1
+            place = mesh.place_of[s, mesh.element[e]]
+            if mesh.seen[place] != count:
+                mesh.seen[place] = count
+                places += 1
+    return places, elements
+
+
+@part
+def left_in_order(mesh: Mesh, s: int, n: int, columns: int, moves: Floats, served: Ints) -> tuple[float, float]:
+    """(share of the places, elements per place) that links leave of a unit's elements in the order at work, at most.
+
+    Of the first the least is told, over all ``moves`` [J, R], of the second the most, in multiples of what all have.
+    Writes to ``served`` the places and elements left after every move that may meet elements.
+    """
+    for e in range(n):
+        mesh.key[e] = mesh.key_of[s, mesh.element[e]]
+    n_places: int = mesh.n_places[s]
+    share = 1.0
+    richest = 1.0
+    written = 0
+    for j in range(moves.shape[0]):
+        for way in range(2**HALO_RANKS):
+            shift = shift_of(mesh, s, moves[j], way)
+            if shift == 0:
+                continue
+            places, elements = count_unserved(mesh, s, n, shift, columns)
+            if places >= n_places:
+                places, elements = n_places, n
+            served[written] = places
+            served[written + 1] = elements
+            written += 2
+            share = min(share, places / n_places)
+            richest = max(richest, elements / places * (n_places / n))
+    mesh.written[s] = written
+    return share, richest
