@@ -98,6 +98,18 @@ def port_prices(space: Mapspace, model: Model, mask: Bypass) -> list[Prices]:
     return found
 
 
+def mean_of(one: Prices, other: Prices) -> Prices:
+    """The mean of two ports, which the slower of them takes at least.
+
+    What is best for one of two ports may be bad for the other: then the mean knows more than both by themselves.
+    """
+    return one._replace(
+        parent_pj=(one.parent_pj + other.parent_pj) / 2.0,
+        fill_pj=(one.fill_pj + other.fill_pj) / 2.0,
+        first_pj=(one.first_pj + other.first_pj) / 2.0,
+    )
+
+
 def _priced(space: Mapspace, model: Model, mask: Bypass, rates: Rates) -> Prices:
     keep = np.array(mask, np.bool_)
     n_levels, n_spaces = keep.shape

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from tqhw.mapper.bound.lower_bound import make_outside
 from tqhw.mapper.bound.measure import ENERGY, most_cycles
 from tqhw.mapper.bound.mesh import make_mesh
 from tqhw.mapper.bound.pareto import sweep
-from tqhw.mapper.bound.prices import Bypass, build_prices, port_prices
+from tqhw.mapper.bound.prices import Bypass, Prices, build_prices, mean_of, port_prices
 from tqhw.mapper.bound.relaxation import ParetoFronts, Relaxation, Scratch, join_ports, make_fronts, make_scratch
 from tqhw.mapper.branch.dominance import make_contexts, with_room
 from tqhw.mapper.branch.expand import Tree
@@ -29,6 +30,8 @@ from tqhw.mapper.space.orders import LoopOrders
 from tqhw.objectives import Objective
 
 PORT_FRONT = 64  # partial costs of a tile that are kept for a port
+MIXED = 1.01  # times what is known of every port by itself: the mean of two that is known to take more is a port, too,
+HARD = 20_000  # in searches of more nodes
 FRONT_SIZE = 1024  # partial costs of a tile at most; beyond it some are merged
 STEPS, TILES = 50, 128  # nodes, and tiles of a sweep, between two looks at the clock
 OFFERS = 10_000  # tiles whose offers take well below a second
@@ -79,21 +82,17 @@ class BypassSearch:
         self.objective = subproblem.objective.code
         self.counts_energy = subproblem.objective.energy_power > 0
         self.prices = build_prices(space, subproblem.model, mask, self.counts_energy)
-        n_slots, n_dims, n_spaces = len(tables.level), len(tables.bounds), len(tables.relevant)
         delays = subproblem.objective.delay_power > 0
-        self.port_prices = port_prices(space, subproblem.model, mask) if delays else []
-        self.port_lookaheads: dict[int, np.ndarray] = {}
-        n_ports = len(self.port_prices)
         self.known = subproblem.known
         self.least_pj, self.least_cycles = -math.inf, self.known.least_cycles
-        self.work = self._scratch(1)
-        self.out = make_outside(n_slots, n_dims, n_spaces, n_ports)
+        self._take_ports(port_prices(space, subproblem.model, mask) if delays else [], 1)
         self.release()
         # The slot from which on no units are left outside: what is inside of it has a floor, and is swept once.
-        self.inner = min(n_slots - 2, int(np.flatnonzero(~self.prices.units_left[1:])[0]))
+        self.inner = min(len(tables.level) - 2, int(np.flatnonzero(~self.prices.units_left[1:])[0]))
         self.inner_rows = 0
         self.lower_bound = 0.0
         self.nodes = 0
+        self.mixed = len(self.port_prices) < 2
 
     def bound_root(self, clock: Clock, limit: float = math.inf, glance: bool = False) -> None:
         """Sweeps fronts of one partial cost up to the last spatial slot; afterwards the lower bound is known.
@@ -123,6 +122,15 @@ class BypassSearch:
     def kept_bytes(self) -> int:
         """Of the fronts that :meth:`release` would give back."""
         return int(self.fronts.partials.nbytes + self.ports.partials.nbytes)
+
+    def _take_ports(self, prices: list[Prices], front_size: int) -> None:
+        """Makes what has a column for each of the ports."""
+        n_slots, n_dims, n_spaces = len(self.tables.level), len(self.tables.bounds), len(self.tables.relevant)
+        self.port_prices = prices
+        self.work = self._scratch(front_size)
+        self.out = make_outside(n_slots, n_dims, n_spaces, len(prices))
+        self.port_lookaheads: dict[int, np.ndarray] = {}
+        self.ports = join_ports(prices, self._no_fronts(), self.work.rows.shape[1])
 
     def _first_units(self) -> int:
         """The first spatial slot, or the last slot that a glance sweeps otherwise."""
@@ -221,10 +229,37 @@ class BypassSearch:
         if not self.port_prices:
             return
         self.least_pj = self._least_pj(clock) if self.counts_energy else 0.0
-        most, one = self._most_cycles(limit), self._scratch(1)
+        most = self._most_cycles(limit)
         for port in range(len(self.port_prices)):
-            front = self._port_front(port, one, self.inner + 1, most, None, clock)
-            self.least_cycles = max(self.least_cycles, min(most, float(front.floor[: self.inner + 1].max(initial=0.0))))
+            self.least_cycles = max(self.least_cycles, self._port_floor(port, most, clock))
+
+    def _mix_ports(self, clock: Clock) -> bool:
+        """Makes the mean of two ports one, too, if more is known of it than of any by itself; False if there is none.
+
+        What is best for one port is bad for the other: a search through all that either could be takes long.
+        """
+        self.mixed = True
+        most, ports = self._most_cycles(self.swept), self.port_prices
+        before = self.work, self.out, self.port_lookaheads, self.ports
+        mean, least = None, MIXED * self.least_cycles
+        for one, other in combinations(ports, 2):
+            self._take_ports([*ports, mean_of(one, other)], len(self.work.rows))
+            floor = self._port_floor(len(ports), most, clock)
+            if floor > least:
+                mean, least = self.port_prices[-1], floor
+        if mean is None:
+            self.port_prices = ports
+            self.work, self.out, self.port_lookaheads, self.ports = before
+            return False
+        self._take_ports([*ports, mean], len(self.work.rows))
+        self._sweep_ports(clock, self.swept)
+        self.least_cycles = least
+        return True
+
+    def _port_floor(self, port: int, most: float, clock: Clock) -> float:
+        """Cycles below ``most`` that a port takes at least, by fronts of one partial cost."""
+        front = self._port_front(port, self._scratch(1), self.inner + 1, most, None, clock)
+        return min(most, float(front.floor[: self.inner + 1].max(initial=0.0)))
 
     def _least_pj(self, clock: Clock) -> float:
         bound = self._bound()._replace(objective=ENERGY, fronts=self._empty_fronts(), work=self._scratch(1))
@@ -332,6 +367,9 @@ class BypassSearch:
                     wanted = 1
                 elif found:
                     wanted = min(BATCH, 2 * wanted)
+                if not (done or first or self.mixed) and self.stack.nodes[0] > HARD and self._mix_ports(clock):
+                    self.nodes += int(self.stack.nodes[0])
+                    self._plant()
         finally:
             self.nodes += int(self.stack.nodes[0])
             self.lower_bound = max(self.lower_bound, min(self._open_bound(), limit, incumbent.value))

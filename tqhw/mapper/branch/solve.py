@@ -184,7 +184,8 @@ class BypassSearches:
         self.begun.sort(key=lambda one: one.lower_bound)
         if near and not math.isinf(clock.end):
             for share in RISING:
-                self._search_below(share * incumbent.value, incumbent, clock, first, again=share > RISING[0])
+                again = share > RISING[0] or subproblem.objective.energy_power == 0
+                self._search_below(share * incumbent.value, incumbent, clock, first, again=again)
         for limit in [incumbent.value] if near else incumbent.limits(self.bound()):
             if near and len(self.begun) > 1:
                 self._search_below(limit, incumbent, clock, first, GLANCE_LOOKS, again=True)
