@@ -15,7 +15,6 @@ from tqhw.engine.jit import part
 from tqhw.engine.links import holds
 from tqhw.engine.model import Floats, Ints
 from tqhw.engine.unit import sort
-from tqhw.mapper.bound.places import lies_further
 from tqhw.mapper.space.arrays import HALO_RANKS, Space
 from tqhw.mapper.space.orders import LoopOrders
 
@@ -77,17 +76,6 @@ def is_known(mesh: Mesh, at: int) -> bool:
         if same:
             return True
     return False
-
-
-@part
-def countable(space: Space, s: int, factors: Ints) -> bool:
-    """Whether what an order leaves of data space s can be counted.
-
-    With remainders units change their elements; compute units ask again for what did not move.
-    """
-    return bool(
-        not space.uneven and not space.linked_macs and not space.tangled[s] and not lies_further(space, s, factors)
-    )
 
 
 @part

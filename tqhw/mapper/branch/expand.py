@@ -22,7 +22,6 @@ from tqhw.mapper.bound.lower_bound import (
 from tqhw.mapper.bound.mesh import (
     KEPT_ORDERS,
     Mesh,
-    countable,
     is_known,
     left_in_order,
     number_places,
@@ -36,6 +35,7 @@ from tqhw.mapper.bound.partial_cost import (
     first_partial,
     links_to_macs,
 )
+from tqhw.mapper.bound.places import lies_further
 from tqhw.mapper.bound.relaxation import Relaxation
 from tqhw.mapper.bound.unit_gains import irrelevant_units, keeps_below, slides_in_unit, spatial_gains
 from tqhw.mapper.branch.dominance import Contexts, forget_newest, is_dominated
@@ -152,12 +152,13 @@ def set_totals(stack: Stack, q: int, out: Outside) -> None:
 def gain_by_unit(tree: Tree, q: int) -> tuple[bool, bool]:
     """Fills tree.mesh for the unit of slot q around work.tile, whatever its order.
 
-    Returns (orders can differ, and all that they can differ in is counted by :func:`gain_in_order`).
+    Returns (orders can differ, and :func:`gain_in_order` counts all that they can differ in). It does not where units
+    change their elements, with remainders, nor where compute units ask again for what did not move.
     """
     bound, out, mesh = tree.bound, tree.out, tree.mesh
     space, work = bound.space, bound.work
     linked = False
-    counted = True
+    counted = not (space.linked_macs or space.uneven)
     for s in range(space.relevant.shape[0]):
         gains = spatial_gains(space, bound.prices, q, s, work.factors, work.tile, work.above)
         multicast, gain, mesh.fill[s], reach = gains
@@ -166,7 +167,7 @@ def gain_by_unit(tree: Tree, q: int) -> tuple[bool, bool]:
         mesh.share[s], mesh.left[s] = mesh.share_of_all[s], mesh.left_of_all[s]
         if mesh.share[s] > 0.0 or space.tangled[s]:
             linked = True
-            counted = counted and countable(space, s, work.factors)
+            counted = counted and not (space.tangled[s] or lies_further(space, s, work.factors))
     return linked, counted
 
 
