@@ -9,7 +9,9 @@ from tests.mapper.tables import small
 from tqhw.engine.jit import python
 from tqhw.mapper.bound.lookahead import offer, take_kind, take_pairs
 from tqhw.mapper.bound.pareto import sweep
+from tqhw.mapper.bound.prices import mean_of
 from tqhw.mapper.branch import bypass_search, dominance
+from tqhw.mapper.branch import solve as solving
 from tqhw.mapper.branch.bypass_search import BypassSearch, Subproblem
 from tqhw.mapper.branch.explore import explore
 from tqhw.mapper.branch.incumbent import Clock, Incumbent, limits
@@ -78,17 +80,90 @@ def test_what_stands_outside_is_looked_at_once_for_energy_and_every_port(
     assert (once > 1) == (name != "energy")
     one.bound_root(clock)
     assert (one.least_pj > 0.0) == (name == "edp")  # latency asks for no energy
-    for _ in range(2):
-        one.sweep_below(math.inf, clock)
+    for limit in (1e300, math.inf):
+        one.sweep_below(limit, clock)
     assert calls[0] == once
     one.release()
     one.sweep_below(math.inf, clock)
     assert calls[0] == 2 * once
     one.release()
     monkeypatch.setattr(bypass_search, "KEPT_LOOKAHEAD", 1)  # a large space
-    for _ in range(2):
-        one.sweep_below(math.inf, clock)
+    for limit in (1e300, math.inf):
+        one.sweep_below(limit, clock)
     assert calls[0] == 2 * once + 1 + 2 * len(one.port_prices)
+
+
+KEPT = {
+    "latency": {"C": 1, "M": 16, "S": 3, "P": 4, "Q": 4, "Hstride": 2, "Wstride": 2},
+    "edp": {"C": 4, "M": 8, "R": 3, "P": 8, "Q": 7, "Hstride": 2},
+}
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_fronts_that_are_kept_are_swept_once_and_end_alike(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a budget limits rise, and every choice that is left below the second one has its fronts from then on."""
+    space, model, _ = small("weight_stationary", name, **KEPT[name])
+    sweep_from, swept = BypassSearch._sweep_from, list[float]()
+
+    def counted(self: BypassSearch, first: int, rows: int, limit: float, clock: Clock) -> None:
+        swept.append(limit)
+        sweep_from(self, first, rows, limit, clock)
+
+    monkeypatch.setattr(BypassSearch, "_sweep_from", counted)
+    answers, counts = [], []
+    for kept_bytes in (solving.KEPT_BYTES, -1):
+        monkeypatch.setattr(solving, "KEPT_BYTES", kept_bytes)
+        swept.clear()
+        found = solve(space, model, name, budget_s=1e6)
+        answers.append((found.value, found.lower_bound, found.proved))
+        counts.append(len(swept))
+    assert answers[0] == answers[1]
+    assert answers[0][2]
+    assert counts[0] < counts[1]
+
+
+LONG = {
+    "latency": {"C": 4, "M": 4, "R": 7, "S": 3, "P": 8, "Q": 7},
+    "edp": {"C": 3, "M": 4, "R": 7, "P": 8, "Q": 4},
+}
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_the_mean_of_two_ports_is_a_port_and_the_answer_stays(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    mixed, mix_ports = [], BypassSearch._mix_ports
+
+    def checked(self: BypassSearch, clock: Clock) -> bool:
+        before, least, swept = list(self.port_prices), self.least_cycles, self.ports
+        found = mix_ports(self, clock)
+        assert len(self.port_prices) == len(before) + found == len(self.ports.rows) == len(self.out.throttled)
+        if not found:
+            assert (self.port_prices, self.least_cycles) == (before, least)
+            assert self.ports is swept
+        mixed.append(found)
+        return found
+
+    space, model, _ = small("weight_stationary", name, **LONG[name])
+    known = solve(space, model, name)
+    monkeypatch.setattr(BypassSearch, "_mix_ports", checked)
+    monkeypatch.setattr(bypass_search, "HARD", 20)
+    for ratio, any_found in ((0.0, True), (math.inf, False)):  # any mean will do, and none
+        monkeypatch.setattr(bypass_search, "MIXED", ratio)
+        mixed.clear()
+        found = solve(space, model, name)
+        assert (found.value, found.proved) == (known.value, True)
+        assert mixed
+        assert all(mixed) if any_found else not any(mixed)
+
+
+def test_the_slower_of_two_ports_takes_at_least_the_mean() -> None:
+    search = small("weight_stationary", "latency", C=4, P=4, M=4).search
+    one, other = search.port_prices[:2]
+    mean = mean_of(one, other)
+    for name in ("parent_pj", "fill_pj", "first_pj"):
+        both = getattr(one, name) + getattr(other, name)
+        assert both.any()
+        assert (getattr(mean, name) == both / 2).all()
+    assert mean.per_instance
 
 
 def test_a_small_space_is_swept_at_once_and_ends_alike(monkeypatch: pytest.MonkeyPatch) -> None:

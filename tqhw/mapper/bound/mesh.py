@@ -50,8 +50,16 @@ def make_mesh(space: Space, n_units: int, n_loops: int) -> Mesh:
     def ints(*shape: int) -> Ints:
         return np.zeros(shape, np.int64)
 
+    def gains() -> Floats:
+        return np.ones(n_spaces)
+
     return Mesh(
-        *np.ones((6, n_spaces)),
+        multicast=gains(),
+        fill=gains(),
+        share=gains(),
+        left=gains(),
+        share_of_all=gains(),
+        left_of_all=gains(),
         element=ints(n_units),
         key_of=ints(n_spaces, n_units),
         place_of=ints(n_spaces, n_units),

@@ -114,7 +114,7 @@ class BypassSearch:
         """Gives the tables back; they are quick to make again, and there may be thousands of choices."""
         self.fronts = make_fronts(len(self.tables.level), 0, self.work.rows.shape[1])
         self.lookahead = np.zeros((0, 0, 0))
-        self.port_lookaheads = {}
+        self.port_lookaheads: dict[int, np.ndarray] = {}
         self.ports = join_ports(self.port_prices, self._no_fronts(), self.work.rows.shape[1])
         self.swept = -math.inf  # what stays below is in the fronts
 
@@ -129,7 +129,7 @@ class BypassSearch:
         self.port_prices = prices
         self.work = self._scratch(front_size)
         self.out = make_outside(n_slots, n_dims, n_spaces, len(prices))
-        self.port_lookaheads: dict[int, np.ndarray] = {}
+        self.port_lookaheads = {}
         self.ports = join_ports(prices, self._no_fronts(), self.work.rows.shape[1])
 
     def _first_units(self) -> int:
@@ -253,7 +253,7 @@ class BypassSearch:
             return False
         self._take_ports([*ports, mean], len(self.work.rows))
         self._sweep_ports(clock, self.swept)
-        self.least_cycles = least
+        self.least_cycles = max(self.least_cycles, least)
         return True
 
     def _port_floor(self, port: int, most: float, clock: Clock) -> float:

@@ -1,0 +1,89 @@
+"""What links leave of a unit in one order, against elements that are laid out one by one."""
+
+from __future__ import annotations
+
+import random
+from itertools import permutations, product
+
+import numpy as np
+import pytest
+
+from tests.mapper.tables import small
+from tqhw.mapper.bound.mesh import KEPT_ORDERS, is_known, left_in_order, make_mesh, number_places, put_order
+
+DIMS = "MGSQRP"  # irrelevant to Inputs, of a rank without a halo, and two of each of two halos
+CASE = small("two_level_array", M=2, G=2, S=3, Q=4, R=2, P=3, Hstride=2)
+SHAPE, TABLES = CASE.space.problem.shape, CASE.search.tables
+INPUTS = SHAPE.data_space_names.index("Inputs")
+RANK = {d: int(TABLES.rank[INPUTS, SHAPE.dimensions.index(d)]) for d in DIMS}
+STRIDE = {d: int(TABLES.coefficient[INPUTS, SHAPE.dimensions.index(d)]) for d in DIMS}
+
+
+def array(given: dict[str, int]) -> np.ndarray:
+    return np.array([given.get(d, 1) for d in SHAPE.dimensions], np.int64)
+
+
+def laid_out(order: tuple[str, ...], factors: dict[str, int], tile: dict[str, int]) -> list[tuple[int, int, int]]:
+    """(words along both halos, index along the other rank) of the elements in mapped order, first loop innermost."""
+    found = []
+    for at in product(*(range(factors[d]) for d in reversed(order))):
+        index = dict(zip(reversed(order), at, strict=True))
+        words = [sum(index[d] * tile[d] * STRIDE[d] for d in order if RANK[d] == r) for r in (0, 1)]
+        found.append((*words, index["G"]))
+    return found
+
+
+def left_by(elements: list[tuple[int, int, int]], columns: int, move: tuple[int, int]) -> tuple[int, int]:
+    """(places, elements) that have no mesh neighbour which lies a move further."""
+    left = []
+    for e, (x, y, g) in enumerate(elements):
+        beside = [e - 1] * (e % columns > 0) + [e + 1] * (e % columns < columns - 1) + [e - columns, e + columns]
+        near = [elements[i] for i in beside if 0 <= i < len(elements)]
+        if (x + move[0], y + move[1], g) not in near:
+            left.append((x, y, g))
+    return len(set(left)), len(left)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_links_leave_what_no_neighbour_had(seed: int) -> None:
+    r = random.Random(seed)
+    bounds = {"M": 2, "G": 2, "S": 3, "Q": 4, "R": 2, "P": 3}
+    factors = {d: r.choice([1, bounds[d]]) for d in DIMS}
+    tile = {d: r.choice([1, 1, 2]) for d in DIMS}
+    order = r.choice(list(permutations(DIMS)))
+    columns = r.choice([2, 3, 4, 8])
+    moves = [(r.randrange(4), r.randrange(4)) for _ in range(3)]
+    elements = laid_out(order, factors, tile)
+    mesh = make_mesh(TABLES, len(elements), 16)
+    number_places(TABLES, INPUTS, array(factors), array(tile), mesh)
+    assert mesh.n_places[INPUTS] == len(set(elements))
+    row = np.full((1, len(SHAPE.dimensions)), -1, np.int64)
+    row[0, : len(order)] = [SHAPE.dimensions.index(d) for d in order]
+    n = put_order(CASE.search.orders._replace(order=row), 0, array(factors), mesh)
+    assert n == len(elements)
+    share, richest = left_in_order(mesh, INPUTS, n, columns, np.array(moves, float), mesh.served[0, INPUTS])
+    truth = []
+    for x, y in moves:
+        for sign_y, sign_x in product((1, -1), repeat=2):
+            within = x <= mesh.reach[INPUTS, 0] and y <= mesh.reach[INPUTS, 1] and (x, y) != (0, 0)
+            if within and not (sign_x < 0 and x == 0) and not (sign_y < 0 and y == 0):
+                left = left_by(elements, columns, (sign_x * x, sign_y * y))
+                truth.append(left if left[0] < len(set(elements)) else (len(set(elements)), n))
+    told = mesh.served[0, INPUTS, : mesh.written[INPUTS]].reshape(-1, 2)
+    assert sorted(map(tuple, told.tolist())) == sorted(truth)
+    whole = len(set(elements)), n
+    assert share == min((places / whole[0] for places, _ in truth), default=1.0)
+    means = [left / places / (whole[1] / whole[0]) for places, left in truth]
+    assert richest == pytest.approx(max([1.0, *means]))
+
+
+def test_an_order_is_known_by_all_that_links_leave_in_it() -> None:
+    mesh = make_mesh(TABLES, 4, 4)
+    mesh.written[:] = 2
+    mesh.served[0, :, :2] = [[2, 4], [2, 4], [3, 3]]
+    mesh.served[1, :, :2] = [[2, 4], [2, 4], [3, 4]]
+    mesh.served[2, :, :2] = mesh.served[1, :, :2]
+    assert [is_known(mesh, at) for at in range(3)] == [False, False, True]
+    mesh.written[2] = 1  # the rest is of an order before
+    assert is_known(mesh, 1)
+    assert mesh.served.shape[0] == KEPT_ORDERS + 1
