@@ -15,10 +15,10 @@ from tqhw.engine.model import Bools
 from tqhw.mapper.bound.lookahead import offer, take_kind, take_pairs
 from tqhw.mapper.bound.lower_bound import make_outside
 from tqhw.mapper.bound.measure import ENERGY, most_cycles
-from tqhw.mapper.bound.mesh import make_mesh
 from tqhw.mapper.bound.pareto import sweep
 from tqhw.mapper.bound.prices import Bypass, Prices, build_prices, mean_of, port_prices
 from tqhw.mapper.bound.relaxation import ParetoFronts, Relaxation, Scratch, join_ports, make_fronts, make_scratch
+from tqhw.mapper.bound.unit_layout import make_layout
 from tqhw.mapper.branch.dominance import make_contexts, with_room
 from tqhw.mapper.branch.expand import Tree
 from tqhw.mapper.branch.explore import EXHAUSTED, FULL_STACK, explore
@@ -186,7 +186,7 @@ class BypassSearch:
         )
 
     def _tree(self) -> Tree:
-        return Tree(self._bound(), self.stack, self.contexts, self.out, self.leaves, self.mesh)
+        return Tree(self._bound(), self.stack, self.contexts, self.out, self.leaves, self.layout)
 
     def compile_aside(self, incumbent: Incumbent) -> None:
         """Has what is called last compiled meanwhile, by processes of their own, where nobody ever has."""
@@ -319,7 +319,7 @@ class BypassSearch:
         n_slots, n_dims, n_spaces = len(self.tables.level), len(self.tables.bounds), len(self.tables.relevant)
         self.stack = make_stack(n_slots, n_dims, n_spaces, 1 << 14, len(self.port_prices))
         self.contexts = make_contexts(self.tables, self.model)
-        self.mesh = make_mesh(self.tables, int(self.tables.most_units[0]), len(self.out.dim))
+        self.layout = make_layout(self.tables, int(self.tables.most_units[0]), len(self.out.dim))
         self.leaves = make_leaves(BATCH, len(self.model.mesh_x), n_dims)
 
     def _sweep(self, q: int, used: int, limit: float, clock: Clock) -> int:

@@ -19,14 +19,6 @@ from tqhw.mapper.bound.lower_bound import (
     run_left,
     tile_share,
 )
-from tqhw.mapper.bound.mesh import (
-    KEPT_ORDERS,
-    Mesh,
-    is_known,
-    left_in_order,
-    number_places,
-    put_order,
-)
 from tqhw.mapper.bound.partial_cost import (
     HEAD,
     SHUT,
@@ -38,6 +30,14 @@ from tqhw.mapper.bound.partial_cost import (
 from tqhw.mapper.bound.places import lies_further
 from tqhw.mapper.bound.relaxation import Relaxation
 from tqhw.mapper.bound.unit_gains import irrelevant_units, keeps_below, slides_in_unit, spatial_gains
+from tqhw.mapper.bound.unit_layout import (
+    KEPT_ORDERS,
+    UnitLayout,
+    is_known,
+    left_in_order,
+    number_places,
+    put_order,
+)
 from tqhw.mapper.branch.dominance import Contexts, forget_newest, is_dominated
 from tqhw.mapper.branch.stack import Leaves, Stack, push, sort_children
 from tqhw.mapper.space.arrays import Space
@@ -54,7 +54,7 @@ class Tree(NamedTuple):
     contexts: Contexts
     out: Outside
     leaves: Leaves
-    mesh: Mesh
+    layout: UnitLayout
 
 
 @part
@@ -150,22 +150,22 @@ def set_totals(stack: Stack, q: int, out: Outside) -> None:
 
 @part
 def gain_by_unit(tree: Tree, q: int) -> tuple[bool, bool]:
-    """Fills tree.mesh for the unit of slot q around work.tile, whatever its order.
+    """Fills tree.layout for the unit of slot q around work.tile, whatever its order.
 
     Returns (orders can differ, and :func:`gain_in_order` counts all that they can differ in). It does not where units
     change their elements, with remainders, nor where compute units ask again for what did not move.
     """
-    bound, out, mesh = tree.bound, tree.out, tree.mesh
+    bound, out, layout = tree.bound, tree.out, tree.layout
     space, work = bound.space, bound.work
     linked = False
     counted = not (space.linked_macs or space.uneven)
     for s in range(space.relevant.shape[0]):
         gains = spatial_gains(space, bound.prices, q, s, work.factors, work.tile, work.above)
-        multicast, gain, mesh.fill[s], reach = gains
-        mesh.multicast[s] = multicast
-        mesh.share_of_all[s], mesh.left_of_all[s] = linked_share(bound, q, s, reach, gain, out)
-        mesh.share[s], mesh.left[s] = mesh.share_of_all[s], mesh.left_of_all[s]
-        if mesh.share[s] > 0.0 or space.tangled[s]:
+        multicast, gain, layout.fill[s], reach = gains
+        layout.multicast[s] = multicast
+        layout.share_of_all[s], layout.left_of_all[s] = linked_share(bound, q, s, reach, gain, out)
+        layout.share[s], layout.left[s] = layout.share_of_all[s], layout.left_of_all[s]
+        if layout.share[s] > 0.0 or space.tangled[s]:
             linked = True
             counted = counted and not (space.tangled[s] or lies_further(space, s, work.factors))
     return linked, counted
@@ -173,49 +173,49 @@ def gain_by_unit(tree: Tree, q: int) -> tuple[bool, bool]:
 
 @part
 def number_all_places(tree: Tree) -> None:
-    """Makes tree.mesh ready for :func:`gain_in_order`."""
-    space, work, mesh = tree.bound.space, tree.bound.work, tree.mesh
+    """Makes tree.layout ready for :func:`gain_in_order`."""
+    space, work, layout = tree.bound.space, tree.bound.work, tree.layout
     for s in range(space.relevant.shape[0]):
-        if mesh.share_of_all[s] > 0.0:
-            number_places(space, s, work.factors, work.tile, mesh)
+        if layout.share_of_all[s] > 0.0:
+            number_places(space, s, work.factors, work.tile, layout)
 
 
 @part
 def gain_in_order(tree: Tree, q: int, row: int, at: int) -> None:
-    """Lowers tree.mesh from what links can do in any order of the unit to what they can in that of ``row``.
+    """Lowers tree.layout from what links can do in any order of the unit to what they can in that of ``row``.
 
-    Writes what is told of the order to row ``at`` of mesh.served.
+    Writes what is told of the order to row ``at`` of layout.served.
     """
-    bound, out, mesh = tree.bound, tree.out, tree.mesh
+    bound, out, layout = tree.bound, tree.out, tree.layout
     space, work = bound.space, bound.work
-    n = put_order(bound.orders, row, work.factors, mesh)
+    n = put_order(bound.orders, row, work.factors, layout)
     for s in range(space.relevant.shape[0]):
-        mesh.share[s], mesh.left[s] = mesh.share_of_all[s], mesh.left_of_all[s]
-        mesh.written[s] = 0
-        if mesh.share[s] > 0.0:
+        layout.share[s], layout.left[s] = layout.share_of_all[s], layout.left_of_all[s]
+        layout.written[s] = 0
+        if layout.share[s] > 0.0:
             moves = out.moves[s, : out.n_moves[s]]
-            left, richest = left_in_order(mesh, s, n, space.fanout[q, 0], moves, mesh.served[at, s])
+            left, richest = left_in_order(layout, s, n, space.fanout[q, 0], moves, layout.served[at, s])
             if left == 1.0:
-                mesh.share[s] = 0.0
+                layout.share[s] = 0.0
             elif not keeps_below(space, bound.prices, q, s):
                 left = 1.0 / richest
-            mesh.left[s] = max(mesh.left[s], left)
+            layout.left[s] = max(layout.left[s], left)
 
 
 @part
 def put_gains(tree: Tree, q: int) -> None:
-    """Puts the unit of tree.mesh between what is outside of slot q and its inside."""
-    stack, out, mesh = tree.stack, tree.out, tree.mesh
-    for s in range(mesh.share.shape[0]):
-        gain = 1.0 / (1.0 - mesh.share[s] + mesh.share[s] * mesh.left[s])
-        out.multicast[s] = stack.multicast[q, s] * mesh.multicast[s] * gain
-        out.link[s] = stack.link[q, s] * (mesh.fill[s] if mesh.share[s] > 0.0 else 1.0)
+    """Puts the unit of tree.layout between what is outside of slot q and its inside."""
+    stack, out, layout = tree.stack, tree.out, tree.layout
+    for s in range(layout.share.shape[0]):
+        gain = 1.0 / (1.0 - layout.share[s] + layout.share[s] * layout.left[s])
+        out.multicast[s] = stack.multicast[q, s] * layout.multicast[s] * gain
+        out.link[s] = stack.link[q, s] * (layout.fill[s] if layout.share[s] > 0.0 else 1.0)
 
 
 @part
 def push_units(tree: Tree, q: int, inside: int, mask: int, limit: float, top: int) -> int:
     """Pushes the layouts of a unit around tile ``inside``, if its bound is below ``limit``; returns the new top."""
-    bound, stack, out, mesh = tree.bound, tree.stack, tree.out, tree.mesh
+    bound, stack, out, layout = tree.bound, tree.stack, tree.out, tree.layout
     space, orders, work = bound.space, bound.orders, bound.work
     if not fits_fanout(space, q, work.factors):
         return top
@@ -247,7 +247,7 @@ def push_units(tree: Tree, q: int, inside: int, mask: int, limit: float, top: in
             if last < 0:
                 number_all_places(tree)
             gain_in_order(tree, q, row, known)
-            if is_known(mesh, known):
+            if is_known(layout, known):
                 last = row
                 continue
             known = min(known + 1, KEPT_ORDERS)
@@ -378,7 +378,7 @@ def descend_to(tree: Tree, q: int, at: int) -> None:
         for s in range(space.relevant.shape[0]):
             stack.multicast[q - 1, s] = out.multicast[s]
             stack.link[q - 1, s] = out.link[s]
-            multicast = tree.mesh.multicast[s]
+            multicast = tree.layout.multicast[s]
             if multicast > irrelevant_units(space, s, work.factors) or slides_in_unit(space, s, work.factors):
                 stack.plain[q - 1] = False
         for d in range(n_dims):

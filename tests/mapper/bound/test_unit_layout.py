@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.mapper.tables import small
-from tqhw.mapper.bound.mesh import KEPT_ORDERS, is_known, left_in_order, make_mesh, number_places, put_order
+from tqhw.mapper.bound.unit_layout import KEPT_ORDERS, is_known, left_in_order, make_layout, number_places, put_order
 
 DIMS = "MGSQRP"  # irrelevant to Inputs, of a rank without a halo, and two of each of two halos
 CASE = small("two_level_array", M=2, G=2, S=3, Q=4, R=2, P=3, Hstride=2)
@@ -54,22 +54,22 @@ def test_links_leave_what_no_neighbour_had(seed: int) -> None:
     columns = r.choice([2, 3, 4, 8])
     moves = [(r.randrange(4), r.randrange(4)) for _ in range(3)]
     elements = laid_out(order, factors, tile)
-    mesh = make_mesh(TABLES, len(elements), 16)
-    number_places(TABLES, INPUTS, array(factors), array(tile), mesh)
-    assert mesh.n_places[INPUTS] == len(set(elements))
+    layout = make_layout(TABLES, len(elements), 16)
+    number_places(TABLES, INPUTS, array(factors), array(tile), layout)
+    assert layout.n_places[INPUTS] == len(set(elements))
     row = np.full((1, len(SHAPE.dimensions)), -1, np.int64)
     row[0, : len(order)] = [SHAPE.dimensions.index(d) for d in order]
-    n = put_order(CASE.search.orders._replace(order=row), 0, array(factors), mesh)
+    n = put_order(CASE.search.orders._replace(order=row), 0, array(factors), layout)
     assert n == len(elements)
-    share, richest = left_in_order(mesh, INPUTS, n, columns, np.array(moves, float), mesh.served[0, INPUTS])
+    share, richest = left_in_order(layout, INPUTS, n, columns, np.array(moves, float), layout.served[0, INPUTS])
     truth = []
     for x, y in moves:
         for sign_y, sign_x in product((1, -1), repeat=2):
-            within = x <= mesh.reach[INPUTS, 0] and y <= mesh.reach[INPUTS, 1] and (x, y) != (0, 0)
+            within = x <= layout.reach[INPUTS, 0] and y <= layout.reach[INPUTS, 1] and (x, y) != (0, 0)
             if within and not (sign_x < 0 and x == 0) and not (sign_y < 0 and y == 0):
                 left = left_by(elements, columns, (sign_x * x, sign_y * y))
                 truth.append(left if left[0] < len(set(elements)) else (len(set(elements)), n))
-    told = mesh.served[0, INPUTS, : mesh.written[INPUTS]].reshape(-1, 2)
+    told = layout.served[0, INPUTS, : layout.written[INPUTS]].reshape(-1, 2)
     assert sorted(map(tuple, told.tolist())) == sorted(truth)
     whole = len(set(elements)), n
     assert share == min((places / whole[0] for places, _ in truth), default=1.0)
@@ -78,12 +78,12 @@ def test_links_leave_what_no_neighbour_had(seed: int) -> None:
 
 
 def test_an_order_is_known_by_all_that_links_leave_in_it() -> None:
-    mesh = make_mesh(TABLES, 4, 4)
-    mesh.written[:] = 2
-    mesh.served[0, :, :2] = [[2, 4], [2, 4], [3, 3]]
-    mesh.served[1, :, :2] = [[2, 4], [2, 4], [3, 4]]
-    mesh.served[2, :, :2] = mesh.served[1, :, :2]
-    assert [is_known(mesh, at) for at in range(3)] == [False, False, True]
-    mesh.written[2] = 1  # the rest is of an order before
-    assert is_known(mesh, 1)
-    assert mesh.served.shape[0] == KEPT_ORDERS + 1
+    layout = make_layout(TABLES, 4, 4)
+    layout.written[:] = 2
+    layout.served[0, :, :2] = [[2, 4], [2, 4], [3, 3]]
+    layout.served[1, :, :2] = [[2, 4], [2, 4], [3, 4]]
+    layout.served[2, :, :2] = layout.served[1, :, :2]
+    assert [is_known(layout, at) for at in range(3)] == [False, False, True]
+    layout.written[2] = 1  # the rest is of an order before
+    assert is_known(layout, 1)
+    assert layout.served.shape[0] == KEPT_ORDERS + 1

@@ -22,7 +22,7 @@ KEPT_ORDERS = 64  # of a unit, with what links serve in them; further ones are a
 
 
 @bundle
-class Mesh(NamedTuple):
+class UnitLayout(NamedTuple):
     """Work arrays: the unit at work, of E elements, and what links do in its orders."""
 
     multicast: Floats  # [S] gains of the unit whatever its order (unit_gains.spatial_gains),
@@ -43,7 +43,7 @@ class Mesh(NamedTuple):
     written: Ints  # [S] of these numbers
 
 
-def make_mesh(space: Space, n_units: int, n_loops: int) -> Mesh:
+def make_layout(space: Space, n_units: int, n_loops: int) -> UnitLayout:
     """Empty work arrays for units of at most ``n_units`` elements."""
     n_spaces = len(space.relevant)
 
@@ -53,7 +53,7 @@ def make_mesh(space: Space, n_units: int, n_loops: int) -> Mesh:
     def gains() -> Floats:
         return np.ones(n_spaces)
 
-    return Mesh(
+    return UnitLayout(
         multicast=gains(),
         fill=gains(),
         share=gains(),
@@ -74,20 +74,20 @@ def make_mesh(space: Space, n_units: int, n_loops: int) -> Mesh:
 
 
 @part
-def is_known(mesh: Mesh, at: int) -> bool:
+def is_known(layout: UnitLayout, at: int) -> bool:
     """Whether links serve in the order of row ``at`` just what they serve in one before: it costs the same."""
     for one in range(at):
         same = True
-        for s in range(mesh.written.shape[0]):
-            for i in range(mesh.written[s]):
-                same = same and mesh.served[one, s, i] == mesh.served[at, s, i]
+        for s in range(layout.written.shape[0]):
+            for i in range(layout.written[s]):
+                same = same and layout.served[one, s, i] == layout.served[at, s, i]
         if same:
             return True
     return False
 
 
 @part
-def number_places(space: Space, s: int, factors: Ints, tile: Ints, mesh: Mesh) -> None:
+def number_places(space: Space, s: int, factors: Ints, tile: Ints, layout: UnitLayout) -> None:
     """Fills key_of and place_of, n_places, reach and radix of data space s for a unit around ``tile``."""
     radix = 1
     for r in range(HALO_RANKS):
@@ -95,16 +95,16 @@ def number_places(space: Space, s: int, factors: Ints, tile: Ints, mesh: Mesh) -
         for d in range(factors.shape[0]):
             if space.rank[s, d] == r:
                 reach += (factors[d] - 1) * space.coefficient[s, d] * tile[d]
-        mesh.reach[s, r] = reach
-        mesh.radix[s, r] = radix
+        layout.reach[s, r] = reach
+        layout.radix[s, r] = radix
         radix *= 2 * reach + 1  # offsets and moves within the reach stay distinguishable
-    keys = mesh.key_of[s]
+    keys = layout.key_of[s]
     keys[0] = 0
     n = 1
     for d in range(factors.shape[0]):
         step = 0
         if space.rank[s, d] >= 0:
-            step = space.coefficient[s, d] * tile[d] * mesh.radix[s, space.rank[s, d]]
+            step = space.coefficient[s, d] * tile[d] * layout.radix[s, space.rank[s, d]]
         elif space.relevant[s, d]:
             step = radix
             radix *= factors[d]
@@ -112,23 +112,23 @@ def number_places(space: Space, s: int, factors: Ints, tile: Ints, mesh: Mesh) -
             keys[e] = keys[e - n] + step
         n *= factors[d]
     for e in range(n):
-        mesh.key[e] = keys[e]
-    sort(mesh.key, n)
+        layout.key[e] = keys[e]
+    sort(layout.key, n)
     places = 0
     for e in range(n):
-        if e == 0 or mesh.key[e] != mesh.key[places - 1]:
-            mesh.key[places] = mesh.key[e]
+        if e == 0 or layout.key[e] != layout.key[places - 1]:
+            layout.key[places] = layout.key[e]
             places += 1
     for e in range(n):
-        mesh.place_of[s, e] = np.searchsorted(mesh.key[:places], keys[e])
-    mesh.n_places[s] = places
+        layout.place_of[s, e] = np.searchsorted(layout.key[:places], keys[e])
+    layout.n_places[s] = places
 
 
 @part
-def put_order(orders: LoopOrders, row: int, factors: Ints, mesh: Mesh) -> int:
+def put_order(orders: LoopOrders, row: int, factors: Ints, layout: UnitLayout) -> int:
     """Fills ``element`` with the order of ``row``; returns the number of elements."""
     n = 1
-    mesh.element[0] = 0
+    layout.element[0] = 0
     for i in range(factors.shape[0]):
         d = orders.order[row, i]
         if d < 0:
@@ -137,13 +137,13 @@ def put_order(orders: LoopOrders, row: int, factors: Ints, mesh: Mesh) -> int:
         for e in range(d):
             stride *= factors[e]
         for e in range(n, n * factors[d]):
-            mesh.element[e] = mesh.element[e - n] + stride
+            layout.element[e] = layout.element[e - n] + stride
         n *= factors[d]
     return n
 
 
 @part
-def shift_of(mesh: Mesh, s: int, move: Floats, way: int) -> int:
+def shift_of(layout: UnitLayout, s: int, move: Floats, way: int) -> int:
     """A ``move`` [R] in words along the halo ranks as a difference of keys; 0 where none lie so far apart.
 
     Its lengths are known, not where it goes along each rank: ``way`` has a bit for every rank along which it goes back.
@@ -151,48 +151,48 @@ def shift_of(mesh: Mesh, s: int, move: Floats, way: int) -> int:
     shift = 0
     for r in range(HALO_RANKS):
         back = way >> r & 1
-        if move[r] > mesh.reach[s, r] or (back and move[r] == 0.0):
+        if move[r] > layout.reach[s, r] or (back and move[r] == 0.0):
             return 0
-        shift += (-1 if back else 1) * int(move[r]) * mesh.radix[s, r]
+        shift += (-1 if back else 1) * int(move[r]) * layout.radix[s, r]
     return shift
 
 
 @part
-def count_unserved(mesh: Mesh, s: int, n: int, shift: int, columns: int) -> tuple[int, int]:
+def count_unserved(layout: UnitLayout, s: int, n: int, shift: int, columns: int) -> tuple[int, int]:
     """(places, elements) of ``key`` whose words no mesh neighbour had before it moved by ``shift``."""
-    count = mesh.seen[mesh.seen.shape[0] - 1] + 1
-    mesh.seen[mesh.seen.shape[0] - 1] = count
+    count = layout.seen[layout.seen.shape[0] - 1] + 1
+    layout.seen[layout.seen.shape[0] - 1] = count
     places = 0
     elements = 0
     for e in range(n):
-        if not holds(mesh.key, n, e, mesh.key[e] + shift, columns):
+        if not holds(layout.key, n, e, layout.key[e] + shift, columns):
             elements += 1
-            place = mesh.place_of[s, mesh.element[e]]
-            if mesh.seen[place] != count:
-                mesh.seen[place] = count
+            place = layout.place_of[s, layout.element[e]]
+            if layout.seen[place] != count:
+                layout.seen[place] = count
                 places += 1
     return places, elements
 
 
 @part
-def left_in_order(mesh: Mesh, s: int, n: int, columns: int, moves: Floats, served: Ints) -> tuple[float, float]:
+def left_in_order(layout: UnitLayout, s: int, n: int, columns: int, moves: Floats, served: Ints) -> tuple[float, float]:
     """(share of the places, elements per place) that links leave of a unit's elements in the order at work, at most.
 
     Of the first the least is told, over all ``moves`` [J, R], of the second the most, in multiples of what all have.
     Writes to ``served`` the places and elements left after every move that may meet elements.
     """
     for e in range(n):
-        mesh.key[e] = mesh.key_of[s, mesh.element[e]]
-    n_places: int = mesh.n_places[s]
+        layout.key[e] = layout.key_of[s, layout.element[e]]
+    n_places: int = layout.n_places[s]
     share = 1.0
     richest = 1.0
     written = 0
     for j in range(moves.shape[0]):
         for way in range(2**HALO_RANKS):
-            shift = shift_of(mesh, s, moves[j], way)
+            shift = shift_of(layout, s, moves[j], way)
             if shift == 0:
                 continue
-            places, elements = count_unserved(mesh, s, n, shift, columns)
+            places, elements = count_unserved(layout, s, n, shift, columns)
             if places >= n_places:
                 places, elements = n_places, n
             served[written] = places
@@ -200,5 +200,5 @@ def left_in_order(mesh: Mesh, s: int, n: int, columns: int, moves: Floats, serve
             written += 2
             share = min(share, places / n_places)
             richest = max(richest, elements / places * (n_places / n))
-    mesh.written[s] = written
+    layout.written[s] = written
     return share, richest
