@@ -108,6 +108,53 @@ def linked(r: random.Random) -> Drawn:
     return hardware, ERT({**prices, "mac": {"compute": 0.0}}), conv(**sizes, Hstride=r.choice([1, 1, 2]))
 
 
+def meshes(r: random.Random) -> Drawn:
+    """Two units, one inside of the other, over halos along both ranks: links of either, both, or of neither."""
+    sizes = {"R": r.choice([2, 3]), "S": r.choice([2, 3]), "P": r.choice([2, 2, 4]), "Q": r.choice([2, 2, 4])}
+    sizes |= {r.choice("GM"): 2} if r.random() < 0.2 else {}
+    units = [r.sample([*sizes], r.choice([1, 2, 2])) for _ in range(2)]
+    outer = [d for d in sizes if d not in units[0] + units[1]] + r.sample([*sizes], r.choice([1, 2]))
+
+    def fixed(free: list[str]) -> str:
+        return ", ".join(f"{d}=1" for d in sizes if d not in free)
+
+    def memory(name: str, loops: str, kept: bool = True) -> str:
+        dataspace = f"dataspace: {{{'keep' if kept else 'bypass'}: [Inputs], bypass: [Weights, Outputs]}}"
+        dataspace = dataspace if kept else "dataspace: {bypass: [Inputs, Weights, Outputs]}"
+        attributes = "attributes: {datawidth: 8}"
+        constraints = f"{{{dataspace}, temporal: {{{loops}}}}}"
+        return f"- !Component {{name: {name}, class: SRAM, {attributes}, constraints: {constraints}}}"
+
+    def unit(name: str, x: int, y: int, free: list[str]) -> str:
+        return (
+            f"- !Container {{name: {name}, spatial: {{meshX: {x}, meshY: {y}}}, "
+            f"constraints: {{spatial: {{factors: [{fixed(free)}]}}}}}}"
+        )
+
+    order = f", permutation: [{', '.join(r.sample([*sizes], len(sizes)))}]"
+    only = f"factors: [{fixed([])}]"
+    between = [memory("Middle", only, r.random() < 0.5)] if r.random() < 0.4 else []
+    hardware, _ = build(
+        [
+            "- !Component {name: DRAM, class: DRAM, attributes: {datawidth: 8}, "
+            f"constraints: {{temporal: {{factors: [{fixed(outer)}]}}}}}}",
+            memory("Buffer", f"factors: [{fixed(r.sample([*sizes], 2))}]{order if r.random() < 0.6 else ''}"),
+            unit("Row", r.choice([2, 3, 4]), r.choice([1, 1, 2]), units[0]),
+            *between,
+            unit("Cell", r.choice([2, 4, 6]), r.choice([1, 1, 2]), units[1]),
+            memory("Register", only if r.random() < 0.8 else f"factors: [{fixed(r.sample([*sizes], 1))}]"),
+            "- !Component {name: mac, class: compute}",
+        ]
+    )
+    prices = {
+        level.name: {action: r.choice([0.0, 0.01, 0.1, 1.0]) for action in ("read", "write")}
+        for level in hardware.levels
+    }
+    prices["Buffer"] |= {"read": 1.0, "leak": r.choice([0.0, 0.1])}
+    steps = {name: r.choice([1, 1, 2]) for name in ("Wstride", "Hstride")}
+    return hardware, ERT({**prices, "mac": {"compute": 0.0}}), conv(**sizes, **steps)
+
+
 def uneven(r: random.Random) -> Drawn:
     """Odd sizes: strides wider than the window, dilations, depthwise; two or three memories, units between any two.
 
@@ -163,6 +210,7 @@ GENERATORS: dict[str, Callable[[random.Random], Drawn]] = {
     "drawn machines, nested units": lambda r: draw_case(r, True)[:3],
     "links forbidden": unlinked,
     "links to compute units": linked,
+    "links of two units": meshes,
     "narrow ports": lambda r: draw_throttled(r, False)[:3],
     "narrow ports, nested units": lambda r: draw_throttled(r, True)[:3],
     "remainders": uneven,

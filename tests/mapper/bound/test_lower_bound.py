@@ -78,6 +78,10 @@ def test_moves_are_steps_less_what_falls_back(loops, moves: list[tuple[int, int]
         reaches = [float(reach), 0.0][:: 1 if across == 0 else -1]
         possible = any(move[0] <= reach and move[1] == 0 for move in moves)
         assert links_possible(case.search.tables, out, s, *reaches) == possible
+    if across == 0:  # what counts on moves along the first halo is not served by those along the second alone
+        for least in (1.0, 2.0):
+            possible = any(least <= move[0] <= 2 and move[1] <= 1 for move in moves)
+            assert links_possible(case.search.tables, out, s, 2.0, 1.0, 1.0, 1.0, least) == possible
 
 
 def sizes(case: Small, **given: int) -> np.ndarray:

@@ -12,7 +12,10 @@ from tests.mapper.tables import small
 from tqhw.mapper.bound.lower_bound import Outside, look_outside, make_outside, share_of
 from tqhw.mapper.bound.outlook import slide_share
 from tqhw.mapper.bound.partial_cost import (
+    ALONG,
+    GRID,
     HEAD,
+    LINK,
     OPEN,
     SHUT,
     WIDTH,
@@ -24,12 +27,21 @@ from tqhw.mapper.bound.partial_cost import (
     first_partial,
     halo_share,
     keep_step,
+    need_links,
     rank_extent,
     temporal_cost,
     temporal_step,
 )
 from tqhw.mapper.bound.places import overlap_share
-from tqhw.mapper.bound.unit_gains import irrelevant_units, served_along, spatial_gains, unit_grid, unit_hop
+from tqhw.mapper.bound.unit_gains import (
+    ANY_WAY,
+    irrelevant_units,
+    served_along,
+    spatial_gains,
+    unit_grid,
+    unit_hop,
+    ways_differ,
+)
 from tqhw.mapper.space.arrays import Space
 
 
@@ -196,3 +208,46 @@ def test_elements_that_agree_along_a_halo_share_an_access() -> None:
     factors = dims(space, P=2, R=3)
     gains = spatial_gains(search.tables, search.prices, q, inputs, factors, dims(space), factors)
     assert gains == (6 / 5, 1.0, 1.0, 0.0)  # no loop outside moves a word along the halo
+
+
+def test_a_unit_along_both_halos_has_links_of_two_ways() -> None:
+    """S = 3 by one word along the second halo, P = 4 by two along the first: each way saves what it serves."""
+    space, _, search = small("two_level_array", "latency", P=8, Q=8, R=3, S=3, Wstride=2, Hstride=2)
+    tables, inputs = search.tables, space.problem.shape.data_space_names.index("Inputs")
+    q, first = int(tables.spatial.argmax()), int(tables.rank[inputs, space.problem.shape.dimensions.index("R")])
+    tables = tables._replace(fanout=np.full_like(tables.fanout, 64))
+    unit, tile = dims(space, S=3, P=4), dims(space)
+    gains = [
+        spatial_gains(tables, search.prices, q, inputs, unit, tile, unit * tile, way)[1] for way in (ANY_WAY, 0, 1)
+    ]
+    # R is left outside: moves of P by two words leave one of four; Q and S: Q alone moves, by two of three.
+    along_p, along_s = (4.0, 1.5) if first == 0 else (1.5, 4.0)
+    assert gains == pytest.approx([4.0, along_p, along_s])
+    assert ways_differ(tables, q, inputs, unit, tile)
+    assert not ways_differ(tables, q, inputs, dims(space, P=4), tile)
+    assert not ways_differ(tables._replace(strict_links=False), q, inputs, unit, tile)
+    assert not ways_differ(tables, q, space.problem.shape.data_space_names.index("Outputs"), unit, tile)
+
+
+def test_links_of_two_units_need_the_narrower_moves_of_both() -> None:
+    space, _, search = small("two_level_array", "latency", P=8, Q=8, R=3, S=3, Wstride=2)
+    tables, inputs = search.tables, space.problem.shape.data_space_names.index("Inputs")
+    q, tile = int(tables.spatial.argmax()), dims(space)
+    tables = tables._replace(fanout=np.full_like(tables.fanout, 64))
+    first = int(tables.rank[inputs, space.problem.shape.dimensions.index("P")])
+    assert first == 0
+
+    def needed(*steps: tuple[int, dict[str, int]]) -> tuple[list[float], list[float], float]:
+        out = np.zeros(HEAD + 3 * WIDTH)
+        for way, units in steps:
+            need_links(tables, q, inputs, dims(space, **units), tile, way, out)
+        return out[LINK : LINK + 2].tolist(), out[GRID : GRID + 2].tolist(), float(out[ALONG])
+
+    wide, narrow = {"P": 4, "S": 3}, {"P": 2}
+    both, alone, second = needed((0, wide)), needed((ANY_WAY, narrow)), needed((1, wide))
+    assert alone == ([2.0, 0.0], [2.0, 0.0], 0.0)
+    assert both[1:] == ([2.0, 1.0], 1.0)  # some move along the first halo is needed
+    assert second == ([0.0, both[0][1]], [0.0, 1.0], 0.0)  # and none for the second way
+    assert needed((ANY_WAY, narrow), (0, wide)) == alone
+    assert needed((0, wide), (ANY_WAY, narrow)) == alone
+    assert needed((ANY_WAY, narrow), (1, wide)) == alone  # neither is narrower: what is needed inside stays

@@ -11,6 +11,7 @@ from tqhw.engine.jit import part
 from tqhw.engine.model import Floats, Ints
 from tqhw.mapper.bound.measure import measured
 from tqhw.mapper.bound.partial_cost import (
+    ALONG,
     GRID,
     HEAD,
     LINK,
@@ -228,10 +229,17 @@ def run_left(space: Space, s: int, t: int, n_loops: int, out: Outside) -> float:
 
 @part
 def links_possible(
-    space: Space, out: Outside, s: int, reach_x: float, reach_y: float, grid_x: float = 1.0, grid_y: float = 1.0
+    space: Space,
+    out: Outside,
+    s: int,
+    reach_x: float,
+    reach_y: float,
+    grid_x: float = 1.0,
+    grid_y: float = 1.0,
+    least_x: float = 0.0,
 ) -> bool:
     """Whether the loops outside can move data space s to a neighbour: right after a move, and along each rank within so
-    many words and by a multiple of its grid.
+    many words and by a multiple of its grid; ``least_x``: by so many along the first at least.
 
     A visit that does not move the tile leaves nothing that a neighbour could pass on; only a compute unit asks again.
     """
@@ -239,7 +247,7 @@ def links_possible(
         return False
     for n in range(out.n_moves[s]):
         x, y = out.moves[s, n, 0], out.moves[s, n, 1]
-        if space.tangled[s] or (x <= reach_x and y <= reach_y and x % grid_x == 0.0 and y % grid_y == 0.0):
+        if space.tangled[s] or (least_x <= x <= reach_x and y <= reach_y and x % grid_x == 0.0 and y % grid_y == 0.0):
             return True
     return False
 
@@ -248,7 +256,7 @@ def links_possible(
 def may_link(space: Space, out: Outside, s: int, partial: Floats) -> bool:
     """Whether the links can happen that a partial cost counts on."""
     grid_x, grid_y = max(1.0, partial[GRID]), max(1.0, partial[GRID + 1])
-    return links_possible(space, out, s, partial[LINK], partial[LINK + 1], grid_x, grid_y)
+    return links_possible(space, out, s, partial[LINK], partial[LINK + 1], grid_x, grid_y, partial[ALONG])
 
 
 @part

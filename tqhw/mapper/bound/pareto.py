@@ -15,6 +15,7 @@ from tqhw.mapper.bound.lookahead import energy_of, floor_of, look_from, objectiv
 from tqhw.mapper.bound.measure import ENERGY
 from tqhw.mapper.bound.outlook import COPIES, LEAK, MOST, STRICT, Outlook, look_at_pair
 from tqhw.mapper.bound.partial_cost import (
+    ALONG,
     GRID,
     HEAD,
     LINK,
@@ -78,6 +79,8 @@ def dominates(p: Floats, q: Floats, look: Outlook, alive: bool) -> bool:
 @part
 def reaches_as_far(p: Floats, q: Floats) -> bool:
     """Whether all moves that links of q can serve may be served by those of p."""
+    if p[ALONG] > q[ALONG]:
+        return False
     for r in range(HALO_RANKS):
         if p[LINK + r] < q[LINK + r] or (q[LINK + r] > 0.0 and q[GRID + r] % p[GRID + r] != 0.0):
             return False
@@ -127,6 +130,7 @@ def insert(scratch: Floats, n: int, partial: Floats, look: Outlook) -> int:
     row[E] = max(row[E], partial[E])
     row[U] = max(row[U], partial[U])
     linked = has_links(row) and has_links(partial)
+    row[ALONG] = min(row[ALONG], partial[ALONG]) if linked else 0.0
     for r in range(HALO_RANKS):
         row[LINK + r] = max(row[LINK + r], partial[LINK + r]) if linked else 0.0
         row[GRID + r] = common_step(int(row[GRID + r]), int(partial[GRID + r])) if linked else 0.0
@@ -175,14 +179,14 @@ def sweep_tile(bound: Relaxation, q: int, t: int, n_filled: int, lookahead_pj: f
         if not beaten:
             mask = split_tile(space, t, inside, work.tile, work.factors)
             begin = fronts.start[q, inside]
-            inner = 0  # dimensions that may stand innermost, as a bit mask; for units: with links or without
+            inner = 0  # dimensions that may stand innermost, as a bit mask; for units: without links, or of which way
             if temporal:
                 inner = orders.inner[q, mask]
                 fill_block(space, work.factors, work.block)
                 if limited:
                     look_at_pair(space, work.factors, work.tile, work.block, work.look)
             elif fits_somehow(space, orders, q, work.factors, mask):
-                inner = 3 if mask > 0 else 1
+                inner = (1 << 1 + HALO_RANKS) - 1 if mask > 0 else 1
             for k in range(begin, begin + fronts.rows[q, inside]):
                 partial = fronts.partials[k]
                 if limited:
@@ -201,7 +205,7 @@ def sweep_tile(bound: Relaxation, q: int, t: int, n_filled: int, lookahead_pj: f
                         if comparable:
                             roof = min(roof, ceiling(work.partial))
                     elif not spatial_step(
-                        space, prices, q, work.factors, work.tile, work.above, i == 1, partial, work.partial
+                        space, prices, q, work.factors, work.tile, work.above, i - 1, partial, work.partial
                     ):
                         continue
                     floor = floor_of(bound, q, limit, work.partial)

@@ -7,6 +7,7 @@ U     compute units used
 LINK  per halo rank; one above 0: the partial cost counts on neighbour links, which need a loop outside that moves the
       data space by no more than this along each
 GRID  per halo rank: and by a multiple of this, of which elements lie apart; 0 where none do
+ALONG and along the first halo rank by so many words at least
 A     per data space: fill energy that loops outside divide while they are irrelevant (its *run* is open)
 OPEN  per data space: parent energy with an open run, to be divided by multicast units as well
 SHUT  per data space: parent energy, run closed, to be divided by multicast units
@@ -27,11 +28,12 @@ from tqhw.engine.jit import part
 from tqhw.engine.model import Bools, Floats, Ints
 from tqhw.mapper.bound.places import common_step
 from tqhw.mapper.bound.prices import Prices
-from tqhw.mapper.bound.unit_gains import outer_grid, spatial_gains, unit_grid, unit_hop
+from tqhw.mapper.bound.unit_gains import ANY_WAY, outer_grid, spatial_gains, unit_grid, unit_hop, ways_differ
 from tqhw.mapper.space.arrays import HALO_RANKS, Space
 
-C, E, U, LINK, GRID, HEAD = 0, 1, 2, 3, 5, 7
+C, E, U, LINK, GRID, ALONG, HEAD = 0, 1, 2, 3, 5, 7, 8
 A, OPEN, SHUT, X, Y, WIDTH = 0, 1, 2, 3, 4, 5
+UNLINKED = -1
 
 
 @bundle
@@ -214,6 +216,26 @@ def links_to_macs(space: Space, s: int, partial: Floats) -> None:
 
 
 @part
+def need_links(space: Space, q: int, s: int, factors: Ints, tile: Ints, way: int, out: Floats) -> None:
+    """Writes what a move must be for the links of a unit that a partial cost counts on.
+
+    Where it counts on links of a unit inside, too, both have to happen: what is needed there stays, unless it is more
+    than what is needed here.
+    """
+    inside = has_links(out)
+    for r in range(HALO_RANKS):
+        reach = unit_hop(space, q, s, r, factors, tile) if r >= way else 0.0
+        if inside and out[LINK + r] < reach:
+            return
+    out[ALONG] = 1.0 if way == 0 else 0.0
+    for r in range(HALO_RANKS):
+        counts = r >= way
+        out[LINK + r] = unit_hop(space, q, s, r, factors, tile) if counts else 0.0
+        grid = unit_grid(space, s, r, factors, tile) if counts else 0
+        out[GRID + r] = grid if space.strict_links else min(grid, 1)
+
+
+@part
 def spatial_step(
     space: Space,
     prices: Prices,
@@ -221,11 +243,14 @@ def spatial_step(
     factors: Ints,
     tile: Ints,
     above: Ints,
-    linked: bool,
+    way: int,
     partial: Floats,
     out: Floats,
 ) -> bool:
-    """Puts a unit around a partial cost, counting on links or not; False if that cannot be."""
+    """Puts a unit around a partial cost, counting on links of a ``way`` (UNLINKED: on none); False if that cannot be.
+
+    Ways are halo ranks along which words move. Where they do not differ, the first stands for all.
+    """
     n_spaces, n_dims = space.relevant.shape
     copy_partial(partial, out)
     used = 1.0
@@ -240,19 +265,18 @@ def spatial_step(
     any_link = False
     for s in range(n_spaces):
         at = HEAD + s * WIDTH
-        multicast, gain, fill_gain, reach = spatial_gains(space, prices, q, s, factors, tile, above)
+        differ = way != UNLINKED and ways_differ(space, q, s, factors, tile)
+        moved = way if differ else ANY_WAY
+        multicast, gain, fill_gain, reach = spatial_gains(space, prices, q, s, factors, tile, above, moved)
         out[at + A] /= shared
         if s == space.output:
             for d in range(n_dims):
                 if space.copies[d]:
                     out[E] *= factors[d]
-        if linked and reach > 0.0 and gain > 1.0:
+        if way != UNLINKED and (way == 0 or differ) and reach > 0.0 and gain > 1.0:
             any_link = True
             if space.linkable:
-                for r in range(HALO_RANKS):
-                    out[LINK + r] = max(out[LINK + r], unit_hop(space, q, s, r, factors, tile))
-                    grid = unit_grid(space, s, r, factors, tile)
-                    out[GRID + r] = common_step(int(out[GRID + r]), grid if space.strict_links else min(grid, 1))
+                need_links(space, q, s, factors, tile, way if differ else ANY_WAY, out)
             multicast *= gain
             out[at + A] /= fill_gain
         if space.level[q] == 0 and multicast > 1.0 and space.links[0, s]:
@@ -266,7 +290,7 @@ def spatial_step(
                     possible = possible or reaches(space, s, y, above, partial)
             if not possible:
                 return False
-    if linked and not any_link:
+    if way != UNLINKED and not any_link:
         return False
     if not prices.units_left[q + 1]:
         # No unit changes these any more.

@@ -21,6 +21,7 @@ from tqhw.mapper.bound.prices import Prices
 from tqhw.mapper.space.arrays import HALO_RANKS, Space
 
 NONE = 1e-300  # a share that is known to be 0
+ANY_WAY = -1  # moves along any halo rank; 0: along the first and perhaps others, 1: along the second alone
 
 
 @part
@@ -49,14 +50,24 @@ def slides_in_unit(space: Space, s: int, factors: Ints) -> bool:
 
 
 @part
+def ways_differ(space: Space, q: int, s: int, factors: Ints, tile: Ints) -> bool:
+    """Whether links after a move along the first halo rank may save more or less than after one along the second."""
+    if not (space.strict_links and space.linkable and space.halo[s]) or space.linked_macs:
+        return False
+    if lies_further(space, s, factors):
+        return False
+    return unit_hop(space, q, s, 0, factors, tile) > 0.0 and unit_hop(space, q, s, 1, factors, tile) > 0.0
+
+
+@part
 def spatial_gains(
-    space: Space, prices: Prices, q: int, s: int, factors: Ints, tile: Ints, above: Ints
+    space: Space, prices: Prices, q: int, s: int, factors: Ints, tile: Ints, above: Ints, way: int = ANY_WAY
 ) -> tuple[float, float, float, float]:
     """(multicast, further gain if links happen, their gain for the fills right below, words they reach) of a unit.
 
     ``tile``/``above``: iterations per dimension inside and with the unit. The reach is 0 where links cannot or
     must not happen. Elements with equal words are one access, but each of them fills: links can serve all fills but
-    one per line.
+    one per line. ``way``: by what moves links happen, all or, where :func:`ways_differ`, those along one halo rank.
     """
     n_dims = tile.shape[0]
     multicast = 1.0
@@ -93,11 +104,13 @@ def spatial_gains(
         # What links do not carry may be the words that most elements share; links themselves save nothing here.
         richest = 0.0
         for r in range(n_dims):
-            richest = max(richest, richest_along(space, q, s, r, factors, tile, above, shared, most_shared))
+            if way in (ANY_WAY, r):
+                richest = max(richest, richest_along(space, q, s, r, factors, tile, above, shared, most_shared))
         return multicast * shared, richest / shared, 1.0, reach
     served = 1.0 if space.linked_macs or not space.strict_links or lies_further(space, s, factors) else 0.0
     for r in range(HALO_RANKS):
-        served = max(served, served_along(space, q, s, r, factors, tile, above))
+        if way in (ANY_WAY, r):
+            served = max(served, served_along(space, q, s, r, factors, tile, above))
     return multicast * shared, min(sliding / shared, 1.0 / (1.0 - served) if served < 1.0 else np.inf), sliding, reach
 
 
