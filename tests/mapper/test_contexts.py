@@ -216,3 +216,26 @@ def test_a_return_that_cancels_along_one_halo_moves_along_the_other():
     prices = {"DRAM": {"read": 0.0, "write": 0.0}, "Buffer": {"read": 1.0, "write": 0.01}, "mac": {"compute": 0.0}}
     for objective in ("energy", "edp"):
         assert check((hardware, ERT({**PRICES, **prices})), objective, conv(R=2, S=2, P=2, Q=3))
+
+
+LINE = shape(
+    "line", "KCPR", "ab", Weights="[[[K]],[[C]],[[R]]]", Inputs="[[[C]],[[P,a],[R,b]]]", Outputs="[[[K]],[[P]]]"
+)
+
+
+@pytest.mark.parametrize("outside", [(2, 11), (3, 7), (2, 13), (4, 5)])
+def test_orders_that_leave_as_many_elements_in_other_groups_fill_other_words(outside):
+    """Two orders leave 20 elements in 6 of 8 places, as 2, 2, 4, 4, 4, 4 and 3, 3, 3, 3, 4, 4: fills are cut unlike."""
+    p, r = outside
+    nodes = (
+        f"- !Component {{name: DRAM, class: DRAM, attributes: {{datawidth: 8}}, constraints: "
+        f"{{temporal: {{factors: [K=1, C=1, P={p}, R={r}], permutation: [P, R]}}}}}}",
+        units("PE", 12, 48, "K=4, C=2, P=3, R=2"),
+        level("Buffer", "Inputs", "factors: [K=1, C=1, P=1, R=1]"),
+        MAC,
+    )
+    hardware, _ = build(nodes)
+    table = ERT(
+        {"DRAM": dict.fromkeys(("read", "write"), 0.0), "Buffer": {"read": 0.0, "write": 1.0}, "mac": {"compute": 0.0}}
+    )
+    assert check((hardware, table), "energy", make_problem(LINE, {"K": 4, "C": 2, "P": 3 * p, "R": 2 * r}, "line"))

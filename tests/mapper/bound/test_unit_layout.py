@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from itertools import permutations, product
 
 import numpy as np
 import pytest
 
 from tests.mapper.tables import small
-from tqhw.mapper.bound.unit_layout import KEPT_ORDERS, is_known, left_in_order, make_layout, number_places, put_order
+from tqhw.mapper.bound.unit_layout import (
+    KEPT_ORDERS,
+    TOLD,
+    is_known,
+    left_in_order,
+    make_layout,
+    number_places,
+    put_order,
+)
 
 DIMS = "MGSQRP"  # irrelevant to Inputs, of a rank without a halo, and two of each of two halos
 CASE = small("two_level_array", M=2, G=2, S=3, Q=4, R=2, P=3, Hstride=2)
@@ -33,15 +42,15 @@ def laid_out(order: tuple[str, ...], factors: dict[str, int], tile: dict[str, in
     return found
 
 
-def left_by(elements: list[tuple[int, int, int]], columns: int, move: tuple[int, int]) -> tuple[int, int]:
-    """(places, elements) that have no mesh neighbour which lies a move further."""
+def left_by(elements: list[tuple[int, int, int]], columns: int, move: tuple[int, int]) -> tuple[int, ...]:
+    """Elements per place, ascending, of those that have no mesh neighbour which lies a move further."""
     left = []
     for e, (x, y, g) in enumerate(elements):
         beside = [e - 1] * (e % columns > 0) + [e + 1] * (e % columns < columns - 1) + [e - columns, e + columns]
         near = [elements[i] for i in beside if 0 <= i < len(elements)]
         if (x + move[0], y + move[1], g) not in near:
             left.append((x, y, g))
-    return len(set(left)), len(left)
+    return tuple(sorted(Counter(left).values()))
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -62,18 +71,19 @@ def test_links_leave_what_no_neighbour_had(seed: int) -> None:
     n = put_order(CASE.search.orders._replace(order=row), 0, array(factors), layout)
     assert n == len(elements)
     share, richest = left_in_order(layout, INPUTS, n, columns, np.array(moves, float), layout.served[0, INPUTS])
-    truth = []
+    truth, whole = [], tuple(sorted(Counter(elements).values()))
     for x, y in moves:
         for sign_y, sign_x in product((1, -1), repeat=2):
             within = x <= layout.reach[INPUTS, 0] and y <= layout.reach[INPUTS, 1] and (x, y) != (0, 0)
             if within and not (sign_x < 0 and x == 0) and not (sign_y < 0 and y == 0):
                 left = left_by(elements, columns, (sign_x * x, sign_y * y))
-                truth.append(left if left[0] < len(set(elements)) else (len(set(elements)), n))
-    told = layout.served[0, INPUTS, : layout.written[INPUTS]].reshape(-1, 2)
-    assert sorted(map(tuple, told.tolist())) == sorted(truth)
-    whole = len(set(elements)), n
-    assert share == min((places / whole[0] for places, _ in truth), default=1.0)
-    means = [left / places / (whole[1] / whole[0]) for places, left in truth]
+                truth.append(left if len(left) < len(whole) else whole)
+    told = layout.served[0, INPUTS, : layout.written[INPUTS]].reshape(-1, TOLD).tolist()
+    assert sorted(row[:2] for row in told) == sorted([len(left), sum(left)] for left in truth)
+    marks = Counter(sum(int(layout.weight[m]) for m in left) if left != whole else 0 for left in truth)
+    assert Counter(row[2] for row in told) == marks
+    assert share == min((len(left) / len(whole) for left in truth), default=1.0)
+    means = [sum(left) / len(left) / (n / len(whole)) for left in truth]
     assert richest == pytest.approx(max([1.0, *means]))
 
 

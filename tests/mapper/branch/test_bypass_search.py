@@ -207,3 +207,17 @@ def test_kernels_answer_the_same_as_python(architecture: str, objective: str, mo
         compiled.nodes,
         compiled.lower_bound,
     )
+
+
+def test_what_is_kept_is_counted_whole_and_given_back() -> None:
+    search = small("weight_stationary", "edp", C=4, P=4, M=4, R=3).search
+    empty = search.kept_bytes
+    search.sweep_below(math.inf, Clock(None))
+    partials = search.fronts.partials.nbytes + search.ports.partials.nbytes
+    assert search.kept_bytes > partials + search.lookahead.nbytes > 0
+    search.uproot()
+    assert not hasattr(search, "contexts")
+    search.sweep_below(math.inf, Clock(None))  # what is swept is planted again
+    assert search.contexts.number[0] == 0
+    search.release()
+    assert search.kept_bytes == empty < 10_000

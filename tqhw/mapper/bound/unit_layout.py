@@ -19,6 +19,8 @@ from tqhw.mapper.space.arrays import HALO_RANKS, Space
 from tqhw.mapper.space.orders import LoopOrders
 
 KEPT_ORDERS = 64  # of a unit, with what links serve in them; further ones are all tried
+COUNTED = 1 << 18  # elements of one unit, over all its orders: those that are left are bounded together
+TOLD = 3  # numbers of one move, see left_in_order
 
 
 @bundle
@@ -39,7 +41,9 @@ class UnitLayout(NamedTuple):
     radix: Ints  # [S, R] and its radix
     key: Ints  # [E] of the elements in the order at work
     seen: Ints  # [E + 1] the last count that met a place; at the end: counts so far
-    served: Ints  # [KEPT_ORDERS + 1, S, 2 * J * ways] by links in one order each, see left_in_order
+    left_at: Ints  # [E] elements left in a place
+    weight: Ints  # [E + 1] of a place with so many elements left, in a sum that tells multisets of them apart
+    served: Ints  # [KEPT_ORDERS + 1, S, TOLD * J * ways] by links in one order each, see left_in_order
     written: Ints  # [S] of these numbers
 
 
@@ -68,7 +72,9 @@ def make_layout(space: Space, n_units: int, n_loops: int) -> UnitLayout:
         radix=ints(n_spaces, HALO_RANKS),
         key=ints(n_units),
         seen=ints(n_units + 1),
-        served=ints(KEPT_ORDERS + 1, n_spaces, 2 * n_loops * 2**HALO_RANKS),
+        left_at=ints(n_units),
+        weight=np.concatenate([[0], np.random.default_rng(0).integers((1 << 62) // n_units, size=n_units)]),
+        served=ints(KEPT_ORDERS + 1, n_spaces, TOLD * n_loops * 2**HALO_RANKS),
         written=ints(n_spaces),
     )
 
@@ -158,28 +164,37 @@ def shift_of(layout: UnitLayout, s: int, move: Floats, way: int) -> int:
 
 
 @part
-def count_unserved(layout: UnitLayout, s: int, n: int, shift: int, columns: int) -> tuple[int, int]:
-    """(places, elements) of ``key`` whose words no mesh neighbour had before it moved by ``shift``."""
+def count_unserved(layout: UnitLayout, s: int, n: int, shift: int, columns: int) -> tuple[int, int, int]:
+    """(places, elements, mark) of ``key`` whose words no mesh neighbour had before it moved by ``shift``.
+
+    The mark is the sum of the places' weights: equal for equal numbers of elements in them, in any order.
+    """
     count = layout.seen[layout.seen.shape[0] - 1] + 1
     layout.seen[layout.seen.shape[0] - 1] = count
     places = 0
     elements = 0
+    mark = 0
     for e in range(n):
         if not holds(layout.key, n, e, layout.key[e] + shift, columns):
             elements += 1
             place = layout.place_of[s, layout.element[e]]
             if layout.seen[place] != count:
                 layout.seen[place] = count
+                layout.left_at[place] = 0
                 places += 1
-    return places, elements
+            left = layout.left_at[place] + 1
+            layout.left_at[place] = left
+            mark += layout.weight[left] - layout.weight[left - 1]
+    return places, elements, mark
 
 
 @part
 def left_in_order(layout: UnitLayout, s: int, n: int, columns: int, moves: Floats, served: Ints) -> tuple[float, float]:
-    """(share of the places, elements per place) that links leave of a unit's elements in the order at work, at most.
+    """(share of the places, elements per place) that links leave of a unit's elements in the order at work.
 
-    Of the first the least is told, over all ``moves`` [J, R], of the second the most, in multiples of what all have.
-    Writes to ``served`` the places and elements left after every move that may meet elements.
+    Over all ``moves`` [J, R]: of the first the least, of the second the most, in multiples of what all have. Writes to
+    ``served`` what :func:`count_unserved` tells after every move that may meet elements. Orders that agree in all of it
+    cost the same: to the engine they are the same tables of accesses (tqhw/engine/table.py), which it rounds alike.
     """
     for e in range(n):
         layout.key[e] = layout.key_of[s, layout.element[e]]
@@ -192,12 +207,13 @@ def left_in_order(layout: UnitLayout, s: int, n: int, columns: int, moves: Float
             shift = shift_of(layout, s, moves[j], way)
             if shift == 0:
                 continue
-            places, elements = count_unserved(layout, s, n, shift, columns)
+            places, elements, mark = count_unserved(layout, s, n, shift, columns)
             if places >= n_places:
-                places, elements = n_places, n
+                places, elements, mark = n_places, n, 0
             served[written] = places
             served[written + 1] = elements
-            written += 2
+            served[written + 2] = mark
+            written += TOLD
             share = min(share, places / n_places)
             richest = max(richest, elements / places * (n_places / n))
     layout.written[s] = written

@@ -118,10 +118,16 @@ class BypassSearch:
         self.ports = join_ports(self.port_prices, self._no_fronts(), self.work.rows.shape[1])
         self.swept = -math.inf  # what stays below is in the fronts
 
+    def uproot(self) -> None:
+        """Gives the tree back: contexts grow as nodes are explored. What is swept can be planted again."""
+        for name in ("stack", "contexts", "leaves", "layout"):
+            vars(self).pop(name, None)
+
     @property
     def kept_bytes(self) -> int:
-        """Of the fronts that :meth:`release` would give back."""
-        return int(self.fronts.partials.nbytes + self.ports.partials.nbytes)
+        """Of the tables that :meth:`release` would give back."""
+        tables = [self.lookahead, *self.port_lookaheads.values(), *self.fronts, *self.ports]
+        return sum(int(table.nbytes) for table in tables)
 
     def _take_ports(self, prices: list[Prices], front_size: int) -> None:
         """Makes what has a column for each of the ports."""

@@ -31,6 +31,7 @@ from tqhw.mapper.bound.places import lies_further
 from tqhw.mapper.bound.relaxation import Relaxation
 from tqhw.mapper.bound.unit_gains import irrelevant_units, keeps_below, slides_in_unit, spatial_gains
 from tqhw.mapper.bound.unit_layout import (
+    COUNTED,
     KEPT_ORDERS,
     UnitLayout,
     is_known,
@@ -237,15 +238,20 @@ def push_units(tree: Tree, q: int, inside: int, mask: int, limit: float, top: in
     value = least(bound, q, inside, out, True)
     if value >= limit:
         return top
+    of_any_order = value
+    used = out.totals[USED] / stack.used[q]
+    elements = 0.0  # laid out so far
     last = -1
     known = 0
     for row in range(orders.start[q, mask], orders.start[q, mask] + orders.rows[q, mask]):
         # Elements count in the order in which they are mapped: where it is split changes nothing.
         if (last >= 0 and same_order(orders, last, row)) or not fits_unit(space, orders, q, work.factors, row):
             continue
-        if linked and counted:
+        value = of_any_order
+        if linked and counted and elements < COUNTED:
             if last < 0:
                 number_all_places(tree)
+            elements += used
             gain_in_order(tree, q, row, known)
             if is_known(layout, known):
                 last = row

@@ -25,7 +25,7 @@ GLANCE_LOOKS = 400  # at every choice, before any is searched to its end
 DIVE_LOOKS = 64  # at a dive that only may improve on what there is
 NEAR = 1.4  # times a floor: a mapping known to cost less is a limit itself
 RISING = (0.9, 0.95, 0.98)  # of what it costs: limits of a search that may be stopped, for a bound that is near early
-KEPT_BYTES = 1 << 29  # of all choices together, whose fronts are kept from one limit to the next
+KEPT_BYTES = 1 << 29  # of the tables of all choices that are kept from one limit to the next
 KEPT_TILES = 100_000  # of all choices together, whose tables are kept from bounding the root to the search
 MOST_BYPASSES, WARM_BYPASSES = 64, 8  # choices looked at for a first mapping, and those of the first glance
 
@@ -206,12 +206,13 @@ class BypassSearches:
 
         ``again``: higher limits follow. Fronts are swept for what is better than all that is known, and kept for them.
         """
+        kept = sum(one.kept_bytes for one in self.begun)
         for one in self.begun:
+            before = one.kept_bytes
             if one.lower_bound < min(limit, incumbent.limit):
                 one.sweep_below(incumbent.value if again else min(limit, incumbent.value), clock)
                 one.search(incumbent, limit, clock, first, looks)
-            if not again or one.lower_bound >= incumbent.limit or self._kept_bytes() > KEPT_BYTES:
+                one.uproot()
+            if not again or one.lower_bound >= incumbent.limit or kept - before + one.kept_bytes > KEPT_BYTES:
                 one.release()
-
-    def _kept_bytes(self) -> int:
-        return sum(one.kept_bytes for one in self.begun)
+            kept += one.kept_bytes - before
