@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from tests.mapper.tables import Small, small
-from tqhw.mapper.bound.lower_bound import links_possible, look_outside, most_served, share_of
+from tqhw.mapper.bound.lower_bound import links_possible, most_served
 from tqhw.mapper.bound.measure import objective_of
+from tqhw.mapper.bound.outside import look_outside, share_of
 from tqhw.objectives import OBJECTIVES, Objective
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from tests.mapper.tables import small
-from tqhw.mapper.bound.lower_bound import Outside, look_outside, make_outside, share_of
 from tqhw.mapper.bound.outlook import slide_share
+from tqhw.mapper.bound.outside import Outside, look_outside, make_outside, share_of
 from tqhw.mapper.bound.partial_cost import (
     ALONG,
     GRID,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.mapper.tables import Small, small
-from tqhw.mapper.bound.lower_bound import FIRST, SETTLED, USED
+from tqhw.mapper.bound.outside import FIRST, SETTLED, USED
 from tqhw.mapper.branch.expand import arrive, bound_all_orders, bound_order, expand, set_totals
 from tqhw.mapper.branch.explore import open_root
 from tqhw.mapper.branch.incumbent import Clock

@@ -33,7 +33,7 @@ from tqhw.mapper.space.arrays import HALO_RANKS, Space
 
 C, E, U, LINK, GRID, ALONG, HEAD = 0, 1, 2, 3, 5, 7, 8
 A, OPEN, SHUT, X, Y, WIDTH = 0, 1, 2, 3, 4, 5
-UNLINKED = -1
+UNLINKED = -1  # no way; those that there are number the halo ranks
 
 
 @bundle

@@ -13,8 +13,8 @@ from tqhw.engine import Model
 from tqhw.engine.jit import Kernel
 from tqhw.engine.model import Bools
 from tqhw.mapper.bound.lookahead import offer, take_kind, take_pairs
-from tqhw.mapper.bound.lower_bound import make_outside
 from tqhw.mapper.bound.measure import ENERGY, most_cycles
+from tqhw.mapper.bound.outside import make_outside
 from tqhw.mapper.bound.pareto import sweep
 from tqhw.mapper.bound.prices import Bypass, Prices, build_prices, mean_of, port_prices
 from tqhw.mapper.bound.relaxation import ParetoFronts, Relaxation, Scratch, join_ports, make_fronts, make_scratch

@@ -24,7 +24,7 @@ from tqhw.engine import Model
 from tqhw.engine.bundle import bundle
 from tqhw.engine.jit import part
 from tqhw.engine.model import Floats, Ints
-from tqhw.mapper.bound.lower_bound import Outside
+from tqhw.mapper.bound.outside import Outside
 from tqhw.mapper.bound.prices import Prices
 from tqhw.mapper.branch.stack import Stack
 from tqhw.mapper.space.arrays import HALO_RANKS, Space

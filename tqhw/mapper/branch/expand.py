@@ -6,14 +6,13 @@ from typing import NamedTuple
 
 from tqhw.engine.bundle import bundle
 from tqhw.engine.jit import part
-from tqhw.mapper.bound.lower_bound import (
+from tqhw.mapper.bound.lower_bound import least, linked_share
+from tqhw.mapper.bound.outside import (
     FIRST,
     LEAKING,
     SETTLED,
     USED,
     Outside,
-    least,
-    linked_share,
     look_outside,
     put_best_order,
     run_left,
