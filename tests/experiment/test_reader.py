@@ -54,6 +54,17 @@ def test_settings_go_over_the_file() -> None:
             "e.yaml:2: architecture.word_bits: unknown key 'word_bits' (`word_bits` stands outside of all sections; ",
         ),
         ("search: {budget_s: 3}", "unknown key 'budget_s' (`timeloop.budget_s` is the key; known: objective"),
+        (
+            "name: x\nsearch:\n  budget: 3",
+            "e.yaml:3: search.budget: unknown key 'budget' (did you mean `timeloop.budget_s`? known: objective, fac",
+        ),
+        ("architecture: {factor: imperfect}", "unknown key 'factor' (did you mean `search.factors`? known: name,"),
+        ("scenario: {bit: [2]}", "unknown key 'bit' (did you mean `bits`? known: layout"),
+        ("epoch: 3", "unknown key 'epoch' (did you mean `training.epochs`? known: model"),
+        ("search: {batch_size: 3}", "(`training.batch_size` or `quantize.batch_size` is the key; known: objective"),
+        ("timeloop: {budget: 3}", "unknown key 'budget' (did you mean 'budget_s'? known: algorithm"),
+        ("search: {object: edp}", "unknown key 'object' (did you mean 'objective'? known: objective"),
+        ("search: {pading: true}", "unknown key 'pading' (did you mean 'pad'? known: objective"),
         ("training: {epoch: 3}", "unknown key 'epoch' (did you mean 'epochs'?"),
         # What packages add is looked for where a name is none of ours, and that asks for PyTorch.
         pytest.param(

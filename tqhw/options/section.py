@@ -8,8 +8,9 @@ from __future__ import annotations
 import dataclasses
 import re
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
+from difflib import SequenceMatcher
 from functools import wraps
 from typing import Annotated, Any, Final, Literal, TypeVar, Union, dataclass_transform, get_args, get_origin
 
@@ -50,6 +51,8 @@ _BOUNDS = {
     "less_than": ("lt", "less than"),
 }
 _REFUSED = "refused"
+_ALIKE = 0.8
+"""So like a key must be that another section has, to be meant."""
 
 
 class DocumentSection(BaseModel):
@@ -101,17 +104,7 @@ def explained(error: ValidationError, kind: type, place: Callable[[Sequence[str]
     first = (wrong_key or fitting or complaints)[0]
     path = _keys_of(kind, first["loc"], wrong_key=bool(wrong_key))
     if wrong_key:
-        known = [*fields_of(section_at(kind, path[:-1])), *_old_keys(kind, path[:-1])]
-        wrong = unknown("key", path[-1], known, place(path) or None)
-        elsewhere = [".".join(found) for found in _paths_to(kind, path[-1])]
-        if not elsewhere:
-            return wrong
-        hint = (
-            f"`{elsewhere[0]}` is the key"
-            if "." in elsewhere[0]
-            else f"`{elsewhere[0]}` stands outside of all sections"
-        )
-        return TqhwError(wrong.message, place=wrong.place, lever=f"{hint}; {wrong.lever}")
+        return _unknown_key(kind, path, place(path) or None)
     if first["type"] == _REFUSED:
         told: Any = first["ctx"]
         path = [*path, *told["key"].split(".")] if told["key"] else path
@@ -122,6 +115,34 @@ def explained(error: ValidationError, kind: type, place: Callable[[Sequence[str]
     if first["type"] == "value_error" or found is None:
         return TqhwError(first["msg"].removeprefix("Value error, "), place=place(path) or None)
     return TqhwError(f"{first['input']!r} {_rule(first)}", place=place(path) or None, lever=found.description)
+
+
+def _unknown_key(kind: type, path: Sequence[str], place: str | None) -> TqhwError:
+    """The error for a key that its section does not have; where another one has it, or one all but like it, where."""
+    key, own = path[-1], [*fields_of(section_at(kind, path[:-1])), *_old_keys(kind, path[:-1])]
+    wrong = unknown("key", key, own, place)
+    elsewhere = [found for found in _paths_in(kind) if found[:-1] != tuple(path[:-1])]
+    same = [found for found in elsewhere if found[-1] == key]
+    if same:
+        outside = len(same) == 1 and len(same[0]) == 1
+        lever = f"{_told(same)} {'stands outside of all sections' if outside else 'is the key'}; {wrong.lever}"
+    else:
+        alike = {found: _likeness(key, found[-1:]) for found in elsewhere}
+        best = max(alike.values(), default=0.0)
+        if best < _ALIKE or best <= _likeness(key, own):
+            return wrong
+        likely = _told([found for found in elsewhere if alike[found] == best])
+        lever = f"did you mean {likely}? known: {', '.join(own)}"
+    return TqhwError(wrong.message, place=wrong.place, lever=lever)
+
+
+def _likeness(name: str, known: Iterable[str]) -> float:
+    """How much ``name`` is like the known name that is most like it, from 0 to 1."""
+    return max((SequenceMatcher(None, one, name).ratio() for one in known), default=0.0)
+
+
+def _told(paths: Sequence[Sequence[str]]) -> str:
+    return " or ".join(f"`{'.'.join(path)}`" for path in paths)
 
 
 def _rule(complaint: Any) -> str:
@@ -167,14 +188,13 @@ def section_at(kind: type, path: Sequence[str]) -> type:
     return kind
 
 
-def _paths_to(kind: type, key: str, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Where inside ``kind`` a key of that name stands."""
+def _paths_in(kind: type, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every key inside ``kind``, with the sections that it stands in."""
     for name, known in fields_of(kind).items():
-        if name == key:
-            yield (*path, name)
+        yield (*path, name)
         inner = section_in(known.annotation)
         if inner is not None:
-            yield from _paths_to(inner, key, (*path, name))
+            yield from _paths_in(inner, (*path, name))
 
 
 def _old_keys(kind: type, path: Sequence[str]) -> list[str]:
