@@ -260,3 +260,38 @@ def test_two_tables(tmp_path: Path) -> None:
     said = message(tmp_path, a=ARCHITECTURE, e=ERT, f=ERT)
     assert said.startswith(f"{tmp_path}/e.yaml:1: ERT: two ERTs are given, at")
     assert f"{tmp_path}/f.yaml:1: ERT" in said
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ("a.b.yaml", "a.b"),
+        ("10_layer4.0.conv2.yml", "10_layer4.0.conv2"),
+        ("plain.yaml", "plain"),
+        ("of.a.template.yaml.jinja2", "of.a.template"),
+        (".yaml", ".yaml"),
+        ("v0.4", "v0.4"),
+        ("v0.4/*.yaml", "v0.4"),
+    ],
+)
+def test_a_name_is_that_of_the_file_whatever_dots_it_has(given: str, name: str, tmp_path: Path) -> None:
+    folder = tmp_path / "v0.4"
+    folder.mkdir()
+    for file in (
+        "a.b.yaml",
+        "10_layer4.0.conv2.yml",
+        "plain.yaml",
+        "of.a.template.yaml.jinja2",
+        ".yaml",
+        "v0.4/p.yaml",
+    ):
+        (tmp_path / file).write_text(PROBLEM)
+    found = sources(str(tmp_path / given))
+    assert found.name == name
+    assert load_problem(found).name == name
+
+
+def test_the_name_of_the_folder_that_one_is_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "p.yaml").write_text(PROBLEM)
+    monkeypatch.chdir(tmp_path)
+    assert sources(".").name == sources("*.yaml").name == tmp_path.name

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from tqhw import spec
 from tqhw.errors import TqhwError
@@ -22,6 +24,9 @@ from tqhw.spec.yamlio import Map
 
 TABLES = ("ERT", "ART")
 """Read as ``--ert`` and ``--art`` read them: whole numbers, no arguments, keys of other programs."""
+
+
+_ENDINGS: Final = re.compile(r"(?<=.)(\.(ya?ml|jinja2?|j2))+$", re.IGNORECASE)
 
 
 class _Machine(Specification):
@@ -59,8 +64,11 @@ class Sources:
 
     @property
     def name(self) -> str:
-        """The first file's or folder's own name, for what is called after it."""
-        return Path(self.files[0]).name.partition(".")[0] or "architecture"
+        """The first file's or folder's own name, less the endings of YAML and templates; of a pattern, its folder's."""
+        path = Path(os.path.abspath(self.files[0]))  # noqa: PTH100 - a link keeps the name that it was given by
+        if path.exists():
+            return (path.name if path.is_dir() else _ENDINGS.sub("", path.name)) or "architecture"
+        return path.parent.name or "architecture"
 
     def joined(self) -> tuple[Map, list[tuple[str, Any, str]], str]:
         top, more, reader = joined_files(self.files, self.data, self.allow)
