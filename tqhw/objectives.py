@@ -49,6 +49,12 @@ class Objective:
         """Different for different objectives, whatever their names: a part of the mapping cache's keys."""
         return self.name if _OWN.get(self.name) == self else f"energy^{self.energy_power} delay^{self.delay_power}"
 
+    @property
+    def unit(self) -> str:
+        """What its values are in: pJ, cycles, or powers of these."""
+        powers = (("pJ", self.energy_power), ("cycles", self.delay_power))
+        return " ".join(name if power == 1 else f"{name}^{power}" for name, power in powers if power)
+
     def value(self, energy_pj: Number, cycles: Number) -> Number:
         """The objective of one mapping, or of an array of them."""
         return reduce(mul, [energy_pj] * self.energy_power + [cycles] * self.delay_power)

@@ -26,6 +26,15 @@ def test_names_are_rows() -> None:
         objective_of("enregy")
 
 
+def test_units_follow_the_powers() -> None:
+    assert {name: row.unit for name, row in OBJECTIVES.items()} == {
+        "energy": "pJ",
+        "edp": "pJ cycles",
+        "latency": "cycles",
+    }
+    assert (ED2P.unit, Objective("e2", 2, 0).unit) == ("pJ cycles^2", "pJ^2")
+
+
 @pytest.mark.parametrize("powers", [(0, 0), (-1, 1), (1, 8), (1, 0.5)])
 def test_powers_that_have_no_best_mapping_are_refused(powers: tuple[int, int]) -> None:
     with pytest.raises(TqhwError, match=r"has no best mapping.*whole powers from 0 to 7"):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tqhw.cli.common import console
+from tqhw.objectives import Goal, Objective
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -17,9 +19,11 @@ _FORMATS = {
     "proved_optimal": "",
     "evaluated": ",",
     "seconds": ".2f",
-    "lower_bound": ",.1f",
+    "lower_bound": "",
     "gap": ".2%",
 }
+
+_ROUNDING = 1e-12  # a bound is a sum of floats; of one that is whole but for these, the next cycle is not meant
 
 
 def show_refusal(found: Invalid, text: str) -> None:
@@ -30,8 +34,17 @@ def show_refusal(found: Invalid, text: str) -> None:
         screen.print(f"  {reason.message}", highlight=False, soft_wrap=True)
 
 
-def show(stats: Stats, more: Mapping[str, Any], mapping: str | None = None) -> None:
-    """The tables, the mapping, and at the end, where it is still in sight, what it all comes to."""
+def bound_text(objective: Objective, bound: float) -> str:
+    """A lower bound with its unit; no mapping takes a part of a cycle, so that of cycles is a whole number."""
+    whole = not objective.energy_power and objective.delay_power == 1
+    return f"{math.ceil(bound * (1.0 - _ROUNDING)):,} cycles" if whole else f"{bound:,.1f} {objective.unit}"
+
+
+def show(stats: Stats, more: Mapping[str, Any], mapping: str | None = None, objective: Goal | None = None) -> None:
+    """The tables, the mapping, and at the end, where it is still in sight, what it all comes to.
+
+    ``objective``: of a search, what its lower bound bounds.
+    """
     screen = console()
     screen.print(_levels(stats))
     if more.get("areas_um2"):
@@ -46,6 +59,8 @@ def show(stats: Stats, more: Mapping[str, Any], mapping: str | None = None) -> N
         f"{stats.computes:,} computes, utilization {stats.utilization:.1%}",
         highlight=False,
     )
+    if isinstance(objective, Objective) and more.get("lower_bound") is not None:
+        more = {**more, "lower_bound": bound_text(objective, more["lower_bound"])}
     for key, form in _FORMATS.items():
         if more.get(key) is not None:
             screen.print(f"{key}: {more[key]:{form}}", highlight=False)

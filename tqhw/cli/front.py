@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from tqhw.backends import Found, FrontPoint, MappingFront
 
 FORMATS = (".svg", ".png", ".pdf")
-_UNITS = {"energy": "pJ", "latency": "cycles", "edp": "pJ cycles"}
 
 
 @dataclass(frozen=True)
@@ -84,9 +83,7 @@ class FrontOptions:
             return
         front, screen = found.front, console()
         names = [one.name for one in front.tradeoff.objectives]
-        table = Table(
-            "point", *(f"{name} ({_UNITS[name]})" if name in _UNITS else name for name in names), "utilization"
-        )
+        table = Table("point", *(f"{one.name} ({one.unit})" for one in front.tradeoff.objectives), "utilization")
         for number, (point, values) in enumerate(zip(front.points, front.values(), strict=True), 1):
             table.add_row(str(number), *(_figure(value) for value in values), f"{point.stats.utilization:.1%}")
         screen.print(table)

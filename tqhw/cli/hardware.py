@@ -126,7 +126,7 @@ def search(
     if json == "-":
         sys.stdout.write(told)
     else:
-        show(chosen.stats, more, text if out is None else None)
+        show(chosen.stats, more, text if out is None else None, goal)
         asked.show(found)
     if figure is not None:
         say(f"wrote {figure}")
