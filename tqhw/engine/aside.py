@@ -25,7 +25,7 @@ from numba.core.caching import FunctionCache
 from tqhw.engine.references import register_bundles
 from tqhw.system.processors import processors
 
-NOTICE = "compiling the search, once per machine and version: some 15 to 60 seconds"
+NOTICE = "compiling the search, once per machine and version (minutes, where the machine is busy)"
 PATIENCE_S = 300.0  # a process that takes longer is done without
 
 
