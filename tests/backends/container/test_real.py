@@ -12,6 +12,7 @@ import subprocess
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -118,9 +119,19 @@ def test_the_memory_limit_is_told(container_engine: Engine, folder: Path) -> Non
         container(container_engine, folder, memory_mb=64).target(rendered_design())
 
 
-def test_the_time_limit_ends_the_container(container_engine: Engine, folder: Path) -> None:
-    with pytest.raises(TqhwError, match=r"stopped after its time limit of 0.05 s"):
-        container(container_engine, folder, time_limit_s=0.05).target(rendered_design())
+@pytest.mark.parametrize("limit", [0.05, 4])
+def test_the_time_limit_ends_the_container(
+    container_engine: Engine, folder: Path, monkeypatch: pytest.MonkeyPatch, limit: float
+) -> None:
+    """The first limit passes before the engine has made a container, which would otherwise run for ten minutes."""
+
+    def sleeping(*given: Any) -> list[str]:
+        arguments = run_arguments(*given)
+        return [*arguments[: arguments.index(IMAGE) + 1], "-c", "import time; time.sleep(600)"]
+
+    monkeypatch.setattr("tqhw.backends.container.run.run_arguments", sleeping)
+    with pytest.raises(TqhwError, match=rf"stopped after its time limit of {limit} s"):
+        container(container_engine, folder, time_limit_s=limit).target(rendered_design())
     assert names(container_engine) == []
 
 

@@ -20,6 +20,8 @@ PYTHON = "/opt/tqhw/bin/python"
 LOG = "container.log"
 CANNOT_START = 125  # the exit code of docker and podman where they start no container
 _POLL_S = 0.05
+_KILL_AGAIN_S = 0.5
+_PATIENCE_S = 20.0  # a client that has not ended by then is killed itself
 _SCRATCH_MB = 1024
 _PIDS = 512
 
@@ -43,6 +45,7 @@ def run_arguments(engine: Engine, image: str, folder: Path, name: str, memory_mb
         "run",
         "--rm",
         *("--name", name),
+        *("--stop-timeout", "0"),  # podman's `rm --force` would wait ten seconds before it kills
         *("--pull", "never"),
         *("--network", "none"),
         "--read-only",
@@ -95,8 +98,7 @@ def run_container(
                         break
             finally:
                 if process.poll() is None:
-                    kill(engine, name)
-                    _end(process)
+                    _end(engine, name, process)
     except OSError as error:
         raise TqhwError(f"{engine.name} cannot be run: {error.strerror}", place=str(error.filename)) from None
     _report(folder, reported, done)
@@ -121,12 +123,17 @@ def _poll(process: subprocess.Popen[bytes], start: float, time_limit_s: float | 
         return None
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    try:
-        process.wait(20)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+def _end(engine: Engine, name: str, process: subprocess.Popen[bytes]) -> None:
+    """Kills the container, again and again until its client has ended: while it is being made there is none to kill."""
+    start = time.perf_counter()
+    while time.perf_counter() - start < _PATIENCE_S:
+        kill(engine, name)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_KILL_AGAIN_S)
+            return
+    process.kill()
+    process.wait()
+    kill(engine, name)
 
 
 def _report(folder: Path, reported: int, done: Callable[[int], None] | None) -> int:
