@@ -68,3 +68,26 @@ def test_its_energies_of_one_layer_are_what_the_lines_print(monkeypatch: pytest.
         told = f"{float(picojoules.replace(',', '')) / 1e6:.1f} uJ"
         assert comment.split()[-2:] == told.split(), line
     assert len(lines) == 3
+
+
+def test_its_best_mappings_take_the_cycles_that_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (block,) = re.findall(r"```\n(layer=.*?)```", README, flags=re.DOTALL)
+    name, *lines = block.splitlines()
+    (tmp_path / "workloads").symlink_to(ROOT / "workloads")
+    monkeypatch.chdir(tmp_path)
+    seen = set()
+    for line in lines:
+        command, _, comment = line.partition("#")
+        given = shlex.split(command.replace("$layer", name.removeprefix("layer=")))[1:]
+        done = CliRunner().invoke(app, given)
+        assert done.exit_code == 0, done.output
+        cycles, *more = comment.split(",")
+        assert f", {cycles.strip()}, " in done.stdout, line
+        others = {
+            "",
+            *(f" and {int(number) - 1} others" for number in re.findall(r"^(\d) mappings: ", done.stdout, re.M)),
+        }
+        assert "".join(more) in others, line
+        seen |= {option for option in given if option.startswith("--")}
+    assert {"--budget", "--objective", "--factors", "--pad"} <= seen
+    assert {file.name for file in tmp_path.iterdir()} == {"workloads", "front.svg", "best.yaml", "best.problem.yaml"}

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from tqhw.cli.answer import show, show_refusal
-from tqhw.cli.common import BAD_INPUT, NO, bundled, guarded, json_text, say, write_json
+from tqhw.cli.common import NO, bundled, guarded, json_text, say, write_json
 from tqhw.cli.machine import CaseOptions
+from tqhw.cli.padded import free_file, misfit_lever, padded_text
+from tqhw.errors import TqhwError
 
 if TYPE_CHECKING:
     from tqhw.spec import Invalid
@@ -42,8 +44,8 @@ def evaluate(
     if isinstance(stats, Invalid) and any(reason.rule == "factors" for reason in stats.reasons):
         if json is not None:
             write_json(stats.as_json(), json)
-        say(f"{', '.join(mapping)}: {'; '.join(reason.message for reason in stats.reasons)}")
-        raise typer.Exit(BAD_INPUT)
+        wrong = "; ".join(reason.message for reason in stats.reasons)
+        raise TqhwError(wrong, place=", ".join(mapping), lever=misfit_lever(case.problem, loops, mapping))
     if isinstance(stats, Invalid):
         _refuse(stats, json, "The mapping is invalid:")
     more = {**case.areas(), "notes": case.notes}
@@ -68,7 +70,10 @@ def search(
     point: Annotated[
         int, typer.Option(help="Of a front: which mapping is told and written; 1 is best in the first objective.")
     ] = 1,
-    out: Annotated[Path | None, typer.Option(help="Writes the mapping, as `tqhw evaluate --mapping` reads it.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Writes the mapping, as `tqhw evaluate --mapping` reads it, and the problem if padded."),
+    ] = None,
     figure: Annotated[Path | None, typer.Option(help="Draws the front: a .svg, .png or .pdf file.")] = None,
     json: Json = None,
     *,
@@ -86,7 +91,8 @@ def search(
 
     goal, way = goal_of(objective, "--objective"), way_of(factors, pad)
     asked = FrontOptions(goal, point, figure)
-    check_destinations({"--json": json, "--out": out, "--figure": figure})
+    beside = free_file(out, options.problem) if pad and out is not None else None
+    check_destinations({"--json": json, "--out": out, "--figure": figure, "--pad": beside})
     case = options.read()
     for note in case.notes:
         say(note)
@@ -120,6 +126,8 @@ def search(
         files[json] = told.encode()
     if out is not None:
         files[out] = text.encode()
+    if beside is not None and chosen.padded is not None:
+        files[beside] = padded_text(case.problem, chosen.padded).encode()
     write_together(files)
     if found.kept:
         say("kept from an earlier search, whose seconds these are (--no-cache searches anew)")
@@ -128,6 +136,10 @@ def search(
     else:
         show(chosen.stats, more, text if out is None else None, goal)
         asked.show(found)
+    if beside in files:
+        say(f"wrote {beside}: the mapping is one of this padded problem, which `tqhw evaluate --problem` takes")
+    elif beside is not None:
+        say(f"nothing is padded: the mapping is one of {case.problem.name} as it is")
     if figure is not None:
         say(f"wrote {figure}")
 
