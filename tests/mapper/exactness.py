@@ -7,6 +7,7 @@ fails where some mapping that it priced cost less than its bound.
 
 from __future__ import annotations
 
+import math
 import random
 import sys
 from collections.abc import Callable, Iterator
@@ -155,6 +156,59 @@ def meshes(r: random.Random) -> Drawn:
     return hardware, ERT({**prices, "mac": {"compute": 0.0}}), conv(**sizes, **steps)
 
 
+def cut(r: random.Random) -> Drawn:
+    """Two units of fixed sizes along both halos, whose elements share words unevenly; a word filled is dear.
+
+    Sums of quotients that end just below a whole number are counted as a word less.
+    """
+    inner, outer, times = (
+        {d: r.choice([2, 2, 2, 3]) for d in r.sample("RSPQ", number)}
+        for number in (r.choice([3, 4, 4]), r.choice([1, 2, 2, 3]), r.choice([1, 2, 2, 3]))
+    )
+    sizes = {d: inner.get(d, 1) * outer.get(d, 1) * times.get(d, 1) for d in "RSPQ"}
+    free = r.sample("RSPQ", r.choice([1, 1, 2, 2]))
+
+    def factors(given: dict[str, int], left: list[str]) -> str:
+        return f"factors: [{', '.join(f'{d}={given.get(d, 1)}' for d in sizes if d not in left)}]"
+
+    def memory(name: str, given: dict[str, int], left: list[str], kept: str = "keep") -> str:
+        dataspace = f"{kept}: [Inputs], bypass: [Weights, Outputs]"
+        dataspace = dataspace if kept == "keep" else "bypass: [Inputs, Weights, Outputs]"
+        constraints = f"dataspace: {{{dataspace}}}, temporal: {{{factors(given, left)}}}"
+        return (
+            f"- !Component {{name: {name}, class: SRAM, attributes: {{datawidth: 8}}, constraints: {{{constraints}}}}}"
+        )
+
+    def unit(name: str, given: dict[str, int]) -> str:
+        used = math.prod(given.values())
+        x = r.choice([used, used, max(2, used // 2), 4])
+        first = r.sample([*given], max(0, len(given) - r.choice([0, 1, 1, 2])))
+        return (
+            f"- !Container {{name: {name}, spatial: {{meshX: {x}, meshY: {-(-used // x) * r.choice([1, 1, 2])}}}, "
+            f"constraints: {{spatial: {{{factors(given, [])}, permutation: [{', '.join(first)}]}}}}}}"
+        )
+
+    between = [memory("Middle", {}, [], r.choice(["keep", "bypass"]))] if r.random() < 0.4 else []
+    hardware, _ = build(
+        [
+            "- !Component {name: DRAM, class: DRAM, attributes: {datawidth: 8}, "
+            f"constraints: {{temporal: {{{factors({}, free)}}}}}}}",
+            memory("Buffer", times, free),
+            unit("Row", outer),
+            *between,
+            unit("Cell", inner),
+            memory("Register", {}, free if r.random() < 0.2 else [], r.choice(["keep", "keep", "keep", "bypass"])),
+            "- !Component {name: mac, class: compute}",
+        ]
+    )
+    prices = {
+        level.name: {action: r.choice([0.0, 0.0, 0.001]) for action in ("read", "write")} for level in hardware.levels
+    }
+    prices[r.choice(["Register", "Register", "Buffer"])] |= {r.choice(["write", "write", "read"]): 1.0}
+    steps = {name: r.choice([1, 1, 2, 3]) for name in ("Wstride", "Hstride", "Wdilation", "Hdilation")}
+    return hardware, ERT({**prices, "mac": {"compute": 0.0}}), conv(**sizes, **steps)
+
+
 def uneven(r: random.Random) -> Drawn:
     """Odd sizes: strides wider than the window, dilations, depthwise; two or three memories, units between any two.
 
@@ -211,6 +265,7 @@ GENERATORS: dict[str, Callable[[random.Random], Drawn]] = {
     "links forbidden": unlinked,
     "links to compute units": linked,
     "links of two units": meshes,
+    "words cut off": cut,
     "narrow ports": lambda r: draw_throttled(r, False)[:3],
     "narrow ports, nested units": lambda r: draw_throttled(r, True)[:3],
     "remainders": uneven,

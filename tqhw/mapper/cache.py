@@ -24,7 +24,7 @@ from tqhw.errors import TqhwError
 from tqhw.spec import ERT, Hardware, Problem
 from tqhw.system.json_files import parse_json
 
-VERSION = "6"  # raise it when the search may answer differently, or keeps its answers in another form
+VERSION = "7"  # raise it when the search may answer differently, or keeps its answers in another form
 WAIT_S = 30.0  # for another process that writes
 _TABLES = "SELECT name FROM sqlite_master WHERE name = 'mappings'"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,9 +12,9 @@ from tests.mapper.custom import MACHINES, build, problem_of
 from tests.mapper.places import conv
 from tests.mapper.tables import small
 from tqhw.engine import build_model
-from tqhw.mapper.bound.prices import build_prices, compulsory, fits_level, problem_pj, rounding_pj
+from tqhw.mapper.bound.prices import build_prices, compulsory, fits_level, port_prices, problem_pj, rounding_pj
 from tqhw.mapper.space.mapspace import build_mapspace
-from tqhw.spec import MATMUL, make_problem
+from tqhw.spec import ERT, MATMUL, make_problem
 
 
 def test_a_word_passes_from_its_parent_to_the_level_that_keeps_it() -> None:
@@ -69,3 +70,56 @@ def test_what_no_mapping_can_do_without():
     assert compulsory(space, model, "edp") == energy * 12 / 12
     holes = problem_of("transposed", [1, 4, 1], [3, 1, 1])
     assert compulsory(build_mapspace(holes, hardware), build_model(holes, hardware, ert), "energy") == 0.0
+
+
+def cut(kept: str, over: str, links: bool = True, bandwidth: str = "", **sizes: int) -> tuple[float, list[float]]:
+    """What may be cut of energies and of every port's cycles: 6 PEs over the dimensions ``over``, a Buffer in each.
+
+    2 pJ a word filled and 5 pJ a word read in Buffer, 3 and 7 pJ in DRAM.
+    """
+    names = ("Weights", "Inputs", "Outputs")
+    fixed = ", ".join(f"{d}=1" for d in "CMRSNPQG" if d not in over)
+    no_links = "" if links else ", no_link_transfer: [Inputs, Outputs]"
+    hardware, _ = build(
+        [
+            "- !Component {name: DRAM, class: DRAM, attributes: {datawidth: 8}}",
+            "- !Container {name: PE, spatial: {meshX: 6}, constraints: "
+            f"{{spatial: {{factors: [{fixed}]{no_links}}}}}}}",
+            f"- !Component {{name: Buffer, class: SRAM, attributes: {{datawidth: 8{bandwidth}}}, constraints: "
+            f"{{dataspace: {{keep: [{kept}], bypass: [{', '.join(name for name in names if name != kept)}]}}}}}}",
+            "- !Component {name: mac, class: compute}",
+        ]
+    )
+    prices = {"Buffer": {"read": 5.0, "write": 2.0}, "DRAM": {"read": 7.0, "write": 3.0}, "mac": {"compute": 1.0}}
+    problem = conv(**sizes)
+    space, model = build_mapspace(problem, hardware), build_model(problem, hardware, ERT(prices))
+    mask = next(space.masks())
+    return build_prices(space, model, mask).cut_pj, [port.cut_pj for port in port_prices(space, model, mask)]
+
+
+def test_a_word_of_all_instances_may_be_cut_where_elements_share_words_unevenly() -> None:
+    assert cut("Inputs", "RP", R=3, P=2) == (6 * 2.0, [])
+    assert cut("Inputs", "RP", links=False, R=3, P=2) == (6 * 2.0, [])
+    assert cut("Inputs", "P", R=3, P=3) == (3 * 2.0, [])  # by links alone,
+    assert cut("Inputs", "P", links=False, R=3, P=3) == (0.0, [])  # for all elements share as many words
+    assert cut("Inputs", "RP", R=4, P=2) == (0.0, [])  # halves add up exactly
+    assert cut("Inputs", "CM", R=3, P=2, C=3, M=2) == (0.0, [])  # no element lies along a halo
+    # Of a level that keeps other words, what DRAM sends is rounded, once.
+    assert cut("Weights", "RP", R=3, P=2) == (7.0 / 2, [])
+    assert cut("Weights", "RP", links=False, R=3, P=2) == (0.0, [])
+
+
+def test_a_word_of_one_instance_may_be_cut_of_the_cycles_of_a_port() -> None:
+    energy, cycles = cut("Inputs", "RP", bandwidth=", read_bandwidth: 0.5, write_bandwidth: 0.25", R=3, P=2)
+    assert energy == 6 * 2.0
+    assert cycles == [0.0, 4.0]  # what is read for a compute unit is whole
+
+
+def test_costs_with_remainders_are_not_of_whole_words() -> None:
+    hardware, ert = build(MACHINES["private_buffers"])
+    problem = conv(R=3, P=2)
+    space, model = build_mapspace(problem, hardware), build_model(problem, hardware, ert)
+    mask = next(space.masks())
+    assert build_prices(space, model, mask).cut_pj > 0.0
+    uneven = replace(space, actual=tuple(problem.bounds.values()))
+    assert build_prices(uneven, model, mask).cut_pj == 0.0

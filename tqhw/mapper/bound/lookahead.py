@@ -67,7 +67,7 @@ def objective_from(bound: Relaxation, q: int, energy_pj: float, partial: Floats)
     """The objective at such an energy; units outside of slot q count as used."""
     cycles = bound.space.computes / (partial[U] * bound.space.most_units[q + 1])
     if bound.prices.per_instance:
-        return max(energy_pj, float(cycles))
+        return max(energy_pj - bound.prices.cut_pj, float(cycles))
     return measured(bound, energy_pj, max(cycles, bound.least_cycles))
 
 

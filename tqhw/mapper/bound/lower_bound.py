@@ -163,7 +163,7 @@ def throttled_cycles(bound: Relaxation, q: int, t: int, out: Outside) -> float:
                 passed = out.multicast[s] * out.served[s]
                 cycles += (partials[k, at + A] / (out.link[s] * used) + partials[k, at + OPEN] / passed) * share
                 cycles += partials[k, at + SHUT] / passed
-            best = min(best, max(cycles, bound.space.computes / (used * partials[k, U])))
+            best = min(best, max(cycles - ports.cut[p], bound.space.computes / (used * partials[k, U])))
         most = max(most, best)
     return most
 

@@ -29,6 +29,7 @@ def objective_of(objective: int, energy_pj: float, cycles: float) -> float:
     if objective == ENERGY:
         return energy_pj
     cycles = whole_cycles(cycles)
+    energy_pj = max(energy_pj, 0.0)  # where more may be cut than a mapping costs
     value = 1.0
     for _ in range(objective & 7):
         value *= energy_pj
@@ -66,7 +67,8 @@ def stair_measure(stairs: Floats, energy_pj: float, cycles: float) -> float:
 
 @part
 def measured(bound: Relaxation, energy_pj: float, cycles: float) -> float:
-    """The objective of (energy, cycles), or its measure on the staircase of a front."""
+    """The objective of (energy, cycles), or its measure on the staircase of a front, at least: without what is cut."""
+    energy_pj -= bound.prices.cut_pj
     if bound.objective == FRONT:
         cycles = max(whole_cycles(cycles), bound.least_cycles)
         return stair_measure(bound.stairs, max(energy_pj, bound.least_pj), cycles)

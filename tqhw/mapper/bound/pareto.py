@@ -175,7 +175,7 @@ def sweep_tile(bound: Relaxation, q: int, t: int, n_filled: int, lookahead_pj: f
     n_inside = list_inside(space, q, t, fronts.rows[q], work.filled, n_filled, work.at, work.inside)
     for inside in work.inside[:n_inside]:
         least_pj = fronts.best[q, inside]
-        beaten = least_pj >= roof or (comparable and least_pj + lookahead_pj >= limit)
+        beaten = least_pj >= roof or (comparable and least_pj + lookahead_pj - prices.cut_pj >= limit)
         if not beaten:
             mask = split_tile(space, t, inside, work.tile, work.factors)
             begin = fronts.start[q, inside]
@@ -235,7 +235,7 @@ def sweep(bound: Relaxation, q: int, begin: int, end: int, used: int, limit: flo
         if used + work.rows.shape[0] > fronts.partials.shape[0]:
             return t, used
         least_pj = look_from(bound, q, t)
-        if least_pj == np.inf or (bound.objective == ENERGY and least_pj >= limit):
+        if least_pj == np.inf or (bound.objective == ENERGY and least_pj - prices.cut_pj >= limit):
             continue
         n = sweep_tile(bound, q, t, n_filled, least_pj, limit)
         for k in range(n):

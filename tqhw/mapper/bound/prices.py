@@ -14,6 +14,8 @@ from tqhw.engine.jit import part
 from tqhw.engine.model import Bools, Floats
 from tqhw.mapper.space.arrays import Space
 from tqhw.mapper.space.mapspace import Mapspace, most_units
+from tqhw.mapper.space.orders import relevances
+from tqhw.mapper.space.slots import Slot
 from tqhw.objectives import Objective, objective_of
 
 Bypass = tuple[tuple[bool, ...], ...]  # [L, S] what every level keeps
@@ -35,7 +37,8 @@ class Prices(NamedTuple):
     units_left: Bools  # [Q + 1] spatial slots remain outside
     constant_pj: float  # the compute units' energy
     mark: Floats  # [L, S, 4] weights of no meaning per word filled, sent by the parent, first visited; per instance
-    rounding_pj: float  # what a mapping costs at most beyond the sum of its words
+    rounding_pj: float  # what a mapping costs at most beyond the sum of its words,
+    cut_pj: float  # and at most less than that, see cut_pj()
     per_instance: bool  # all of it is divided by the instances of its level: cycles of a port, see port_prices
 
 
@@ -107,6 +110,7 @@ def mean_of(one: Prices, other: Prices) -> Prices:
         parent_pj=(one.parent_pj + other.parent_pj) / 2.0,
         fill_pj=(one.fill_pj + other.fill_pj) / 2.0,
         first_pj=(one.first_pj + other.first_pj) / 2.0,
+        cut_pj=(one.cut_pj + other.cut_pj) / 2.0,
     )
 
 
@@ -150,6 +154,7 @@ def _priced(space: Mapspace, model: Model, mask: Bypass, rates: Rates) -> Prices
         constant_pj=0.0,
         mark=np.random.default_rng(0).random((n_levels, n_spaces, 4)) + 0.5,
         rounding_pj=math.inf,
+        cut_pj=cut_pj(space, model, keep, fill_pj, rates),
         per_instance=rates.per_instance,
     )
 
@@ -217,6 +222,45 @@ def rounding_pj(model: Model, keep: Bools, weight: float, n_units: int) -> float
     accesses = np.where(model.read_write, 1.5 + n_units, 1.5)
     per_access = np.outer(model.read_pj + model.fill_pj, accesses) + 1.5 * model.update_pj[:, None]
     return float((model.instances[:, None] * per_access * keep).sum()) * weight
+
+
+def cut_pj(space: Mapspace, model: Model, keep: Bools, fill_pj: Floats, rates: Rates) -> float:
+    """What a mapping costs at most less than the sum of its words: what Timeloop cuts off (docs/mapper.md, "Sliding").
+
+    An instance's fills are a sum of quotients in double precision, cut to a whole number: a word less where it ends
+    just below one. What a level sends through one that does not keep the words is divided among elements that links
+    have left unevenly, and rounded: half a word less. Both in units along a halo alone. Costs of remainders are not
+    of whole words.
+    """
+    if space.actual is not None:
+        return 0.0
+    total = 0.0
+    for s, seen in enumerate(relevances(model)):
+        for slot in space.slots:
+            child = slot.level - 1
+            slides = sum(slot.factors[d][-1] > 1 for d in seen.sliding)
+            links = bool(model.links[slot.level, s])
+            if not slot.spatial or child < 0 or slides == 0 or not (links or slides > 1):
+                continue
+            if keep[child, s]:
+                outside = [q for q in space.slots if q.spatial and q.level >= slot.level]
+                if not model.read_write[s] and not all(map(_halves, outside if links else [slot])):
+                    total += _instances(space, child, rates) * fill_pj[child, s]
+            elif links and keep[slot.level :, s].any():
+                parent = slot.level + int(keep[slot.level :, s].argmax())
+                update = rates.update[parent, s] if model.read_write[s] else 0.0
+                total += _instances(space, parent, rates) * (rates.read[parent, s] + update) / 2.0
+    return float(total)
+
+
+def _halves(slot: Slot) -> bool:
+    """Whether all numbers of elements that a slot allows are powers of two, which divide without a rest in doubles."""
+    return all(factor & (factor - 1) == 0 for factors in slot.factors for factor in factors)
+
+
+def _instances(space: Mapspace, level: int, rates: Rates) -> int:
+    """Instances of a level in use at most, or 1 where each pays for itself."""
+    return 1 if rates.per_instance else math.prod(most_units(slot) for slot in space.slots if slot.level > level)
 
 
 def problem_pj(model: Model) -> float:

@@ -37,6 +37,7 @@ class Ports(NamedTuple):
     parent: Floats  # [P, L + 1, S] cycles
     fill: Floats  # [P, L, S]
     first: Floats  # [P, L]
+    cut: Floats  # [P]
     start: Ints  # [P, Q + 1, N]
     rows: Ints  # [P, Q + 1, N]
     partials: Floats  # [M, HEAD + S * WIDTH] of all ports
@@ -112,6 +113,7 @@ def join_ports(prices: Sequence[Prices], fronts: Sequence[ParetoFronts], width: 
         parent=_stacked([one.parent_pj for one in prices], 2),
         fill=_stacked([one.fill_pj for one in prices], 2),
         first=_stacked([one.first_pj for one in prices], 1),
+        cut=np.array([one.cut_pj for one in prices], np.float64),
         start=_stacked([front.start + begin for front, begin in zip(fronts, first, strict=False)], 2).astype(np.int64),
         rows=_stacked([front.rows for front in fronts], 2).astype(np.int64),
         partials=np.concatenate([np.zeros((0, width)), *(front.partials for front in fronts)]),

@@ -45,6 +45,15 @@ def write_leaf(space: Space, orders: LoopOrders, stack: Stack, bound: float, lea
 
 
 @part
+def path_bound(stack: Stack, n_slots: int) -> float:
+    """The largest bound on the path to a complete mapping: it was worth exploring only below each of them."""
+    most = 0.0
+    for q in range(n_slots):
+        most = max(most, stack.bound[stack.next[q] - 1])
+    return float(most)
+
+
+@part
 def open_root(space: Space, prices: Prices, stack: Stack) -> bool:
     """Puts the whole problem at the outermost level; False if it does not fit there."""
     q = space.level.shape[0] - 1
@@ -99,7 +108,7 @@ def explore(tree: Tree, limit: float, wanted: int, steps: int) -> tuple[int, int
             descend_to(tree, q, at)
             stack.next[q] += 1
             if q == 0:
-                write_leaf(space, orders, stack, stack.bound[at], leaves, found)
+                write_leaf(space, orders, stack, path_bound(stack, n_slots), leaves, found)
                 found += 1
                 continue
         if expand(tree, q - 1, limit) < 0:
