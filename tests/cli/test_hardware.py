@@ -155,6 +155,16 @@ def test_an_array_that_factors_leave_idle_is_told(tmp_path: Path) -> None:
     assert "busy" not in tqhw(*given, "--factors", "imperfect").stderr
 
 
+def test_a_dimension_that_hardly_divides_is_told_where_energy_counts(tmp_path: Path) -> None:
+    given = arguments(tmp_path)
+    (tmp_path / "problem.yaml").write_text(PROBLEM.replace("M: 6, K: 4, N: 2", "M: 8, K: 12, N: 37"))
+    hint = "factors of problem leave little choice for N=37: mappings with remainders (`--factors imperfect`)"
+    assert hint in tqhw(*given).stderr
+    assert hint in tqhw(*given, "--objective", "energy,latency").stderr
+    for quiet in (("--factors", "imperfect"), ("--pad",), ("--objective", "latency")):
+        assert "little choice" not in tqhw(*given, *quiet).stderr
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [

@@ -212,7 +212,12 @@ def test_an_interpolated_memory_is_marked() -> None:
             '"5nm"',
             r"a.yaml:\d+: component 'buffer': SRAM: technology '5nm' is no whole node from 7 to 180 nm",
         ),
-        ("  global_cycle_seconds: 1e-9\n", "", "component 'memory': 'global_cycle_seconds' is not given"),
+        (
+            "  global_cycle_seconds: 1e-9\n",
+            "",
+            r"component 'memory': 'global_cycle_seconds' is not given \(set it among the architecture's variables; a "
+            "file of `variables: {global_cycle_seconds: 1e-9}` beside it adds variables",
+        ),
         (
             "class: DRAM\n    attributes: {",
             'class: DRAM\n    attributes: {type: "DDR9", ',
@@ -232,7 +237,11 @@ def test_refused_with_the_component(old: str, new: str, message: str) -> None:
 
 def test_a_class_that_lacks_an_action_that_timeloop_needs() -> None:
     own = one_class("name: sram_buffer, subcomponents: [], actions: [{name: read, subcomponents: []}]")
-    with pytest.raises(TqhwError, match="component 'buffer': unknown action of class 'sram_buffer' 'write'"):
+    message = (
+        r"component 'buffer': unknown action of class 'sram_buffer' 'write' \(Timeloop asks for read, write, update, "
+        r"leak: give the class its own write, update, leak; known: read\)"
+    )
+    with pytest.raises(TqhwError, match=message):
         tables(architecture(), own)
 
 

@@ -85,6 +85,18 @@ def test_the_tree(tmp_path: Path) -> None:
     assert (spad.constraints.temporal.factors, spad.constraints.temporal.at_most) == ({"R": 3}, {"S": 3})
 
 
+def test_variables_beside_a_tree_say_what_its_root_does_not(tmp_path: Path) -> None:
+    bare = TREE.replace(", global_cycle_seconds: 1e-9", "")
+    found = machine(tmp_path, t=bare, v="variables: {version: 0.4, global_cycle_seconds: 2e-9, technology: 16nm}\n")
+    variables = found.architecture.variables
+    assert (variables["global_cycle_seconds"], variables["technology"]) == (2e-9, "45nm")
+    assert "global_cycle_seconds" not in machine(tmp_path, t=bare).architecture.variables
+    two = {"v": "variables: {global_cycle_seconds: 2e-9}\n", "w": "variables: {global_cycle_seconds: 3e-9}\n"}
+    assert machine(tmp_path, t=bare, **two).architecture.variables["global_cycle_seconds"] == 3e-9
+    with pytest.raises(TqhwError, match="variables"):
+        machine(tmp_path, t=bare, v="variables: [1]\n")
+
+
 def test_the_problem_by_name_and_with_hyphens(tmp_path: Path) -> None:
     write(
         tmp_path, p=PROBLEM, old="problem: {shape: cnn-layer, R: 3, S: 3, P: 8, Q: 8, C: 16, K: 32, N: 1, Wstride: 2}\n"

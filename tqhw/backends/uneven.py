@@ -13,6 +13,7 @@ from tqhw.mapper.space.mapspace import build_mapspace, most_units
 from tqhw.mapper.space.sizes import padded_sizes
 from tqhw.spec import Hardware, Problem, Stats
 
+FEW = 32  # a loop of more iterations that cannot be divided is worth a hint
 WORTH = 0.9  # a hint is given where cycles would come down to this part of what they are at least
 
 
@@ -39,13 +40,15 @@ def told(answer: SearchResult, problem: Problem, hardware: Hardware) -> list[str
             f"{problem.name} is padded from {sizes}: {wasted:,} of {done:,} operations ({wasted / done:.1%}) are "
             "wasted, and counted in energy, cycles and utilization"
         ]
-    counted = answer.stats.computes
-    if answer.whole is None or counted == problem.computes:
+    if answer.whole is None:
         return []
-    return [
-        f"{problem.name} has remainders: Timeloop counts {counted:,} computes instead of {problem.computes:,}, and "
-        f"{answer.stats.energy_pj:,.1f} pJ; the whole work costs {answer.whole.energy_pj:,.1f} pJ"
-    ]
+    computes = answer.stats.computes
+    counted, whole = f"{answer.stats.energy_pj:,.1f} pJ", f"{answer.whole.energy_pj:,.1f} pJ"
+    if computes != problem.computes:
+        counted = f"{computes:,} computes instead of {problem.computes:,}, and {counted}"
+    elif counted == whole:
+        return []
+    return [f"{problem.name} has remainders: Timeloop counts {counted}; the whole work costs {whole}"]
 
 
 def _told_of_front(front: MappingFront, problem: Problem) -> Iterator[str]:
@@ -91,6 +94,33 @@ def idle_hint(problem: Problem, hardware: Hardware, stats: Stats) -> str | None:
         f"at least, those of {names} could take {least[best]:,} at best (search with remainders, "
         "`--factors imperfect`, or padded, `--pad`)"
     )
+
+
+def indivisible_hint(problem: Problem) -> str | None:
+    """That padding or remainders would leave more choice, where a dimension is a multiple of a large prime."""
+    primes = {name: _largest_prime(bound) for name, bound in problem.bounds.items()}
+    large = [
+        f"{name}={bound}" + (f" (a multiple of {prime})" if (prime := primes[name]) != bound else "")
+        for name, bound in problem.bounds.items()
+        if primes[name] > FEW
+    ]
+    if not large:
+        return None
+    return (
+        f"factors of {problem.name} leave little choice for {', '.join(large)}: mappings with remainders "
+        "(`--factors imperfect`), or of a padded problem (`--pad`), may cost less"
+    )
+
+
+def _largest_prime(number: int) -> int:
+    """The largest prime factor; 1 of 1."""
+    largest, factor = 1, 2
+    while factor * factor <= number:
+        if number % factor:
+            factor += 1
+        else:
+            largest, number = factor, number // factor
+    return max(largest, number)
 
 
 def check_perfect(jobs: Sequence[Job], backend: str) -> None:

@@ -83,9 +83,9 @@ def search(
     from math import prod
 
     from tqhw.backends import Job, Search
-    from tqhw.backends.uneven import idle_hint, way_of
+    from tqhw.backends.uneven import idle_hint, indivisible_hint, way_of
     from tqhw.cli.front import FrontOptions
-    from tqhw.objectives import goal_of
+    from tqhw.objectives import Tradeoff, goal_of
     from tqhw.spec import Invalid, directives, dump_mapping
     from tqhw.system.files import check_destinations, write_together
 
@@ -117,6 +117,8 @@ def search(
         wasted = prod(chosen.padded.values()) - case.problem.computes
         more["padded"] = {"bounds": dict(chosen.padded), "wasted_computes": wasted}
     hint = idle_hint(case.problem, case.target.hardware, found.stats) if way == "perfect" else None
+    if way == "perfect" and hint is None and (isinstance(goal, Tradeoff) or goal.energy_power):
+        hint = indivisible_hint(case.problem)
     for warning in (*found.warnings, *filter(None, [hint])):
         say(warning)
     text = dump_mapping(chosen.mapping, dimensions)

@@ -64,6 +64,12 @@ def name_and_range(text: str, names: Mapping[str, Any], place: str) -> tuple[str
     return name, None if inside is None else bounds(inside, names, place)
 
 
+def _lever(key: str) -> str:
+    example = {"global_cycle_seconds": "1e-9", "technology": "45nm"}[key]
+    file = f"`variables: {{{key}: {example}}}`"
+    return f"set it among the architecture's variables; a file of {file} beside it adds variables"
+
+
 def hand_down(attributes: dict[str, Any], parent: Mapping[str, Any], place: str) -> None:
     """Adds what every component inherits without naming it: cycle time, technology, counts of 1.
 
@@ -79,6 +85,6 @@ def hand_down(attributes: dict[str, Any], parent: Mapping[str, Any], place: str)
         if key == "technology" and key in attributes:
             continue  # `null` is an answer of its own, by which the Library does not scale
         if value is None:
-            raise TqhwError(f"'{key}' is not given", place=place, lever="set it among the architecture's variables")
+            raise TqhwError(f"'{key}' is not given", place=place, lever=_lever(key))
         attributes.setdefault(key, value)
     attributes.setdefault("cycle_seconds", attributes["global_cycle_seconds"])

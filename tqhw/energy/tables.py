@@ -10,7 +10,7 @@ from typing import Any
 
 from tqhw.energy import hwcomponents
 from tqhw.energy.build import Answer, build, without_hidden_primitive
-from tqhw.energy.components import PACKAGED, Components, packaged_components
+from tqhw.energy.components import PACKAGED, Components, CompoundClass, packaged_components
 from tqhw.energy.neurosim import ADDERS
 from tqhw.energy.operands import Operands, narrowed
 from tqhw.energy.part import Part
@@ -167,11 +167,19 @@ def _level_costs(
 
 def _costs(part: Part, required: tuple[str, ...], place: str) -> Costs:
     if part.compound is not None:
-        for action in required:
-            part.compound.action(action, place)
+        _check_actions(part.compound, required, place)
     actions = required if part.compound is None else tuple(part.compound.actions)
     energies = {action: rounded(part.highest_energy_pj(action, place)) for action in actions}
     return Costs(energies, rounded(part.area_um2()), tuple(dict.fromkeys(part.notes())))
+
+
+def _check_actions(compound: CompoundClass, required: tuple[str, ...], place: str) -> None:
+    """Raises TqhwError for a class without an action that Timeloop asks for; classes of older versions lack some."""
+    missing = [action for action in required if action not in compound.actions]
+    if missing:
+        wrong = unknown(f"action of class '{compound.name}'", missing[0], compound.actions)
+        lever = f"Timeloop asks for {', '.join(required)}: give the class its own {', '.join(missing)}; {wrong.lever}"
+        raise TqhwError(wrong.message, place=place, lever=lever)
 
 
 def rounded(value: float) -> float:

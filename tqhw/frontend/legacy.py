@@ -95,7 +95,10 @@ def _as_tree(arch: Map) -> Map:
 
 
 def document(top: Map, more: Iterable[tuple[str, Any, str]]) -> Map:
-    """The tree as a document of version 0.4 with its constraints at their nodes."""
+    """The tree as a document of version 0.4 with its constraints at their nodes.
+
+    ``variables`` beside the tree, which the programs do not know, say what the attributes of its root do not.
+    """
     sections = {name: underscored(value) for name, value in top.items()}
     body = _as_tree(sections["arch"]) if is_list(top) else as_checked(sections["architecture"], "architecture")
     for name in _SPARSE:
@@ -113,7 +116,10 @@ def document(top: Map, more: Iterable[tuple[str, Any, str]]) -> Map:
         known = [level.name for level in levels]
         raise unknown("target", name, known, entries[0].place() if entries[0].source else None)
     first = as_checked(body["subtree"][0], "a subtree")
-    variables = Map({key: value for key, value in (first.get("attributes") or {}).items() if key not in _ADDED})
+    beside = [*top.items(), *((name, value) for name, value, _ in more)]
+    given = [as_checked(value, name) for name, value in beside if name == "variables" and value is not None]
+    given.append(first.get("attributes") or Map())
+    variables = Map({key: value for part in given for key, value in part.items() if key not in _ADDED})
     result = Map(architecture=Map(version=VERSION, nodes=nodes), variables=variables)
     result.source, result["architecture"].source = body.source, body.source
     return result
