@@ -75,6 +75,7 @@ def test_an_invalid_mapping_is_an_answer(tmp_path: Path) -> None:
     (tmp_path / "m.yaml").write_text(MAPPING.read_text().replace("Q14", "Q7", 1))
     found = show(tmp_path / "m.yaml", *ON, "--out", tmp_path / "x.svg")
     assert found.exit_code == 1 and "the mapping is invalid:" in found.stdout
+    assert "\n  (raise the factors of Q: a factor of 0 is what the others leave, and where none divides" in found.stdout
     assert not (tmp_path / "x.svg").exists()
 
 
@@ -105,6 +106,7 @@ def test_a_mapping_needs_both_and_nothing_else_takes_them() -> None:
     assert "a mapping is drawn on its architecture and problem (give --arch and --problem, too)" in refused(MAPPING)
     assert "give --arch and --problem" in refused(MAPPING, "--arch", "eyeriss_like")
     assert "simba_like: --arch is that of a mapping (name a mapping)" in refused("simba_like", *ON)
+    assert "gone/best.yaml: there is no such file" in refused("gone/best.yaml", *ON)
 
 
 def test_an_architecture_that_depends_on_sizes(tmp_path: Path) -> None:

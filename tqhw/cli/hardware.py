@@ -11,7 +11,7 @@ import typer
 from tqhw.cli.answer import show, show_refusal
 from tqhw.cli.common import NO, bundled, guarded, json_text, say, write_json
 from tqhw.cli.machine import CaseOptions
-from tqhw.cli.padded import free_file, misfit_lever, padded_text
+from tqhw.cli.padded import free_file, has_other_bounds, misfit_lever, padded_text
 from tqhw.errors import TqhwError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def evaluate(
     for note in case.notes:
         say(note)
     stats = case.engine.evaluate(case.problem, case.target, loops)
-    if isinstance(stats, Invalid) and any(reason.rule == "factors" for reason in stats.reasons):
+    if isinstance(stats, Invalid) and has_other_bounds(stats):
         if json is not None:
             write_json(stats.as_json(), json)
         wrong = "; ".join(reason.message for reason in stats.reasons)

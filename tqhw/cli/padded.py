@@ -42,6 +42,13 @@ def padded_text(problem: Problem, bounds: Mapping[str, int]) -> str:
     return dump_problem(replace(problem, bounds=dict(bounds)))
 
 
+def has_other_bounds(answer: object) -> bool:
+    """Whether a mapping was refused because its factors do not multiply to the bounds of the problem."""
+    from tqhw.spec import Invalid
+
+    return isinstance(answer, Invalid) and any(reason.rule == "factors" for reason in answer.reasons)
+
+
 def misfit_lever(problem: Problem, mapping: LoopMapping, files: Sequence[str]) -> str | None:
     """What to do where the factors of ``mapping`` do not multiply to the bounds of ``problem``.
 

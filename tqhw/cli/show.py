@@ -13,6 +13,7 @@ from tqhw.cli.answer import show_refusal
 from tqhw.cli.common import NO, bundled, console, guarded, in_options, parameters, say
 from tqhw.cli.convert import Allow, Data, template_data
 from tqhw.cli.machine import ARCHITECTURES, Params, Words
+from tqhw.cli.padded import has_other_bounds, misfit_lever
 
 if TYPE_CHECKING:
     from tqhw.architecture import Rendered
@@ -85,7 +86,7 @@ def show(
     reading: ReadingOptions,
 ) -> None:
     """Draws an architecture, a mapping, or those of a run."""
-    from tqhw.errors import TqhwError
+    from tqhw.errors import TqhwError, no_file
     from tqhw.system.files import write_text
 
     given = Path(what[0])
@@ -98,6 +99,8 @@ def show(
     else:
         if len(what) == 1 and _is_mapping(given):
             printed = [_mapping(given, arch, reading)]
+        elif arch and given.suffix and not given.exists():
+            raise no_file(given)
         elif arch:
             raise TqhwError("--arch is that of a mapping", place=", ".join(what), lever="name a mapping")
         else:
@@ -162,15 +165,19 @@ def _nest(path: Path, problem: Problem, hardware: Hardware, name: str) -> Shown:
     from tqhw.report.drawings import nest
 
     mapping = frontend.load_mapping(frontend.sources([str(path)]), problem, hardware)
-    return _shown(path, path.stem, nest(mapping, problem, hardware, f"{problem.name} on {name}"))
+    drawn = nest(mapping, problem, hardware, f"{problem.name} on {name}")
+    lever = misfit_lever(problem, mapping, [str(path)]) if has_other_bounds(drawn) else None
+    return _shown(path, path.stem, drawn, lever)
 
 
-def _shown(path: Path, name: str, drawn: LoopNest | Invalid) -> Shown:
+def _shown(path: Path, name: str, drawn: LoopNest | Invalid, lever: str | None = None) -> Shown:
     from tqhw.drawing import LoopNest, nest_svg, nest_text
 
     if isinstance(drawn, LoopNest):
         return Shown(name, nest_text(drawn), nest_svg(drawn))
     show_refusal(drawn, f"{path}: the mapping is invalid:")
+    if lever is not None:
+        console().print(f"  ({lever})", highlight=False, soft_wrap=True)
     raise typer.Exit(NO)
 
 
