@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -141,6 +142,7 @@ def test_a_budget_too_small_for_all_sizes_leaves_a_front_so_far(tmp_path: Path, 
     given = [*arguments(tmp_path), "--objective", "energy,latency", *way, "--budget", "0.000001", "--no-cache"]
     (tmp_path / "problem.yaml").write_text(PROBLEM.replace("M: 6, K: 4", "M: 7, K: 5"))
     found = json.loads(tqhw(*given, "--json", "-").stdout)
+    assert re.search(r"  at or above energy [\d,]+\.\d pJ and latency [\d,]+ cycles\n", tqhw(*given).stdout)
     assert found["front"] and found["proved_optimal"] is False
     assert found["open_region"]
     assert found["least"]["energy"] <= found["front"][0]["energy"]

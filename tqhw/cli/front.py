@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tqhw.cli.answer import bound_text
 from tqhw.cli.common import console
 from tqhw.errors import TqhwError
 from tqhw.objectives import Goal, Tradeoff
@@ -82,14 +83,14 @@ class FrontOptions:
         if found.front is None:
             return
         front, screen = found.front, console()
-        names = [one.name for one in front.tradeoff.objectives]
         table = Table("point", *(f"{one.name} ({one.unit})" for one in front.tradeoff.objectives), "utilization")
         for number, (point, values) in enumerate(zip(front.points, front.values(), strict=True), 1):
             table.add_row(str(number), *(_figure(value) for value in values), f"{point.stats.utilization:.1%}")
         screen.print(table)
         screen.print(summary(front), highlight=False, soft_wrap=True)
         for corner in front.open_region():
-            bounds = " and ".join(f"{name} {_figure(value)}" for name, value in zip(names, corner, strict=True))
+            named = zip(front.tradeoff.objectives, corner, strict=True)
+            bounds = " and ".join(f"{one.name} {bound_text(one, value)}" for one, value in named)
             screen.print(f"  at or above {bounds}", highlight=False, soft_wrap=True)
 
     def drawn(self, found: Found) -> dict[str | Path, bytes]:
