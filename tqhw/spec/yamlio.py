@@ -9,11 +9,15 @@ import io
 import re
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
+from yaml.composer import Composer
+from yaml.constructor import SafeConstructor
+from yaml.resolver import Resolver
 
 from tqhw.errors import TqhwError
 from tqhw.spec.expression import is_computation
@@ -22,7 +26,7 @@ from tqhw.system.files import write_text as write_text
 
 if TYPE_CHECKING:
     from yaml import SafeDumper
-else:  # libyaml, where PyYAML comes with it, writes several times as fast; reading, it words errors differently
+else:  # libyaml, where PyYAML comes with it, writes several times as fast
     SafeDumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 TAGS = ("!Container", "!Component", "!Parallel", "!Hierarchical", "!Nothing")
@@ -157,6 +161,30 @@ for _name in TAGS:
     Loader.add_constructor(_name, _map)
 
 
+try:
+    from yaml._yaml import CParser
+except ImportError:
+    _QuickLoader: Any = None
+else:
+
+    class _QuickLoader(Composer, CParser, SafeConstructor, Resolver):  # type: ignore[no-redef]
+        """:class:`Loader` with libyaml's scanner and parser, several times as fast."""
+
+        yaml_implicit_resolvers = Loader.yaml_implicit_resolvers
+        yaml_constructors = Loader.yaml_constructors
+
+        def __init__(self, text: str) -> None:
+            CParser.__init__(self, text)
+            Composer.__init__(self)
+            SafeConstructor.__init__(self)
+            Resolver.__init__(self)
+
+
+# Lines that libyaml takes for the same as PyYAML does: comments, and what has no tab, `?`, `%`, `|` or `>`, no `!`
+# without a name, and nothing but ASCII. Of the others libyaml takes some that PyYAML refuses, or for something else.
+_QUICK = re.compile(r"(?:(?:#[ -~]*+|(?:[ \"-$&-=@-{}~]++|!(?=[A-Za-z]+[ \n]))*+)\n)*+")
+
+
 def _check_size(root: yaml.Node, source: str) -> None:
     """Refuses aliases that contain themselves or multiply beyond MAX_NODES, and depth, before anything is built."""
     sizes: dict[int, tuple[int, int]] = {}
@@ -195,17 +223,15 @@ def parse(text: str, source: str = "<text>", reader: Callable[[str], Loader] = L
     Raises TqhwError with line and column for text that is no YAML, is empty, has several documents, a tag other
     than Timeloop's, a key twice, or aliases that explode.
     """
+    if reader is Loader and _QuickLoader is not None and _QUICK.fullmatch(f"{text}\n"):
+        with suppress(yaml.YAMLError, TqhwError, RecursionError):  # which Loader words
+            return _document(_QuickLoader(text), source)
     try:
         loader = reader(text)
     except yaml.YAMLError as error:
         raise TqhwError(f"not valid YAML: {' '.join(str(error).split())}", place=source) from None
-    loader.source = source
     try:
-        node = loader.get_single_node()
-        if node is None:
-            raise TqhwError("the file is empty", place=source, lever="it needs a YAML document")
-        _check_size(node, source)
-        return loader.construct_document(node)
+        return _document(loader, source)
     except yaml.constructor.ConstructorError as error:
         mark = error.problem_mark
         line = mark.line + 1 if mark else 0
@@ -220,6 +246,17 @@ def parse(text: str, source: str = "<text>", reader: Callable[[str], Loader] = L
         raise TqhwError(f"not valid YAML: {' '.join(str(error).split())}", place=source) from None
     except RecursionError:
         raise TqhwError("the YAML is nested too deeply", place=source, lever="flatten it") from None
+
+
+def _document(loader: Any, source: str) -> Any:
+    """The document that a loader reads. Raises TqhwError, and what PyYAML raises."""
+    loader.source = source
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            raise TqhwError("the file is empty", place=source, lever="it needs a YAML document")
+        _check_size(node, source)
+        return loader.construct_document(node)
     finally:
         loader.dispose()
 
