@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import SimpleNamespace
 
 import pytest
 from matplotlib.figure import Figure
 
 from tqhw.report import style
+from tqhw.report.figure_files import FigureFiles, KeptFigures
 
 
 @pytest.fixture(autouse=True)
@@ -17,9 +17,10 @@ def _drawn_only(monkeypatch: pytest.MonkeyPatch) -> None:
     tests/report is about what is printed.
     """
 
-    def drawn(name: str, draw: Callable[[], Figure]) -> style.FigureFiles:
+    def drawn(name: str, draw: Callable[[], Figure]) -> FigureFiles:
         with style.style():
             draw().draw_without_rendering()
-        return style.FigureFiles(b"", f"<svg>{name}</svg>", b"")
+        return FigureFiles(b"", f"<svg>{name}</svg>", b"")
 
-    monkeypatch.setattr("tqhw.report.figures.style", SimpleNamespace(rendered=drawn))
+    monkeypatch.setattr(style, "rendered", drawn)
+    monkeypatch.setattr(KeptFigures, "taken", lambda kept, name, draw: draw())  # what others take is printed

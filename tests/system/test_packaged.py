@@ -1,6 +1,9 @@
 from pathlib import Path
 
-from tqhw.system.packaged import packaged
+import pytest
+
+import tqhw.system.packaged
+from tqhw.system.packaged import code_digest, packaged
 
 
 def test_an_installed_package_looks_into_its_own_data(tmp_path: Path) -> None:
@@ -12,3 +15,16 @@ def test_an_installed_package_looks_into_its_own_data(tmp_path: Path) -> None:
 def test_a_checkout_looks_beside_the_package(tmp_path: Path) -> None:
     assert packaged("arch", tmp_path / "checkout" / "tqhw") == tmp_path / "checkout" / "arch"
     assert (packaged("experiments") / "quickstart.yaml").is_file()
+
+
+def test_the_digest_of_the_code_knows_sources_and_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tqhw.system.packaged, "_PACKAGE", tmp_path)
+    digest = code_digest.__wrapped__  # that of the process is found once
+    (tmp_path / "room").mkdir()
+    (tmp_path / "room" / "module.py").write_text("A = 1\n")
+    one = digest("numpy", "no-such-package")
+    assert one == digest("numpy", "no-such-package")
+    monkeypatch.setattr(tqhw.system.packaged, "version", lambda package: "0.0")
+    other = digest("numpy", "no-such-package")
+    (tmp_path / "room" / "module.py").write_text("A = 2\n")
+    assert len({one, other, digest("numpy", "no-such-package"), digest("numpy")}) == 4

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from tqhw.allocation.answer import Allocated, AllocationAnswer
 from tqhw.report import labels, style
+from tqhw.report.figure_files import FigureFiles
 from tqhw.report.table import Table
 from tqhw.results import TOP1, VERIFIED_NOTE, marked
 from tqhw.train.interval import CONFIDENCE, each_of
@@ -112,7 +113,7 @@ def table(answer: AllocationAnswer) -> Table:
     return Table(title, heads, tuple(cells), note=note)
 
 
-def picture(answer: AllocationAnswer) -> style.FigureFiles:
+def picture(answer: AllocationAnswer) -> FigureFiles:
     """Accuracy against energy, with intervals."""
     return style.rendered("allocation", lambda: _drawn(answer))
 

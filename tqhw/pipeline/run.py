@@ -39,10 +39,10 @@ def run(
 
     ``watch`` is told of the stages (see :mod:`tqhw.system.progress`). ``jobs`` above 1: so many processes search
     mappings and, beside them, train; a script that asks for them needs ``if __name__ == "__main__"``. ``cache`` lets
-    searches use and keep answers of earlier runs. Neither changes a number. ``strict`` refuses attributes of the
-    architecture that nothing reads. ``trust`` has a model factory called even if it does not declare to give a model.
-    Raises TqhwError for whatever is wrong with the experiment, the model, the architecture or the folder; results of an
-    earlier run then stay as they are.
+    searches use and keep answers of earlier runs, and the report their figures. Neither changes a number. ``strict``
+    refuses attributes of the architecture that nothing reads. ``trust`` has a model factory called even if it does not
+    declare to give a model. Raises TqhwError for whatever is wrong with the experiment, the model, the architecture or
+    the folder; results of an earlier run then stay as they are.
     """
     from tqhw.backends import Search, backend
     from tqhw.pipeline import accuracy, hardware
@@ -78,7 +78,7 @@ def run(
         )
         results = replace(results, provenance=_provenance(experiment, engine, evaluated, command, started))
         if folder is not None:
-            _write(results, folder, workload, evaluated, watch)
+            _write(results, folder, workload, evaluated, watch, cache)
     return results
 
 
@@ -94,7 +94,12 @@ def backend_settings(experiment: Experiment, out: str | Path | None) -> Settings
 
 
 def _write(
-    results: Results, folder: OutputFolder, workload: Workload, evaluated: tuple[Evaluated, ...], watch: Watcher
+    results: Results,
+    folder: OutputFolder,
+    workload: Workload,
+    evaluated: tuple[Evaluated, ...],
+    watch: Watcher,
+    cache: bool,
 ) -> None:
     from tqhw import report
     from tqhw.pipeline import artifacts
@@ -102,7 +107,7 @@ def _write(
     with folder.staging() as staged, watch("writing", 2) as tick:
         artifacts.write(staged, workload, evaluated)
         tick()
-        report.write(results, staged)
+        report.write(results, staged, cache=cache)
         tick()
 
 

@@ -6,12 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-
-from matplotlib.figure import Figure
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING
 
 from tqhw.registry import Registry
-from tqhw.report import bars, front_figure, layer_figures, lines, style, tradeoff
+from tqhw.report.figure_files import FigureFiles, KeptFigures
 from tqhw.results import ACCURACY, Results
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -29,12 +32,13 @@ class Picture:
 class FigureKind:
     """How a figure is drawn, where the results have ``rows`` of that name. ``caption``: a text, or made of the results.
 
-    ``of_run``: ``draw`` also takes the folder of the run, None where there is none.
+    ``draw``: a function, or its name as ``package.module:function``, which is imported when the figure is drawn.
+    ``of_run``: it also takes the folder of the run, None where there is none.
     """
 
     rows: str
     caption: str | Callable[[Results], str]
-    draw: Callable[..., Figure]
+    draw: str | Callable[..., Figure]
     of_run: bool = False
 
 
@@ -42,78 +46,84 @@ def _metric(results: Results) -> str:
     return "Top-1 accuracy" if results.metric.name == ACCURACY else results.metric.title
 
 
-FIGURES: Registry[FigureKind] = Registry(
-    "figure",
-    "tqhw.figures",
-    {
-        "energy": FigureKind(
-            "energy",
-            "Energy of one inference and of what comes before it, by state, precision, method and component group. "
-            "Every panel has a scale of its own.",
-            bars.energy,
+_OURS = {
+    "energy": FigureKind(
+        "energy",
+        "Energy of one inference and of what comes before it, by state, precision, method and component group. "
+        "Every panel has a scale of its own.",
+        "tqhw.report.bars:energy",
+    ),
+    "accuracy": FigureKind(
+        "experiment",
+        lambda results: (
+            f"{_metric(results)} of the integer codes truncated to each precision (solid) and of the real weights "
+            "quantized anew (dashed). The QT gap is what truncation loses against quantizing anew."
         ),
-        "accuracy": FigureKind(
-            "experiment",
-            lambda results: (
-                f"{_metric(results)} of the integer codes truncated to each precision (solid) and of the real weights "
-                "quantized anew (dashed). The QT gap is what truncation loses against quantizing anew."
-            ),
-            lines.accuracy,
+        "tqhw.report.lines:accuracy",
+    ),
+    "amortised": FigureKind(
+        "amortised",
+        "Energy per inference when a switch of the precision is followed by so many inferences.",
+        "tqhw.report.lines:amortised",
+    ),
+    "traffic": FigureKind(
+        "traffic",
+        "DRAM traffic of one inference and of what comes before it, by state, precision, method and data space. "
+        "Every panel has a scale of its own.",
+        "tqhw.report.bars:traffic",
+    ),
+    "accuracy_energy": FigureKind(
+        "accuracy",
+        lambda results: (
+            f"{_metric(results)}, with its 95 % interval, against the energy of a steady inference; the numbers at "
+            f"the first method's points are bits. {'Down' if results.metric.lower_is_better else 'Up'} and to the "
+            "left is better."
         ),
-        "amortised": FigureKind(
-            "amortised",
-            "Energy per inference when a switch of the precision is followed by so many inferences.",
-            lines.amortised,
-        ),
-        "traffic": FigureKind(
-            "traffic",
-            "DRAM traffic of one inference and of what comes before it, by state, precision, method and data space. "
-            "Every panel has a scale of its own.",
-            bars.traffic,
-        ),
-        "accuracy_energy": FigureKind(
-            "accuracy",
-            lambda results: (
-                f"{_metric(results)}, with its 95 % interval, against the energy of a steady inference; the numbers at "
-                f"the first method's points are bits. {'Down' if results.metric.lower_is_better else 'Up'} and to the "
-                "left is better."
-            ),
-            tradeoff.accuracy_energy,
-        ),
-        "layers": FigureKind(
-            "layers",
-            "Energy of one inference by layer and component group, all occurrences of a layer together, at the "
-            "lowest and the highest precision. Every panel has a scale of its own.",
-            layer_figures.layer_energy,
-        ),
-        "roofline": FigureKind(
-            "layers",
-            "Roofline: multiply-accumulates a cycle against those per byte that crosses the DRAM's interface, a mark "
-            "per layer and precision. The flat roof is the array; a slope is the DRAM's bandwidth, where the "
-            "architecture gives one.",
-            layer_figures.roofline,
-            of_run=True,
-        ),
-        "fronts": FigureKind(
-            "fronts",
-            "Energy against cycles of one inference: the network's front, a mapping for each occurrence of a layer. "
-            "What lies above and to the right of a staircase is worse than one of its points in both.",
-            front_figure.of_network,
-        ),
-    },
-)
+        "tqhw.report.tradeoff:accuracy_energy",
+    ),
+    "layers": FigureKind(
+        "layers",
+        "Energy of one inference by layer and component group, all occurrences of a layer together, at the "
+        "lowest and the highest precision. Every panel has a scale of its own.",
+        "tqhw.report.layer_figures:layer_energy",
+    ),
+    "roofline": FigureKind(
+        "layers",
+        "Roofline: multiply-accumulates a cycle against those per byte that crosses the DRAM's interface, a mark "
+        "per layer and precision. The flat roof is the array; a slope is the DRAM's bandwidth, where the "
+        "architecture gives one.",
+        "tqhw.report.layer_figures:roofline",
+        of_run=True,
+    ),
+    "fronts": FigureKind(
+        "fronts",
+        "Energy against cycles of one inference: the network's front, a mapping for each occurrence of a layer. "
+        "What lies above and to the right of a staircase is worse than one of its points in both.",
+        "tqhw.report.front_figure:of_network",
+    ),
+}
+FIGURES: Registry[FigureKind] = Registry("figure", "tqhw.figures", _OURS)
 
 
-def pictures(results: Results, run: Path | None = None) -> tuple[Picture, ...]:
+def pictures(results: Results, run: Path | None = None, cache: bool = False) -> tuple[Picture, ...]:
     """Every figure that the results have rows for; that of the accuracies always, it says if there are none.
 
-    ``run``: the folder with the architectures of the results.
+    ``run``: the folder with the architectures of the results. ``cache``: figures of ours that an earlier run drew are
+    taken, and kept for later ones.
     """
-    return tuple(
-        Picture(
-            name, kind.caption if isinstance(kind.caption, str) else kind.caption(results), made.png, made.svg, made.pdf
-        )
-        for name, kind in FIGURES.items()
-        if getattr(results, kind.rows)
-        for made in [style.rendered(name, partial(kind.draw, results, *((run,) if kind.of_run else ())))]
-    )
+    kept = KeptFigures(results, run) if cache else None
+    found = []
+    for name, kind in FIGURES.items():
+        if getattr(results, kind.rows):
+            draw = partial(_drawn, name, kind, results, run)
+            made = draw() if kept is None or kind is not _OURS.get(name) else kept.taken(name, draw)
+            caption = kind.caption if isinstance(kind.caption, str) else kind.caption(results)
+            found.append(Picture(name, caption, made.png, made.svg, made.pdf))
+    return tuple(found)
+
+
+def _drawn(name: str, kind: FigureKind, results: Results, run: Path | None) -> FigureFiles:
+    from tqhw.report import style  # loads matplotlib
+
+    draw = resolve_name(kind.draw) if isinstance(kind.draw, str) else kind.draw
+    return style.rendered(name, partial(draw, results, *((run,) if kind.of_run else ())))

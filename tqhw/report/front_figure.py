@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from tqhw.report import labels, style
+from tqhw.report.figure_files import FigureFiles
 from tqhw.results import Results
 
 AXES = {"energy": "Energy (pJ)", "latency": "Latency (cycles)", "edp": "Energy-delay product (pJ cycles)"}
@@ -68,6 +69,6 @@ def of_network(results: Results) -> Figure:
     return figure
 
 
-def front_files(names: Sequence[str], values: Values, corners: Values) -> style.FigureFiles:
+def front_files(names: Sequence[str], values: Values, corners: Values) -> FigureFiles:
     """The picture of :func:`front` in all formats."""
     return style.rendered("front", partial(front, names, values, corners))

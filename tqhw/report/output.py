@@ -16,19 +16,22 @@ from tqhw.system.json_files import read_json
 RESULTS = "results.json"
 
 
-def write(results: Results, out_dir: str | Path, figures: bool = True, run: str | Path | None = None) -> None:
+def write(
+    results: Results, out_dir: str | Path, figures: bool = True, run: str | Path | None = None, cache: bool = False
+) -> None:
     """Writes results.json, a CSV per list, the figures (PNG, SVG and PDF, in ``figures/``) and report.html.
 
     ``figures``: False leaves the figures and drawings out, of the page too. ``run``: the folder whose architectures and
-    mappings the page draws, ``out_dir`` itself where it is None. The same results give the same bytes. Raises TqhwError
-    where a file cannot be written, or one of the run cannot be read.
+    mappings the page draws, ``out_dir`` itself where it is None. ``cache``: figures that an earlier run drew are taken.
+    The same results give the same bytes. Raises TqhwError where a file cannot be written, or one of the run cannot be
+    read.
     """
     from tqhw.report.figures import pictures
     from tqhw.report.page import html
 
     folder = Path(out_dir)
     of = (folder if run is None else Path(run)) if figures else None
-    drawn = pictures(results, of) if figures else ()
+    drawn = pictures(results, of, cache) if figures else ()
     page = html(results, drawn, of)  # before anything is written: what cannot be read leaves nothing half-written
     for name, text in csvs.texts(results).items():
         write_text(folder / name, text)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import matplotlib
@@ -13,6 +12,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+
+from tqhw.report.figure_files import FigureFiles
 
 COLUMN = 3.5
 """Inches: one column of a two-column paper."""
@@ -70,15 +71,6 @@ def figure(width: float, height: float, rows: int = 1, columns: int = 1, **kwarg
     FigureCanvasAgg(made)
     axes = made.subplots(rows, columns, squeeze=False, **kwargs)
     return made, [axis for row in axes for axis in row]
-
-
-@dataclass(frozen=True)
-class FigureFiles:
-    """A figure in all formats."""
-
-    png: bytes
-    svg: str
-    pdf: bytes
 
 
 def rendered(name: str, draw: Callable[[], Figure]) -> FigureFiles:
