@@ -1,12 +1,13 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from matplotlib.figure import Figure
 
-from tqhw.report import style
+from tqhw.report import figures, style
 from tqhw.report.figure_files import FigureFiles, KeptFigures
+from tqhw.report.figures import FigureKind
+from tqhw.results import Results
 
 
 @pytest.fixture(autouse=True)
@@ -17,10 +18,10 @@ def _drawn_only(monkeypatch: pytest.MonkeyPatch) -> None:
     tests/report is about what is printed.
     """
 
-    def drawn(name: str, draw: Callable[[], Figure]) -> FigureFiles:
+    def drawn(name: str, kind: FigureKind, results: Results, run: Path | None) -> FigureFiles:
         with style.style():
-            draw().draw_without_rendering()
+            figures._figure(kind, results, run).draw_without_rendering()
         return FigureFiles(b"", f"<svg>{name}</svg>", b"")
 
-    monkeypatch.setattr(style, "rendered", drawn)
+    monkeypatch.setattr(figures, "_drawn", drawn)
     monkeypatch.setattr(KeptFigures, "taken", lambda kept, name, draw: draw())  # what others take is printed

@@ -26,7 +26,7 @@ def run(
         int | None, typer.Option(min=1, help="Processes that search and train; without it, one per processor.")
     ] = None,
     trust: Trust = False,
-    no_cache: Annotated[bool, typer.Option("--no-cache", help="Searches every mapping anew, and draws anew.")] = False,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Searches, builds and draws everything anew.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Refuses attributes that nothing reads.")] = False,
     keys: Annotated[bool, typer.Option("--keys", help="Lists every key of an experiment and stops.")] = False,
 ) -> None:

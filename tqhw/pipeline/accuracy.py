@@ -14,13 +14,11 @@ from tqhw.errors import TqhwError
 from tqhw.experiment import Experiment
 from tqhw.pipeline import post_training
 from tqhw.pipeline.joined import data_of, trained_networks
-from tqhw.pipeline.training import Known, Pending, planned, trained
-from tqhw.results import AccuracyRow
+from tqhw.pipeline.measured import HARDWARE_SCHEME, Pending, measures
+from tqhw.pipeline.training import planned, trained
 from tqhw.scenario.network import Scales
 from tqhw.scenario.summary import Switching
 from tqhw.workload import Workload, check_mappable, execution_order, parse_input
-
-HARDWARE_SCHEME = "truncquant"
 
 
 def model_input(experiment: Experiment) -> tuple[int, ...] | dict[str, str]:
@@ -28,7 +26,7 @@ def model_input(experiment: Experiment) -> tuple[int, ...] | dict[str, str]:
 
     Raises TqhwError where it is given and is not that of the data set.
     """
-    if experiment.training is None and experiment.quantize is None:
+    if not measures(experiment):
         return experiment.model.input or models.default_input(experiment.model.name)
     reads, given = data_of(experiment).reads, experiment.model.input
     if given is not None and _one_sample(given) != _one_sample(reads):
@@ -109,11 +107,6 @@ def switching(model: nn.Module, workload: Workload) -> Switching:
     return Switching(found.switch, found.total, found.text, found.tied, quant.beside_products(model, multiplied))
 
 
-def not_measured(experiment: Experiment) -> tuple[AccuracyRow, ...]:
-    """Rows that say so."""
-    return tuple(AccuracyRow(HARDWARE_SCHEME, bits, "shifted", None, 0, False) for bits in experiment.bits)
-
-
 @contextmanager
 def measuring(experiment: Experiment, kept: Callable[[str], Path] | None, jobs: int) -> Iterator[Pending]:
     """Trains the networks of every method and seed, and measures each at every precision, shifted and re-quantized.
@@ -126,9 +119,7 @@ def measuring(experiment: Experiment, kept: Callable[[str], Path] | None, jobs: 
     if experiment.quantize is not None:
         yield post_training.planned(experiment, recipe(experiment, HARDWARE_SCHEME))
         return
-    if training is None:
-        yield Known(not_measured(experiment))
-        return
+    assert training is not None, "nothing is measured"
     recipes = [recipe(experiment, scheme, seed) for scheme in training.schemes for seed in seeds(experiment)]
     tasks = trained_networks(experiment) if training.trained else planned(experiment, kept, recipes)
     with trained(tasks, jobs) as pending:

@@ -24,10 +24,12 @@ from tqhw.experiment import Experiment
 from tqhw.objectives import one_objective
 from tqhw.pipeline import accuracy, hardware
 from tqhw.pipeline.joined import data_of, trained_networks
+from tqhw.pipeline.kept_subject import Subject
+from tqhw.pipeline.measured import HARDWARE_SCHEME
 from tqhw.pipeline.results_folder import OutputFolder
 from tqhw.pipeline.run import backend_settings
 from tqhw.pipeline.seed_networks import Bits, SeedNetwork, each
-from tqhw.pipeline.subject import Subject, subject
+from tqhw.pipeline.subject import subject
 from tqhw.pipeline.training import AccuracyTask, Tell, planned
 from tqhw.results import MetricLook
 from tqhw.scenario.methods import REFERENCE
@@ -121,9 +123,9 @@ def _tasks(experiment: Experiment, kept: Callable[[str], Path]) -> list[tuple[Ac
     has to be the experiment's."""
     folders = () if experiment.training is None else experiment.training.trained
     if not folders:
-        recipes = [accuracy.recipe(experiment, accuracy.HARDWARE_SCHEME, seed) for seed in accuracy.seeds(experiment)]
+        recipes = [accuracy.recipe(experiment, HARDWARE_SCHEME, seed) for seed in accuracy.seeds(experiment)]
         return [(one, one.folder.name) for one in planned(experiment, kept, recipes) if one.folder is not None]
-    found = [one for one in trained_networks(experiment) if one.recipe.method == accuracy.HARDWARE_SCHEME]
+    found = [one for one in trained_networks(experiment) if one.recipe.method == HARDWARE_SCHEME]
     if not found:
         raise TqhwError(
             f"there is no network for truncation in {', '.join(folders)}",
@@ -176,7 +178,7 @@ def _choices(
     """Added losses are means over the networks."""
     names, bits = networks[0].names, networks[0].widths
     steps = networks[0].task.steps + len(names)
-    verb = f"{networks[0].task.verb}, {accuracy.HARDWARE_SCHEME}, and loss of {len(names)} layers"
+    verb = f"{networks[0].task.verb}, {HARDWARE_SCHEME}, and loss of {len(names)} layers"
     found = each(networks, partial(_losses_of, images=images), verb, steps, watch, jobs)
     losses = tuple(tuple(fmean(one[name][str(width)] for one in found) for width in bits) for name in names)
     table, fixed = energies.table(bits)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import platform
 import time
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from tqhw.backends import Backend, Settings
     from tqhw.experiment import Experiment
     from tqhw.pipeline.hardware import Evaluated
+    from tqhw.pipeline.kept_subject import Subject
+    from tqhw.pipeline.measured import Pending
     from tqhw.pipeline.results_folder import OutputFolder
     from tqhw.results import Results
     from tqhw.system.progress import Watcher
@@ -39,16 +42,15 @@ def run(
 
     ``watch`` is told of the stages (see :mod:`tqhw.system.progress`). ``jobs`` above 1: so many processes search
     mappings and, beside them, train; a script that asks for them needs ``if __name__ == "__main__"``. ``cache`` lets
-    searches use and keep answers of earlier runs, and the report their figures. Neither changes a number. ``strict``
+    searches use and keep answers of earlier runs; so with networks and figures. Neither changes a number. ``strict``
     refuses attributes of the architecture that nothing reads. ``trust`` has a model factory called even if it does not
     declare to give a model. Raises TqhwError for whatever is wrong with the experiment, the model, the architecture or
     the folder; results of an earlier run then stay as they are.
     """
     from tqhw.backends import Search, backend
-    from tqhw.pipeline import accuracy, hardware
+    from tqhw.pipeline import hardware, kept_subject
     from tqhw.pipeline.assemble import assemble
     from tqhw.pipeline.results_folder import OutputFolder
-    from tqhw.pipeline.subject import subject
     from tqhw.system.progress import unwatched
 
     started = time.perf_counter()
@@ -57,12 +59,13 @@ def run(
     engine.versions()  # an engine that cannot run says so before anything else
     search = Search(experiment.search.objective, jobs=jobs, cache=cache)
     with nullcontext() if out is None else OutputFolder(out) as folder:
-        accuracy.check_joined(experiment)
-        about = subject(experiment, trust)
+        _check_joined(experiment)
+        made = partial(_subject, experiment, trust)
+        about = kept_subject.kept(experiment, made) if cache else made()
         workload = about.workload
         for note in workload.notes:
             logging.getLogger("tqhw").warning(note)
-        with accuracy.measuring(experiment, folder.kept if folder else None, jobs) as pending:
+        with _measuring(experiment, folder.kept if folder else None, jobs) as pending:
             source = None if experiment.energy is None else experiment.energy.source
             kept = folder.kept(source) if folder and cache and source in ("accelergy", "hwcomponents") else None
             evaluated = hardware.evaluate(experiment, workload, engine, search, watch, strict, about.scales, kept)
@@ -80,6 +83,33 @@ def run(
         if folder is not None:
             _write(results, folder, workload, evaluated, watch, cache)
     return results
+
+
+def _subject(experiment: Experiment, trust: bool) -> Subject:
+    from tqhw.pipeline.subject import subject  # loads PyTorch
+
+    return subject(experiment, trust)
+
+
+def _check_joined(experiment: Experiment) -> None:
+    from tqhw.pipeline.measured import measures
+
+    if measures(experiment):
+        from tqhw.pipeline import accuracy  # loads PyTorch
+
+        accuracy.check_joined(experiment)
+
+
+def _measuring(
+    experiment: Experiment, kept: Callable[[str], Path] | None, jobs: int
+) -> AbstractContextManager[Pending]:
+    from tqhw.pipeline.measured import Known, measures, not_measured
+
+    if not measures(experiment):
+        return nullcontext(Known(not_measured(experiment)))
+    from tqhw.pipeline import accuracy  # loads PyTorch
+
+    return accuracy.measuring(experiment, kept, jobs)
 
 
 def backend_settings(experiment: Experiment, out: str | Path | None) -> Settings:

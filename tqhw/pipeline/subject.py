@@ -8,7 +8,7 @@ file, have bits of their own, which no switch changes. Of an ONNX file in floati
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from torch import nn
 
@@ -16,19 +16,11 @@ from tqhw import quant
 from tqhw.errors import TqhwError
 from tqhw.experiment import Experiment
 from tqhw.pipeline import accuracy
+from tqhw.pipeline.kept_subject import Subject
+from tqhw.pipeline.measured import HARDWARE_SCHEME, measures
 from tqhw.scenario.network import Scales
 from tqhw.scenario.summary import Switching
 from tqhw.workload import InputSpec, Layer, Precision, Workload, extract, extract_file, is_onnx, parse_input
-
-
-@dataclass(frozen=True)
-class Subject:
-    """``scales``, ``notes`` and ``switching`` are those of :func:`tqhw.pipeline.assemble.assemble`."""
-
-    workload: Workload
-    scales: Scales
-    notes: tuple[str, ...]
-    switching: Switching
 
 
 def subject(experiment: Experiment, trust: bool = False) -> Subject:
@@ -46,8 +38,8 @@ def subject(experiment: Experiment, trust: bool = False) -> Subject:
 
 def _assumed_input(experiment: Experiment) -> tuple[str, ...]:
     """Says at which size a network of the user's own is counted, where nobody gave one."""
-    name, trained = experiment.model.name, experiment.training is not None or experiment.quantize is not None
-    if experiment.model.input is not None or trained or ":" not in name:
+    name = experiment.model.name
+    if experiment.model.input is not None or measures(experiment) or ":" not in name:
         return ()
     size = ",".join(map(str, accuracy.model_input(experiment)))
     return (f"{name} is counted for an input of {size}, an assumption: model.input says another",)
@@ -71,7 +63,7 @@ def _file(experiment: Experiment) -> Workload:
         specs = [replace(spec, name=name) for name, spec in named.items()]
     elif chosen.input is not None:
         specs = [InputSpec(chosen.input)]
-    config = accuracy.recipe(experiment, accuracy.HARDWARE_SCHEME).quantization
+    config = accuracy.recipe(experiment, HARDWARE_SCHEME).quantization
 
     def choose(names: Sequence[str]) -> Mapping[str, Precision]:
         chosen = quant.bits_by_layer(names, config, names)

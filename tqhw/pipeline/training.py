@@ -19,6 +19,7 @@ from tqhw import train
 from tqhw.datasets import Data
 from tqhw.errors import TqhwError
 from tqhw.experiment import Experiment
+from tqhw.pipeline.measured import Pending
 from tqhw.results import AccuracyRow
 from tqhw.system.files import content_digest
 from tqhw.system.progress import Watcher
@@ -159,30 +160,6 @@ class AccuracyTask(Protocol):
     def networks(self, data: Data, tell: Tell) -> Iterator[tuple[Recipe, torch.nn.Module]]:
         """What is measured, each with its recipe."""
         ...
-
-
-class Pending(Protocol):
-    """Accuracies that are on their way."""
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What a reader of them has to know."""
-        ...
-
-    def rows(self, watch: Watcher) -> tuple[AccuracyRow, ...]:
-        """Waits for them."""
-        ...
-
-
-@dataclass(frozen=True)
-class Known:
-    """Rows that nothing is trained for."""
-
-    found: tuple[AccuracyRow, ...]
-    notes: ClassVar[tuple[str, ...]] = ()
-
-    def rows(self, watch: Watcher) -> tuple[AccuracyRow, ...]:
-        return self.found
 
 
 @contextmanager

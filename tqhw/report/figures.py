@@ -125,5 +125,9 @@ def pictures(results: Results, run: Path | None = None, cache: bool = False) -> 
 def _drawn(name: str, kind: FigureKind, results: Results, run: Path | None) -> FigureFiles:
     from tqhw.report import style  # loads matplotlib
 
+    return style.rendered(name, partial(_figure, kind, results, run))
+
+
+def _figure(kind: FigureKind, results: Results, run: Path | None) -> Figure:
     draw = resolve_name(kind.draw) if isinstance(kind.draw, str) else kind.draw
-    return style.rendered(name, partial(draw, results, *((run,) if kind.of_run else ())))
+    return draw(results, *((run,) if kind.of_run else ()))

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from tqhw.backends import Backend, Found, Job, Settings, Target, backend
 from tqhw.backends.keys import digest, search_keys, table_key
@@ -18,9 +18,11 @@ from tqhw.pipeline import accuracy, hardware
 from tqhw.pipeline.assemble import assemble
 from tqhw.pipeline.hardware import Evaluated, HardwarePlan, Pricings
 from tqhw.pipeline.joined import TrainedNetwork, trained_networks
+from tqhw.pipeline.kept_subject import DECIDES_NETWORK, Subject
+from tqhw.pipeline.measured import not_measured
 from tqhw.pipeline.renderings import RenderedWords, Unpriced, priced, render
 from tqhw.pipeline.run import backend_settings
-from tqhw.pipeline.subject import Subject, subject
+from tqhw.pipeline.subject import subject
 from tqhw.pipeline.training import Measured, TrainingTask, planned, rows
 from tqhw.results import Results
 from tqhw.scenario.methods import widths
@@ -29,7 +31,6 @@ from tqhw.sweep.tasks import SEARCH, TABLE, TRAINING, SweepTask, versions
 from tqhw.system.files import content_digest
 
 T = TypeVar("T")
-_DECIDES_NETWORK: Final = {"model", "quantization", "data", "training", "bits", "stored_bits", "seed"}
 KEPT = 256
 """So many renderings, networks and trainings are kept for the next points."""
 
@@ -118,7 +119,7 @@ class Planner:
             raise TqhwError("post-training is not part of a sweep", place="quantize", lever=lever)
         if experiment.training is None:
             return []
-        chosen = experiment.model_dump(mode="json", include=_DECIDES_NETWORK)
+        chosen = experiment.model_dump(mode="json", include=DECIDES_NETWORK)
         return _kept(self._trainings, digest(chosen), lambda: self._planned_trainings(experiment))
 
     def _planned_trainings(self, experiment: Experiment) -> list[SweepTask]:
@@ -139,7 +140,7 @@ class Planner:
 
     def subject(self, experiment: Experiment) -> Subject:
         """The experiment's network as the hardware side sees it, run once."""
-        chosen = experiment.model_dump(mode="json", include=_DECIDES_NETWORK)
+        chosen = experiment.model_dump(mode="json", include=DECIDES_NETWORK)
         return _kept(self._subjects, digest(chosen), lambda: subject(experiment, self.trust))
 
     def _planned(self, key: str, experiment: Experiment) -> PointsPlan:
@@ -208,7 +209,7 @@ def results(
 ) -> Results:
     """What ``tqhw run`` finds for the experiment, but for its provenance. ``measured``: what the trainings gave."""
     about = plan.subject
-    found = rows(measured) or accuracy.not_measured(experiment)
+    found = rows(measured) or not_measured(experiment)
     said = dict.fromkeys(task.arguments[0].note for task in trainings if task.arguments[0].note is not None)
     notes = (*about.notes, *said)
     return assemble(experiment, about.workload, evaluated, found, about.scales, notes, about.switching)
