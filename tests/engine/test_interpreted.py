@@ -84,6 +84,15 @@ def test_python_alone_is_for_few_single_mappings(monkeypatch: pytest.MonkeyPatch
     assert not interpreted.pays(model, batch)
 
 
+def test_the_compiler_is_loaded_at_once_where_many_mappings_are_to_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[str] = []
+    monkeypatch.setattr(interpreted, "import_module", loaded.append)
+    interpreted.expect(interpreted.MAX_MAPPINGS)
+    assert loaded == []
+    interpreted.expect(interpreted.MAX_MAPPINGS + 1)
+    assert loaded == ["tqhw.engine.compiler"]
+
+
 def test_a_mapping_out_of_the_cache_loads_neither_compiler_nor_torch(tmp_path: Path) -> None:
     problem = tmp_path / "problem.yaml"
     problem.write_text("problem:\n  shape: conv2d\n  instance: {C: 4, M: 4, P: 4, Q: 1, R: 3, S: 1, N: 1, G: 1}\n")

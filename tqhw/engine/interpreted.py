@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ from tqhw.engine.model import Model
 
 B = TypeVar("B", bound=tuple[Any, ...])
 
+COMPILER = "tqhw.engine.compiler"
 MAX_MAPPINGS = 32  # per process; then the compiler is worth loading
 MAX_ELEMENTS = 256  # of a fan-out that kernels visit one by one
 MAX_LOOPS = 6  # over time, of a mapping with remainders, whose walk visits each of them up to four times
@@ -23,12 +25,18 @@ _left: Iterator[int] = iter(range(MAX_MAPPINGS))
 
 def pays(model: Model, batch: Batch) -> bool:
     """Whether to do without the compiler: a single mapping of few steps, where nothing was compiled yet."""
-    if len(batch) > 1 or "tqhw.engine.compiler" in sys.modules:
+    if len(batch) > 1 or COMPILER in sys.modules:
         return False
     if isinstance(batch, RemainderBatch) and (batch.temporal > 1).sum() > MAX_LOOPS:
         return False
     few = bool(model.separable.all() or batch.spatial.prod(axis=-1).max() <= MAX_ELEMENTS)
     return few and next(_left, None) is not None
+
+
+def expect(mappings: int) -> None:
+    """Loads the compiler now for so many single mappings, if it will be loaded for the last of them anyway."""
+    if mappings > MAX_MAPPINGS:
+        import_module(COMPILER)
 
 
 def interpreted(bundle: B) -> B:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tqhw.engine.interpreted import expect
 from tqhw.errors import TqhwError
 from tqhw.mapper.cache import MappingCache, key_of, machine_digest, problem_digest
 from tqhw.mapper.kept import recalled
@@ -65,6 +66,7 @@ def search_many(
                 progress(i, answer)
 
     kept = {} if cache is None else cache.get_all(groups)
+    expect(len(kept))  # each is evaluated again
     waiting: list[str] = []
     for key, (i, *_) in groups.items():
         task, known = tasks[i], None

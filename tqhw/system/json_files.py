@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,6 +37,8 @@ def parse_json(text: str | bytes, place: str, lever: str | None = None) -> Any:
     try:
         found = json.loads(text, parse_int=_whole, parse_float=_number, parse_constant=_number)
         _check_depth(found)
+        if not isinstance(text, str) or "\\u" in text or UNFIT.search(text):  # else no text in it holds what is unfit
+            _check_texts(found)
     except RecursionError:
         raise TqhwError(f"not valid JSON: {_TOO_DEEP}", place=place, lever=lever) from None
     except (ValueError, OverflowError) as error:
@@ -89,18 +92,22 @@ def _number(text: str) -> float:
 def _check_depth(document: Any) -> None:
     level = [document]
     for _ in range(MAX_DEPTH):
-        for item in level:
-            for text in (item, *item) if isinstance(item, dict) else (item,):
-                if isinstance(text, str) and UNFIT.search(text):
-                    raise ValueError(f"{text[:40]!a} is no text that a file can hold")
-        level = [part for item in level for part in _inside(item)]
+        level = [part for item in level if isinstance(item, dict | list) for part in _inside(item)]
         if not level:
             return
     raise ValueError(_TOO_DEEP)
 
 
-def _inside(item: Any) -> Iterator[Any]:
-    if isinstance(item, dict):
-        yield from item.values()
-    elif isinstance(item, list):
-        yield from item
+def _check_texts(document: Any) -> None:
+    left = deque([document])
+    while left:
+        item = left.popleft()
+        for text in (item, *item) if isinstance(item, dict) else (item,):
+            if isinstance(text, str) and UNFIT.search(text):
+                raise ValueError(f"{text[:40]!a} is no text that a file can hold")
+        if isinstance(item, dict | list):
+            left.extend(_inside(item))
+
+
+def _inside(item: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return item.values() if isinstance(item, dict) else item
