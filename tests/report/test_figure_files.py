@@ -96,6 +96,14 @@ def test_figures_of_others_are_drawn_each_time(registry: None) -> None:
             pictures(sample(), cache=True)
 
 
+def test_a_place_that_cannot_be_written_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "cache").write_text("no folder")
+    kept = KeptFigures(sample(), None)
+    assert [kept.taken(name, draw) for name in ("energy", "layers")] == [FIGURE, FIGURE]
+    (record,) = caplog.records
+    assert "the cache of figures cannot be written" in record.message
+
+
 def test_what_is_no_figure_is_drawn_anew_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     kept = KeptFigures(sample(), None)
     kept.taken("energy", draw)

@@ -44,6 +44,7 @@ class KeptFigures:
 
     def __init__(self, results: Results, run: Path | None) -> None:
         self._answers = KeptAnswers(cache_folder() / "figures.sqlite", "figures", "cache of figures", "drawn", MOST)
+        self._told: set[str | None] = {None}
         seen = [] if run is None else [content_digest(run / folder) for folder in FOLDERS]
         text = json.dumps(replace(results, provenance={}).as_json())  # in the order of its keys, which may be drawn
         self._of = digest([code_digest(*PRINTERS), text, seen])
@@ -55,9 +56,9 @@ class KeptFigures:
         if found is None:
             found = draw()
             self._answers.put(key, {"png": _text(found.png), "svg": found.svg, "pdf": _text(found.pdf)})
-        if self._answers.warning is not None:
+        if self._answers.warning not in self._told:
             logging.getLogger("tqhw").warning(self._answers.warning)
-            self._answers.warning = None
+            self._told.add(self._answers.warning)
         return found
 
 
