@@ -3,7 +3,7 @@
     python -m benchmarks.survey [--out survey.jsonl] [--architecture NAME ...] [--network NAME ...]
         [--objective energy ...] [--budget 60] [--every 1] [--table]
 
-Every layer of the networks on every architecture for every objective, each in a process of its own, one at a time. The
+Every layer of the networks on every architecture for every objective, each in a forked process, one at a time. The
 budget is of CPU seconds, so that other work on the machine changes nothing but the wait; MiB are what the process grew
 by. Answers are appended to a file as they come, and a later call goes on where an earlier one was stopped; --every N
 takes each N-th layer, --table only prints what is there. NAME+bits (weight_stationary+2) gives the shared memories
@@ -18,7 +18,7 @@ import multiprocessing
 import resource
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -85,11 +85,17 @@ def machine(name: str, problem: Problem) -> tuple[Hardware, ERT]:
     return hardware, load_ert(REFERENCE / "ert" / f"{name}.ERT.yaml")
 
 
+def load_kernels(architecture: str, objectives: Sequence[str]) -> None:
+    """Searches next to nothing, for kernels that forked processes have then."""
+    small = make_problem(CONV2D, {**dict.fromkeys(CONV2D.dimensions, 1), "C": 2, "M": 2})
+    hardware, ert = machine(architecture, small)
+    for objective in objectives:
+        solving.solve(build_mapspace(small, hardware), build_model(small, hardware, ert), objective)
+
+
 def searched(architecture: str, problem: Problem, objective: str, budget_s: float) -> dict[str, Any]:
     """What one search found, in a process of its own."""
     hardware, ert = machine(architecture, problem)
-    small = make_problem(CONV2D, {**dict.fromkeys(CONV2D.dimensions, 1), "C": 2, "M": 2})
-    solving.solve(build_mapspace(small, hardware), build_model(small, hardware, ert), objective)  # loads the kernels
     cpu = SimpleNamespace(perf_counter=time.process_time)
     incumbent.time = solving.time = cpu  # type: ignore[assignment] - the budget is of CPU seconds
     before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
@@ -116,11 +122,13 @@ def survey(options: argparse.Namespace) -> None:
         for problem in layers(network)[:: options.every]
         for objective in options.objective
     ]
+    if tasks:
+        load_kernels(options.architecture[0], options.objective)
     for architecture, network, problem, objective in tasks:
         row = {"architecture": architecture, "network": network, "layer": problem.name, "objective": objective}
         if (*row.values(), options.budget) in known:
             continue
-        with multiprocessing.get_context("spawn").Pool(1) as pool:
+        with multiprocessing.get_context("fork").Pool(1) as pool:
             row |= {"budget": options.budget}
             row |= pool.apply(searched, (architecture, problem, objective, options.budget))
         with options.out.open("a") as file:
