@@ -5,17 +5,24 @@ Fixed factors at the levels in between let the same loops stand at several place
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+from tests.mapper.brute import all_costs
 from tests.mapper.custom import _MAC as MAC
 from tests.mapper.custom import build, problem_of, shape
 from tests.mapper.places import conv
 from tests.mapper.test_solve import check
-from tqhw.engine import build_model
+from tqhw.engine import Model, build_model
 from tqhw.engine.evaluation import run_batch, statistics
 from tqhw.mapper.bound.prices import build_prices, compulsory
+from tqhw.mapper.branch.bypass_search import BypassSearch, Subproblem
+from tqhw.mapper.branch.incumbent import Clock, Incumbent
 from tqhw.mapper.branch.solve import solve
-from tqhw.mapper.space.mapspace import build_mapspace
+from tqhw.mapper.space.mapspace import Mapspace, build_mapspace
+from tqhw.mapper.space.orders import build_orders
+from tqhw.mapper.space.subspace import whole
+from tqhw.objectives import Objective, objective_of
 from tqhw.spec import ERT, make_problem
 
 SPACES = ("Weights", "Inputs", "Outputs")
@@ -242,26 +249,59 @@ def test_orders_that_leave_as_many_elements_in_other_groups_fill_other_words(out
     assert check((hardware, table), "energy", make_problem(LINE, {"K": 4, "C": 2, "P": 3 * p, "R": 2 * r}, "line"))
 
 
-def test_fills_are_cut_to_whole_words_after_a_sum_of_quotients():
+def cut_fills(bandwidth: str = "", outer: bool = False) -> tuple[Mapspace, Model]:
     """24 elements of a unit fill 4 words each; the sum of quotients ends just below. timeloop-model counts 3, too."""
     nodes = (
         "- !Component {name: DRAM, class: DRAM, attributes: {datawidth: 8}, constraints: "
         "{temporal: {factors: [R=1, S=1, P=1]}}}",
+        *([level("Outer", "Weights", "factors: [R=1, S=1, P=1, Q=1]")] if outer else []),
         level("Buffer", "Inputs", "factors: [R=1, S=2, P=1]"),
         units("Row", 2, 1, "R=1, S=2, P=1"),
         "- !Container {name: Cell, spatial: {meshX: 12, meshY: 2}, constraints: "
         "{spatial: {factors: [R=2, S=2, P=2], permutation: [P, Q, R]}}}",
-        level("Register", "Inputs", "factors: [R=1, S=1, P=1, Q=1]"),
+        level("Register", "Inputs", "factors: [R=1, S=1, P=1, Q=1]", bandwidth),
         MAC,
     )
     hardware, _ = build(nodes)
     free = dict.fromkeys(("read", "write"), 0.0)
-    table = ERT({"DRAM": free, "Buffer": free, "Register": {"read": 0.0, "write": 1.0}, "mac": {"compute": 0.0}})
+    costs = {**dict.fromkeys(("DRAM", "Outer", "Buffer"), free), "Register": {"read": 0.0, "write": 1.0}}
+    table = ERT({**costs, "mac": {"compute": 0.0}})
     problem = conv(R=2, S=8, P=2, Q=6, Hdilation=2)
-    assert check((hardware, table), "energy", problem)
-    space, model = build_mapspace(problem, hardware), build_model(problem, hardware, table)
-    for hurried in (None, 1e6):
-        found = solve(space, model, "energy", budget_s=hurried)
-        assert found.value == 3 * 48
-        assert found.proved
-        assert found.tightness >= 1 - 1e-12
+    return build_mapspace(problem, hardware), build_model(problem, hardware, table)
+
+
+@pytest.mark.parametrize("budget_s", [None, 1e6])
+def test_fills_are_cut_to_whole_words_after_a_sum_of_quotients(budget_s):
+    space, model = cut_fills()
+    assert all_costs(space, model)[0].min() == 3 * 48
+    found = solve(space, model, "energy", budget_s=budget_s)
+    assert (found.value, found.proved) == (3 * 48, True)
+    assert found.tightness >= 1 - 1e-12
+
+
+@pytest.mark.parametrize("budget_s", [None, 1e6])
+@pytest.mark.parametrize("objective", ["latency", "edp", Objective("e2d", 2, 1)])
+def test_cycles_of_a_port_are_cut_with_the_fills(objective, budget_s):
+    """3 words at a hundredth of a word a cycle."""
+    space, model = cut_fills(", write_bandwidth: 0.01")
+    energy, cycles = all_costs(space, model)
+    assert cycles.min() == 300
+    found = solve(space, model, objective, budget_s=budget_s)
+    assert found.value == objective_of(objective).value(energy, cycles.astype(np.float64)).min()
+    assert found.proved
+    assert found.tightness >= 1 - 1e-12
+
+
+@pytest.mark.parametrize(("objective", "limit"), [("energy", 150.0), ("latency", 310.0)])
+def test_fronts_below_a_limit_keep_what_comes_there_by_a_cut(objective, limit):
+    """Of 192 pJ, or 400 cycles, by the words; both are settled inside of the outermost memory but one."""
+    space, model = cut_fills(", write_bandwidth: 0.01", outer=True)
+    goal = objective_of(objective)
+    subproblem = Subproblem.over(space, model, goal, build_orders(space, model), whole(space))
+    (search,) = (BypassSearch(subproblem, mask) for mask in space.masks())
+    search.bound_root(Clock(None), limit)
+    assert search.lower_bound < limit
+    search.sweep_below(limit, Clock(None))
+    found = Incumbent(space, model, goal)
+    search.search(found, limit, Clock(None))
+    assert found.value < limit

@@ -10,6 +10,7 @@ import pytest
 from tests.mapper import exactness
 from tests.mapper.exactness import GENERATORS, compared, tallied
 from tests.sampling import fewer
+from tqhw.mapper.bound import prices
 
 MACHINES, FIRST = fewer(12), 1_000_000
 
@@ -20,6 +21,18 @@ def test_searches_equal_enumerations(name: str) -> None:
     assert tally.wrong == []
     assert tally.cases == 4 * MACHINES
     assert tally.mappings > 10 * MACHINES
+
+
+@pytest.mark.parametrize("seed", [336, 963, 1178])
+def test_bounds_that_do_not_know_what_is_cut_off_are_told(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "words cut off"
+    drawn = GENERATORS[name](random.Random(f"{name} {seed}"))
+    known = compared(drawn)
+    monkeypatch.setattr(prices, "cut_pj", lambda *_: 0.0)
+    unknown = compared(drawn)
+    assert known is not None
+    assert unknown is not None
+    assert (known[2], unknown[2]) == ([], ["bounds"])
 
 
 def test_what_is_wrong_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:

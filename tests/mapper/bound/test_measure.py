@@ -38,3 +38,9 @@ def test_of_a_front_the_step_that_costs_no_more_says_it() -> None:
     assert most_cycles(FRONT, stairs, 0.9, 3.9) == pytest.approx(45.0, rel=1e-9)
     for limit, least_pj in ((1.0, 4.0), (1.0, 7.0), (0.9, 3.9)):
         assert stair_measure(stairs, least_pj, most_cycles(FRONT, stairs, limit, least_pj)) >= limit
+
+
+def test_what_may_cost_nothing_measures_nothing() -> None:
+    """More may be cut off a bound than it is: its square is not above 0."""
+    assert objective_of(Objective("e2d", 2, 1).code, -5.0, 3.0) == 0.0
+    assert objective_of(Objective("energy", 1, 0).code, -5.0, 3.0) == -5.0  # outputs with holes

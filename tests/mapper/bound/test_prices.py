@@ -115,6 +115,27 @@ def test_a_word_of_one_instance_may_be_cut_of_the_cycles_of_a_port() -> None:
     assert cycles == [0.0, 4.0]  # what is read for a compute unit is whole
 
 
+def test_links_divide_by_the_units_further_out_and_outputs_are_read_and_updated() -> None:
+    """Sums over 3 rows of 2 PEs, which alone would divide without a rest; then halves of DRAM's words of outputs."""
+    pe = "- !Container {{name: PE, spatial: {{meshX: 2}}, constraints: {{spatial: {{factors: [{}]}}}}}}"
+    row = "- !Container {name: Row, spatial: {meshX: 3}, constraints: {spatial: {factors: [R=1, P=1, M=1]}}}"
+    dram = "- !Component {name: DRAM, class: DRAM, attributes: {datawidth: 8}}"
+    mac = "- !Component {name: mac, class: compute}"
+    table = ERT({"Buffer": {"read": 5.0, "write": 2.0}, "DRAM": {"read": 7.0, "write": 3.0}, "mac": {"compute": 1.0}})
+    buffer = (
+        "- !Component {name: Buffer, class: SRAM, attributes: {datawidth: 8}, "
+        "constraints: {dataspace: {keep: [Inputs], bypass: [Weights, Outputs]}}}"
+    )
+    hardware, _ = build([dram, row, pe.format("R=1, C=1, M=1"), buffer, mac])
+    problem = conv(R=2, P=2, C=3)
+    space, model = build_mapspace(problem, hardware), build_model(problem, hardware, table)
+    assert build_prices(space, model, next(space.masks())).cut_pj == 3 * 2 * 2.0
+    hardware, _ = build([dram, pe.format("K=1, R=1"), buffer, mac])
+    problem = problem_of("transposed", [1, 2, 3], [1, 1, 1])
+    space, model = build_mapspace(problem, hardware), build_model(problem, hardware, table)
+    assert build_prices(space, model, next(space.masks())).cut_pj == (7.0 + 3.0) / 2
+
+
 def test_costs_with_remainders_are_not_of_whole_words() -> None:
     hardware, ert = build(MACHINES["private_buffers"])
     problem = conv(R=3, P=2)

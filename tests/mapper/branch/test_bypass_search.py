@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.mapper.tables import small
@@ -10,6 +11,7 @@ from tqhw.engine.jit import python
 from tqhw.mapper.bound.lookahead import offer, take_kind, take_pairs
 from tqhw.mapper.bound.pareto import sweep
 from tqhw.mapper.bound.prices import mean_of
+from tqhw.mapper.bound.relaxation import ParetoFronts
 from tqhw.mapper.branch import bypass_search, dominance
 from tqhw.mapper.branch import solve as solving
 from tqhw.mapper.branch.bypass_search import BypassSearch, Subproblem
@@ -164,6 +166,7 @@ def test_the_slower_of_two_ports_takes_at_least_the_mean() -> None:
         assert both.any()
         assert (getattr(mean, name) == both / 2).all()
     assert mean.per_instance
+    assert mean_of(one._replace(cut_pj=4.0), other._replace(cut_pj=1.0)).cut_pj == 2.5
 
 
 def test_a_small_space_is_swept_at_once_and_ends_alike(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,3 +224,33 @@ def test_what_is_kept_is_counted_whole_and_given_back() -> None:
     assert search.contexts.number[0] == 0
     search.release()
     assert search.kept_bytes == empty < 10_000
+
+
+def fronts_below(limit: float, cut_pj: float, port: bool) -> ParetoFronts:
+    """Fronts of energy, or of a port that alone takes time, where so much may be cut off every cost."""
+    search = small("weight_stationary", "latency" if port else "energy", C=4, M=8, R=3, P=4).search
+    prices = search.port_prices[0] if port else search.prices
+    dear = {name: 1000.0 * getattr(prices, name) for name in ("parent_pj", "fill_pj", "first_pj")}
+    prices = prices._replace(cut_pj=cut_pj, **dear)
+    if port:
+        search.port_prices = [prices]
+        return search._port_front(0, search._scratch(64), len(search.tables.level) - 1, limit, None, Clock(None))
+    search.prices = prices
+    search.sweep_below(limit, Clock(None))
+    return search.fronts
+
+
+@pytest.mark.parametrize("port", [False, True])
+def test_a_limit_leaves_what_it_left_without_the_cut_and_as_much_above(port: bool) -> None:
+    """Whatever compares with a limit knows what may be cut off: the same fronts are left."""
+    floor = fronts_below(math.inf, 0.0, port).floor[:-1].max()
+    cut_pj = 2.0 ** math.floor(math.log2(floor / 4.0))
+    sizes = set()
+    for share in (0.5, 0.8, 0.9, 1.0, 1.1, 1.5, 3.0):
+        limit = round(share * floor) + 0.5
+        cut, whole = fronts_below(limit - cut_pj, cut_pj, port), fronts_below(limit, 0.0, port)
+        used = int(whole.rows[1:].sum())
+        assert np.array_equal(cut.rows, whole.rows)
+        assert np.array_equal(cut.partials[:used], whole.partials[:used])
+        sizes.add(used)
+    assert len(sizes) > 3

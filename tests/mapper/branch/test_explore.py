@@ -10,7 +10,7 @@ import pytest
 from tests.mapper.tables import Small, small
 from tqhw.engine import run_batch
 from tqhw.engine.jit import python
-from tqhw.mapper.branch.explore import EXHAUSTED, FULL_STACK, PAUSED, explore
+from tqhw.mapper.branch.explore import EXHAUSTED, FULL_STACK, PAUSED, explore, path_bound
 from tqhw.mapper.branch.incumbent import Clock, leaf_batch
 from tqhw.mapper.branch.solve import solve
 from tqhw.mapper.branch.stack import make_stack
@@ -38,6 +38,13 @@ def test_a_leaf_is_a_mapping_that_costs_at_least_its_bound(architecture: str, ob
     value = counts.energy_pj * (counts.cycles if objective == "edp" else 1)
     assert (counts.rule == 0).all()
     assert (value >= case.search.leaves.bound[:found] * (1 - 1e-12)).all()
+
+
+def test_a_leaf_is_held_against_the_largest_bound_on_its_path() -> None:
+    stack = make_stack(3, 2, 3, 8)
+    stack.bound[:6] = 1.0, 9.0, 4.0, 2.0, 3.0, 8.0
+    stack.next[:3] = 5, 3, 1  # rows 4, 2 and 0 are the path; the others wait, or are done with
+    assert python(path_bound)(stack, 3) == 4.0
 
 
 def test_below_its_optimum_a_space_is_exhausted_without_a_leaf() -> None:

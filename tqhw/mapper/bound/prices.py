@@ -240,11 +240,13 @@ def cut_pj(space: Mapspace, model: Model, keep: Bools, fill_pj: Floats, rates: R
             child = slot.level - 1
             slides = sum(slot.factors[d][-1] > 1 for d in seen.sliding)
             links = bool(model.links[slot.level, s])
-            if not slot.spatial or child < 0 or slides == 0 or not (links or slides > 1):
+            uneven = slot.spatial and (slides > 1 or (slides == 1 and links))
+            if child < 0 or not uneven:
                 continue
             if keep[child, s]:
-                outside = [q for q in space.slots if q.spatial and q.level >= slot.level]
-                if not model.read_write[s] and not all(map(_halves, outside if links else [slot])):
+                # Links spread words over the instances of all units outside, too.
+                divided_by = [q for q in space.slots if q.spatial and q.level >= slot.level] if links else [slot]
+                if not model.read_write[s] and not all(map(_has_powers_of_two, divided_by)):
                     total += _instances(space, child, rates) * fill_pj[child, s]
             elif links and keep[slot.level :, s].any():
                 parent = slot.level + int(keep[slot.level :, s].argmax())
@@ -253,7 +255,7 @@ def cut_pj(space: Mapspace, model: Model, keep: Bools, fill_pj: Floats, rates: R
     return float(total)
 
 
-def _halves(slot: Slot) -> bool:
+def _has_powers_of_two(slot: Slot) -> bool:
     """Whether all numbers of elements that a slot allows are powers of two, which divide without a rest in doubles."""
     return all(factor & (factor - 1) == 0 for factors in slot.factors for factor in factors)
 
