@@ -21,6 +21,7 @@ from tqhw.objectives import OBJECTIVES, Objective
         (OBJECTIVES["latency"], 25088.0, "25,088 cycles"),
         (OBJECTIVES["latency"], 25088.000000001, "25,088 cycles"),  # what sums of floats add
         (OBJECTIVES["latency"], 25087.2, "25,088 cycles"),
+        (OBJECTIVES["latency"], 1e15, "1,000,000,000,000,000 cycles"),
     ],
 )
 def test_a_bound_has_the_unit_of_its_objective(objective: Objective, bound: float, text: str) -> None:

@@ -84,6 +84,36 @@ def test_a_problem_that_is_read_is_not_written_over(folder: Path) -> None:
     assert "--pad m.problem.yaml: --json names the same file" in message
 
 
+@pytest.mark.parametrize("given", ["best.pro*.yaml", "set"])
+def test_a_problem_that_a_pattern_or_a_folder_finds_is_not_written_over(given: str) -> None:
+    Path("set").mkdir()
+    file = Path("set" if given == "set" else ".") / "best.problem.yaml"
+    file.write_text(ODD)
+    out = file.with_name("best.yaml")
+    message = refused("map", *MACHINE, "--problem", given, "--pad", "--out", out)
+    assert f"--out {out}: the padded problem would be written over {file}, which" in message
+    assert file.read_text() == ODD
+    assert not out.exists()
+
+
+def test_a_mapping_is_not_written_over_the_problem() -> None:
+    for given in ("odd.yaml", "od*.yaml"):
+        message = refused("map", *MACHINE, "--problem", given, "--out", "odd.yaml")
+        assert "--out odd.yaml: cannot be written: odd.yaml is read, too (choose another place)" in message
+    assert Path("odd.yaml").read_text() == ODD
+
+
+def test_the_padded_problem_of_an_earlier_mapping_does_not_stay_beside_another_one() -> None:
+    map_padded()
+    map_padded()  # over its own
+    again = ("map", *MACHINE, "--problem", "odd.yaml", "--objective", "latency", "--out", "best.yaml")
+    assert "removed best.problem.yaml: the padded problem of an earlier mapping" in tqhw(*again).stderr
+    assert not Path("best.problem.yaml").exists()
+    Path("best.problem.yaml").write_text(ODD)  # but what somebody else wrote does
+    assert "removed" not in tqhw(*again).stderr
+    assert Path("best.problem.yaml").read_text() == ODD
+
+
 def test_a_mapping_of_larger_bounds_is_told_which_problem_has_them() -> None:
     map_padded()
     message = refused(*evaluate("odd.yaml"))

@@ -154,3 +154,10 @@ def test_tags_survive_a_round_trip() -> None:
 
     assert again == once
     assert tags(again) == tags(once)
+
+
+@pytest.mark.parametrize("escape", ["\\U00110000", "\\UFFFFFFFF"])
+@pytest.mark.parametrize("before", ["a: 1", "# 65 \u00b5m"])  # by either scanner
+def test_an_escape_that_is_no_character_is_refused(before: str, escape: str) -> None:
+    with pytest.raises(TqhwError, match=r"^f\.yaml:2: not valid YAML: .* \(mend it, or quote it\)$"):
+        yamlio.parse(f'{before}\nname: "{escape}"\n', "f.yaml")

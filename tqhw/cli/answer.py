@@ -37,7 +37,7 @@ def show_refusal(found: Invalid, text: str) -> None:
 def bound_text(objective: Objective, bound: float) -> str:
     """A lower bound with its unit; no mapping takes a part of a cycle, so that of cycles is a whole number."""
     whole = not objective.energy_power and objective.delay_power == 1
-    return f"{math.ceil(bound * (1.0 - _ROUNDING)):,} cycles" if whole else f"{bound:,.1f} {objective.unit}"
+    return f"{math.ceil(bound - min(bound * _ROUNDING, 0.5)):,} cycles" if whole else f"{bound:,.1f} {objective.unit}"
 
 
 def show(stats: Stats, more: Mapping[str, Any], mapping: str | None = None, objective: Goal | None = None) -> None:

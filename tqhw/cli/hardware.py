@@ -11,7 +11,7 @@ import typer
 from tqhw.cli.answer import show, show_refusal
 from tqhw.cli.common import NO, bundled, guarded, json_text, say, write_json
 from tqhw.cli.machine import CaseOptions
-from tqhw.cli.padded import free_file, has_other_bounds, misfit_lever, padded_text
+from tqhw.cli.padded import free_file, has_other_bounds, is_ours, misfit_lever, padded_file, padded_text
 from tqhw.errors import TqhwError
 
 if TYPE_CHECKING:
@@ -87,12 +87,13 @@ def search(
     from tqhw.cli.front import FrontOptions
     from tqhw.objectives import Tradeoff, goal_of
     from tqhw.spec import Invalid, directives, dump_mapping
-    from tqhw.system.files import check_destinations, write_together
+    from tqhw.system.files import check_destinations, is_read, write_together
 
     goal, way = goal_of(objective, "--objective"), way_of(factors, pad)
     asked = FrontOptions(goal, point, figure)
+    inputs = [*options.problem, *options.arch]
     beside = free_file(out, options.problem) if pad and out is not None else None
-    check_destinations({"--json": json, "--out": out, "--figure": figure, "--pad": beside})
+    check_destinations({"--json": json, "--out": out, "--figure": figure, "--pad": beside}, inputs)
     case = options.read()
     for note in case.notes:
         say(note)
@@ -131,6 +132,9 @@ def search(
     if beside is not None and chosen.padded is not None:
         files[beside] = padded_text(case.problem, chosen.padded).encode()
     write_together(files)
+    if out is not None and (old := padded_file(out)) not in files and is_ours(old) and not is_read(old, inputs):
+        old.unlink()
+        say(f"removed {old}: the padded problem of an earlier mapping")
     if found.kept:
         say("kept from an earlier search, whose seconds these are (--no-cache searches anew)")
     if json == "-":

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tqhw.errors import TqhwError
+from tqhw.system.files import is_read
 
 if TYPE_CHECKING:
     from tqhw.spec import Mapping as LoopMapping
     from tqhw.spec import Problem
 
+COMMAND = "tqhw map --pad"
+_HEAD = f"# By `{COMMAND}`: the padded problem of the mapping beside it.\n"
 _SHORTER = "write a loop whose last pass is shorter, as M4,3 for 4 iterations, and 3 in the last pass"
 
 
@@ -23,12 +26,23 @@ def padded_file(mapping: Path) -> Path:
     return mapping.with_name(f"{name}.problem.yaml")
 
 
+def is_ours(file: Path) -> bool:
+    """Whether a file is a padded problem that an earlier ``tqhw map --pad`` wrote."""
+    try:
+        with file.open(encoding="utf-8") as text:
+            return text.readline() == _HEAD
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
 def free_file(mapping: Path, inputs: Sequence[str]) -> Path:
-    """:func:`padded_file`. Raises TqhwError where that is one of the input files."""
+    """:func:`padded_file`. Raises TqhwError where that is one of the input files, or was written by somebody else."""
     file = padded_file(mapping)
-    if any(file.resolve() == Path(given).resolve() for given in inputs):
+    read = is_read(file, inputs)
+    if read or (file.exists() and not is_ours(file)):
+        why = "is read" if read else f"`{COMMAND}` never wrote"
         raise TqhwError(
-            f"the padded problem would be written over {file}, which is read",
+            f"the padded problem would be written over {file}, which {why}",
             place=f"--out {mapping}",
             lever="give the mapping another name",
         )
@@ -39,7 +53,7 @@ def padded_text(problem: Problem, bounds: Mapping[str, int]) -> str:
     """The problem with those bounds, as a file."""
     from tqhw.spec import dump_problem
 
-    return dump_problem(replace(problem, bounds=dict(bounds)))
+    return _HEAD + dump_problem(replace(problem, bounds=dict(bounds)))
 
 
 def has_other_bounds(answer: object) -> bool:

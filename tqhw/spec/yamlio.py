@@ -224,7 +224,7 @@ def parse(text: str, source: str = "<text>", reader: Callable[[str], Loader] = L
     than Timeloop's, a key twice, or aliases that explode.
     """
     if reader is Loader and _QuickLoader is not None and _QUICK.fullmatch(f"{text}\n"):
-        with suppress(yaml.YAMLError, TqhwError, RecursionError):  # which Loader words
+        with suppress(yaml.YAMLError, TqhwError, RecursionError, ValueError, OverflowError):  # which Loader words
             return _document(_QuickLoader(text), source)
     try:
         loader = reader(text)
@@ -246,6 +246,9 @@ def parse(text: str, source: str = "<text>", reader: Callable[[str], Loader] = L
         raise TqhwError(f"not valid YAML: {' '.join(str(error).split())}", place=source) from None
     except RecursionError:
         raise TqhwError("the YAML is nested too deeply", place=source, lever="flatten it") from None
+    except (ValueError, OverflowError) as error:  # Python's own, of an escape that is no character
+        at = f"{source}:{loader.line + 1}"
+        raise TqhwError(f"not valid YAML: {error}", place=at, lever="mend it, or quote it") from None
 
 
 def _document(loader: Any, source: str) -> Any:

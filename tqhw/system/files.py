@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -139,10 +140,17 @@ def write_together(contents: Mapping[str | Path, bytes]) -> None:
             made.unlink(missing_ok=True)
 
 
-def check_destinations(given: Mapping[str, str | Path | None]) -> None:
+def is_read(path: str | Path, inputs: Iterable[str]) -> bool:
+    """Whether a file is one of the ``inputs``, which may be patterns."""
+    hits = (hit for given in inputs for hit in (given, *glob.glob(given)))  # noqa: PTH207 - it may be absolute
+    return Path(path).resolve() in {Path(hit).resolve() for hit in hits}
+
+
+def check_destinations(given: Mapping[str, str | Path | None], inputs: Iterable[str] = ()) -> None:
     """Raises TqhwError where a file to be written, by the option that names it, would be refused, before long work.
 
-    Nothing is made. None, and ``-`` for standard output, are no files.
+    So are those that are read: one of the ``inputs``. Nothing is made. None, and ``-`` for standard output, are no
+    files.
     """
     taken: dict[Path, str] = {}
     for option, path in given.items():
@@ -157,6 +165,8 @@ def check_destinations(given: Mapping[str, str | Path | None]) -> None:
             raise _unwritable(f"{option} {path}", f"{folder} is no folder")
         if not os.access(folder, os.W_OK | os.X_OK):
             raise _unwritable(f"{option} {path}", f"{folder} may not be written to")
+        if is_read(target, inputs):
+            raise _unwritable(f"{option} {path}", f"{target} is read, too")
         if (other := taken.setdefault(target.resolve(), option)) != option:
             raise TqhwError(f"{other} names the same file", place=f"{option} {path}", lever="give each one of its own")
 
