@@ -123,16 +123,17 @@ def _unknown_key(kind: type, path: Sequence[str], place: str | None) -> TqhwErro
     wrong = unknown("key", key, own, place)
     elsewhere = [found for found in _paths_in(kind) if found[:-1] != tuple(path[:-1])]
     same = [found for found in elsewhere if found[-1] == key]
+    known = f"known: {', '.join(own)}"
     if same:
         outside = len(same) == 1 and len(same[0]) == 1
-        lever = f"{_told(same)} {'stands outside of all sections' if outside else 'is the key'}; {wrong.lever}"
+        lever = f"{_told(same)} {'stands outside of all sections' if outside else 'is the key'}; {known}"
     else:
         alike = {found: _likeness(key, found[-1:]) for found in elsewhere}
         best = max(alike.values(), default=0.0)
         if best < _ALIKE or best <= _likeness(key, own):
             return wrong
         likely = _told([found for found in elsewhere if alike[found] == best])
-        lever = f"did you mean {likely}? known: {', '.join(own)}"
+        lever = f"did you mean {likely}? {known}"
     return TqhwError(wrong.message, place=wrong.place, lever=lever)
 
 
