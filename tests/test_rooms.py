@@ -17,7 +17,7 @@ ROOMS = {
     "version": "",
     "errors": "",
     "registry": "errors",
-    "system": "errors",
+    "system": "version errors",
     "spec": "errors system",
     "results": "errors system",
     "drawing": "spec",

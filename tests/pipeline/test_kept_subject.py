@@ -19,6 +19,7 @@ from tqhw.experiment import Experiment
 from tqhw.pipeline import kept_subject
 from tqhw.pipeline.kept_subject import Subject, kept
 from tqhw.pipeline.subject import subject
+from tqhw.system import packaged
 
 GIVEN: dict[str, Any] = {"model": {"name": "resnet8"}, "bits": [2, 8], "spad_models": ["sram"], "methods": ["fixed"]}
 
@@ -64,6 +65,13 @@ def test_every_key_of_the_network_decides(changes: dict[str, Any]) -> None:
 def test_code_and_versions_decide(monkeypatch: pytest.MonkeyPatch) -> None:
     kept(asked(), lambda: subject(asked()))
     monkeypatch.setattr(kept_subject, "code_digest", lambda *_: "of other code")
+    with pytest.raises(AssertionError, match="built"):
+        kept(asked(), refuse)
+
+
+def test_what_was_built_by_code_that_is_no_longer_there_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packaged, "LOADED_AT", 0.0)  # every source was changed since
+    kept(asked(), lambda: subject(asked()))
     with pytest.raises(AssertionError, match="built"):
         kept(asked(), refuse)
 

@@ -15,7 +15,11 @@ import pytest
 pytest.importorskip("torch")
 
 from tests.cli.test_app import ROOT, refused, tqhw
+from tqhw.errors import TqhwError
+from tqhw.experiment import Experiment
 from tqhw.pipeline import hardware
+from tqhw.pipeline.run import run
+from tqhw.report.figures import FIGURES, FigureKind
 
 TINY = "{name: 'tests.pipeline.tiny:net', input: [1, 1, 8, 8]}"
 
@@ -229,3 +233,13 @@ def test_with_trust_it_is_called(results: Path) -> None:
     path.write_text(f"model: {{name: 'os:system', options: {{command: 'touch {ran}'}}, input: [1, 1, 8, 8]}}\n")
     assert "the factory returned an int, not a torch.nn.Module" in refused("run", path, "--out", results, "--trust")
     assert ran.exists()
+
+
+def test_a_figure_that_cannot_be_drawn_is_told_before_the_work(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FIGURES, "_things", {**FIGURES, "mine": FigureKind("energy", "Mine.", "no_such_module:mine")})
+    no_network = Experiment.model_validate({"model": {"name": "told later"}})
+    with pytest.raises(TqhwError, match=r"^figure 'mine': its draw 'no_such_module:mine' cannot be had"):
+        run(no_network, results)
+    with pytest.raises(TqhwError, match="told later"):  # without a folder nothing is drawn
+        run(no_network)
+    assert [file.name for file in results.iterdir()] == ["results.json"]

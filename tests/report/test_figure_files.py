@@ -13,9 +13,11 @@ import pytest
 
 from tests.report.sample import drawn, sample, with_hardware
 from tqhw import report
+from tqhw.errors import TqhwError
 from tqhw.report import figure_files, style
 from tqhw.report.figure_files import FigureFiles, KeptFigures
 from tqhw.report.figures import FIGURES, FigureKind, pictures
+from tqhw.system import packaged
 
 FIGURE = FigureFiles(b"\x89PNG", "<svg>", b"%PDF")
 
@@ -94,6 +96,43 @@ def test_figures_of_others_are_drawn_each_time(registry: None) -> None:
     for _ in range(2):
         with pytest.raises(AssertionError, match="drawn"):
             pictures(sample(), cache=True)
+
+
+def test_what_was_drawn_by_code_that_is_no_longer_there_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packaged, "LOADED_AT", 0.0)  # every source was changed since
+    assert KeptFigures(sample(), None).taken("energy", draw) == FIGURE
+    with pytest.raises(AssertionError, match="drawn"):
+        KeptFigures(sample(), None).taken("energy", refuse)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("no_such_module:energy", "ModuleNotFoundError(\"No module named 'no_such_module'\")"),
+        ("tqhw.report.bars:no_such", "AttributeError("),
+        ("no name", "ValueError("),
+        ("tqhw.report.bars:__name__", "TypeError('it is no function')"),
+    ],
+)
+def test_a_draw_that_names_no_function_is_told(registry: None, text: str, why: str) -> None:
+    FIGURES.add("mine", FigureKind("energy", "Mine.", text))
+    with pytest.raises(TqhwError) as caught:
+        pictures(sample())
+    assert str(caught.value).startswith(f"figure 'mine': its draw '{text}' cannot be had: {why}")
+    assert str(caught.value).endswith("(give a function, or its name as 'package.module:function')")
+
+
+def test_rows_that_results_do_not_have_are_told(registry: None) -> None:
+    FIGURES.add("mine", FigureKind("energies", "Mine.", "tqhw.report.bars:energy"))
+    with pytest.raises(
+        TqhwError, match=r"^figure 'mine': unknown list of the results 'energies' \(did you mean 'energy'"
+    ):
+        pictures(sample())
+
+
+def test_a_draw_may_be_a_name(registry: None) -> None:
+    FIGURES.add("mine", FigureKind("energy", "Mine.", "tqhw.report.bars:energy"))
+    assert {picture.name: picture for picture in pictures(sample())}["mine"].png
 
 
 def test_a_place_that_cannot_be_written_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

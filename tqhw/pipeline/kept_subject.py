@@ -20,7 +20,7 @@ from tqhw.scenario.network import Scales
 from tqhw.scenario.summary import Switching
 from tqhw.system.json_files import checked
 from tqhw.system.kept_answers import KeptAnswers, cache_folder, digest
-from tqhw.system.packaged import code_digest
+from tqhw.system.packaged import code_digest, runs_as_read
 from tqhw.workload import Workload, is_onnx
 
 DECIDES_NETWORK: Final = {"model", "quantization", "data", "training", "bits", "stored_bits", "seed"}
@@ -56,7 +56,7 @@ def kept(experiment: Experiment, make: Callable[[], Subject]) -> Subject:
         with _heard() as heard:
             found = make()
         document = TypeAdapter(Subject).dump_python(found, mode="json")
-        if not heard.anything and _read(document) == found:
+        if not heard.anything and _read(document) == found and runs_as_read():
             answers.put(key, document)
     if answers.warning is not None:
         logging.getLogger("tqhw").warning(answers.warning)

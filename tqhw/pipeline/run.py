@@ -57,6 +57,8 @@ def run(
     watch = watch or unwatched
     engine = backend(experiment.backend, backend_settings(experiment, out))
     engine.versions()  # an engine that cannot run says so before anything else
+    if out is not None:
+        _check_figures()
     search = Search(experiment.search.objective, jobs=jobs, cache=cache)
     with nullcontext() if out is None else OutputFolder(out) as folder:
         _check_joined(experiment)
@@ -89,6 +91,12 @@ def _subject(experiment: Experiment, trust: bool) -> Subject:
     from tqhw.pipeline.subject import subject  # loads PyTorch
 
     return subject(experiment, trust)
+
+
+def _check_figures() -> None:
+    from tqhw.report import figures
+
+    figures.check()
 
 
 def _check_joined(experiment: Experiment) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
+from tqhw.errors import TqhwError, shown, unknown
 from tqhw.registry import Registry
 from tqhw.report.figure_files import FigureFiles, KeptFigures
 from tqhw.results import ACCURACY, Results
@@ -32,7 +33,8 @@ class Picture:
 class FigureKind:
     """How a figure is drawn, where the results have ``rows`` of that name. ``caption``: a text, or made of the results.
 
-    ``draw``: a function, or its name as ``package.module:function``, which is imported when the figure is drawn.
+    ``draw``: a function, or its name as ``package.module:function``, which is imported when figures are drawn, and
+    before a run works for them.
     ``of_run``: it also takes the folder of the run, None where there is none.
     """
 
@@ -109,8 +111,9 @@ def pictures(results: Results, run: Path | None = None, cache: bool = False) -> 
     """Every figure that the results have rows for; that of the accuracies always, it says if there are none.
 
     ``run``: the folder with the architectures of the results. ``cache``: figures of ours that an earlier run drew are
-    taken, and kept for later ones.
+    taken, and kept for later ones. Raises what :func:`check` raises.
     """
+    check()
     kept = KeptFigures(results, run) if cache else None
     found = []
     for name, kind in FIGURES.items():
@@ -122,6 +125,30 @@ def pictures(results: Results, run: Path | None = None, cache: bool = False) -> 
     return tuple(found)
 
 
+def check() -> None:
+    """Raises TqhwError for a figure of others of unknown rows, or whose ``draw`` names no function."""
+    for name, kind in FIGURES.items():
+        if kind is _OURS.get(name):
+            continue
+        place = f"figure '{name}'"
+        rows = [field.name for field in fields(Results)]
+        if kind.rows not in rows:
+            raise unknown("list of the results", kind.rows, rows, place)
+        try:
+            if not callable(_function(kind)):
+                raise TypeError("it is no function")
+        except Exception as error:
+            raise TqhwError(
+                f"its draw {shown(kind.draw)} cannot be had: {error!r}",
+                place=place,
+                lever="give a function, or its name as 'package.module:function'",
+            ) from error
+
+
+def _function(kind: FigureKind) -> Callable[..., Figure]:
+    return resolve_name(kind.draw) if isinstance(kind.draw, str) else kind.draw
+
+
 def _drawn(name: str, kind: FigureKind, results: Results, run: Path | None) -> FigureFiles:
     from tqhw.report import style  # loads matplotlib
 
@@ -129,5 +156,4 @@ def _drawn(name: str, kind: FigureKind, results: Results, run: Path | None) -> F
 
 
 def _figure(kind: FigureKind, results: Results, run: Path | None) -> Figure:
-    draw = resolve_name(kind.draw) if isinstance(kind.draw, str) else kind.draw
-    return draw(results, *((run,) if kind.of_run else ()))
+    return _function(kind)(results, *((run,) if kind.of_run else ()))

@@ -1,7 +1,7 @@
 """Answers that were found before, kept in one SQLite file of the user's cache folder.
 
 The key is a hash of everything that an answer depends on. A file that cannot be read or written, or that another user
-could have written, is done without: :attr:`KeptAnswers.warning` says so, and the answer is found anew.
+could have written, is done without from then on: :attr:`KeptAnswers.warning` says so, and answers are found anew.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from tqhw.errors import TqhwError
 from tqhw.system.json_files import parse_json
 
 WAIT_S = 30.0  # for another process that writes
+_WAITED_FOR: set[Path] = set()  # files that another process did not let go in that time: nobody waits for them again
+_OF_CONTENT = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)  # what the file holds is wrong
 
 
 def cache_folder() -> Path:
-    """``$XDG_CACHE_HOME/tqhw``, or the same under ``~/.cache``."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "tqhw"
+    """``$XDG_CACHE_HOME/tqhw``, or the same under ``~/.cache``; :class:`KeptAnswers` knows whose home ``~`` is."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "tqhw"
 
 
 def digest(content: Any) -> str:
@@ -44,7 +45,11 @@ class KeptAnswers:
         self.path = path
         self.warning: str | None = None
         self._table, self._what, self._anew, self._most = table, what, anew, most
-        self._readable = True
+        self._used = True
+        try:
+            self.path = path.expanduser()
+        except RuntimeError:
+            self._refuse("no home folder is known (set HOME or XDG_CACHE_HOME)")
 
     def get(self, key: str) -> dict[str, Any] | None:
         """The payload kept under ``key``."""
@@ -53,7 +58,7 @@ class KeptAnswers:
     def get_all(self, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
         """The payloads kept under ``keys``, of those that are there and undamaged."""
         found: dict[str, dict[str, Any]] = {}
-        if not self._readable:
+        if not self._used:
             return found
         try:
             if not self.path.exists():
@@ -77,7 +82,7 @@ class KeptAnswers:
 
     def put(self, key: str, payload: dict[str, Any]) -> None:
         """Keeps a payload; the last writer wins."""
-        if not self._readable:
+        if not self._used:
             return
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -90,13 +95,15 @@ class KeptAnswers:
                 if self._most is not None:
                     newest = f"SELECT MAX(rowid) FROM {self._table}"
                     connection.execute(f"DELETE FROM {self._table} WHERE rowid <= ({newest}) - ?", (self._most,))
+            _WAITED_FOR.discard(self.path)
         except (sqlite3.Error, OSError) as error:
             self._do_without("written", error)
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         """A connection that commits, unless something went wrong, and closes."""
-        connection = sqlite3.connect(self.path, timeout=WAIT_S)
+        connection = sqlite3.connect(self.path, timeout=0.0 if self.path in _WAITED_FOR else WAIT_S)
+        connection.text_factory = lambda text: text.decode(errors="replace")  # damaged text breaks its seal
         try:
             yield connection
             connection.commit()
@@ -111,14 +118,21 @@ class KeptAnswers:
         """Whether nobody else may write to the file or its folder; it is done without otherwise."""
         for place in (self.path.parent, self.path):
             if (why := _written_by_others(place)) is not None:
-                self._readable = False
-                self.warning = f"{self.path}: the {self._what} is not used, for {why}; going on without it"
+                self._refuse(why)
                 return False
         return True
 
+    def _refuse(self, why: str) -> None:
+        self._used = False
+        self.warning = f"{self.path}: the {self._what} is not used, for {why}; going on without it"
+
     def _do_without(self, what: str, error: Exception) -> None:
-        self._readable = what != "read"
-        self.warning = f"{self.path}: the {self._what} cannot be {what} ({error}); going on without it"
+        self._used = False
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without what SQLite adds to it
+        if code == sqlite3.SQLITE_BUSY:
+            _WAITED_FOR.add(self.path)
+        lever = "; delete the file to have a new one" if code in _OF_CONTENT else ""
+        self.warning = f"{self.path}: the {self._what} cannot be {what} ({error}); going on without it{lever}"
 
 
 def _written_by_others(place: Path) -> str | None:

@@ -8,6 +8,8 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from tqhw.version import LOADED_AT
+
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -21,9 +23,20 @@ def packaged(name: str, package: Path = _PACKAGE) -> Path:
 def code_digest(*packages: str) -> str:
     """SHA-256 of tqhw's own sources and of the versions of Python and of ``packages``: what their answers depend on."""
     found = hashlib.sha256(repr([platform.python_version(), *map(_version, packages)]).encode())
-    for file in sorted(_PACKAGE.rglob("*.py")):
+    for file in _sources():
         found.update(file.read_bytes())
     return found.hexdigest()
+
+
+def runs_as_read() -> bool:
+    """Whether :func:`code_digest` is that of what runs: no source was changed since this process loaded tqhw."""
+    stats = [file.stat() for file in _sources()]
+    return all(max(found.st_mtime, found.st_ctime) < LOADED_AT for found in stats)
+
+
+def _sources() -> list[Path]:
+    """All of tqhw's; an editor's lock on one, a link that leads nowhere, is none."""
+    return sorted(file for file in _PACKAGE.rglob("*.py") if file.is_file())
 
 
 def _version(package: str) -> str | None:
