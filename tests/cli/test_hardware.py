@@ -190,7 +190,8 @@ def test_a_damaged_cache_is_done_without(tmp_path: Path, cache: Path) -> None:
     found = tqhw(*arguments(tmp_path), "--json", "-")
     assert found.exit_code == 0
     assert found.stderr == (
-        f"tqhw: {cache}: the mapping cache cannot be read (file is not a database); going on without it\n"
+        f"tqhw: {cache}: the mapping cache cannot be read (file is not a database); going on without it; "
+        "delete the file to have a new one\n"
     )
     assert json.loads(found.stdout)["proved_optimal"]
 
