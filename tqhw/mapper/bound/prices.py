@@ -230,7 +230,8 @@ def cut_pj(space: Mapspace, model: Model, keep: Bools, fill_pj: Floats, rates: R
     An instance's fills are a sum of quotients in double precision, cut to a whole number: a word less where it ends
     just below one. What a level sends through one that does not keep the words is divided among elements that links
     have left unevenly, and rounded: half a word less. Both in units along a halo alone. Costs of remainders are not
-    of whole words.
+    of whole words. In pJ of all instances, or in cycles of one where the ``rates`` are those of a port; ``keep`` and
+    ``fill_pj``: [L, S]. Timeloop: ``src/loop-analysis/tiling.cpp``, fills and reads.
     """
     if space.actual is not None:
         return 0.0

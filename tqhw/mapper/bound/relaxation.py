@@ -37,7 +37,7 @@ class Ports(NamedTuple):
     parent: Floats  # [P, L + 1, S] cycles
     fill: Floats  # [P, L, S]
     first: Floats  # [P, L]
-    cut: Floats  # [P]
+    cut: Floats  # [P] cycles that may be cut off, see prices.cut_pj
     start: Ints  # [P, Q + 1, N]
     rows: Ints  # [P, Q + 1, N]
     partials: Floats  # [M, HEAD + S * WIDTH] of all ports
