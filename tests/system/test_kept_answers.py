@@ -61,7 +61,7 @@ def test_a_file_that_stays_locked_is_waited_for_once(
     monkeypatch.setattr(kept_answers, "WAIT_S", 0.1)
     with locked(path, how), monkeypatch.context() as patch:
         connect, waits = sqlite3.connect, []
-        patch.setattr(sqlite3, "connect", lambda path, timeout: waits.append(timeout) or connect(path, timeout))
+        patch.setattr(sqlite3, "connect", lambda path, timeout: waits.append(timeout) or connect(path, timeout=timeout))
         for _ in range(3):  # as the searches of one process
             answers = KeptAnswers(path, "things", "cache of things")
             for key in "bcd":
