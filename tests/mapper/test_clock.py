@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import traceback
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from itertools import takewhile
+from multiprocessing import get_context
 
 import pytest
 
@@ -48,26 +49,32 @@ TANGLED = [
 FORKS = pytest.mark.skipif(not hasattr(os, "fork"), reason="copies of a process need fork")
 
 
+@pytest.fixture(scope="module")
+def small() -> Iterator[ProcessPoolExecutor]:
+    """A process with little in it: hundreds of copies of one that holds all tests and PyTorch would take a minute."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as process:
+        yield process
+
+
 @FORKS
 @pytest.mark.parametrize("architecture, objective, problem", PLACES)
-def test_stopped_at_any_look(architecture, objective, problem, monkeypatch):
-    assert stop_everywhere(machine(architecture), objective, problem, monkeypatch) > 1
+def test_stopped_at_any_look(architecture, objective, problem, small):
+    assert small.submit(stop_everywhere, machine(architecture), objective, problem).result() > 1
 
 
 @FORKS
 @pytest.mark.parametrize("name, objective, shape, bounds, coefficients", TANGLED)
-def test_stopped_at_any_look_on_tangled_shapes(name, objective, shape, bounds, coefficients, monkeypatch):
-    stop_everywhere(build(MACHINES[name]), objective, problem_of(shape, bounds, coefficients), monkeypatch)
+def test_stopped_at_any_look_on_tangled_shapes(name, objective, shape, bounds, coefficients, small):
+    problem = problem_of(shape, bounds, coefficients)
+    small.submit(stop_everywhere, build(MACHINES[name]), objective, problem).result()
 
 
-def stop_everywhere(
-    architecture: tuple[Hardware, ERT], objective: str, problem: Problem, monkeypatch: pytest.MonkeyPatch
-) -> int:
+def stop_everywhere(architecture: tuple[Hardware, ERT], objective: str, problem: Problem) -> int:
     """The time is over at the n-th look at the clock, for every n up to the last; how often there was no proof."""
     hardware, ert = architecture
     space, model = build_mapspace(problem, hardware), build_model(problem, hardware, ert)
     truth = solve(space, model, objective)
-    outcomes = stopped_outcomes(lambda: solve(space, model, objective, budget_s=1.0), monkeypatch, EVERY)
+    outcomes = stopped_outcomes(lambda: solve(space, model, objective, budget_s=1.0), EVERY)
     for value, lower_bound, proved in outcomes:
         assert lower_bound <= truth.value * (1 + 1e-11)
         assert value >= truth.value * (1 - 1e-11)
@@ -77,15 +84,14 @@ def stop_everywhere(
     return sum(not proved for *_, proved in outcomes)
 
 
-def stopped_outcomes(
-    search: Callable[[], Outcome], monkeypatch: pytest.MonkeyPatch, every: int = 1
-) -> list[tuple[float, float, bool]]:
+def stopped_outcomes(search: Callable[[], Outcome], every: int = 1) -> list[tuple[float, float, bool]]:
     """Value, lower bound and proof of a search that is stopped at its first look, its second (or every so-many-th), and
     so on; last, of one that is not."""
     clock, ours = ForkingClock(every), os.getpid()
-    monkeypatch.setattr(incumbent, "time", clock)
     try:
-        found = search()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(incumbent, "time", clock)
+            found = search()
         outcome = found.value, found.lower_bound, found.proved
         if os.getpid() != ours:
             os.write(clock.answer, json.dumps(outcome).encode())
@@ -118,9 +124,7 @@ class ForkingClock:
 
     def _fork(self) -> None:
         reading, self.answer = os.pipe()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # threads of others stay behind, and are not waited for
-            copy = os.fork()
+        copy = os.fork()
         if copy == 0:
             self.now = float("inf")
             return
@@ -146,16 +150,21 @@ class Stopwatch:
 
 
 @FORKS
-def test_a_stopped_search_has_proved_what_it_could_before_it_went_deeper(monkeypatch):
+def test_a_stopped_search_has_proved_what_it_could_before_it_went_deeper(small):
     """Limits rise towards the mapping that is known; each that is done with is a bound."""
-    hardware, ert = machine("two_level_array")
-    problem = conv(C=8, M=8, P=8, R=3)
-    space, model = build_mapspace(problem, hardware), build_model(problem, hardware, ert)
-    outcomes = stopped_outcomes(lambda: solve(space, model, "energy", budget_s=1.0), monkeypatch)
-    known = [lower_bound / value for value, lower_bound, _ in takewhile(lambda outcome: not outcome[2], outcomes)]
+    known = small.submit(known_shares).result()
     first = next(i for i, share in enumerate(known) if share == pytest.approx(RISING[0]))
     assert all(share >= RISING[0] * (1 - 1e-12) for share in known[first:])
     assert any(share == pytest.approx(RISING[1]) for share in known)
+
+
+def known_shares() -> list[float]:
+    """Lower bounds of a search that is stopped at any look before it has a proof, as shares of what it has found."""
+    hardware, ert = machine("two_level_array")
+    problem = conv(C=8, M=8, P=8, R=3)
+    space, model = build_mapspace(problem, hardware), build_model(problem, hardware, ert)
+    outcomes = stopped_outcomes(lambda: solve(space, model, "energy", budget_s=1.0))
+    return [lower_bound / value for value, lower_bound, _ in takewhile(lambda outcome: not outcome[2], outcomes)]
 
 
 HUGE = conv(C=720, M=720, R=3, S=3, P=120, Q=120, N=8)
