@@ -97,10 +97,10 @@ def searched(architecture: str, problem: Problem, objective: str, budget_s: floa
     """What one search found, in a process of its own."""
     hardware, ert = machine(architecture, problem)
     cpu = SimpleNamespace(perf_counter=time.process_time)
-    incumbent.time = solving.time = cpu  # type: ignore[assignment] - the budget is of CPU seconds
+    incumbent.time = cpu  # type: ignore[assignment] - the budget is of CPU seconds
     before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     space = build_mapspace(problem, hardware)
-    found = solving.solve(space, build_model(problem, hardware, ert), objective, budget_s)
+    found = solving.solve(space, build_model(problem, hardware, ert), objective, incumbent.Clock(budget_s))
     return {
         "space": float(space.size),
         "value": found.value,

@@ -23,6 +23,7 @@ from tests.mapper.test_properties import draw_case
 from tests.mapper.test_word_bits import packed
 from tqhw.engine import build_model
 from tqhw.mapper.branch.front import FrontOutcome, solve_front
+from tqhw.mapper.branch.incumbent import Clock
 from tqhw.mapper.branch.solve import Outcome, solve
 from tqhw.mapper.branch.uneven import UnevenOutcome, solve_uneven
 from tqhw.mapper.branch.uneven_front import UnevenFrontOutcome, solve_uneven_front
@@ -327,8 +328,8 @@ def _searched(
     front: FrontOutcome | UnevenFrontOutcome
     edp: Outcome | UnevenOutcome
     if remainders:
-        front = solve_uneven_front(problem, hardware, ert, "imperfect", None)
-        edp = solve_uneven(problem, hardware, ert, objective_of("edp"), "imperfect", None)
+        front = solve_uneven_front(problem, hardware, ert, "imperfect", Clock(None))
+        edp = solve_uneven(problem, hardware, ert, objective_of("edp"), "imperfect", Clock(None))
     else:
         space, model = build_mapspace(problem, hardware), build_model(problem, hardware, ert)
         front, edp = solve_front(space, model), solve(space, model, "edp")

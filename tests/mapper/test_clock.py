@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import traceback
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from itertools import takewhile
 from multiprocessing import get_context
+from typing import Any
 
 import pytest
 
@@ -19,11 +21,14 @@ from tests.mapper.places import conv, machine
 from tests.sampling import EVERY
 from tqhw.engine import build_model
 from tqhw.errors import TqhwError
-from tqhw.mapper import MappingCache, NoMappingError, search
+from tqhw.mapper import MappingCache, NoMappingError, diagnosis, search
 from tqhw.mapper.bound.prices import compulsory
-from tqhw.mapper.branch import incumbent
+from tqhw.mapper.branch import front, incumbent
 from tqhw.mapper.branch import solve as solving
+from tqhw.mapper.branch.bypass_search import Subproblem
+from tqhw.mapper.branch.incumbent import GRACE_S, Clock
 from tqhw.mapper.branch.solve import RISING, Outcome, solve
+from tqhw.mapper.space import orders
 from tqhw.mapper.space.factors import divisors
 from tqhw.mapper.space.mapspace import build_mapspace
 from tqhw.mapper.space.subspace import count_pairs, narrowed, whole
@@ -74,7 +79,7 @@ def stop_everywhere(architecture: tuple[Hardware, ERT], objective: str, problem:
     hardware, ert = architecture
     space, model = build_mapspace(problem, hardware), build_model(problem, hardware, ert)
     truth = solve(space, model, objective)
-    outcomes = stopped_outcomes(lambda: solve(space, model, objective, budget_s=1.0), EVERY)
+    outcomes = stopped_outcomes(lambda: solve(space, model, objective, Clock(1.0)), EVERY)
     for value, lower_bound, proved in outcomes:
         assert lower_bound <= truth.value * (1 + 1e-11)
         assert value >= truth.value * (1 - 1e-11)
@@ -163,7 +168,7 @@ def known_shares() -> list[float]:
     hardware, ert = machine("two_level_array")
     problem = conv(C=8, M=8, P=8, R=3)
     space, model = build_mapspace(problem, hardware), build_model(problem, hardware, ert)
-    outcomes = stopped_outcomes(lambda: solve(space, model, "energy", budget_s=1.0))
+    outcomes = stopped_outcomes(lambda: solve(space, model, "energy", Clock(1.0)))
     return [lower_bound / value for value, lower_bound, _ in takewhile(lambda outcome: not outcome[2], outcomes)]
 
 
@@ -178,11 +183,104 @@ def test_a_huge_space_is_never_swept_before_there_is_an_answer(monkeypatch):
     values = []
     for last in (0, 400):
         incumbent.time.reset(last)
-        found = solve(space, model, "energy", budget_s=1.0)
+        found = solve(space, model, "energy", Clock(1.0))
         assert found.batch is not None
         assert (found.lower_bound, found.proved) == (compulsory(space, model, "energy"), False)
         values.append(found.value)
     assert values[1] < values[0]
+
+
+@pytest.mark.parametrize("budget_s", [1.0, 5.0])
+def test_no_more_tiles_get_tables_than_there_is_time_for(budget_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine with nothing else to do makes the tables of half a million tiles a second; 3.7 million take 8 s."""
+    hardware, ert = machine("eyeriss_like")
+    monkeypatch.setattr(incumbent, "time", Stopwatch())
+    incumbent.time.reset(400)
+    made, over = [], Subproblem.over
+
+    def counted(*arguments: Any, **options: Any) -> Subproblem:
+        made.append(math.prod(map(len, arguments[4])))
+        return over(*arguments, **options)
+
+    monkeypatch.setattr(Subproblem, "over", counted)
+    solve(build_mapspace(HUGE, hardware), build_model(HUGE, hardware, ert), "energy", Clock(budget_s))
+    assert len(made) > 1
+    assert max(made) <= 500_000 * budget_s
+
+
+WORK_S = 0.02
+
+
+class Ticking:
+    """A stand-in for the module ``time``: every look takes a little, and some work more."""
+
+    now = 0.0
+
+    def perf_counter(self) -> float:
+        self.now += 1e-4
+        return self.now
+
+
+@pytest.fixture
+def ticking(monkeypatch: pytest.MonkeyPatch) -> Ticking:
+    found = Ticking()
+    monkeypatch.setattr(incumbent, "time", found)
+    monkeypatch.setattr(incumbent, "compiling_s", lambda: 0.0)  # of the real clock
+    return found
+
+
+@pytest.mark.parametrize("way", ["perfect", "imperfect", "padded"])
+@pytest.mark.parametrize("objective", ["energy", "latency", "energy,latency"])
+def test_all_work_is_charged_to_the_budget(
+    objective: str, way: str, ticking: Ticking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lists of orders and tables take a tenth of the budget each, wherever they are made."""
+    for owner, name in ((Subproblem, "over"), (solving, "build_orders"), (front, "build_orders")):
+        monkeypatch.setattr(owner, name, slow(getattr(owner, name), ticking))
+    found = search(conv(C=26, M=32, P=13, Q=13, R=3), *machine("simba_like"), objective, budget_s=0.2, way=way)
+    assert found.proved_optimal or ticking.now >= 0.2
+    assert ticking.now <= 0.2 + WORK_S + 0.01
+
+
+def slow(work: Callable[..., Any], time: Ticking) -> Callable[..., Any]:
+    """The same, a little later."""
+
+    def later(*arguments: Any, **options: Any) -> Any:
+        time.now += WORK_S
+        return work(*arguments, **options)
+
+    return later
+
+
+def test_a_diagnosis_takes_what_is_left_of_the_budget(ticking: Ticking, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many constraints are tried, and however long each of them takes."""
+    hardware, ert = machine("eyeriss_like")
+    levels = tuple(replace(v, effective_size=0) if v.name == "psum_spad" else v for v in hardware.levels)
+    tries = []
+
+    def late(*arguments: Any, **options: Any) -> Outcome:
+        clock = next(one for one in arguments if isinstance(one, Clock))
+        ticking.now = max(ticking.now, clock.latest)
+        tries.append(clock)
+        return Outcome(None, math.inf, 0.0, False, 0, 0, math.inf)
+
+    monkeypatch.setattr(diagnosis, "solve", late)
+    with pytest.raises(NoMappingError, match="psum_spad"):
+        search(conv(C=4, M=4, R=3, P=4), replace(hardware, levels=levels), ert, budget_s=4.0)
+    assert tries
+    assert 4.0 <= ticking.now <= 4.0 + GRACE_S + 0.1
+
+
+def test_lists_of_orders_look_at_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight loops have 40,320 orders, nine ten times as many."""
+    monkeypatch.setattr(orders, "MANY", 100)
+    monkeypatch.setattr(incumbent, "time", Stopwatch())
+    incumbent.time.reset(3)
+    with pytest.raises(TqhwError, match=r"no mapping of conv found within the budget of 1\.0 s"):
+        search(conv(C=2, M=2, R=2, S=2, P=2, Q=2), *machine("eyeriss_like_free"), budget_s=1.0)
+    incumbent.time.reset(3)
+    with pytest.raises(TqhwError, match=r"no mapping of conv found within the budget of 1\.0 s"):
+        search(conv(C=2, M=2, R=2, S=2, P=2, Q=2), *machine("eyeriss_like_free"), "energy,latency", budget_s=1.0)
 
 
 def test_parts_keep_what_the_constraints_ask_for():
@@ -222,7 +320,7 @@ def test_an_unreachable_utilization_is_seen_at_once():
     """14 columns and 12 rows hold no more than 8 * 8 units of powers of two."""
     hardware, ert = demanding("eyeriss_like", 1.0)
     problem = conv(C=64, M=64, P=16, Q=16)
-    found = solve(build_mapspace(problem, hardware), build_model(problem, hardware, ert), "energy", 1.0)
+    found = solve(build_mapspace(problem, hardware), build_model(problem, hardware, ert), "energy", Clock(1.0))
     assert (found.batch, found.proved, found.nodes) == (None, True, 0)
     with pytest.raises(NoMappingError, match="at least 168 units must be used, the factors allow at most 64"):
         search(problem, hardware, ert, budget_s=1.0)

@@ -274,7 +274,7 @@ def cut_fills(bandwidth: str = "", outer: bool = False) -> tuple[Mapspace, Model
 def test_fills_are_cut_to_whole_words_after_a_sum_of_quotients(budget_s):
     space, model = cut_fills()
     assert all_costs(space, model)[0].min() == 3 * 48
-    found = solve(space, model, "energy", budget_s=budget_s)
+    found = solve(space, model, "energy", Clock(budget_s))
     assert (found.value, found.proved) == (3 * 48, True)
     assert found.tightness >= 1 - 1e-12
 
@@ -286,7 +286,7 @@ def test_cycles_of_a_port_are_cut_with_the_fills(objective, budget_s):
     space, model = cut_fills(", write_bandwidth: 0.01")
     energy, cycles = all_costs(space, model)
     assert cycles.min() == 300
-    found = solve(space, model, objective, budget_s=budget_s)
+    found = solve(space, model, objective, Clock(budget_s))
     assert found.value == objective_of(objective).value(energy, cycles.astype(np.float64)).min()
     assert found.proved
     assert found.tightness >= 1 - 1e-12

@@ -13,6 +13,7 @@ from tqhw.engine import build_model
 from tqhw.engine.interpreted import interpreted
 from tqhw.engine.jit import Kernel
 from tqhw.mapper.branch.front import solve_front
+from tqhw.mapper.branch.incumbent import Clock
 from tqhw.mapper.branch.solve import solve
 from tqhw.mapper.branch.uneven import solve_uneven
 from tqhw.mapper.space.mapspace import build_mapspace
@@ -87,4 +88,4 @@ def test_searches_and_the_engine_count_from_the_front(name: str, dims: dict[str,
 @pytest.mark.usefixtures("guards")
 def test_mappings_with_remainders_count_from_the_front() -> None:
     hardware, ert = machine("two_level_array")
-    assert solve_uneven(conv(C=5, P=3), hardware, ert, objective_of("energy"), "imperfect", None).proved
+    assert solve_uneven(conv(C=5, P=3), hardware, ert, objective_of("energy"), "imperfect", Clock(None)).proved

@@ -23,6 +23,7 @@ from tqhw.engine import Model, build_model
 from tqhw.mapper.bound.prices import compulsory
 from tqhw.mapper.branch import incumbent
 from tqhw.mapper.branch.bypass_search import BypassSearch
+from tqhw.mapper.branch.incumbent import Clock
 from tqhw.mapper.branch.solve import solve
 from tqhw.mapper.space.arrays import tile_words
 from tqhw.mapper.space.factors import divisors
@@ -176,7 +177,7 @@ def test_a_stopped_search_claims_no_more_than_it_knows(nested, monkeypatch):
         assert compulsory(space, model, objective) <= truth[0] * (1 + 1e-11)
         for last in (0, 1, 3, r.randint(4, 60)):
             incumbent.time.reset(last)
-            found = solve(space, model, objective, budget_s=1.0)
+            found = solve(space, model, objective, Clock(1.0))
             assert found.lower_bound <= truth[0] * (1 + 1e-11)
             assert found.value >= truth[0] * (1 - 1e-11)
             assert not found.proved or found.value == pytest.approx(truth[0], rel=1e-11)

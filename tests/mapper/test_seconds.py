@@ -9,10 +9,11 @@ import pytest
 
 from tests.mapper.places import conv, machine
 from tqhw.engine import stopwatch
-from tqhw.engine.stopwatch import Stopwatch, compiling
+from tqhw.engine.stopwatch import compiling
 from tqhw.mapper import search
-from tqhw.mapper.branch import solve
-from tqhw.mapper.branch.uneven import seconds_for
+from tqhw.mapper.branch import front, incumbent, solve
+from tqhw.mapper.branch.incumbent import OutOfTimeError
+from tqhw.mapper.branch.uneven import part_for
 
 HOUR_S = 3600.0
 
@@ -30,6 +31,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     found = Clock()
     monkeypatch.setattr(stopwatch, "time", found)
+    monkeypatch.setattr(incumbent, "time", found)
     return found
 
 
@@ -45,7 +47,8 @@ def test_an_hour_of_compiling_is_not_searching(
             clock.ahead += HOUR_S
         return build_orders(*arguments)
 
-    monkeypatch.setattr(solve, "build_orders", compiles)
+    for module in (solve, front):
+        monkeypatch.setattr(module, "build_orders", compiles)
     hardware, ert = machine("two_level_array")
     found = search(conv(C=3, M=5, P=4), hardware, ert, objective, way=way)
     assert clock.ahead >= HOUR_S
@@ -53,9 +56,17 @@ def test_an_hour_of_compiling_is_not_searching(
 
 
 def test_a_budget_is_not_shared_with_the_compiler(clock: Clock) -> None:
-    watch = Stopwatch()
+    budget = incumbent.Clock(20.0)
     with compiling():
         clock.ahead += HOUR_S
-    assert 9.0 < (seconds_for(20.0, watch, 2, 4) or 0.0) <= 10.0
+    assert 9.0 < (part_for(budget, 2, 4).budget_s or 0.0) <= 10.0
     clock.ahead += 10.0
-    assert 4.0 < (seconds_for(20.0, watch, 2, 4) or 0.0) <= 5.0
+    part = part_for(budget, 2, 4)
+    assert 4.0 < (part.budget_s or 0.0) <= 5.0
+    part.armed = True
+    with compiling():
+        clock.ahead += HOUR_S
+    part.check()
+    clock.ahead += 5.0
+    with pytest.raises(OutOfTimeError):
+        part.check()

@@ -21,6 +21,7 @@ from tests.mapper.test_bandwidths import draw_throttled
 from tests.sampling import fewer
 from tqhw.engine import Batch, decode, evaluate
 from tqhw.mapper import MappingCache, NoMappingError, cache_key, search
+from tqhw.mapper.branch.incumbent import Clock
 from tqhw.mapper.branch.uneven import solve_uneven, with_remainders
 from tqhw.mapper.branch.uneven_front import solve_uneven_front
 from tqhw.mapper.search import key_part
@@ -35,7 +36,7 @@ def check(problem: Problem, hardware: Hardware, ert: ERT, objective: str, most: 
     if costs is None:
         return False
     least = float(objective_of(objective).value(costs[0], costs[1].astype(np.float64)).min(initial=math.inf))
-    found = solve_uneven(problem, hardware, ert, objective_of(objective), "imperfect", None)
+    found = solve_uneven(problem, hardware, ert, objective_of(objective), "imperfect", Clock(None))
     assert found.proved
     assert found.value == pytest.approx(least, rel=1e-11)
     assert (found.batch is None) == math.isinf(least)
@@ -180,7 +181,7 @@ def check_front(problem: Problem, hardware: Hardware, ert: ERT, way: str, most: 
     if costs is None or not len(costs[0]) or costs[0].min() < 0.0:
         return 0
     truth = front_of_costs(*costs)
-    found = solve_uneven_front(problem, hardware, ert, way, None)
+    found = solve_uneven_front(problem, hardware, ert, way, Clock(None))
     assert found.proved
     assert [stair.cycles for stair in found.stairs] == [cycles for _, cycles in truth]
     assert [stair.energy_pj for stair in found.stairs] == pytest.approx([energy for energy, _ in truth], rel=1e-11)

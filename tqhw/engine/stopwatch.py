@@ -36,6 +36,11 @@ def compiling() -> Iterator[None]:
         _COMPILING.now = False
 
 
+def compiling_s() -> float:
+    """What this thread has waited for kernels so far, in seconds: of use as a difference."""
+    return _COMPILING.seconds
+
+
 class Stopwatch:
     """Runs from when it is made, in the thread that made it."""
 

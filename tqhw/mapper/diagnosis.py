@@ -9,6 +9,7 @@ from dataclasses import replace
 from tqhw.engine import Model
 from tqhw.engine.evaluation import tile_demand
 from tqhw.errors import TqhwError
+from tqhw.mapper.branch.incumbent import Clock
 from tqhw.mapper.branch.solve import solve
 from tqhw.mapper.result import NoMapping
 from tqhw.mapper.space.arrays import tile_words
@@ -19,13 +20,18 @@ from tqhw.spec import Constraints, Hardware, LoopConstraint, Reason
 TRY_S = 5.0  # per constraint that is relaxed to see whether a mapping appears
 
 
-def diagnose(space: Mapspace, model: Model, budget_s: float | None = None) -> NoMapping:
-    """Smallest demands that exceed a bound, and the constraints whose removal helps, as far as the budget shows it."""
+def diagnose(space: Mapspace, model: Model, clock: Clock | None = None) -> NoMapping:
+    """Smallest demands that exceed a bound, and the constraints whose removal helps, as far as the time shows it."""
     reasons = (*_capacities(space, model), *_fanouts(space))
+    clock = Clock(None) if clock is None else clock
     tries = list(_relaxations(space.hardware))
-    try_s = TRY_S if budget_s is None else min(TRY_S, budget_s / max(1, len(tries)))
-    levers = tuple(name for name, relaxed in tries if _admits(space, model, relaxed, try_s))
-    return NoMapping(space.problem.name, reasons, levers)
+    levers = []
+    for number, (name, relaxed) in enumerate(tries):
+        if clock.over:
+            break
+        if _admits(space, model, relaxed, clock.part(1.0 / (len(tries) - number), TRY_S)):
+            levers.append(name)
+    return NoMapping(space.problem.name, reasons, tuple(levers))
 
 
 def _least_inside(space: Mapspace, level: int) -> list[int]:
@@ -122,9 +128,9 @@ def _relaxations(hardware: Hardware) -> Iterator[tuple[str, Hardware]]:
             yield f"{what} of {level.node}", replace(hardware, levels=tuple(levels))
 
 
-def _admits(space: Mapspace, model: Model, hardware: Hardware, try_s: float) -> bool:
+def _admits(space: Mapspace, model: Model, hardware: Hardware, clock: Clock) -> bool:
     try:
         relaxed = build_mapspace(space.problem, hardware)
     except TqhwError:
         return False  # what is left contradicts itself
-    return solve(relaxed, model, "energy", try_s, first=True).batch is not None
+    return solve(relaxed, model, "energy", clock, first=True).batch is not None

@@ -9,17 +9,18 @@ from tqhw.mapper.result import NoMappingError
 
 if TYPE_CHECKING:
     from tqhw.engine import Model
+    from tqhw.mapper.branch.incumbent import Clock
     from tqhw.mapper.space.mapspace import Mapspace
 
 
-def without_mapping(space: Mapspace, model: Model, proved: bool, budget_s: float | None) -> TqhwError:
-    """What a search that found nothing raises."""
+def without_mapping(space: Mapspace, model: Model, proved: bool, clock: Clock) -> TqhwError:
+    """What a search that found nothing raises; what is left of its time goes into the diagnosis."""
     from tqhw.mapper.diagnosis import diagnose
 
     if proved:
-        return NoMappingError(diagnose(space, model, budget_s), space.hardware.name)
+        return NoMappingError(diagnose(space, model, clock), space.hardware.name)
     return TqhwError(
-        f"no mapping of {space.problem.name} found within the budget of {budget_s} s",
+        f"no mapping of {space.problem.name} found within the budget of {clock.budget_s} s",
         place=space.hardware.name,
         lever="give more seconds, or no budget: only a search to the end tells whether there is one",
     )

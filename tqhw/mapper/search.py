@@ -15,6 +15,7 @@ from tqhw.spec import ERT, Hardware, Problem
 
 if TYPE_CHECKING:
     from tqhw.engine import Batch, Model
+    from tqhw.mapper.branch.incumbent import Clock
     from tqhw.mapper.space.mapspace import Mapspace
 
 PERFECT = "perfect"  # the way to search that all problems have: factors that divide
@@ -68,29 +69,32 @@ def key_part(goal: Goal, way: str) -> str:
 def _searched(
     problem: Problem, hardware: Hardware, ert: ERT, goal: Goal, budget_s: float | None, way: str
 ) -> SearchResult:
+    from tqhw.mapper.branch.incumbent import Clock
+
     if way != PERFECT:
         from tqhw.mapper.uneven import search_uneven, search_uneven_front
 
+        clock = Clock(budget_s)
         if isinstance(goal, Tradeoff):
-            return search_uneven_front(problem, hardware, ert, goal, way, budget_s)
-        return search_uneven(problem, hardware, ert, goal, way, budget_s)
+            return search_uneven_front(problem, hardware, ert, goal, way, clock)
+        return search_uneven(problem, hardware, ert, goal, way, clock)
     from tqhw.engine import build_model
     from tqhw.engine.stopwatch import Stopwatch
     from tqhw.mapper.space.mapspace import build_mapspace
 
-    watch = Stopwatch()
+    watch, clock = Stopwatch(), Clock(budget_s)
     space = build_mapspace(problem, hardware)
     model = build_model(problem, hardware, ert)
-    found = _front(space, model, goal, budget_s) if isinstance(goal, Tradeoff) else _best(space, model, goal, budget_s)
+    found = _front(space, model, goal, clock) if isinstance(goal, Tradeoff) else _best(space, model, goal, clock)
     return replace(found, seconds=watch.seconds())
 
 
-def _best(space: Mapspace, model: Model, objective: Objective, budget_s: float | None) -> SearchResult:
+def _best(space: Mapspace, model: Model, objective: Objective, clock: Clock) -> SearchResult:
     from tqhw.mapper.branch.solve import solve
 
-    found = solve(space, model, objective, budget_s)
+    found = solve(space, model, objective, clock)
     if found.batch is None:
-        raise without_mapping(space, model, found.proved, budget_s)
+        raise without_mapping(space, model, found.proved, clock)
     check_credit(space, found.value)
     best = _point(space, model, found.batch)
     return SearchResult(
@@ -107,12 +111,12 @@ def _best(space: Mapspace, model: Model, objective: Objective, budget_s: float |
     )
 
 
-def _front(space: Mapspace, model: Model, tradeoff: Tradeoff, budget_s: float | None) -> SearchResult:
+def _front(space: Mapspace, model: Model, tradeoff: Tradeoff, clock: Clock) -> SearchResult:
     from tqhw.mapper.branch.front import solve_front
 
-    found = solve_front(space, model, budget_s)
+    found = solve_front(space, model, clock)
     if not found.stairs:
-        raise without_mapping(space, model, found.proved, budget_s)
+        raise without_mapping(space, model, found.proved, clock)
     check_credit(space, min(stair.energy_pj for stair in found.stairs))
     points = tuple(_point(space, model, stair.batch) for stair in found.stairs)
     front = front_of(tradeoff, points, found.share, found.least_pj, found.least_cycles)

@@ -7,6 +7,7 @@ import numpy as np
 from tqhw.engine import Batch, build_model, decode, run_batch
 from tqhw.engine.evaluation import statistics
 from tqhw.engine.stopwatch import Stopwatch
+from tqhw.mapper.branch.incumbent import Clock
 from tqhw.mapper.branch.uneven import Choice, UnevenOutcome, solve_uneven, with_remainders
 from tqhw.mapper.branch.uneven_front import solve_uneven_front
 from tqhw.mapper.refused import check_credit, without_mapping
@@ -16,25 +17,25 @@ from tqhw.spec import ERT, Hardware, Problem
 
 
 def search_uneven(
-    problem: Problem, hardware: Hardware, ert: ERT, objective: Objective, way: str, budget_s: float | None
+    problem: Problem, hardware: Hardware, ert: ERT, objective: Objective, way: str, clock: Clock
 ) -> SearchResult:
     """The best mapping over all sizes. Raises what :func:`tqhw.mapper.search.search` does."""
     watch = Stopwatch()
-    found = solve_uneven(problem, hardware, ert, objective, way, budget_s)
+    found = solve_uneven(problem, hardware, ert, objective, way, clock)
     if found.batch is None:
-        raise without_mapping(found.choice.space, found.choice.model, found.proved, budget_s)
+        raise without_mapping(found.choice.space, found.choice.model, found.proved, clock)
     check_credit(found.choice.space, found.value)
     return _result(problem, hardware, ert, objective, found, watch.seconds())
 
 
 def search_uneven_front(
-    problem: Problem, hardware: Hardware, ert: ERT, tradeoff: Tradeoff, way: str, budget_s: float | None
+    problem: Problem, hardware: Hardware, ert: ERT, tradeoff: Tradeoff, way: str, clock: Clock
 ) -> SearchResult:
     """The front over all sizes, of the whole work. Raises what :func:`tqhw.mapper.search.search` does."""
     watch = Stopwatch()
-    found = solve_uneven_front(problem, hardware, ert, way, budget_s)
+    found = solve_uneven_front(problem, hardware, ert, way, clock)
     if not found.stairs:
-        raise without_mapping(found.first.space, found.first.model, found.proved, budget_s)
+        raise without_mapping(found.first.space, found.first.model, found.proved, clock)
     check_credit(found.first.space, min(stair.energy_pj for stair in found.stairs))
     points = [_point(problem, hardware, ert, stair.choice, stair.batch) for stair in found.stairs]
     front = front_of(tradeoff, points, found.share, found.least_pj, found.least_cycles)

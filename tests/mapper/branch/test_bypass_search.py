@@ -116,7 +116,7 @@ def test_fronts_that_are_kept_are_swept_once_and_end_alike(name: str, monkeypatc
     for kept_bytes in (solving.KEPT_BYTES, -1):
         monkeypatch.setattr(solving, "KEPT_BYTES", kept_bytes)
         swept.clear()
-        found = solve(space, model, name, budget_s=1e6)
+        found = solve(space, model, name, Clock(1e6))
         answers.append((found.value, found.lower_bound, found.proved))
         counts.append(len(swept))
     assert answers[0] == answers[1]

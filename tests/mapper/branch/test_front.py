@@ -19,7 +19,7 @@ from tests.sampling import EVERY, some
 from tqhw.engine import build_model
 from tqhw.mapper.branch import incumbent
 from tqhw.mapper.branch.front import Staircase, solve_front
-from tqhw.mapper.branch.incumbent import leaf_batch
+from tqhw.mapper.branch.incumbent import Clock, leaf_batch
 from tqhw.mapper.branch.stack import make_leaves
 from tqhw.mapper.space.mapspace import build_mapspace
 from tqhw.spec import ERT, Hardware, Problem
@@ -87,7 +87,7 @@ def test_a_stopped_search_tells_where_better_mappings_may_be(monkeypatch):
     stopped = set()
     for last in range(0, 10_000, EVERY):
         incumbent.time.reset(last)
-        found = solve_front(space, model, budget_s=1.0)
+        found = solve_front(space, model, Clock(1.0))
         stopped.add(round(found.share, 6))
         for stair in truth.stairs:
             assert stair.energy_pj >= found.least_pj * (1 - 1e-11)

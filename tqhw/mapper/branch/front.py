@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass
 from itertools import islice
 
@@ -12,6 +11,7 @@ import numpy as np
 from tqhw.engine import Batch, Model
 from tqhw.engine.model import Bools, Floats
 from tqhw.mapper.bound.measure import FRONT, stair_measure
+from tqhw.mapper.bound.prices import compulsory
 from tqhw.mapper.branch.bypass_search import PAIRS, Subproblem
 from tqhw.mapper.branch.incumbent import SLACK, Clock, Incumbent, KnownFront, OutOfTimeError, one_of
 from tqhw.mapper.branch.solve import MOST_BYPASSES, SMALLER, BypassSearches, Outcome, solve
@@ -123,20 +123,26 @@ class FrontOutcome:
 
 
 def solve_front(
-    space: Mapspace, model: Model, budget_s: float | None = None, stairs: Staircase | None = None
+    space: Mapspace, model: Model, clock: Clock | None = None, stairs: Staircase | None = None
 ) -> FrontOutcome:
     """The front of energy and cycles over all mappings of the space, and of what stands on ``stairs`` already.
 
     The best mappings by one objective come first: they bound energy and cycles, and stand on the front. Then parts of
     the space, for most of its points, and last the whole, below the staircase that these make.
     """
-    left_s = math.inf if budget_s is None else budget_s
+    clock = Clock(None) if clock is None else clock
     stairs = Staircase(space, model) if stairs is None else stairs
+    clock.armed = stairs.found
+    try:
+        orders = build_orders(space, model, clock.check)
+    except OutOfTimeError:
+        least_pj, least_cycles = (compulsory(space, model, name) for name in ("energy", "latency"))
+        share = min(1.0, float(stairs.measure(least_pj, least_cycles)))
+        return FrontOutcome(tuple(stairs.points), share, least_pj, least_cycles, stairs.evaluated, 0, math.inf)
     ends: list[Outcome] = []
     for name in ("energy", "latency"):
-        begin, part_s = time.perf_counter(), left_s / 3
-        ends.append(solve(space, model, name, None if budget_s is None else part_s, incumbent=stairs.end(name)))
-        left_s -= min(part_s, time.perf_counter() - begin)  # compiling is not charged for
+        clock.armed = stairs.found
+        ends.append(solve(space, model, name, clock.part(1 / 3), incumbent=stairs.end(name), orders=orders))
         if not stairs.found and ends[-1].proved:
             return FrontOutcome((), 1.0, math.inf, math.inf, stairs.evaluated, 0, math.inf)
     energy, latency = ends
@@ -144,7 +150,7 @@ def solve_front(
     stairs.known.least_cycles = latency.lower_bound
     searches = BypassSearches()
     if not (energy.value < 0.0):  # `search` refuses what costs less than nothing
-        _search_whole(space, model, stairs, searches, None if budget_s is None else max(0.0, left_s))
+        _search_whole(space, model, orders, stairs, searches, clock)
     return FrontOutcome(
         tuple(stairs.points),
         float(min(1.0, max(searches.bound(), stairs.measure(energy.lower_bound, latency.lower_bound)))),
@@ -157,13 +163,12 @@ def solve_front(
 
 
 def _search_whole(
-    space: Mapspace, model: Model, stairs: Staircase, searches: BypassSearches, budget_s: float | None
+    space: Mapspace, model: Model, orders: LoopOrders, stairs: Staircase, searches: BypassSearches, clock: Clock
 ) -> None:
-    clock = Clock(budget_s)
     clock.armed = stairs.found
-    orders = build_orders(space, model)
     try:
         _search_parts(space, model, orders, stairs, clock)
+        clock.check()
         subproblem = Subproblem.over(space, model, BOTH, orders, whole(space), stairs.known)
         searches.search(subproblem, space.masks(), stairs, clock, False, False)
     except OutOfTimeError:
@@ -174,6 +179,7 @@ def _search_parts(space: Mapspace, model: Model, orders: LoopOrders, stairs: Sta
     """Searches growing parts of the space: quickly, for most of the front."""
     pairs, most = count_pairs(space, whole(space)), PAIRS
     while SMALLER * most < pairs and (lists := narrowed(space, most)) != whole(space):
+        clock.check()
         subproblem = Subproblem.over(space, model, BOTH, orders, lists, stairs.known)
         BypassSearches().search(subproblem, islice(space.masks(), MOST_BYPASSES), stairs, clock, False, False)
         most *= SMALLER

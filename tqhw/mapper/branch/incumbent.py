@@ -13,6 +13,7 @@ from tqhw.engine import Batch, Model, run_batch
 from tqhw.engine.evaluation import compile_aside
 from tqhw.engine.kernel import Work, make_work
 from tqhw.engine.model import Bools, Floats
+from tqhw.engine.stopwatch import compiling_s
 from tqhw.mapper.branch.stack import Leaves
 from tqhw.mapper.space.mapspace import Mapspace
 from tqhw.objectives import Objective
@@ -28,23 +29,44 @@ class OutOfTimeError(Exception):
 
 
 class Clock:
-    """Time left of a budget; without one it never runs out."""
+    """Time left of a budget, which does not cover compiling; without one it never runs out."""
 
     def __init__(self, budget_s: float | None) -> None:
-        self.start = 0.0 if budget_s is None else time.perf_counter()
-        self.end = math.inf if budget_s is None else self.start + budget_s
+        self.budget_s = budget_s
+        self.end = math.inf if budget_s is None else _now() + budget_s
+        self.latest = self.end + GRACE_S
         self.armed = False  # once there is a mapping to show
 
-    def part(self, share: float) -> Clock:
-        """A clock over the first part of this one's time."""
+    @property
+    def endless(self) -> bool:
+        """There is no budget."""
+        return math.isinf(self.end)
+
+    @property
+    def over(self) -> bool:
+        """The time is over, whether or not there is something to show."""
+        return not self.endless and _now() >= self.end
+
+    def part(self, share: float, most_s: float = math.inf) -> Clock:
+        """A clock over a share of the time that is left, and so many seconds at most."""
         other = Clock(None)
-        other.start, other.end, other.armed = self.start, self.start + share * (self.end - self.start), self.armed
+        other.armed = self.armed
+        if not self.endless or most_s < math.inf:
+            now = _now()
+            other.budget_s = min(share * max(0.0, self.end - now), most_s)
+            other.end = min(self.end, now + other.budget_s)
+            other.latest = min(self.latest, other.end + GRACE_S)
         return other
 
     def check(self) -> None:
         """Raises OutOfTimeError where the time is over."""
-        if not math.isinf(self.end) and time.perf_counter() >= self.end + (0.0 if self.armed else GRACE_S):
+        if not self.endless and _now() >= (self.end if self.armed else self.latest):
             raise OutOfTimeError
+
+
+def _now() -> float:
+    """Seconds of this thread's work."""
+    return time.perf_counter() - compiling_s()
 
 
 def limits(floor: float) -> list[float]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
@@ -17,7 +16,7 @@ from tqhw.mapper.space.orders import LoopOrders, build_orders
 from tqhw.mapper.space.subspace import count_pairs, narrowed, whole
 from tqhw.objectives import Objective, objective_of
 
-TILES_PER_S = 1_000_000  # tables, with room to spare
+TILES_PER_S = 250_000  # tables, with room to spare: twice as many on a machine with nothing else to do
 SMALLER = 4  # times the pairs of one part of the space to the next,
 PART = 16  # and of the largest part to the whole
 LARGE = 20_000_000  # pairs, of all keep/bypass choices together, from which on a good mapping is sought first
@@ -47,37 +46,39 @@ def solve(
     space: Mapspace,
     model: Model,
     objective: str | Objective,
-    budget_s: float | None = None,
+    clock: Clock | None = None,
     first: bool = False,
     front: Offers | None = None,
     incumbent: Incumbent | None = None,
+    orders: LoopOrders | None = None,
 ) -> Outcome:
     """The best mapping of the space, and a bound below every mapping of it; with ``first``, any mapping that fits.
 
-    ``front`` is offered all that is priced on the way. ``incumbent``: what mappings cost, and how much less than that
-    is wanted.
+    The ``clock`` of a budget runs from when it was made; armed, there is something else to show. ``front`` is offered
+    all that is priced on the way. ``incumbent``: what mappings cost, and how much less than that is wanted. ``orders``:
+    those of the space, if known.
     """
-    objective = objective_of(objective)
+    objective, clock = objective_of(objective), Clock(None) if clock is None else clock
     incumbent = Incumbent(space, model, objective, front) if incumbent is None else incumbent
     if math.prod(map(most_units, space.slots)) < space.least_used:
         return Outcome(None, math.inf, math.inf, True, 0, 0, math.inf)
-    begin = time.perf_counter()
-    orders = build_orders(space, model)
-    left_s = None if budget_s is None else max(0.0, budget_s - (time.perf_counter() - begin))
-    # Before the clock starts: this compiles the kernels, or loads them.
-    tiny = Subproblem.over(space, model, objective, orders, narrowed(space, 0), hurried=budget_s is not None)
-    BypassSearch(tiny, next(space.masks())).compile_aside(incumbent)
-    hurried = budget_s is not None or is_large(space)
-    if hurried:
-        first_mapping(tiny, incumbent)
-    clock = Clock(left_s)
-    clock.armed = incumbent.found
+    hurried = not clock.endless or is_large(space)
+    clock.armed |= incumbent.found
     searches = BypassSearches()
     try:
+        orders = build_orders(space, model, clock.check) if orders is None else orders
+        if clock.armed:
+            clock.check()
+        tiny = Subproblem.over(space, model, objective, orders, narrowed(space, 0), hurried=not clock.endless)
+        BypassSearch(tiny, next(space.masks())).compile_aside(incumbent)
+        if hurried:
+            first_mapping(tiny, incumbent, clock)
+        clock.armed |= incumbent.found
         if hurried and not (first and incumbent.found):
-            warm_start(space, model, objective, orders, incumbent, clock, budget_s)
+            warm_start(space, model, objective, orders, incumbent, clock)
         if not (first and incumbent.found):
-            subproblem = Subproblem.over(space, model, objective, orders, whole(space), hurried=budget_s is not None)
+            clock.check()
+            subproblem = Subproblem.over(space, model, objective, orders, whole(space), hurried=not clock.endless)
             searches.search(subproblem, space.masks(), incumbent, clock, hurried, first)
     except OutOfTimeError:
         pass
@@ -100,9 +101,9 @@ def is_large(space: Mapspace) -> bool:
     return bool(count_pairs(space, whole(space)) * 2**free >= LARGE)
 
 
-def first_mapping(subproblem: Subproblem, incumbent: Incumbent) -> None:
-    """Takes a mapping of a tiny part of the space, if one is near."""
-    clock = Clock(None)
+def first_mapping(subproblem: Subproblem, incumbent: Incumbent, clock: Clock) -> None:
+    """Takes a mapping of a tiny part of the space, if one is near; however late it is, where none is known."""
+    clock = clock if clock.armed else Clock(None)
     for mask in islice(subproblem.space.masks(), WARM_BYPASSES):
         one = BypassSearch(subproblem, mask)
         one.bound_root(clock)
@@ -118,7 +119,6 @@ def warm_start(
     orders: LoopOrders,
     incumbent: Incumbent,
     clock: Clock,
-    budget_s: float | None,
 ) -> None:
     """Searches growing parts of the space, for good mappings early.
 
@@ -126,19 +126,20 @@ def warm_start(
     """
     lists = whole(space)
     tiles, pairs = math.prod(map(len, lists)), count_pairs(space, lists)
-    endless = budget_s is not None and tiles > TILES_PER_S * budget_s
-    part = clock if endless else clock.part(0.25)
+    too_many = clock.budget_s is not None and tiles > TILES_PER_S * clock.budget_s
+    part = clock if too_many else clock.part(0.25)
     most = PAIRS
     try:
-        while (SMALLER if endless else PART) * most < pairs and (lists := narrowed(space, most)) != whole(space):
-            subproblem = Subproblem.over(space, model, objective, orders, lists, hurried=budget_s is not None)
+        while (SMALLER if too_many else PART) * most < pairs and (lists := narrowed(space, most)) != whole(space):
+            part.check()
+            subproblem = Subproblem.over(space, model, objective, orders, lists, hurried=not clock.endless)
             BypassSearches().search(subproblem, islice(space.masks(), MOST_BYPASSES), incumbent, part, True, False)
             most *= SMALLER
     except OutOfTimeError:
         if part is clock:
             raise
     finally:
-        clock.armed = incumbent.found
+        clock.armed |= incumbent.found
 
 
 class BypassSearches:
@@ -182,7 +183,7 @@ class BypassSearches:
             self.begun.append(one)
         self.complete = True
         self.begun.sort(key=lambda one: one.lower_bound)
-        if near and not math.isinf(clock.end):
+        if near and not clock.endless:
             for share in RISING:
                 again = share > RISING[0] or subproblem.objective.energy_power == 0
                 self._search_below(share * incumbent.value, incumbent, clock, first, again=again)

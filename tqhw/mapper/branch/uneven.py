@@ -18,10 +18,9 @@ from tqhw.engine.batch import RemainderBatch
 from tqhw.engine.kernel import make_work
 from tqhw.engine.model import Bools, Floats, Ints
 from tqhw.engine.remainders import make_remainder_work
-from tqhw.engine.stopwatch import Stopwatch
 from tqhw.errors import TqhwError
 from tqhw.mapper.bound.prices import compulsory, limited_levels
-from tqhw.mapper.branch.incumbent import SLACK, Incumbent
+from tqhw.mapper.branch.incumbent import SLACK, Clock, Incumbent
 from tqhw.mapper.branch.solve import Outcome, solve
 from tqhw.mapper.space.mapspace import Mapspace, build_mapspace, most_units
 from tqhw.mapper.space.sizes import padded_sizes
@@ -132,21 +131,19 @@ def choices(problem: Problem, hardware: Hardware, ert: ERT, way: str) -> Iterato
 
 
 def solve_uneven(
-    problem: Problem, hardware: Hardware, ert: ERT, objective: Objective, way: str, budget_s: float | None
+    problem: Problem, hardware: Hardware, ert: ERT, objective: Objective, way: str, clock: Clock
 ) -> UnevenOutcome:
     """The best mapping with remainders (``imperfect``) or of a padded problem (``padded``), and a bound below all.
 
     The sizes that waste least come first. A budget is shared: half of it for the problem's own bounds, and of what is
     left then, an equal part for every choice that is left.
     """
-    watch = Stopwatch()  # a budget does not cover compiling
     actual = build_model(problem, hardware, ert)
     listed = list(choices(problem, hardware, ert, way))
     best: UnevenOutcome | None = None
     bound, evaluated, tightness, proved = math.inf, 0, math.inf, True
     for number, choice in enumerate(listed):
         value = math.inf if best is None else best.value
-        share_s = seconds_for(budget_s, watch, number, len(listed))
         if choice.space.actual is None:
             incumbent = Incumbent(choice.space, choice.model, objective)
             incumbent.value, scale = value, 1.0
@@ -155,10 +152,9 @@ def solve_uneven(
             scale = incumbent.scale
         least = compulsory(choice.space, choice.model, objective)
         done = least * scale >= value * (1.0 - SLACK)
-        if done or (share_s is not None and share_s <= 0.0):
-            pass  # nothing better is in it, or there is no time to look
-        else:
-            outcome: Outcome = solve(choice.space, choice.model, objective, share_s, incumbent=incumbent)
+        if not done and not clock.over:  # something better may be in it, and there is time to look
+            part = part_for(clock, number, len(listed))
+            outcome: Outcome = solve(choice.space, choice.model, objective, part, incumbent=incumbent)
             least, done = outcome.lower_bound, outcome.proved
             evaluated += outcome.evaluated
             tightness = min(tightness, outcome.tightness)
@@ -180,10 +176,6 @@ def solve_uneven(
     )
 
 
-def seconds_for(budget_s: float | None, watch: Stopwatch, number: int, count: int) -> float | None:
-    """Seconds for choice ``number`` of so many; None without a budget."""
-    if budget_s is None:
-        return None
-    if number == 0:
-        return budget_s * (FIRST_SHARE if count > 1 else 1.0)
-    return (budget_s - watch.seconds()) / (count - number)
+def part_for(clock: Clock, number: int, count: int) -> Clock:
+    """The time for choice ``number`` of so many."""
+    return clock.part(FIRST_SHARE if number == 0 and count > 1 else 1.0 / (count - number))

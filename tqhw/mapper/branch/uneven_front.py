@@ -12,11 +12,10 @@ from dataclasses import dataclass
 
 from tqhw.engine import Batch, Model, build_model
 from tqhw.engine.model import Bools, Floats
-from tqhw.engine.stopwatch import Stopwatch
 from tqhw.mapper.bound.prices import compulsory
 from tqhw.mapper.branch.front import Stair, Staircase, solve_front
-from tqhw.mapper.branch.incumbent import SLACK, Incumbent
-from tqhw.mapper.branch.uneven import Choice, UnevenIncumbent, choices, scale_of, seconds_for
+from tqhw.mapper.branch.incumbent import SLACK, Clock, Incumbent
+from tqhw.mapper.branch.uneven import Choice, UnevenIncumbent, choices, part_for, scale_of
 from tqhw.objectives import objective_of
 from tqhw.spec import ERT, Hardware, Problem
 
@@ -101,14 +100,11 @@ class SizeStaircase(Staircase):
         )
 
 
-def solve_uneven_front(
-    problem: Problem, hardware: Hardware, ert: ERT, way: str, budget_s: float | None
-) -> UnevenFrontOutcome:
+def solve_uneven_front(problem: Problem, hardware: Hardware, ert: ERT, way: str, clock: Clock) -> UnevenFrontOutcome:
     """The front of energy and cycles over the mappings of all sizes, and how far it is proved.
 
     A budget is shared as for one objective. A choice that nothing better can be in is not searched.
     """
-    watch = Stopwatch()  # a budget does not cover compiling
     actual = build_model(problem, hardware, ert)
     listed = list(choices(problem, hardware, ert, way))
     known: tuple[UnevenStair, ...] = ()
@@ -116,10 +112,9 @@ def solve_uneven_front(
     for number, choice in enumerate(listed):
         stairs = SizeStaircase(choice, actual, known)
         lowest = [compulsory(choice.space, choice.model, one) for one in (ENERGY, LATENCY)]
-        part_s = seconds_for(budget_s, watch, number, len(listed))
         of_choice = stairs.measure(lowest[0] * (1.0 + SLACK), lowest[1])
-        if of_choice < 1.0 and (part_s is None or part_s > 0.0):
-            found = solve_front(choice.space, choice.model, part_s, stairs)
+        if of_choice < 1.0 and not clock.over:
+            found = solve_front(choice.space, choice.model, part_for(clock, number, len(listed)), stairs)
             of_choice, lowest = found.share, [found.least_pj, found.least_cycles]
             evaluated += found.evaluated
             tightness = min(tightness, found.tightness)

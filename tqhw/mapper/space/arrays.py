@@ -95,7 +95,7 @@ def build_space(space: Mapspace, model: Model, lists: Sequence[Sequence[int]], s
                 allows[q, d, b, fits] = True
     n_spaces, n_ranks = model.coefficients.shape[:2]
     output = int(np.flatnonzero(model.read_write)[0])
-    spans = 1 + np.einsum("srd,nd->srn", model.coefficients, tile - 1)
+    spans = _spans(model, tile)
     sees = relevances(model)
     rank = np.full((n_spaces, n_dims), -1, np.int64)
     coefficient = np.zeros((n_spaces, n_dims), np.int64)
@@ -135,10 +135,10 @@ def build_space(space: Mapspace, model: Model, lists: Sequence[Sequence[int]], s
         coefficient=coefficient,
         kind=kind,
         n_kinds=int(kind.max(initial=0)) + 1,
-        words=spans.prod(axis=1).astype(np.float64) * _idle_share(model, tile, space),
+        words=_words(spans) * _idle_share(model, tile, space),
         asked=_asked(model, space),
         run=run_share(tile, model.bounds, actual, relevant),
-        stored=_stored(model, tile, space.actual),
+        stored=_words(spans if space.actual is None else _spans(model, np.minimum(tile, np.array(space.actual)))),
         uneven=space.actual is not None,
         extent=extent,
         iterations=tile.prod(axis=1).astype(np.float64),
@@ -154,10 +154,13 @@ def build_space(space: Mapspace, model: Model, lists: Sequence[Sequence[int]], s
     )
 
 
-def _stored(model: Model, tile: Ints, actual: Sequence[int] | None) -> Floats:
-    """Words of every tile; of one that spans a padded dimension, those that there are."""
-    inside = tile if actual is None else np.minimum(tile, np.array(actual))
-    spans = 1 + np.einsum("srd,nd->srn", model.coefficients, inside - 1)
+def _spans(model: Model, tile: Ints) -> Ints:
+    """[S, R, N] Words along every rank of tiles [N, D]."""
+    return np.asarray(1 + np.einsum("srd,nd->srn", model.coefficients, tile - 1))
+
+
+def _words(spans: Ints) -> Floats:
+    """[S, N] Words of tiles."""
     return np.asarray(spans.prod(axis=1), np.float64)
 
 

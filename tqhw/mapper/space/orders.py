@@ -17,7 +17,7 @@ class also have the same innermost loop, if it is over a padded dimension.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import NamedTuple
@@ -28,6 +28,8 @@ from tqhw.engine.bundle import bundle
 from tqhw.engine.model import Bools, Ints, Model
 from tqhw.mapper.space.mapspace import Mapspace, loop_orders, splits
 from tqhw.mapper.space.slots import Slot
+
+MANY = 10_000  # orders, which take well below a second
 
 
 @bundle
@@ -103,18 +105,26 @@ def _signature(
     return tuple(sequences), tuple(runs)
 
 
+def _nothing() -> None:
+    """Nobody waits."""
+
+
 def distinct_orders(
-    slot: Slot, present: frozenset[int], spaces: Sequence[Relevance], padded: frozenset[int] = frozenset()
+    slot: Slot,
+    present: frozenset[int],
+    spaces: Sequence[Relevance],
+    padded: frozenset[int] = frozenset(),
+    check: Callable[[], None] = _nothing,
 ) -> list[tuple[int, ...]]:
     """One order for every class of :func:`loop_orders` that is not beaten by another; the first of each class.
 
-    ``padded``: dimensions whose loops may have remainders.
+    ``padded``: dimensions whose loops may have remainders. ``check``: see :func:`build_orders`.
     """
     orders = list(loop_orders(slot, present))
     if len(orders) == 1:
         return orders
     classes: dict[tuple[object, ...], dict[tuple[frozenset[int], ...], tuple[int, ...]]] = {}
-    for order in orders:
+    for order in _checked(orders, check):
         sequences, runs = _signature(order, spaces, padded)
         classes.setdefault(sequences, {}).setdefault(runs, order)
     result = []
@@ -125,8 +135,18 @@ def distinct_orders(
     return result
 
 
-def build_orders(space: Mapspace, model: Model) -> LoopOrders:
-    """The tables of all slots. A slot's masks are those of dimensions that may have a loop of bound above 1 there."""
+def _checked(orders: Iterable[tuple[int, ...]], check: Callable[[], None]) -> Iterator[tuple[int, ...]]:
+    for number, order in enumerate(orders, 1):
+        yield order
+        if number % MANY == 0:
+            check()
+
+
+def build_orders(space: Mapspace, model: Model, check: Callable[[], None] = _nothing) -> LoopOrders:
+    """The tables of all slots. A slot's masks are those of dimensions that may have a loop of bound above 1 there.
+
+    ``check`` is called between many orders, of which eight loops have 40,320, and may raise.
+    """
     spaces = relevances(model)
     n_dims, n_slots = len(model.bounds), len(space.slots)
     actual = model.bounds if space.actual is None else np.array(space.actual)
@@ -137,6 +157,7 @@ def build_orders(space: Mapspace, model: Model) -> LoopOrders:
     free = np.zeros(n_slots, np.bool_)
     rows: list[tuple[int, ...]] = []
     along: list[int] = []
+    known: dict[object, list[tuple[int, ...]]] = {}  # many levels are constrained alike
     for q, slot in enumerate(space.slots):
         may = [d for d in range(n_dims) if slot.factors[d][-1] > 1]
         free[q] = slot.spatial or not {*slot.prefix, *slot.suffix} & {*may}
@@ -145,11 +166,13 @@ def build_orders(space: Mapspace, model: Model) -> LoopOrders:
             mask = sum(1 << d for d in present)
             start[q, mask] = len(rows)
             if not slot.spatial:
-                for order in distinct_orders(slot, present, spaces, padded):
-                    rows.append(order)
-                    along.append(0)
+                alike = (slot.prefix, slot.free, slot.suffix, present)
+                if alike not in known:
+                    known[alike] = distinct_orders(slot, present, spaces, padded, check)
+                rows += known[alike]
+                along += [0] * len(known[alike])
             elif _least_product(slot, present) <= slot.fanout[0] * slot.fanout[1]:
-                for order in loop_orders(slot, present):
+                for order in _checked(loop_orders(slot, present), check):
                     for split in splits(slot, present):
                         rows.append(order)
                         along.append(split)
