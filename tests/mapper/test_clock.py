@@ -11,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from itertools import takewhile
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -349,3 +350,19 @@ def test_a_stopped_answer_is_kept_as_what_it_is(monkeypatch, tmp_path):
     longer = search(problem, *machine("two_level_array"), cache=cache)
     assert (longer.cached, longer.proved_optimal) == (False, True)
     assert 0.0 < stopped.lower_bound < longer.stats.energy_pj
+
+
+@pytest.mark.parametrize("objective", ["energy", "latency", "edp", "energy,latency"])
+def test_what_a_search_without_a_budget_answers_does_not_hang_on_the_cache(objective: str, tmp_path: Path) -> None:
+    """Under a budget other mappings are looked at first; of those that cost the same another one is the answer."""
+    problem, cache = conv(C=4, M=4, R=3, P=6), MappingCache(tmp_path / "mappings.sqlite")
+    hurried = search(problem, *machine("eyeriss_like"), objective, budget_s=1e6, cache=cache)
+    longer = search(problem, *machine("eyeriss_like"), objective, budget_s=2e6, cache=cache)
+    assert hurried.proved_optimal
+    assert (longer.cached, longer.mapping) == (True, hurried.mapping)
+    first = search(problem, *machine("eyeriss_like"), objective)
+    assert first.mapping != hurried.mapping
+    for cached in (False, True):
+        found = search(problem, *machine("eyeriss_like"), objective, cache=cache)
+        assert (found.cached, found.mapping, found.front) == (cached, first.mapping, first.front)
+    assert search(problem, *machine("eyeriss_like"), objective, budget_s=1.0, cache=cache).mapping == first.mapping

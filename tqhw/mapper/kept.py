@@ -109,7 +109,10 @@ def recalled(
     objective: Goal,
     budget_s: float | None,
 ) -> SearchResult | None:
-    """A kept result, if it was proved or its search had at least this budget, and the engine gives its figures.
+    """A kept result, if its search had at least this budget or proved it within less, and the engine says the same.
+
+    Without a budget only what was found without one is taken: of mappings that cost the same another may come first
+    where a clock drives the search, and what a run answers must not hang on what was searched before it.
 
     None, and a word in ``cache.warning``, where what was kept is no answer to this search.
     """
@@ -118,7 +121,7 @@ def recalled(
     try:
         found = checked(_Kept, kept, str(cache.path), what="a kept mapping")
         asked, had = (math.inf if b is None else b for b in (budget_s, found.budget_s))
-        if not found.proved_optimal and had < asked:
+        if had < asked and not (found.proved_optimal and asked < math.inf):
             return None
         front = found.front.front(objective) if found.front and isinstance(objective, Tradeoff) else None
         own = {name: getattr(found, name) for name in _Kept.model_fields if name not in ("budget_s", "front")}

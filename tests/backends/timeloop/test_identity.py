@@ -97,3 +97,15 @@ def test_an_accelergy_that_says_nothing_has_a_digest_all_the_same(accelergy: Pat
     (accelergy / ".config/accelergy/accelergy_config.yaml").write_text("{")
     version, digest = accelergy_identity(accelergy / "accelergy")
     assert (version, len(digest)) == ("unknown", 16)
+
+
+def test_an_accelergy_without_a_home_folder_has_no_configuration(
+    accelergy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(accelergy)
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)  # as for a user without an entry
+    version, before = accelergy_identity(accelergy / "accelergy")
+    assert version == "0.4"
+    (accelergy / "plug-ins/cacti/cacti_wrapper.py").write_text("energy: 2\n")
+    assert accelergy_identity(accelergy / "accelergy") == (version, before)

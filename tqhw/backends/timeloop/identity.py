@@ -6,6 +6,7 @@ import hashlib
 import re
 import subprocess
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tqhw.system.programs import clean_environment, interpreter
 
 _SYSTEM = ("/lib", "/usr/lib")  # another C library does not change what is counted
 _WRITTEN = ("__pycache__", "cacti_inputs_outputs")  # by Python, and by CACTI's plug-in while it runs
+_CONFIG = Path("~/.config/accelergy/accelergy_config.yaml")
 _LIMIT_S = 30.0
 _QUESTION = """
 from importlib.metadata import version
@@ -52,7 +54,9 @@ def accelergy_identity(program: Path) -> tuple[str, str]:
     version, package = "unknown", ""
     if "python" in (python := interpreter(program)):
         version, package, *_ = [*_ask([*python.split(), "-c", _QUESTION]).splitlines(), "", ""]
-    config = Path.home() / ".config" / "accelergy" / "accelergy_config.yaml"
+    config = _CONFIG
+    with suppress(RuntimeError):  # where nobody knows whose home ~ is, Accelergy has no configuration either
+        config = config.expanduser()
     roots = [program, config, *_named_in(config)]
     if package:
         roots.append(Path(package).parent)
