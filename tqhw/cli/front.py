@@ -19,7 +19,7 @@ FORMATS = (".svg", ".png", ".pdf")
 
 @dataclass(frozen=True)
 class FrontOptions:
-    """What of a front is told. Raises TqhwError where there is none, or the picture is of no known kind."""
+    """What of a front is told. Raises TqhwError where there is none, no such point, or a picture of no known kind."""
 
     goal: Goal
     point: int
@@ -39,17 +39,24 @@ class FrontOptions:
                     place=option,
                     lever="give two objectives, such as --objective energy,latency",
                 )
+        if self.point < 1:
+            raise TqhwError(
+                f"points are numbered from 1, there is no point {self.point}",
+                place="--point",
+                lever="give 1 for the best in the first objective",
+            )
 
     def chosen(self, found: Found) -> Found | FrontPoint:
         """The mapping that is told in full. Raises TqhwError where the front has no such point."""
         if found.front is None:
             return found
-        number = len(found.front.points)
-        if not 1 <= self.point <= number:
+        number, (first, second) = len(found.front.points), found.front.tradeoff.objectives
+        if self.point > number:
+            ends = f"give a number from 1, best in {first.name}, to {number}, best in {second.name}"
             raise TqhwError(
                 f"the front has {number} point{'s' if number > 1 else ''}, there is no point {self.point}",
                 place="--point",
-                lever=f"give a number from 1 to {number}" if number > 1 else "leave the option out",
+                lever=ends if number > 1 else "leave the option out",
             )
         return found.front.points[self.point - 1]
 

@@ -152,7 +152,7 @@ def solve_uneven(
             scale = incumbent.scale
         least = compulsory(choice.space, choice.model, objective)
         done = least * scale >= value * (1.0 - SLACK)
-        if not done and not clock.over:  # something better may be in it, and there is time to look
+        if not done and (number == 0 or not clock.over):  # something better may be in it, and there is time to look
             part = part_for(clock, number, len(listed))
             outcome: Outcome = solve(choice.space, choice.model, objective, part, incumbent=incumbent)
             least, done = outcome.lower_bound, outcome.proved

@@ -113,7 +113,7 @@ def solve_uneven_front(problem: Problem, hardware: Hardware, ert: ERT, way: str,
         stairs = SizeStaircase(choice, actual, known)
         lowest = [compulsory(choice.space, choice.model, one) for one in (ENERGY, LATENCY)]
         of_choice = stairs.measure(lowest[0] * (1.0 + SLACK), lowest[1])
-        if of_choice < 1.0 and not clock.over:
+        if of_choice < 1.0 and (number == 0 or not clock.over):
             found = solve_front(choice.space, choice.model, part_for(clock, number, len(listed)), stairs)
             of_choice, lowest = found.share, [found.least_pj, found.least_cycles]
             evaluated += found.evaluated
