@@ -81,6 +81,8 @@ class Tradeoff:
 
     def __post_init__(self) -> None:
         names = [one.name for one in self.objectives]
+        if len(names) < 2:
+            raise _useless(names, "a front is of two objectives", "name another one, or search for one objective alone")
         for name in names:
             if names.count(name) > 1:
                 raise _useless(names, f"{name} is named twice", f"name {name} once")
@@ -131,8 +133,12 @@ def one_objective(given: str | Goal, who: str, lever: str) -> Objective:
 
 def goal_of(given: str | Goal, place: str = "search") -> Goal:
     """One objective, or several by names with commas between. Raises TqhwError for what no search can be for."""
-    if not isinstance(given, str):
-        return given
-    names = [name.strip() for name in given.split(",")]
+    goal: object = given
+    if isinstance(goal, Objective | Tradeoff):
+        return goal
+    if not isinstance(goal, str):
+        lever = "give a name, two with a comma between, or an Objective"
+        raise TqhwError(f"{goal!r} is no objective", place=place, lever=lever)
+    names = [name.strip() for name in goal.split(",")]
     found = tuple(objective_of(name, place) for name in names)
     return found[0] if len(found) == 1 else Tradeoff(found)

@@ -91,8 +91,11 @@ def test_an_architecture_without_storage(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("budget", ["0", "-1", "nan"])
-def test_a_budget_that_leaves_no_time(tmp_path: Path, budget: str) -> None:
-    assert "leaves no time (give more than 0 seconds)" in refused(*arguments(tmp_path), "--budget", budget)
+@pytest.mark.parametrize("backend", ["embedded", "timeloop"])
+def test_a_budget_that_leaves_no_time(tmp_path: Path, budget: str, backend: str) -> None:
+    """Told before anything is read, or the engine's programs are looked for."""
+    given = ("map", "--arch", "none", "--problem", "none", "--backend", backend)
+    assert "leaves no time (give more than 0 seconds)" in refused(*given, "--budget", budget)
 
 
 def test_factors_with_remainders_and_padding(tmp_path: Path) -> None:

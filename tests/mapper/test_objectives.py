@@ -92,6 +92,12 @@ def test_objectives_of_one_order_are_refused() -> None:
         Tradeoff((OBJECTIVES["edp"], Objective("e2d2", 2, 2)))
 
 
+@pytest.mark.parametrize("objectives", [(), (ED2P,)])
+def test_one_objective_makes_no_front(objectives: tuple[Objective, ...]) -> None:
+    with pytest.raises(TqhwError, match="a front is of two objectives"):
+        Tradeoff(objectives)
+
+
 @pytest.mark.parametrize("names", ["energy,latency", "latency,energy", "energy,edp", "latency,edp"])
 def test_the_front_of_any_two_objectives_is_that_of_all_mappings(names: str) -> None:
     hardware, ert = machine("eyeriss_like")

@@ -7,7 +7,7 @@ import pytest
 from tests.mapper.custom import MACHINES, build, shape
 from tests.mapper.places import conv, machine
 from tqhw.errors import TqhwError
-from tqhw.mapper import search
+from tqhw.mapper import MappingCache, search
 from tqhw.spec import make_problem
 
 SMALL = conv(C=4, M=4, R=3, P=4)
@@ -35,11 +35,24 @@ def test_objectives_differ(eyeriss):
         ({"objective": "Energy"}, "did you mean 'energy'"),
         ({"budget_s": 0}, "a budget of 0 s leaves no time"),
         ({"budget_s": -1.5}, "a budget of -1.5 s leaves no time"),
+        ({"budget_s": float("nan")}, "a budget of nan s leaves no time"),
+        ({"budget_s": "3"}, r"a budget of '3' is no number \(give seconds, or None for no limit\)"),
+        ({"objective": ["energy", "latency"]}, r"\['energy', 'latency'\] is no objective \(give a name, two with"),
+        ({"objective": None}, "None is no objective"),
     ],
 )
 def test_bad_options(eyeriss, options, message):
     with pytest.raises(TqhwError, match=message):
         search(SMALL, *eyeriss, **options)
+
+
+@pytest.mark.parametrize("budget_s", [float("inf"), 10**400])
+def test_a_budget_without_end_is_none(eyeriss, budget_s, tmp_path):
+    cache = MappingCache(tmp_path / "mappings.sqlite")
+    known = search(SMALL, *eyeriss)
+    assert search(SMALL, *eyeriss, budget_s=budget_s, cache=cache).mapping == known.mapping
+    found = search(SMALL, *eyeriss, cache=cache)
+    assert (found.cached, found.mapping, found.warnings) == (True, known.mapping, ())
 
 
 def test_a_budget_gives_a_bound():

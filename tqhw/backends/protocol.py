@@ -10,7 +10,7 @@ from tqhw.drawing import chart, chart_svg, loop_nest, nest_svg
 from tqhw.energy.operands import Operands
 from tqhw.mapper import MappingFront
 from tqhw.mapper.result import Whole
-from tqhw.mapper.search import PERFECT
+from tqhw.mapper.search import PERFECT, budget_of
 from tqhw.objectives import Goal, Objective, one_objective
 from tqhw.spec import ART, ERT, Architecture, Digits, Hardware, Invalid, Problem, Stats, in_digits
 from tqhw.spec import Mapping as LoopMapping
@@ -97,13 +97,16 @@ class Search:
 
     ``objective``: a name of ``OBJECTIVES``, one of your own, or several for their front. ``budget_s``: wall-clock
     seconds for a problem, None for no limit. ``jobs``: processes; the answers do not depend on their number. ``cache``:
-    answers of earlier searches may be used and kept.
+    answers of earlier searches may be used and kept. Raises TqhwError for a budget that leaves no time.
     """
 
     objective: str | Goal = "energy"
     budget_s: float | None = None
     jobs: int = 1
     cache: bool = True
+
+    def __post_init__(self) -> None:
+        budget_of(self.budget_s)
 
     def one_objective(self, engine: str) -> Objective:
         """The objective, for an engine that finds no fronts. Raises TqhwError for several."""

@@ -20,7 +20,7 @@ WORTH = 0.9  # a hint is given where cycles would come down to this part of what
 def way_of(factors: str, pad: bool) -> str:
     """The way to search. Raises TqhwError for factors of another kind, and for both ways at once."""
     if factors not in (PERFECT, "imperfect"):
-        raise unknown("factors", factors, (PERFECT, "imperfect"), "factors")
+        raise unknown("factors", str(factors), (PERFECT, "imperfect"), "factors")
     if pad and factors != PERFECT:
         raise TqhwError(
             "padding and factors with remainders are two answers to one question", place="pad", lever="give one of them"

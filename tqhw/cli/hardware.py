@@ -90,14 +90,14 @@ def search(
     from tqhw.system.files import check_destinations, is_read, write_together
 
     goal, way = goal_of(objective, "--objective"), way_of(factors, pad)
-    asked = FrontOptions(goal, point, figure)
+    asked, how = FrontOptions(goal, point, figure), Search(goal, budget, cache=not no_cache)
     inputs = [*options.problem, *options.arch]
     beside = free_file(out, options.problem) if pad and out is not None else None
     check_destinations({"--json": json, "--out": out, "--figure": figure, "--pad": beside}, inputs)
     case = options.read()
     for note in case.notes:
         say(note)
-    (found,) = case.engine.search([Job(case.problem, case.target, way)], Search(goal, budget, cache=not no_cache))
+    (found,) = case.engine.search([Job(case.problem, case.target, way)], how)
     if isinstance(found, Invalid):
         _refuse(found, json, "No mapping was found:")
     dimensions = case.problem.shape.dimensions

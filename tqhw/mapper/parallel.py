@@ -17,8 +17,8 @@ from tqhw.errors import TqhwError
 from tqhw.mapper.cache import MappingCache, key_of, machine_digest, problem_digest
 from tqhw.mapper.kept import recalled
 from tqhw.mapper.result import Answer, NoMappingError
-from tqhw.mapper.search import PERFECT, check_options, key_part, search
-from tqhw.objectives import Goal
+from tqhw.mapper.search import PERFECT, budget_of, key_part, search
+from tqhw.objectives import Goal, goal_of
 from tqhw.spec import ERT, Hardware, Problem
 from tqhw.system import signals
 from tqhw.system.workers import as_done
@@ -50,7 +50,7 @@ def search_many(
     ``progress`` is called in this process with a task's position and its answer. A task without a mapping is
     answered by its diagnosis. Raises what :func:`search` raises otherwise.
     """
-    goal = check_options(objective, budget_s)
+    goal, budget_s = goal_of(objective), budget_of(budget_s)
     if jobs < 1:
         raise TqhwError(f"{jobs} jobs cannot search", place="jobs", lever="give at least 1")
     keys = search_keys(tasks, goal)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
+from numbers import Real
 from typing import TYPE_CHECKING
 
 from tqhw.errors import TqhwError
@@ -21,12 +23,17 @@ if TYPE_CHECKING:
 PERFECT = "perfect"  # the way to search that all problems have: factors that divide
 
 
-def check_options(objective: str | Goal, budget_s: float | None) -> Goal:
-    """What to search for. Raises TqhwError for an unknown objective or a budget that leaves no time."""
-    found = goal_of(objective)
-    if budget_s is not None and not budget_s > 0:
-        raise TqhwError(f"a budget of {budget_s} s leaves no time", place="budget", lever="give more than 0 seconds")
-    return found
+def budget_of(given: float | None) -> float | None:
+    """Seconds, or None for no limit. Raises TqhwError for a budget that leaves no time, or is no number."""
+    if given is None:
+        return None
+    number: object = given
+    if not isinstance(number, Real):
+        lever = "give seconds, or None for no limit"
+        raise TqhwError(f"a budget of {number!r} is no number", place="budget", lever=lever)
+    if not given > 0:
+        raise TqhwError(f"a budget of {given} s leaves no time", place="budget", lever="give more than 0 seconds")
+    return None if given > sys.float_info.max else float(given)
 
 
 def search(
@@ -47,7 +54,7 @@ def search(
     any mapping, bad constraints, and outputs with so many holes that a mapping would cost less than nothing;
     NoMappingError, with a diagnosis, where no mapping fits.
     """
-    goal = check_options(objective, budget_s)
+    goal, budget_s = goal_of(objective), budget_of(budget_s)
     if cache is None:
         return _searched(problem, hardware, ert, goal, budget_s, way)
     key = cache_key(problem, hardware, ert, key_part(goal, way))
