@@ -15,6 +15,8 @@ import pytest
 from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Where a test asks for more of them, those that wait for each other leave the processors to whoever works.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # No test is about how long one example takes, which depends on who else is at work.
 settings.register_profile("tqhw", deadline=None)
