@@ -8,7 +8,9 @@
 VENV := .venv
 WORKERS ?= 2
 PYTHON ?= $(shell .ci/find-python 3.11 3.12 3.13)
-PIP := $(VENV)/bin/python -m pip install --disable-pip-version-check -c constraints.txt
+# Modules are compiled when they are first imported: most of those of PyTorch and others never are, and compiling all of
+# them is half of an installation's work.
+PIP := $(VENV)/bin/python -m pip install --disable-pip-version-check --no-compile -c constraints.txt
 export WORKERS
 # Where Python may keep no compiled modules, as in many container images, each of the tests' processes compiles all of
 # them anew.
@@ -23,7 +25,7 @@ run: $(VENV)/.installed
 test:
 	$(MAKE) --jobs $(WORKERS) test-ready
 	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist worksteal
-	.ci/torch-free
+	.ci/torch-free tests
 
 # What takes one processor each, beside each other.
 test-ready: $(VENV)/.installed-dev test-torch-free test-lint test-kernels
