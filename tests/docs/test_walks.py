@@ -15,6 +15,8 @@ import pytest
 import tqhw
 from tests.cli.files import ARCH, ERT, write_case
 from tests.docs.pages import ROOT
+from tqhw.report import figures
+from tqhw.report.figure_files import FigureFiles
 
 pytest.importorskip("torch")
 
@@ -82,7 +84,8 @@ def test_every_name_is_there(walk: str) -> None:
         assert (ROOT / path).exists(), path
 
 
-def test_a_run_goes_that_way(tmp_path: Path) -> None:
+def test_a_run_goes_that_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figures, "_drawn", lambda *_: FigureFiles(b"", "<svg/>", b""))  # no walk goes there
     keys = {"model": {"name": "tests.quant.nets:TinyNet", "input": [1, 1, 8, 8]}, "bits": [2, 8]}
     experiment = tqhw.load_experiment({"spad_models": ["smartbuffer_rf"], **keys})
     tqhw.run_experiment(experiment)  # compiles, which nobody needs to watch
