@@ -21,25 +21,14 @@ from tqhw.mapper.space.tiles import first_below, next_below, split_tile
 
 @part
 def look_from(bound: Relaxation, q: int, t: int) -> float:
-    """Fills work.look for tile t around slot q, whose level keeps it; the least that lies ahead of all kinds, in pJ."""
+    """Fills work.look for tile t around slot q, whose level keeps it; what lies ahead at least of some cost."""
     space, prices, look = bound.space, bound.prices, bound.work.look
     look_out(space, q, t, bound.work.tile, look)
-    least = np.inf
-    level = space.level[q]
     instances = space.most_units[q + 1] if prices.per_instance else 1.0
-    tensor = space.words[space.output, space.iterations.shape[0] - 1]
-    for k in range(bound.lookahead.shape[2]):
-        total = bound.lookahead[q, t, k]
-        if not space.spatial[q]:
-            for s in range(look.units.shape[0]):
-                if prices.keep[level, s]:
-                    moved = space.computes * space.words[s, t] / space.iterations[t] * space.run[s, t] / instances
-                    total += moved * prices.fill_pj[level, s] * look.fill[k, s]
-                    total += moved * prices.parent_pj[level + 1, s] * look.open[k, s]
-                    if s == space.output:
-                        total -= prices.first_pj[level] * tensor * space.most_units[q + 1] / instances
-        look.ahead[k] = total
-        least = min(least, total)
+    level = space.level[q]
+    most = -np.inf
+    for j in range(look.ahead.shape[0]):
+        most = max(most, look_ahead(bound, j, q, t, instances))
     look.terms[MOST] = instances
     look.terms[LEAK] = 0.0
     if prices.units_left[q + 1]:
@@ -47,33 +36,60 @@ def look_from(bound: Relaxation, q: int, t: int) -> float:
             look.terms[LEAK] += prices.leak_pj[i] * space.computes
     strict = bound.objective != ENERGY or prices.per_instance or (prices.units_left[q + 1] and space.least_used > 1)
     look.terms[STRICT] = 1.0 if strict else 0.0
-    return least
+    return most
 
 
 @part
-def energy_of(bound: Relaxation, q: int, k: int, partial: Floats) -> float:
-    """What every mapping costs at least that continues a partial cost around slot q, by row k of work.look; pJ."""
+def look_ahead(bound: Relaxation, j: int, q: int, t: int, instances: float) -> float:
+    """Fills what lies ahead of cost j in work.look, which is filled otherwise; the least of all kinds, less the cut."""
+    space, prices, look = bound.space, bound.prices, bound.work.look
+    level = space.level[q]
+    tensor = space.words[space.output, space.iterations.shape[0] - 1]
+    least = np.inf
+    for k in range(bound.lookahead.shape[3]):
+        total = bound.lookahead[j, q, t, k]
+        if not space.spatial[q]:
+            for s in range(look.units.shape[0]):
+                if prices.keep[level, s]:
+                    moved = space.computes * space.words[s, t] / space.iterations[t] * space.run[s, t] / instances
+                    total += moved * prices.fill_pj[j, level, s] * look.fill[k, s]
+                    total += moved * prices.parent_pj[j, level + 1, s] * look.open[k, s]
+                    if s == space.output:
+                        total -= prices.first_pj[j, level] * tensor * space.most_units[q + 1] / instances
+        look.ahead[j, k] = total
+        least = min(least, total)
+    return float(least - prices.cut_pj[j])
+
+
+@part
+def cost_of(bound: Relaxation, j: int, q: int, k: int, partial: Floats) -> float:
+    """What every mapping costs at least, of cost j, that continues a partial cost around slot q; by row k of work.look."""
     look, units = bound.work.look, bound.space.most_units[q + 1]
     energy = partial[C] - partial[E] * units
     for s in range(look.units.shape[0]):
         at = HEAD + s * WIDTH
         energy += partial[at + A] * look.fill[k, s] + partial[at + OPEN] * look.open[k, s]
         energy += partial[at + SHUT] * look.units[s]
-    return float(look.ahead[k] + energy / (units if bound.prices.per_instance else 1.0))
+    return float(look.ahead[j, k] + energy / (units if bound.prices.per_instance else 1.0))
 
 
 @part
-def objective_from(bound: Relaxation, q: int, energy_pj: float, partial: Floats) -> float:
-    """The objective at such an energy; units outside of slot q count as used."""
-    cycles = bound.space.computes / (partial[U] * bound.space.most_units[q + 1])
-    if bound.prices.per_instance:
-        return max(energy_pj - bound.prices.cut_pj, float(cycles))
-    return measured(bound, energy_pj, max(cycles, bound.least_cycles))
+def objective_from(bound: Relaxation, q: int, k: int, partials: Floats) -> float:
+    """The objective of every mapping that continues ``partials`` [J, V] around slot q, at least, by row k of work.look.
+
+    Units outside of the slot count as used. Of ports, the slowest one's cycles.
+    """
+    cycles = bound.space.computes / (partials[0, U] * bound.space.most_units[q + 1])
+    if not bound.prices.per_instance:
+        return measured(bound, cost_of(bound, 0, q, k, partials[0]), max(cycles, bound.least_cycles))
+    for j in range(partials.shape[0]):
+        cycles = max(cycles, cost_of(bound, j, q, k, partials[j]) - bound.prices.cut_pj[j])
+    return float(cycles)
 
 
 @part
-def floor_of(bound: Relaxation, q: int, limit: float, partial: Floats) -> float:
-    """The objective of every mapping that continues a partial cost around slot q, at least, by work.look.
+def floor_of(bound: Relaxation, q: int, limit: float, partials: Floats) -> float:
+    """The objective of every mapping that continues ``partials`` [J, V] around slot q, at least, by work.look.
 
     Marks in it the kinds that leave some of them below ``limit``.
     """
@@ -81,49 +97,52 @@ def floor_of(bound: Relaxation, q: int, limit: float, partial: Floats) -> float:
     least = np.inf
     for k in range(look.alive.shape[0]):
         look.alive[k] = False
-        if look.ahead[k] < np.inf:
-            energy = energy_of(bound, q, k, partial)
-            look.alive[k] = objective_from(bound, q, energy, partial) < limit
-            least = min(least, energy)
-    return objective_from(bound, q, least, partial)
+        if look.ahead[0, k] < np.inf:
+            objective = objective_from(bound, q, k, partials)
+            look.alive[k] = objective < limit
+            least = min(least, objective)
+    return float(least)
 
 
 @jit
 def offer(bound: Relaxation, q: int, begin: int, end: int, offered: Floats) -> None:
-    """Fills ``offered`` [N, K + 1]: what slot q and all outside cost at least with tile t, by kind; then of all kinds.
+    """Fills ``offered`` [J, N, K + 1]: what slot q and all outside cost at least with tile t, by kind; then of all.
 
-    From ``bound.lookahead`` [Q, N, K], the least energy in pJ of the levels outside of slot q, if tile t stands around
-    it and the innermost loop outside is of kind k; inf where no mapping has that, or the level does not hold the tile.
+    From ``bound.lookahead`` [J, Q, N, K], what the levels outside of slot q cost at least, if tile t stands around it
+    and the innermost loop outside is of kind k; inf where no mapping has that, or the level does not hold the tile.
     """
     space = bound.space
+    n_kinds = bound.lookahead.shape[3]
     for t in range(begin, end):
         reached = look_from(bound, q, t) < np.inf
         if reached and not space.spatial[q] and not fits_level(space, bound.prices, space.level[q], t):
-            bound.lookahead[q, t, :] = np.inf
-            bound.work.look.ahead[:] = np.inf
-        n_kinds = bound.lookahead.shape[2]
-        offered[t, n_kinds] = np.inf
-        for k in range(n_kinds):
-            offered[t, k] = bound.work.look.ahead[k]
-            offered[t, n_kinds] = min(offered[t, n_kinds], offered[t, k])
+            bound.lookahead[:, q, t, :] = np.inf
+            bound.work.look.ahead[:, :] = np.inf
+        for j in range(offered.shape[0]):
+            offered[j, t, n_kinds] = np.inf
+            for k in range(n_kinds):
+                offered[j, t, k] = bound.work.look.ahead[j, k]
+                offered[j, t, n_kinds] = min(offered[j, t, n_kinds], offered[j, t, k])
 
 
 @jit
 def take_pairs(bound: Relaxation, q: int, begin: int, end: int, offered: Floats) -> None:
     """Hands what tiles begin .. end around slot q are ``offered`` to all tiles inside, where orders are constrained."""
-    space, work, ahead = bound.space, bound.work, bound.lookahead[q - 1]
+    space, work = bound.space, bound.work
+    n_kinds = bound.lookahead.shape[3]
     for t in range(begin, end):
-        least = offered[t, ahead.shape[1]]
-        inside = first_below(space, q, t, space.tiles, work.at) if least < np.inf else -1
+        inside = first_below(space, q, t, space.tiles, work.at) if offered[0, t, n_kinds] < np.inf else -1
         while inside >= 0:
             mask = split_tile(space, t, inside, work.tile, work.factors)
             inner = bound.orders.inner[q, mask]
-            for k in range(ahead.shape[1]):
-                if mask == 0:
-                    ahead[inside, k] = min(ahead[inside, k], offered[t, k])
-            for d in range(work.factors.shape[0]):
-                if mask > 0 and inner >> d & 1:
-                    ahead[inside, space.kind[d]] = min(ahead[inside, space.kind[d]], least)
+            for j in range(offered.shape[0]):
+                ahead = bound.lookahead[j, q - 1, inside]
+                for k in range(n_kinds):
+                    if mask == 0:
+                        ahead[k] = min(ahead[k], offered[j, t, k])
+                for d in range(work.factors.shape[0]):
+                    if mask > 0 and inner >> d & 1:
+                        ahead[space.kind[d]] = min(ahead[space.kind[d]], offered[j, t, n_kinds])
             inside = next_below(space, q, t, space.tiles, work.at, inside)
 
 

@@ -146,26 +146,31 @@ def linked_share(bound: Relaxation, q: int, s: int, reach: float, gain: float, o
 def throttled_cycles(bound: Relaxation, q: int, t: int, out: Outside) -> float:
     """The cycles that the ports take at least with any inside of tile ``t``, inside of slot q, in the context ``out``.
 
-    Every port by itself takes the inside that is best for it and the compute units.
+    With each inside, the slowest port takes as long as all do together.
     """
     ports, used = bound.ports, out.totals[USED]
-    partials = bound.work.start if q == 0 else ports.partials
-    most = bound.least_cycles
-    for p in range(ports.first.shape[0]):
-        begin = 1 + p if q == 0 else ports.start[p, q, t]
-        best = NEVER
-        for k in range(begin, begin + ports.rows[p, q, t]):
-            cycles = out.throttled[p] + (partials[k, C] - partials[k, E] * out.totals[FIRST]) / used
+    if ports.start.shape[1] == 0:
+        return bound.least_cycles
+    partials = ports.start if q == 0 else ports.fronts.partials
+    begin = 0 if q == 0 else ports.fronts.start[q, t]
+    best = NEVER
+    for k in range(begin, begin + ports.fronts.rows[q, t]):
+        most = bound.space.computes / (used * partials[k, 0, U])
+        for j in range(partials.shape[1]):
+            partial = partials[k, j]
+            cycles = out.throttled[j] + (partial[C] - partial[E] * out.totals[FIRST]) / used
             for s in range(bound.space.relevant.shape[0]):
                 at = HEAD + s * WIDTH
-                extent = partials[k, at + X + out.rank[s]] if 0 <= out.rank[s] < 2 else 0.0
+                extent = partial[at + X + out.rank[s]] if 0 <= out.rank[s] < 2 else 0.0
                 share = share_of(out, s, extent)
                 passed = out.multicast[s] * out.served[s]
-                cycles += (partials[k, at + A] / (out.link[s] * used) + partials[k, at + OPEN] / passed) * share
-                cycles += partials[k, at + SHUT] / passed
-            best = min(best, max(cycles - ports.cut[p], bound.space.computes / (used * partials[k, U])))
-        most = max(most, best)
-    return most
+                cycles += (partial[at + A] / (out.link[s] * used) + partial[at + OPEN] / passed) * share
+                cycles += partial[at + SHUT] / passed
+            most = max(most, cycles - ports.prices.cut_pj[j])
+            if most >= best:
+                break
+        best = min(best, most)
+    return max(best, bound.least_cycles)
 
 
 @part
@@ -181,10 +186,10 @@ def least(bound: Relaxation, q: int, t: int, out: Outside, strict: bool) -> floa
     throttled = throttled_cycles(bound, q, t, out)
     best = np.inf
     for k in range(begin, begin + bound.fronts.rows[q, t]):
-        if used * partials[k, U] < space.least_used:
+        if used * partials[k, 0, U] < space.least_used:
             continue
-        energy = out.totals[SETTLED] + partials[k, C] - partials[k, E] * out.totals[FIRST]
-        busy = space.computes / (used * partials[k, U])
+        energy = out.totals[SETTLED] + partials[k, 0, C] - partials[k, 0, E] * out.totals[FIRST]
+        busy = space.computes / (used * partials[k, 0, U])
         cycles = max(busy, throttled)
         if units_left:
             # With remainders a throttled mapping has fewer instances in use, and for fewer cycles: that is less than
@@ -193,11 +198,11 @@ def least(bound: Relaxation, q: int, t: int, out: Outside, strict: bool) -> floa
         possible = True
         for s in range(space.relevant.shape[0]):
             at = HEAD + s * WIDTH
-            extent = partials[k, at + X + out.rank[s]] if 0 <= out.rank[s] < 2 else 0.0
+            extent = partials[k, 0, at + X + out.rank[s]] if 0 <= out.rank[s] < 2 else 0.0
             share = share_of(out, s, extent)
-            energy += (partials[k, at + A] / out.link[s] + partials[k, at + OPEN] / out.multicast[s]) * share
-            energy += partials[k, at + SHUT] / out.multicast[s]
-            if strict and space.halo[s] and has_links(partials[k]) and not may_link(space, out, s, partials[k]):
+            energy += (partials[k, 0, at + A] / out.link[s] + partials[k, 0, at + OPEN] / out.multicast[s]) * share
+            energy += partials[k, 0, at + SHUT] / out.multicast[s]
+            if strict and space.halo[s] and has_links(partials[k, 0]) and not may_link(space, out, s, partials[k, 0]):
                 possible = False
         if possible:
             best = min(best, measured(bound, energy, cycles))

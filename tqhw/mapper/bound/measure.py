@@ -68,7 +68,7 @@ def stair_measure(stairs: Floats, energy_pj: float, cycles: float) -> float:
 @part
 def measured(bound: Relaxation, energy_pj: float, cycles: float) -> float:
     """The objective of (energy, cycles), or its measure on the staircase of a front, at least: without what is cut."""
-    energy_pj -= bound.prices.cut_pj
+    energy_pj -= bound.prices.cut_pj[0]
     if bound.objective == FRONT:
         cycles = max(whole_cycles(cycles), bound.least_cycles)
         return stair_measure(bound.stairs, max(energy_pj, bound.least_pj), cycles)

@@ -26,7 +26,7 @@ COPIES, LEAK, MOST, STRICT = range(4)
 class Outlook(NamedTuple):
     """Of one tile. Rows K: one per kind, and one more for the pair at work (:func:`look_at_pair`)."""
 
-    ahead: Floats  # [K + 1] pJ of the levels outside at least; inf where no innermost loop is of the kind
+    ahead: Floats  # [J, K + 1] what the levels outside cost at least; inf where no innermost loop is of the kind
     fill: Floats  # [K + 1, S] share of the traffic without reuse that is left of fills,
     open: Floats  # [K + 1, S] and of what the level further out sends and gets, which multicast divides too
     units: Floats  # [S] what multicast alone can leave
@@ -34,11 +34,11 @@ class Outlook(NamedTuple):
     terms: Floats  # [4] see COPIES and those after it
 
 
-def make_outlook(n_kinds: int, n_spaces: int) -> Outlook:
+def make_outlook(n_kinds: int, n_spaces: int, n_costs: int = 1) -> Outlook:
     """Work arrays."""
     table = np.ones((n_kinds + 1, n_spaces))
     alive, terms = np.ones(n_kinds, np.bool_), np.ones(4)
-    return Outlook(np.zeros(n_kinds + 1), table, table.copy(), np.ones(n_spaces), alive, terms)
+    return Outlook(np.zeros((n_costs, n_kinds + 1)), table, table.copy(), np.ones(n_spaces), alive, terms)
 
 
 @part
@@ -81,7 +81,7 @@ def look_out(space: Space, q: int, t: int, tile: Ints, look: Outlook) -> None:
 
     Units over irrelevant dimensions divide traffic as loops do. Those along a halo may hand words on.
     """
-    n_kinds = look.ahead.shape[0] - 1
+    n_kinds = look.ahead.shape[1] - 1
     units = space.most_units[q + 1]
     copies = 1.0
     for d in range(tile.shape[0]):
@@ -117,17 +117,18 @@ def look_out(space: Space, q: int, t: int, tile: Ints, look: Outlook) -> None:
 def look_at_pair(space: Space, factors: Ints, tile: Ints, block: Block, look: Outlook) -> None:
     """Fills the last row: what a slot's loops around ``tile`` and all outside leave, in the best order, without units.
 
-    ``look``: of the tile with the loops.
+    ``look``: of the tile with the loops. What is possible is so for all costs.
     """
-    last = look.ahead.shape[0] - 1
-    look.ahead[last] = np.inf
-    for k in range(last):
-        look.ahead[last] = min(look.ahead[last], look.ahead[k])
+    last = look.ahead.shape[1] - 1
+    for j in range(look.ahead.shape[0]):
+        look.ahead[j, last] = np.inf
+        for k in range(last):
+            look.ahead[j, last] = min(look.ahead[j, last], look.ahead[j, k])
     for s in range(look.units.shape[0]):
         share = 1.0
         if not block.moves[s]:
             for k in range(last):
-                if look.ahead[k] < np.inf:
+                if look.ahead[0, k] < np.inf:
                     share = min(share, look.fill[k, s])
         elif space.halo[s]:
             for d in range(tile.shape[0]):

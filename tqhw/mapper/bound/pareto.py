@@ -11,7 +11,7 @@ import numpy as np
 
 from tqhw.engine.jit import jit, part
 from tqhw.engine.model import Floats
-from tqhw.mapper.bound.lookahead import energy_of, floor_of, look_from, objective_from
+from tqhw.mapper.bound.lookahead import floor_of, look_from, objective_from
 from tqhw.mapper.bound.measure import ENERGY
 from tqhw.mapper.bound.outlook import COPIES, LEAK, MOST, STRICT, Outlook, look_at_pair
 from tqhw.mapper.bound.partial_cost import (
@@ -45,7 +45,16 @@ from tqhw.mapper.space.tiles import fits_somehow, list_filled, list_inside, spli
 
 @part
 def dominates(p: Floats, q: Floats, look: Outlook, alive: bool) -> bool:
-    """No context outside makes q cheaper than p; ``alive``: of those in which q has a floor below the limit.
+    """No context outside makes q [J, V] cheaper than p; ``alive``: of those in which q has a floor below the limit."""
+    dominated = True
+    for j in range(p.shape[0]):
+        dominated = dominated and dominates_in(p[j], q[j], look, alive)
+    return dominated
+
+
+@part
+def dominates_in(p: Floats, q: Floats, look: Outlook, alive: bool) -> bool:
+    """The same of one cost.
 
     What p saves in one respect pays for what it costs in another: every share that ``look`` does not know counts as all
     where p has more, and as the least where q has.
@@ -64,7 +73,7 @@ def dominates(p: Floats, q: Floats, look: Outlook, alive: bool) -> bool:
         if (p[at + A] > 0.0 or p[at + OPEN] > 0.0) and (p[at + X] < q[at + X] or p[at + Y] < q[at + Y]):
             return False
     for k in range(look.alive.shape[0]):
-        if look.ahead[k] == np.inf or (alive and not look.alive[k]):
+        if look.ahead[0, k] == np.inf or (alive and not look.alive[k]):
             continue
         total = fixed
         for s in range(look.units.shape[0]):
@@ -100,32 +109,57 @@ def insert(scratch: Floats, n: int, partial: Floats, look: Outlook) -> int:
         if dominates(scratch[i], partial, look, True):
             if i > 0:  # the next partial costs are likely to be beaten by the same one
                 for j in range(partial.shape[0]):
-                    scratch[i, j], scratch[i - 1, j] = scratch[i - 1, j], scratch[i, j]
+                    for v in range(partial.shape[1]):
+                        scratch[i, j, v], scratch[i - 1, j, v] = scratch[i - 1, j, v], scratch[i, j, v]
             return n
     kept = 0
     for i in range(n):
         if not dominates(partial, scratch[i], look, False):
             if kept != i:
-                copy_partial(scratch[i], scratch[kept])
+                copy_partials(scratch[i], scratch[kept])
             kept += 1
     n = kept
     if n < scratch.shape[0]:
-        copy_partial(partial, scratch[n])
+        copy_partials(partial, scratch[n])
         return n + 1
-    # Full: merge into the one of nearest settled energy, of the same units if there is one, taking the better of both
-    # in every respect.
+    # Full: merge into the one of nearest settled cost, of the same units if there is one.
     near = -1
     for i in range(n):
-        alike = scratch[i, E] == partial[E] and scratch[i, U] == partial[U]
+        alike = uses_alike(scratch[i], partial)
         if near >= 0:
-            taken = scratch[near, E] == partial[E] and scratch[near, U] == partial[U]
+            taken = uses_alike(scratch[near], partial)
             if taken and not alike:
                 continue
-            closer = abs(scratch[i, C] - partial[C]) < abs(scratch[near, C] - partial[C])
+            closer = distance(scratch[i], partial) < distance(scratch[near], partial)
             if alike == taken and not closer:
                 continue
         near = i
-    row = scratch[near]
+    for j in range(partial.shape[0]):
+        merge(scratch[near, j], partial[j])
+    return n
+
+
+@part
+def uses_alike(p: Floats, q: Floats) -> bool:
+    """Whether what depends on units used is the same."""
+    alike = True
+    for j in range(p.shape[0]):
+        alike = alike and p[j, E] == q[j, E] and p[j, U] == q[j, U]
+    return alike
+
+
+@part
+def distance(p: Floats, q: Floats) -> float:
+    """How far apart settled costs are."""
+    total = 0.0
+    for j in range(p.shape[0]):
+        total += abs(p[j, C] - q[j, C])
+    return total
+
+
+@part
+def merge(row: Floats, partial: Floats) -> None:
+    """Takes the better of both in every respect."""
     row[C] = min(row[C], partial[C])
     row[E] = max(row[E], partial[E])
     row[U] = max(row[U], partial[U])
@@ -139,7 +173,6 @@ def insert(scratch: Floats, n: int, partial: Floats, look: Outlook) -> int:
             row[j] = min(row[j], partial[j])
         for j in range(at + X, at + WIDTH):
             row[j] = max(row[j], partial[j])
-    return n
 
 
 @part
@@ -154,11 +187,38 @@ def ceiling(partial: Floats) -> float:
 
 
 @part
-def sweep_tile(bound: Relaxation, q: int, t: int, n_filled: int, lookahead_pj: float, limit: float) -> int:
+def copy_partials(source: Floats, target: Floats) -> None:
+    for j in range(source.shape[0]):
+        copy_partial(source[j], target[j])
+
+
+@part
+def put_slot(bound: Relaxation, q: int, i: int, any_loop: bool, partials: Floats, roof: float) -> bool:
+    """Puts slot q around ``partials`` [J, V], to work.partial; False if that cannot be, or costs ``roof`` at least.
+
+    The loops or units of work.factors around work.tile. ``i``: the dimension innermost, where there is ``any_loop``,
+    or 1 + the way that words move by links.
+    """
+    space, prices, work = bound.space, bound.prices, bound.work
+    for j in range(partials.shape[0]):
+        partial, out = partials[j], work.partial[j]
+        if space.spatial[q]:
+            if not spatial_step(space, prices, q, work.factors, work.tile, work.above, i - 1, partial, out):
+                return False
+        else:
+            inner = i if any_loop else -1
+            total = temporal_cost(space, prices, q, inner, work.factors, work.tile, work.block, partial)
+            if total >= roof:
+                return False
+            temporal_step(space, prices, q, total, work.block, partial, out)
+    return True
+
+
+@part
+def sweep_tile(bound: Relaxation, q: int, t: int, n_filled: int, limit: float) -> int:
     """Collects the partial costs of tile t around slot q in work.rows; returns how many.
 
-    ``n_filled``: of work.filled. ``lookahead_pj``: what tile and slots outside cost at least. What cannot stay below
-    ``limit`` is left out.
+    ``n_filled``: of work.filled. What cannot stay below ``limit`` is left out.
     """
     space, prices, orders, objective = bound.space, bound.prices, bound.orders, bound.objective
     fronts, work = bound.fronts, bound.work
@@ -171,11 +231,14 @@ def sweep_tile(bound: Relaxation, q: int, t: int, n_filled: int, lookahead_pj: f
     roof = np.inf
     comparable = temporal and not prices.units_left[q + 1] and objective == ENERGY and not prices.per_instance
     limited = temporal and not prices.units_left[q] and limit < np.inf
-    last = work.look.ahead.shape[0] - 1
+    last = work.look.ahead.shape[1] - 1
+    ahead_pj = np.inf
+    for k in range(last):
+        ahead_pj = min(ahead_pj, work.look.ahead[0, k])
     n_inside = list_inside(space, q, t, fronts.rows[q], work.filled, n_filled, work.at, work.inside)
     for inside in work.inside[:n_inside]:
         least_pj = fronts.best[q, inside]
-        beaten = least_pj >= roof or (comparable and least_pj + lookahead_pj - prices.cut_pj >= limit)
+        beaten = least_pj >= roof or (comparable and least_pj + ahead_pj - prices.cut_pj[0] >= limit)
         if not beaten:
             mask = split_tile(space, t, inside, work.tile, work.factors)
             begin = fronts.start[q, inside]
@@ -188,26 +251,14 @@ def sweep_tile(bound: Relaxation, q: int, t: int, n_filled: int, lookahead_pj: f
             elif fits_somehow(space, orders, q, work.factors, mask):
                 inner = (1 << 1 + HALO_RANKS) - 1 if mask > 0 else 1
             for k in range(begin, begin + fronts.rows[q, inside]):
-                partial = fronts.partials[k]
-                if limited:
-                    energy = energy_of(bound, q, last, partial)
-                    if objective_from(bound, q, energy, partial) >= limit:
-                        continue
+                partials = fronts.partials[k]
+                if limited and objective_from(bound, q, last, partials) >= limit:
+                    continue
                 for i in range(n_dims):
-                    if not inner >> i & 1:
+                    if not inner >> i & 1 or not put_slot(bound, q, i, mask > 0, partials, roof):
                         continue
-                    if temporal:
-                        first = i if mask > 0 else -1
-                        total = temporal_cost(space, prices, q, first, work.factors, work.tile, work.block, partial)
-                        if total >= roof:
-                            continue
-                        temporal_step(space, prices, q, total, work.block, partial, work.partial)
-                        if comparable:
-                            roof = min(roof, ceiling(work.partial))
-                    elif not spatial_step(
-                        space, prices, q, work.factors, work.tile, work.above, i - 1, partial, work.partial
-                    ):
-                        continue
+                    if comparable:
+                        roof = min(roof, ceiling(work.partial[0]))
                     floor = floor_of(bound, q, limit, work.partial)
                     if floor < limit:
                         fronts.floor[q] = min(fronts.floor[q], floor)
@@ -222,11 +273,13 @@ def sweep(bound: Relaxation, q: int, begin: int, end: int, used: int, limit: flo
     Returns (next tile, rows used); the tile is less than ``end`` if rows ran out. Only mappings below ``limit`` count.
     """
     space, prices, fronts, work = bound.space, bound.prices, bound.fronts, bound.work
+    n_costs = work.partial.shape[0]
     if begin == 0:
         fronts.floor[q] = np.inf
         if q == 0:
-            first_partial(space, prices, fronts.partials[0])
-            fronts.best[0, 0] = fronts.partials[0, C]
+            for j in range(n_costs):
+                first_partial(space, prices, j, fronts.partials[0, j])
+            fronts.best[0, 0] = fronts.partials[0, 0, C]
     n_filled = list_filled(fronts.rows[q], work.filled)
     for t in range(begin, end):
         fronts.start[q + 1, t] = used
@@ -234,15 +287,16 @@ def sweep(bound: Relaxation, q: int, begin: int, end: int, used: int, limit: flo
         fronts.best[q + 1, t] = np.inf
         if used + work.rows.shape[0] > fronts.partials.shape[0]:
             return t, used
-        least_pj = look_from(bound, q, t)
-        if least_pj == np.inf or (bound.objective == ENERGY and least_pj - prices.cut_pj >= limit):
+        least = look_from(bound, q, t)
+        if least == np.inf or (bound.objective == ENERGY and least >= limit):
             continue
-        n = sweep_tile(bound, q, t, n_filled, least_pj, limit)
+        n = sweep_tile(bound, q, t, n_filled, limit)
         for k in range(n):
-            if not space.spatial[q]:
-                keep_step(space, prices, q, t, work.rows[k])
-            copy_partial(work.rows[k], fronts.partials[used + k])
-            fronts.best[q + 1, t] = min(fronts.best[q + 1, t], work.rows[k, C])
+            for j in range(n_costs):
+                if not space.spatial[q]:
+                    keep_step(space, prices, j, q, t, work.rows[k, j])
+            copy_partials(work.rows[k], fronts.partials[used + k])
+            fronts.best[q + 1, t] = min(fronts.best[q + 1, t], work.rows[k, 0, C])
         fronts.rows[q + 1, t] = n
         used += n
     return end, used

@@ -1,5 +1,7 @@
 """Partial costs: what one way to map the inside of a tile costs, whatever stands outside.
 
+One row [V] for energy, or one for the cycles of every port, [J, V]:
+
 ====  =======================================================================================================
 C     settled energy, pJ
 E     energy that first visits of outputs save, to be multiplied by reduction units further out
@@ -302,8 +304,8 @@ def spatial_step(
 
 
 @part
-def keep_step(space: Space, prices: Prices, q: int, t: int, partial: Floats) -> None:
-    """Level ``level[q]`` with tile t: traffic from below arrives, its own begins."""
+def keep_step(space: Space, prices: Prices, j: int, q: int, t: int, partial: Floats) -> None:
+    """Level ``level[q]`` with tile t: traffic from below arrives, its own begins. ``partial``: of cost j."""
     level = space.level[q]
     units = prices.units_left[q + 1]
     if units:
@@ -316,13 +318,13 @@ def keep_step(space: Space, prices: Prices, q: int, t: int, partial: Floats) -> 
         partial[at + SHUT] = 0.0
         was_open = partial[at + A] + partial[at + OPEN]
         moved = space.computes * space.words[s, t] / space.iterations[t] * space.run[s, t]
-        partial[at + A] = was_open + moved * prices.fill_pj[level, s]
-        partial[at + OPEN] = moved * prices.parent_pj[level + 1, s]
+        partial[at + A] = was_open + moved * prices.fill_pj[j, level, s]
+        partial[at + OPEN] = moved * prices.parent_pj[j, level + 1, s]
         for r in range(2):
             inside = partial[at + X + r] if was_open > 0.0 else 0.0
             partial[at + X + r] = max(inside, space.extent[s, r, t]) if space.halo[s] else 0.0
         if s == space.output:
-            first = prices.first_pj[level] * space.words[s, space.iterations.shape[0] - 1]
+            first = prices.first_pj[j, level] * space.words[s, space.iterations.shape[0] - 1]
             if units:
                 partial[E] += first
             else:
@@ -330,8 +332,8 @@ def keep_step(space: Space, prices: Prices, q: int, t: int, partial: Floats) -> 
 
 
 @part
-def first_partial(space: Space, prices: Prices, partial: Floats) -> None:
-    """The inside of a compute unit: one iteration, one word of every data space per operation."""
+def first_partial(space: Space, prices: Prices, j: int, partial: Floats) -> None:
+    """The inside of a compute unit: one iteration, one word of every data space per operation. Of cost j."""
     partial[:] = 0.0
     partial[C] = prices.constant_pj
     partial[U] = 1.0
@@ -341,4 +343,4 @@ def first_partial(space: Space, prices: Prices, partial: Floats) -> None:
     for s in range(space.relevant.shape[0]):
         at = HEAD + s * WIDTH
         # No word stays in a compute unit: every operation asks for its words anew.
-        partial[at + SHUT] = space.computes * space.asked[s] * prices.parent_pj[0, s]
+        partial[at + SHUT] = space.computes * space.asked[s] * prices.parent_pj[j, 0, s]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -23,12 +24,15 @@ Bypass = tuple[tuple[bool, ...], ...]  # [L, S] what every level keeps
 
 @bundle
 class Prices(NamedTuple):
-    """What one keep/bypass choice costs in pJ per word, or in cycles; a child of -1 (row 0) is the compute unit."""
+    """What one keep/bypass choice costs in pJ per word, or in cycles of J ports; a child of -1 is the compute unit.
+
+    All that costs have in common has no axis J; energy is one cost. Row 0 of ``parent_pj`` is that of the compute unit.
+    """
 
     keep: Bools  # [L, S]
-    parent_pj: Floats  # [L + 1, S] at the next keeping level outwards, per word that passes to or from the child
-    fill_pj: Floats  # [L, S] at the level itself; 0 where it is the outermost that keeps the data space
-    first_pj: Floats  # [L] Outputs: what a word's first visit saves (no read of old partial sums, no fill)
+    parent_pj: Floats  # [J, L + 1, S] at the next keeping level outwards, per word that passes to or from the child
+    fill_pj: Floats  # [J, L, S] at the level itself; 0 where it is the outermost that keeps the data space
+    first_pj: Floats  # [J, L] Outputs: what a word's first visit saves (no read of old partial sums, no fill)
     leak_pj: Floats  # [L] per cycle and used instance
     capacity: Floats  # [L] words, rows where packed; inf: unlimited
     capacity_words: Floats  # [L, S] so many words
@@ -38,7 +42,7 @@ class Prices(NamedTuple):
     constant_pj: float  # the compute units' energy
     mark: Floats  # [L, S, 4] weights of no meaning per word filled, sent by the parent, first visited; per instance
     rounding_pj: float  # what a mapping costs at most beyond the sum of its words,
-    cut_pj: float  # and at most less than that, see cut_pj()
+    cut_pj: Floats  # [J] and at most less than that, see cut_pj()
     per_instance: bool  # all of it is divided by the instances of its level: cycles of a port, see port_prices
 
 
@@ -68,7 +72,7 @@ def build_prices(space: Mapspace, model: Model, mask: Bypass, energy: bool = Tru
     weight = 1.0 if energy else 0.0
     per_word = weight / words_per_access(model)
     read, fill, update = (table[:, None] * per_word for table in (model.read_pj, model.fill_pj, model.update_pj))
-    prices = _priced(space, model, mask, Rates(read, fill, update))
+    prices = _priced(space, model, mask, [Rates(read, fill, update)])
     return prices._replace(
         mark=prices.mark if energy else prices.mark * _throttling(model, prices.keep),
         leak_pj=model.leak_pj * weight,
@@ -77,15 +81,15 @@ def build_prices(space: Mapspace, model: Model, mask: Bypass, energy: bool = Tru
     )
 
 
-def port_prices(space: Mapspace, model: Model, mask: Bypass) -> list[Prices]:
+def port_prices(space: Mapspace, model: Model, mask: Bypass, delays: bool = True) -> Prices:
     """Cycles instead of pJ, for every port that can throttle: a level's words in and out take so many cycles at least.
 
     A port is what one bandwidth of a level limits. One that serves all units below its instances, each of which asks
     for a word of every data space per cycle, is left out.
     """
     keep = np.array(mask, np.bool_)
-    found = []
-    for i in np.flatnonzero(keep.any(axis=1)):
+    found: list[Rates] = []
+    for i in np.flatnonzero(keep.any(axis=1) & delays):
         below = math.prod(most_units(slot) for slot in space.slots if slot.level <= i)
         for bandwidth, reads, writes in (
             (model.read_bandwidth[i], 1.0, 0.0),
@@ -97,30 +101,21 @@ def port_prices(space: Mapspace, model: Model, mask: Bypass) -> list[Prices]:
                 continue
             table = np.zeros(keep.shape)
             table[i] = cycles
-            found.append(_priced(space, model, mask, Rates(table * reads, table * writes, table * writes, True)))
-    return found
+            found.append(Rates(table * reads, table * writes, table * writes, True))
+    return _priced(space, model, mask, found)
 
 
-def mean_of(one: Prices, other: Prices) -> Prices:
-    """The mean of two ports, which the slower of them takes at least.
-
-    What is best for one of two ports may be bad for the other: then the mean knows more than both by themselves.
-    """
-    return one._replace(
-        parent_pj=(one.parent_pj + other.parent_pj) / 2.0,
-        fill_pj=(one.fill_pj + other.fill_pj) / 2.0,
-        first_pj=(one.first_pj + other.first_pj) / 2.0,
-        cut_pj=(one.cut_pj + other.cut_pj) / 2.0,
-    )
-
-
-def _priced(space: Mapspace, model: Model, mask: Bypass, rates: Rates) -> Prices:
+def _priced(space: Mapspace, model: Model, mask: Bypass, rates: Sequence[Rates]) -> Prices:
+    """``rates``: of energy, or of ports; there may be none of these."""
     keep = np.array(mask, np.bool_)
     n_levels, n_spaces = keep.shape
-    read, fill, update = rates.read, rates.fill, rates.update
-    parent_pj = np.zeros((n_levels + 1, n_spaces))
-    fill_pj = np.zeros((n_levels, n_spaces))
-    first_pj = np.zeros(n_levels)
+    read, fill, update = (
+        np.reshape([getattr(one, name) for one in rates], (len(rates), n_levels, n_spaces))
+        for name in ("read", "fill", "update")
+    )
+    parent_pj = np.zeros((len(rates), n_levels + 1, n_spaces))
+    fill_pj = np.zeros((len(rates), n_levels, n_spaces))
+    first_pj = np.zeros((len(rates), n_levels))
     more = np.zeros((len(space.slots) + 1, n_spaces), np.bool_)
     for s in range(n_spaces):
         output = bool(model.read_write[s])
@@ -129,12 +124,12 @@ def _priced(space: Mapspace, model: Model, mask: Bypass, rates: Rates) -> Prices
             parents = np.flatnonzero(keep[child + 1 :, s])
             if len(parents):
                 k = child + 1 + int(parents[0])
-                parent_pj[child + 1, s] = read[k, s] + (update[k, s] if output else 0.0)
+                parent_pj[:, child + 1, s] = read[:, k, s] + (update[:, k, s] if output else 0.0)
         for i in np.flatnonzero(keep[:, s]):
             if i != outermost:
-                fill_pj[i, s] = fill[i, s]
+                fill_pj[:, i, s] = fill[:, i, s]
             if output:
-                first_pj[i] = read[i, s] + fill_pj[i, s]
+                first_pj[:, i] = read[:, i, s] + fill_pj[:, i, s]
         for q in range(len(space.slots) + 1):
             at = space.slots[q].level if q < len(space.slots) else n_levels
             ahead = np.flatnonzero(keep[at:, s])
@@ -154,8 +149,8 @@ def _priced(space: Mapspace, model: Model, mask: Bypass, rates: Rates) -> Prices
         constant_pj=0.0,
         mark=np.random.default_rng(0).random((n_levels, n_spaces, 4)) + 0.5,
         rounding_pj=math.inf,
-        cut_pj=cut_pj(space, model, keep, fill_pj, rates),
-        per_instance=rates.per_instance,
+        cut_pj=np.array([cut_pj(space, model, keep, *of) for of in zip(fill_pj, rates, strict=True)], np.float64),
+        per_instance=all(one.per_instance for one in rates),
     )
 
 

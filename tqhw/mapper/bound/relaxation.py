@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -27,29 +26,25 @@ class ParetoFronts(NamedTuple):
     rows: Ints  # [Q + 1, N]
     best: Floats  # [Q + 1, N] the least settled energy
     floor: Floats  # [Q] what every mapping costs at least that goes through a partial cost around the slot
-    partials: Floats  # [M, HEAD + S * WIDTH]
+    partials: Floats  # [M, J, V]
 
 
 @bundle
 class Ports(NamedTuple):
-    """What can throttle: P ports (prices.port_prices), with their prices and fronts, as in Prices and ParetoFronts."""
+    """What can throttle: J ports (prices.port_prices), and what every inside of a tile takes of them."""
 
-    parent: Floats  # [P, L + 1, S] cycles
-    fill: Floats  # [P, L, S]
-    first: Floats  # [P, L]
-    cut: Floats  # [P] cycles that may be cut off, see prices.cut_pj
-    start: Ints  # [P, Q + 1, N]
-    rows: Ints  # [P, Q + 1, N]
-    partials: Floats  # [M, HEAD + S * WIDTH] of all ports
+    prices: Prices
+    fronts: ParetoFronts
+    start: Floats  # [1, J, V] of the compute unit
 
 
 @bundle
 class Scratch(NamedTuple):
-    """Work arrays of one sweep or search."""
+    """Work arrays of one sweep or search. V = HEAD + S * WIDTH, see bound/partial_cost.py."""
 
-    rows: Floats  # [cap, V]
-    partial: Floats  # [V]
-    start: Floats  # [1 + P, V] the first partial cost, and those of the ports
+    rows: Floats  # [cap, J, V]
+    partial: Floats  # [J, V]
+    start: Floats  # [1, J, V] of the compute unit
     block: Block
     look: Outlook
     at: Ints  # [D]
@@ -68,7 +63,7 @@ class Relaxation(NamedTuple):
     prices: Prices
     orders: LoopOrders
     fronts: ParetoFronts
-    lookahead: Floats  # [Q, N, K] see offer
+    lookahead: Floats  # [J, Q, N, K] see offer
     objective: int
     work: Scratch
     ports: Ports
@@ -77,7 +72,7 @@ class Relaxation(NamedTuple):
     least_pj: float  # that every mapping costs; told to a front alone
 
 
-def make_fronts(n_slots: int, n_tiles: int, width: int) -> ParetoFronts:
+def make_fronts(n_slots: int, n_tiles: int, n_costs: int, n_spaces: int) -> ParetoFronts:
     """Empty fronts with room for some partial costs, but for the compute unit's."""
     rows = np.zeros((n_slots + 1, n_tiles), np.int64)
     rows[0, :1] = 1
@@ -86,39 +81,19 @@ def make_fronts(n_slots: int, n_tiles: int, width: int) -> ParetoFronts:
         rows,
         np.zeros((n_slots + 1, n_tiles)),
         np.zeros(n_slots),
-        np.zeros((max(4096, 2 * n_tiles) if n_tiles else 0, width)),
+        np.zeros((max(4096, 2 * n_tiles) if n_tiles else 0, n_costs, HEAD + WIDTH * n_spaces)),
     )
 
 
-def make_scratch(space: Space, n_points: int, n_ports: int = 0) -> Scratch:
+def make_scratch(space: Space, n_points: int, n_costs: int = 1) -> Scratch:
     """Work arrays of one search."""
     n_spaces, n_dims = space.relevant.shape
-    width = HEAD + WIDTH * n_spaces
 
     def ones() -> np.ndarray:
         return np.ones(n_dims, np.int64)
 
     block = Block(np.ones(n_spaces), np.zeros(n_spaces, np.bool_), np.zeros(n_spaces, np.bool_), np.ones(n_spaces))
     tiles = np.zeros((2, len(space.digits)), np.int64)
-    rows, partial, start = np.zeros((n_points, width)), np.zeros(width), np.zeros((1 + n_ports, width))
-    return Scratch(
-        rows, partial, start, block, make_outlook(space.n_kinds, n_spaces), ones(), ones(), ones(), ones(), *tiles
-    )
-
-
-def join_ports(prices: Sequence[Prices], fronts: Sequence[ParetoFronts], width: int) -> Ports:
-    """The ports as one bundle. ``width``: of a partial cost."""
-    first = np.cumsum([0, *(len(front.partials) for front in fronts)])
-    return Ports(
-        parent=_stacked([one.parent_pj for one in prices], 2),
-        fill=_stacked([one.fill_pj for one in prices], 2),
-        first=_stacked([one.first_pj for one in prices], 1),
-        cut=np.array([one.cut_pj for one in prices], np.float64),
-        start=_stacked([front.start + begin for front, begin in zip(fronts, first, strict=False)], 2).astype(np.int64),
-        rows=_stacked([front.rows for front in fronts], 2).astype(np.int64),
-        partials=np.concatenate([np.zeros((0, width)), *(front.partials for front in fronts)]),
-    )
-
-
-def _stacked(tables: Sequence[np.ndarray], axes: int) -> np.ndarray:
-    return np.stack(tables) if tables else np.zeros((0,) * (axes + 1))
+    rows, start = (np.zeros((n, n_costs, HEAD + WIDTH * n_spaces)) for n in (n_points, 1))
+    look = make_outlook(space.n_kinds, n_spaces, n_costs)
+    return Scratch(rows, start[0].copy(), start, block, look, ones(), ones(), ones(), ones(), *tiles)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import product
 
 import numpy as np
 
@@ -16,8 +16,8 @@ from tqhw.mapper.bound.lookahead import offer, take_kind, take_pairs
 from tqhw.mapper.bound.measure import ENERGY, most_cycles
 from tqhw.mapper.bound.outside import make_outside
 from tqhw.mapper.bound.pareto import sweep
-from tqhw.mapper.bound.prices import Bypass, Prices, build_prices, mean_of, port_prices
-from tqhw.mapper.bound.relaxation import ParetoFronts, Relaxation, Scratch, join_ports, make_fronts, make_scratch
+from tqhw.mapper.bound.prices import Bypass, build_prices, port_prices
+from tqhw.mapper.bound.relaxation import ParetoFronts, Ports, Relaxation, Scratch, make_fronts, make_scratch
 from tqhw.mapper.bound.unit_layout import make_layout
 from tqhw.mapper.branch.dominance import make_contexts, with_room
 from tqhw.mapper.branch.expand import Tree
@@ -29,9 +29,7 @@ from tqhw.mapper.space.mapspace import Mapspace
 from tqhw.mapper.space.orders import LoopOrders
 from tqhw.objectives import Objective
 
-PORT_FRONT = 64  # partial costs of a tile that are kept for a port
-MIXED = 1.01  # times what is known of every port by itself: the mean of two that is known to take more is a port, too,
-HARD = 20_000  # in searches of more nodes
+PORT_FRONT = 64  # partial costs of a tile that are kept for the ports
 FRONT_SIZE = 1024  # partial costs of a tile at most; beyond it some are merged
 STEPS, TILES = 50, 128  # nodes, and tiles of a sweep, between two looks at the clock
 OFFERS = 10_000  # tiles whose offers take well below a second
@@ -85,14 +83,21 @@ class BypassSearch:
         delays = subproblem.objective.delay_power > 0
         self.known = subproblem.known
         self.least_pj, self.least_cycles = -math.inf, self.known.least_cycles
-        self._take_ports(port_prices(space, subproblem.model, mask) if delays else [], 1)
+        self.port_prices = port_prices(space, subproblem.model, mask, delays)
+        self.work = make_scratch(tables, 1)
+        n_spaces, n_dims = tables.relevant.shape
+        self.out = make_outside(len(tables.level), n_dims, n_spaces, self.n_ports)
         self.release()
         # The slot from which on no units are left outside: what is inside of it has a floor, and is swept once.
         self.inner = min(len(tables.level) - 2, int(np.flatnonzero(~self.prices.units_left[1:])[0]))
         self.inner_rows = 0
         self.lower_bound = 0.0
         self.nodes = 0
-        self.mixed = len(self.port_prices) < 2
+
+    @property
+    def n_ports(self) -> int:
+        """Bandwidths that can throttle."""
+        return len(self.port_prices.cut_pj)
 
     def bound_root(self, clock: Clock, limit: float = math.inf, glance: bool = False) -> None:
         """Sweeps fronts of one partial cost up to the last spatial slot; afterwards the lower bound is known.
@@ -102,7 +107,7 @@ class BypassSearch:
         self._look_ahead(clock)
         if not glance:
             self._bound_cycles(clock, limit)
-        self.fronts = self._empty_fronts()
+        self.fronts = self._empty_fronts(1)
         self.inner_rows = 1
         end = self._first_units() if glance else self.inner + 1
         for q in range(end):
@@ -112,10 +117,9 @@ class BypassSearch:
 
     def release(self) -> None:
         """Gives the tables back; they are quick to make again, and there may be thousands of choices."""
-        self.fronts = make_fronts(len(self.tables.level), 0, self.work.rows.shape[1])
-        self.lookahead = np.zeros((0, 0, 0))
-        self.port_lookaheads: dict[int, np.ndarray] = {}
-        self.ports = join_ports(self.port_prices, self._no_fronts(), self.work.rows.shape[1])
+        self.fronts = self._empty_fronts(1, 0)
+        self.lookahead = self.port_lookahead = np.zeros((0, 0, 0, 0))
+        self.ports = self._ports(self._empty_fronts(self.n_ports, 0))
         self.swept = -math.inf  # what stays below is in the fronts
 
     def uproot(self) -> None:
@@ -126,30 +130,19 @@ class BypassSearch:
     @property
     def kept_bytes(self) -> int:
         """Of the tables that :meth:`release` would give back."""
-        tables = [self.lookahead, *self.port_lookaheads.values(), *self.fronts, *self.ports]
+        tables = [self.lookahead, self.port_lookahead, *self.fronts, *self.ports.fronts]
         return sum(int(table.nbytes) for table in tables)
-
-    def _take_ports(self, prices: list[Prices], front_size: int) -> None:
-        """Makes what has a column for each of the ports."""
-        n_slots, n_dims, n_spaces = len(self.tables.level), len(self.tables.bounds), len(self.tables.relevant)
-        self.port_prices = prices
-        self.work = self._scratch(front_size)
-        self.out = make_outside(n_slots, n_dims, n_spaces, len(prices))
-        self.port_lookaheads = {}
-        self.ports = join_ports(prices, self._no_fronts(), self.work.rows.shape[1])
 
     def _first_units(self) -> int:
         """The first spatial slot, or the last slot that a glance sweeps otherwise."""
         return max(1, min(self.inner, int(self.tables.spatial.argmax())))
 
-    def _empty_fronts(self) -> ParetoFronts:
-        return make_fronts(len(self.tables.level), len(self.tables.digits), self.work.rows.shape[1])
+    def _empty_fronts(self, n_costs: int, n_tiles: int | None = None) -> ParetoFronts:
+        n_tiles = len(self.tables.digits) if n_tiles is None else n_tiles
+        return make_fronts(len(self.tables.level), n_tiles, n_costs, len(self.tables.relevant))
 
-    def _scratch(self, front_size: int) -> Scratch:
-        return make_scratch(self.tables, front_size, len(self.port_prices))
-
-    def _no_fronts(self) -> list[ParetoFronts]:
-        return [make_fronts(len(self.tables.level), 0, self.work.rows.shape[1]) for _ in self.port_prices]
+    def _ports(self, fronts: ParetoFronts) -> Ports:
+        return Ports(self.port_prices, fronts, np.zeros((1, *fronts.partials.shape[1:])))
 
     def dive(self, incumbent: Incumbent, clock: Clock, looks: int | None = None) -> None:
         """Looks for a better mapping, on the fronts of bound_root; ``looks``: how often at most."""
@@ -165,12 +158,12 @@ class BypassSearch:
             self._plant()
             return
         if len(self.work.rows) < FRONT_SIZE:
-            self.work = self._scratch(FRONT_SIZE)
+            self.work = make_scratch(self.tables, FRONT_SIZE)
         if len(self.lookahead) == 0:
             self._look_ahead(clock)
         if self.least_pj == -math.inf:  # a glance at the root leaves ports out
             self._bound_cycles(clock, limit)
-        self.fronts = self._empty_fronts()
+        self.fronts = self._empty_fronts(1)
         self.swept = -math.inf
         self._sweep_from(0, 1, limit, clock)
         self.swept = limit
@@ -208,19 +201,19 @@ class BypassSearch:
         self.lookahead = self._looked_ahead(self._bound(), clock)
 
     def _looked_ahead(self, bound: Relaxation, clock: Clock) -> np.ndarray:
-        n_slots, n_tiles = len(self.tables.level), len(self.tables.digits)
-        table = np.full((n_slots, n_tiles, self.tables.n_kinds), np.inf)
-        table[-1, -1, 0] = 0.0
+        n_slots, n_tiles, n_costs = len(self.tables.level), len(self.tables.digits), len(bound.prices.cut_pj)
+        table = np.full((n_costs, n_slots, n_tiles, self.tables.n_kinds), np.inf)
+        table[:, -1, -1, 0] = 0.0
         bound = bound._replace(lookahead=table)
-        offered, work = np.empty((n_tiles, self.tables.n_kinds + 1)), np.empty((2, 3, n_tiles))
+        offered, work = np.empty((n_costs, n_tiles, self.tables.n_kinds + 1)), np.empty((2, 3, n_tiles))
         for q in range(n_slots - 1, -1, -1):
             for begin in range(0, n_tiles, OFFERS):
                 clock.check()
                 offer(bound, q, begin, min(begin + OFFERS, n_tiles), offered)
             if q > 0 and self.orders.free[q]:
-                for k in range(self.tables.n_kinds):
+                for j, k in product(range(n_costs), range(self.tables.n_kinds)):
                     clock.check()
-                    take_kind(self.tables, q, k, offered, table[q - 1], work)
+                    take_kind(self.tables, q, k, offered[j], table[j, q - 1], work)
             elif q > 0:
                 begin = 0
                 while begin < n_tiles:
@@ -232,43 +225,17 @@ class BypassSearch:
 
     def _bound_cycles(self, clock: Clock, limit: float) -> None:
         """Finds what every mapping costs, and one below ``limit`` takes, at least; by fronts of one partial cost."""
-        if not self.port_prices:
+        if self.n_ports == 0:
             return
         self.least_pj = self._least_pj(clock) if self.counts_energy else 0.0
         most = self._most_cycles(limit)
-        for port in range(len(self.port_prices)):
-            self.least_cycles = max(self.least_cycles, self._port_floor(port, most, clock))
-
-    def _mix_ports(self, clock: Clock) -> bool:
-        """Makes the mean of two ports one, too, if more is known of it than of any by itself; False if there is none.
-
-        What is best for one port is bad for the other: a search through all that either could be takes long.
-        """
-        self.mixed = True
-        most, ports = self._most_cycles(self.swept), self.port_prices
-        before = self.work, self.out, self.port_lookaheads, self.ports
-        mean, least = None, MIXED * self.least_cycles
-        for one, other in combinations(ports, 2):
-            self._take_ports([*ports, mean_of(one, other)], len(self.work.rows))
-            floor = self._port_floor(len(ports), most, clock)
-            if floor > least:
-                mean, least = self.port_prices[-1], floor
-        if mean is None:
-            self.port_prices = ports
-            self.work, self.out, self.port_lookaheads, self.ports = before
-            return False
-        self._take_ports([*ports, mean], len(self.work.rows))
-        self._sweep_ports(clock, self.swept)
-        self.least_cycles = max(self.least_cycles, least)
-        return True
-
-    def _port_floor(self, port: int, most: float, clock: Clock) -> float:
-        """Cycles below ``most`` that a port takes at least, by fronts of one partial cost."""
-        front = self._port_front(port, self._scratch(1), self.inner + 1, most, None, clock)
-        return min(most, float(front.floor[: self.inner + 1].max(initial=0.0)))
+        front = self._port_front(make_scratch(self.tables, 1, self.n_ports), self.inner + 1, most, None, clock)
+        floor = min(most, float(front.floor[: self.inner + 1].max(initial=0.0)))
+        self.least_cycles = max(self.least_cycles, floor)
 
     def _least_pj(self, clock: Clock) -> float:
-        bound = self._bound()._replace(objective=ENERGY, fronts=self._empty_fronts(), work=self._scratch(1))
+        work = make_scratch(self.tables, 1)
+        bound = self._bound()._replace(objective=ENERGY, fronts=self._empty_fronts(1), work=work)
         used, end = 1, self._first_units()
         for q in range(end):
             bound, used = self._swept(bound, q, used, math.inf, clock)
@@ -280,33 +247,31 @@ class BypassSearch:
         return most_cycles(self.objective, self.known.stairs, limit, least_pj)
 
     def _sweep_ports(self, clock: Clock, limit: float) -> None:
-        """Makes the fronts of the ports, each as if its cycles were all that a mapping costs.
+        """Makes the fronts of the ports, as if the cycles of the slowest were all that a mapping costs.
 
         As far as mappings below ``limit`` take so many, and only for tiles that have fronts.
         """
         n_slots = len(self.tables.level)
-        filled = self.fronts.rows[1:] > 0
-        most, small = self._most_cycles(limit), self._scratch(PORT_FRONT)
-        fronts = self._no_fronts()
-        if self.fronts.rows[n_slots - 1].any():
-            ports = range(len(self.port_prices))
-            fronts = [self._port_front(port, small, n_slots - 1, most, filled, clock) for port in ports]
-        self.ports = join_ports(self.port_prices, fronts, small.rows.shape[1])
+        fronts = self._empty_fronts(self.n_ports, 0)
+        if self.n_ports and self.fronts.rows[n_slots - 1].any():
+            filled, most = self.fronts.rows[1:] > 0, self._most_cycles(limit)
+            work = make_scratch(self.tables, PORT_FRONT, self.n_ports)
+            fronts = self._port_front(work, n_slots - 1, most, filled, clock)
+        self.ports = self._ports(fronts)
 
-    def _port_front(
-        self, port: int, work: Scratch, end: int, most: float, filled: Bools | None, clock: Clock
-    ) -> ParetoFronts:
-        """The fronts of a port around slots 0 .. ``end``, of what takes less than ``most`` cycles.
+    def _port_front(self, work: Scratch, end: int, most: float, filled: Bools | None, clock: Clock) -> ParetoFronts:
+        """The fronts of the ports around slots 0 .. ``end``, of what takes less than ``most`` cycles.
 
         ``filled`` [Q, N]: tiles that count, where not all do.
         """
-        prices = self.port_prices[port]
-        bound = self._bound()._replace(prices=prices, fronts=self._empty_fronts(), objective=ENERGY, work=work)
-        ahead = self.port_lookaheads.get(port)
-        if ahead is None:
+        bound = self._bound()._replace(
+            prices=self.port_prices, fronts=self._empty_fronts(self.n_ports), objective=ENERGY, work=work
+        )
+        ahead = self.port_lookahead
+        if ahead.size == 0:
             ahead = self._looked_ahead(bound, clock)
-            if len(ahead[0]) <= KEPT_LOOKAHEAD:
-                self.port_lookaheads[port] = ahead
+            if ahead.shape[2] <= KEPT_LOOKAHEAD:
+                self.port_lookahead = ahead
         if filled is not None:
             ahead = np.where(filled[:, :, None], ahead, np.inf)
         bound, used = bound._replace(lookahead=ahead), 1
@@ -323,7 +288,7 @@ class BypassSearch:
     def _plant(self) -> None:
         """A tree with a closed root."""
         n_slots, n_dims, n_spaces = len(self.tables.level), len(self.tables.bounds), len(self.tables.relevant)
-        self.stack = make_stack(n_slots, n_dims, n_spaces, 1 << 14, len(self.port_prices))
+        self.stack = make_stack(n_slots, n_dims, n_spaces, 1 << 14, self.n_ports)
         self.contexts = make_contexts(self.tables, self.model)
         self.layout = make_layout(self.tables, int(self.tables.most_units[0]), len(self.out.dim))
         self.leaves = make_leaves(BATCH, len(self.model.mesh_x), n_dims)
@@ -373,9 +338,6 @@ class BypassSearch:
                     wanted = 1
                 elif found:
                     wanted = min(BATCH, 2 * wanted)
-                if not (done or first or self.mixed) and self.stack.nodes[0] > HARD and self._mix_ports(clock):
-                    self.nodes += int(self.stack.nodes[0])
-                    self._plant()
         finally:
             self.nodes += int(self.stack.nodes[0])
             self.lower_bound = max(self.lower_bound, min(self._open_bound(), limit, incumbent.value))

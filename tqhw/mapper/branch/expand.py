@@ -18,14 +18,7 @@ from tqhw.mapper.bound.outside import (
     run_left,
     tile_share,
 )
-from tqhw.mapper.bound.partial_cost import (
-    HEAD,
-    SHUT,
-    WIDTH,
-    U,
-    first_partial,
-    links_to_macs,
-)
+from tqhw.mapper.bound.partial_cost import first_partial, links_to_macs
 from tqhw.mapper.bound.places import lies_further
 from tqhw.mapper.bound.relaxation import Relaxation
 from tqhw.mapper.bound.unit_gains import irrelevant_units, keeps_below, slides_in_unit, spatial_gains
@@ -78,29 +71,23 @@ def collect_loops(space: Space, orders: LoopOrders, stack: Stack, q: int, n: int
 @part
 def start_inside(bound: Relaxation) -> None:
     """Writes the first partial costs, of energy and of every port."""
-    space, start = bound.space, bound.work.start
-    first_partial(space, bound.prices, start[0])
-    for p in range(bound.ports.first.shape[0]):
-        start[1 + p, :] = 0.0
-        start[1 + p, U] = 1.0
-        for s in range(bound.space.relevant.shape[0]):
-            start[1 + p, HEAD + s * WIDTH + SHUT] = (
-                bound.space.computes * bound.space.asked[s] * bound.ports.parent[p, 0, s]
-            )
+    first_partial(bound.space, bound.prices, 0, bound.work.start[0, 0])
+    for j in range(bound.ports.start.shape[1]):
+        first_partial(bound.space, bound.ports.prices, j, bound.ports.start[0, j])
 
 
 @part
 def throttle(bound: Relaxation, stack: Stack, q: int, s: int, moved: float) -> None:
     """Adds the cycles that ports take for the ``moved`` words of a data space that the level of slot q keeps."""
-    space, ports, level, used = bound.space, bound.ports, bound.space.level[q], stack.used[q]
-    for p in range(ports.first.shape[0]):
-        stack.throttled[q, p] += moved * (
-            ports.fill[p, level, s] / (stack.link[q, s] * used)
-            + ports.parent[p, level + 1, s] / (stack.multicast[q, s] * stack.served[q, s])
+    space, prices, level, used = bound.space, bound.ports.prices, bound.space.level[q], stack.used[q]
+    for j in range(stack.throttled.shape[1]):
+        stack.throttled[q, j] += moved * (
+            prices.fill_pj[j, level, s] / (stack.link[q, s] * used)
+            + prices.parent_pj[j, level + 1, s] / (stack.multicast[q, s] * stack.served[q, s])
         )
         if s == space.output:
             tensor = space.words[s, space.iterations.shape[0] - 1]
-            stack.throttled[q, p] -= ports.first[p, level] * tensor * stack.first_visits[q] / used
+            stack.throttled[q, j] -= prices.first_pj[j, level] * tensor * stack.first_visits[q] / used
     stack.served[q, s] = used
 
 
@@ -123,13 +110,14 @@ def arrive(bound: Relaxation, stack: Stack, q: int, out: Outside) -> int:
             mark = prices.mark[level, s]
             stack.mark[q] += moved * (mark[0] / stack.link[q, s] + mark[1] / stack.multicast[q, s])
             stack.settled[q] += moved * (
-                prices.fill_pj[level, s] / stack.link[q, s] + prices.parent_pj[level + 1, s] / stack.multicast[q, s]
+                prices.fill_pj[0, level, s] / stack.link[q, s]
+                + prices.parent_pj[0, level + 1, s] / stack.multicast[q, s]
             )
             throttle(bound, stack, q, s, moved)
             stack.multicast[q, s] = 1.0
             if s == space.output:
                 tensor = space.words[s, space.iterations.shape[0] - 1]
-                stack.settled[q] -= prices.first_pj[level] * tensor * stack.first_visits[q]
+                stack.settled[q] -= prices.first_pj[0, level] * tensor * stack.first_visits[q]
                 stack.mark[q] += mark[2] * tensor * stack.first_visits[q]
         stack.link[q, s] = 1.0
     return n_loops
@@ -228,8 +216,9 @@ def push_units(tree: Tree, q: int, inside: int, mask: int, limit: float, top: in
         for s in range(space.relevant.shape[0]):
             if out.multicast[s] > stack.multicast[q, s] and space.links[0, s]:
                 linked = True
-                for i in range(work.start.shape[0]):
-                    links_to_macs(space, s, work.start[i])
+                links_to_macs(space, s, work.start[0, 0])
+                for j in range(bound.ports.start.shape[1]):
+                    links_to_macs(space, s, bound.ports.start[0, j])
     for d in range(space.bounds.shape[0]):
         out.totals[USED] *= work.factors[d]
         if space.copies[d]:
