@@ -39,6 +39,7 @@ from tqhw.mapper.bound.partial_cost import (
 )
 from tqhw.mapper.bound.places import common_step
 from tqhw.mapper.bound.relaxation import Relaxation
+from tqhw.mapper.bound.unit_layout import gain_in_orders
 from tqhw.mapper.space.arrays import HALO_RANKS
 from tqhw.mapper.space.tiles import fits_somehow, list_filled, list_inside, split_tile
 
@@ -203,7 +204,9 @@ def put_slot(bound: Relaxation, q: int, i: int, any_loop: bool, partials: Floats
     for j in range(partials.shape[0]):
         partial, out = partials[j], work.partial[j]
         if space.spatial[q]:
-            if not spatial_step(space, prices, q, work.factors, work.tile, work.above, i - 1, partial, out):
+            if not spatial_step(
+                space, prices, q, work.factors, work.tile, work.above, work.most_gain, i - 1, partial, out
+            ):
                 return False
         else:
             inner = i if any_loop else -1
@@ -250,6 +253,8 @@ def sweep_tile(bound: Relaxation, q: int, t: int, n_filled: int, limit: float) -
                     look_at_pair(space, work.factors, work.tile, work.block, work.look)
             elif fits_somehow(space, orders, q, work.factors, mask):
                 inner = (1 << 1 + HALO_RANKS) - 1 if mask > 0 else 1
+                work.most_gain[:] = np.inf
+            counted = temporal or not space.strict_links or space.linked_macs or space.uneven or limit == np.inf
             for k in range(begin, begin + fronts.rows[q, inside]):
                 partials = fronts.partials[k]
                 if limited and objective_from(bound, q, last, partials) >= limit:
@@ -260,6 +265,23 @@ def sweep_tile(bound: Relaxation, q: int, t: int, n_filled: int, limit: float) -
                     if comparable:
                         roof = min(roof, ceiling(work.partial[0]))
                     floor = floor_of(bound, q, limit, work.partial)
+                    if floor < limit and i > 0 and not counted:
+                        gain_in_orders(
+                            space,
+                            prices,
+                            orders,
+                            q,
+                            mask,
+                            work.factors,
+                            work.tile,
+                            work.above,
+                            work.layout,
+                            work.most_gain,
+                        )
+                        counted = True
+                        if not put_slot(bound, q, i, mask > 0, partials, roof):
+                            continue
+                        floor = floor_of(bound, q, limit, work.partial)
                     if floor < limit:
                         fronts.floor[q] = min(fronts.floor[q], floor)
                         n = insert(work.rows, n, work.partial, work.look)

@@ -245,6 +245,7 @@ def spatial_step(
     factors: Ints,
     tile: Ints,
     above: Ints,
+    most_gain: Floats,
     way: int,
     partial: Floats,
     out: Floats,
@@ -270,6 +271,7 @@ def spatial_step(
         differ = way != UNLINKED and ways_differ(space, q, s, factors, tile)
         moved = way if differ else ANY_WAY
         multicast, gain, fill_gain, reach = spatial_gains(space, prices, q, s, factors, tile, above, moved)
+        gain = min(gain, most_gain[s])
         out[at + A] /= shared
         if s == space.output:
             for d in range(n_dims):

@@ -11,6 +11,7 @@ from tqhw.engine.model import Floats, Ints
 from tqhw.mapper.bound.outlook import Outlook, make_outlook
 from tqhw.mapper.bound.partial_cost import HEAD, WIDTH, Block
 from tqhw.mapper.bound.prices import Prices
+from tqhw.mapper.bound.unit_layout import UnitLayout, make_layout
 from tqhw.mapper.space.arrays import Space
 from tqhw.mapper.space.orders import LoopOrders
 
@@ -53,6 +54,8 @@ class Scratch(NamedTuple):
     factors: Ints
     filled: Ints  # [N] tiles with partial costs,
     inside: Ints  # [N] and those of them inside of the tile at work
+    layout: UnitLayout
+    most_gain: Floats  # [S] of the links of the unit at work, see unit_layout.gain_in_orders
 
 
 @bundle
@@ -96,4 +99,6 @@ def make_scratch(space: Space, n_points: int, n_costs: int = 1) -> Scratch:
     tiles = np.zeros((2, len(space.digits)), np.int64)
     rows, start = (np.zeros((n, n_costs, HEAD + WIDTH * n_spaces)) for n in (n_points, 1))
     look = make_outlook(space.n_kinds, n_spaces, n_costs)
-    return Scratch(rows, start[0].copy(), start, block, look, ones(), ones(), ones(), ones(), *tiles)
+    layout = make_layout(space, int(space.most_units[0]), (len(space.level) + 1) * n_dims, 0)
+    unit = layout, np.ones(n_spaces)
+    return Scratch(rows, start[0].copy(), start, block, look, ones(), ones(), ones(), ones(), *tiles, *unit)
