@@ -63,7 +63,7 @@ def look_ahead(bound: Relaxation, j: int, q: int, t: int, instances: float) -> f
 
 @part
 def cost_of(bound: Relaxation, j: int, q: int, k: int, partial: Floats) -> float:
-    """What every mapping costs at least, of cost j, that continues a partial cost around slot q; by row k of work.look."""
+    """What a mapping costs at least, of cost j, that continues a partial cost around slot q; by row k of work.look."""
     look, units = bound.work.look, bound.space.most_units[q + 1]
     energy = partial[C] - partial[E] * units
     for s in range(look.units.shape[0]):

@@ -39,7 +39,7 @@ from tqhw.mapper.bound.partial_cost import (
 )
 from tqhw.mapper.bound.places import common_step
 from tqhw.mapper.bound.relaxation import Relaxation
-from tqhw.mapper.bound.unit_layout import gain_in_orders
+from tqhw.mapper.bound.unit_orders import gain_in_orders, orders_count
 from tqhw.mapper.space.arrays import HALO_RANKS
 from tqhw.mapper.space.tiles import fits_somehow, list_filled, list_inside, split_tile
 
@@ -194,27 +194,30 @@ def copy_partials(source: Floats, target: Floats) -> None:
 
 
 @part
-def put_slot(bound: Relaxation, q: int, i: int, any_loop: bool, partials: Floats, roof: float) -> bool:
-    """Puts slot q around ``partials`` [J, V], to work.partial; False if that cannot be, or costs ``roof`` at least.
+def floor_around(
+    bound: Relaxation, q: int, inner: int, any_loop: bool, partials: Floats, roof: float, limit: float
+) -> float:
+    """Puts slot q around ``partials`` [J, V], to work.partial; the floor, inf if that cannot be or costs ``roof``.
 
-    The loops or units of work.factors around work.tile. ``i``: the dimension innermost, where there is ``any_loop``,
-    or 1 + the way that words move by links.
+    The loops or units of work.factors around work.tile. ``inner``: the dimension innermost, where there is
+    ``any_loop``; of units, 1 + the way that words move by links.
     """
     space, prices, work = bound.space, bound.prices, bound.work
     for j in range(partials.shape[0]):
         partial, out = partials[j], work.partial[j]
         if space.spatial[q]:
+            way = inner - 1
             if not spatial_step(
-                space, prices, q, work.factors, work.tile, work.above, work.most_gain, i - 1, partial, out
+                space, prices, q, work.factors, work.tile, work.above, work.most_gain, way, partial, out
             ):
-                return False
+                return np.inf
         else:
-            inner = i if any_loop else -1
-            total = temporal_cost(space, prices, q, inner, work.factors, work.tile, work.block, partial)
+            first = inner if any_loop else -1
+            total = temporal_cost(space, prices, q, first, work.factors, work.tile, work.block, partial)
             if total >= roof:
-                return False
+                return np.inf
             temporal_step(space, prices, q, total, work.block, partial, out)
-    return True
+    return floor_of(bound, q, limit, work.partial)
 
 
 @part
@@ -254,34 +257,21 @@ def sweep_tile(bound: Relaxation, q: int, t: int, n_filled: int, limit: float) -
             elif fits_somehow(space, orders, q, work.factors, mask):
                 inner = (1 << 1 + HALO_RANKS) - 1 if mask > 0 else 1
                 work.most_gain[:] = np.inf
-            counted = temporal or not space.strict_links or space.linked_macs or space.uneven or limit == np.inf
+            counted = temporal or limit == np.inf or not orders_count(bound)
             for k in range(begin, begin + fronts.rows[q, inside]):
                 partials = fronts.partials[k]
                 if limited and objective_from(bound, q, last, partials) >= limit:
                     continue
                 for i in range(n_dims):
-                    if not inner >> i & 1 or not put_slot(bound, q, i, mask > 0, partials, roof):
+                    if not inner >> i & 1:
                         continue
-                    if comparable:
+                    floor = floor_around(bound, q, i, mask > 0, partials, roof, limit)
+                    if comparable and floor < np.inf:
                         roof = min(roof, ceiling(work.partial[0]))
-                    floor = floor_of(bound, q, limit, work.partial)
                     if floor < limit and i > 0 and not counted:
-                        gain_in_orders(
-                            space,
-                            prices,
-                            orders,
-                            q,
-                            mask,
-                            work.factors,
-                            work.tile,
-                            work.above,
-                            work.layout,
-                            work.most_gain,
-                        )
+                        gain_in_orders(bound, q, mask)  # takes longer than all that most units need
                         counted = True
-                        if not put_slot(bound, q, i, mask > 0, partials, roof):
-                            continue
-                        floor = floor_of(bound, q, limit, work.partial)
+                        floor = floor_around(bound, q, i, mask > 0, partials, roof, limit)
                     if floor < limit:
                         fronts.floor[q] = min(fronts.floor[q], floor)
                         n = insert(work.rows, n, work.partial, work.look)

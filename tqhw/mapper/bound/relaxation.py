@@ -54,8 +54,8 @@ class Scratch(NamedTuple):
     factors: Ints
     filled: Ints  # [N] tiles with partial costs,
     inside: Ints  # [N] and those of them inside of the tile at work
-    layout: UnitLayout
-    most_gain: Floats  # [S] of the links of the unit at work, see unit_layout.gain_in_orders
+    layout: UnitLayout  # of one order
+    most_gain: Floats  # [S] of the links of the unit at work, in any order; see unit_orders.gain_in_orders
 
 
 @bundle
@@ -96,9 +96,22 @@ def make_scratch(space: Space, n_points: int, n_costs: int = 1) -> Scratch:
         return np.ones(n_dims, np.int64)
 
     block = Block(np.ones(n_spaces), np.zeros(n_spaces, np.bool_), np.zeros(n_spaces, np.bool_), np.ones(n_spaces))
-    tiles = np.zeros((2, len(space.digits)), np.int64)
+    filled, inside = np.zeros((2, len(space.digits)), np.int64)
     rows, start = (np.zeros((n, n_costs, HEAD + WIDTH * n_spaces)) for n in (n_points, 1))
     look = make_outlook(space.n_kinds, n_spaces, n_costs)
     layout = make_layout(space, int(space.most_units[0]), (len(space.level) + 1) * n_dims, 0)
-    unit = layout, np.ones(n_spaces)
-    return Scratch(rows, start[0].copy(), start, block, look, ones(), ones(), ones(), ones(), *tiles, *unit)
+    return Scratch(
+        rows,
+        start[0].copy(),
+        start,
+        block,
+        look,
+        ones(),
+        ones(),
+        ones(),
+        ones(),
+        filled,
+        inside,
+        layout,
+        np.ones(n_spaces),
+    )

@@ -15,16 +15,11 @@ from tqhw.engine.jit import part
 from tqhw.engine.links import holds
 from tqhw.engine.model import Floats, Ints
 from tqhw.engine.unit import sort
-from tqhw.mapper.bound.places import lies_further
-from tqhw.mapper.bound.prices import Prices
-from tqhw.mapper.bound.unit_gains import keeps_below, outer_grid, slides_in_unit
 from tqhw.mapper.space.arrays import HALO_RANKS, Space
 from tqhw.mapper.space.orders import LoopOrders
-from tqhw.mapper.space.tiles import fits_unit, same_order
 
 KEPT_ORDERS = 64  # of a unit, with what links serve in them; further ones are all tried
 COUNTED = 1 << 18  # elements of one unit, over all its orders: those that are left are bounded together
-LOOKED_AT = 1 << 20  # elements of a unit after a move, over orders and moves: of more, all orders are bounded at once
 TOLD = 3  # numbers of one move, see left_in_order
 
 
@@ -225,69 +220,3 @@ def left_in_order(layout: UnitLayout, s: int, n: int, columns: int, moves: Float
             richest = max(richest, elements / places * (n_places / n))
     layout.written[s] = written
     return share, richest
-
-
-@part
-def list_moves_within(space: Space, s: int, factors: Ints, tile: Ints, above: Ints, moves: Floats) -> int:
-    """Lists the moves [J, R] that loops around ``above`` can make within a unit around ``tile``, in words; returns J.
-
-    All moves along a halo rank are multiples of what divides the steps of its loops. -1 where ``moves`` has no room.
-    """
-    n = 0
-    grid_x, grid_y = outer_grid(space, s, 0, above), outer_grid(space, s, 1, above)
-    reach_x = 0
-    reach_y = 0
-    for d in range(factors.shape[0]):
-        if space.rank[s, d] == 0:
-            reach_x += (factors[d] - 1) * space.coefficient[s, d] * tile[d]
-        if space.rank[s, d] == 1:
-            reach_y += (factors[d] - 1) * space.coefficient[s, d] * tile[d]
-    for i in range(1 + (reach_x // grid_x if grid_x > 0 else 0)):
-        for j in range(1 + (reach_y // grid_y if grid_y > 0 else 0)):
-            if i == 0 and j == 0:
-                continue
-            if n == moves.shape[0]:
-                return -1
-            moves[n, 0] = i * grid_x
-            moves[n, 1] = j * grid_y
-            n += 1
-    return n
-
-
-@part
-def gain_in_orders(
-    space: Space,
-    prices: Prices,
-    orders: LoopOrders,
-    q: int,
-    mask: int,
-    factors: Ints,
-    tile: Ints,
-    above: Ints,
-    layout: UnitLayout,
-    most: Floats,
-) -> None:
-    """Fills ``most`` [S]: what links of a unit gain at most in any of its orders; 0 for none, inf: not counted."""
-    used = 1
-    for d in range(factors.shape[0]):
-        used *= factors[d]
-    rows = orders.rows[q, mask]
-    for s in range(most.shape[0]):
-        counted = space.links[space.level[q], s] and slides_in_unit(space, s, factors)
-        if not counted or space.tangled[s] or lies_further(space, s, factors):
-            continue
-        n_moves = list_moves_within(space, s, factors, tile, above, layout.moves)
-        if n_moves < 0 or rows * used * n_moves > LOOKED_AT:
-            continue
-        number_places(space, s, factors, tile, layout)
-        most[s] = 0.0
-        last = -1
-        for row in range(orders.start[q, mask], orders.start[q, mask] + rows):
-            if (last >= 0 and same_order(orders, last, row)) or not fits_unit(space, orders, q, factors, row):
-                continue
-            last = row
-            n = put_order(orders, row, factors, layout)
-            moves = layout.moves[:n_moves]
-            left, richest = left_in_order(layout, s, n, space.fanout[q, 0], moves, layout.served[0, s])
-            if left < 1.0:
-                most[s] = max(most[s], 1.0 / left if keeps_below(space, prices, q, s) else richest)
