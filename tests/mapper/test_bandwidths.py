@@ -71,11 +71,10 @@ def test_ports_that_serve_all_units_below_them_throttle_nothing() -> None:
         narrow = replace(hardware, levels=levels)
         space, model = build_mapspace(problem, narrow), build_model(problem, narrow, ert)
         found = port_prices(space, model, next(space.masks()))
-        assert len(found) == number
-        for port in found:
-            weights = problem.shape.data_space_names.index("Weights")
-            assert port.parent_pj[0, weights] == 2.0  # cycles per word that the unit asks for
-            assert port.per_instance
+        assert len(found.cut_pj) == number
+        assert found.per_instance
+        weights = problem.shape.data_space_names.index("Weights")
+        assert found.parent_pj[:, 0, weights].tolist() == [2.0] * number  # cycles per word that the unit asks for
 
 
 @pytest.mark.parametrize("objective", ["latency", "edp"])

@@ -16,7 +16,7 @@ def test_the_table_tells_what_stands_outside_at_least(architecture: str) -> None
     case = small(architecture, C=4, M=4, P=4, R=3)
     search = case.search
     search._look_ahead(Clock(None))
-    table = search.lookahead
+    (table,) = search.lookahead  # of one cost
     assert table[-1, -1, 0] == 0.0  # nothing stands outside of the outermost loops,
     assert np.isfinite(table[-1]).sum() == 1  # which have the whole problem around them
     assert np.isfinite(table[0]).any()
@@ -28,7 +28,7 @@ def test_the_table_tells_what_stands_outside_at_least(architecture: str) -> None
     outputs = space.words[space.output, -1]
     for q in range(len(table) - 1):  # going inwards, more stands outside, less what the outputs' first visits save
         slot = q + 1
-        credit = 0.0 if space.spatial[slot] else prices.first_pj[space.level[slot]] * outputs
+        credit = 0.0 if space.spatial[slot] else prices.first_pj[0, space.level[slot]] * outputs
         assert table[q].min() >= table[slot].min() - credit
 
 
@@ -63,4 +63,4 @@ def test_a_tile_that_no_level_holds_has_nothing_around_it() -> None:
     search = case.search
     search.prices = search.prices._replace(capacity=np.zeros_like(search.prices.capacity))
     search._look_ahead(Clock(None))
-    assert np.isinf(search.lookahead[0]).all()
+    assert np.isinf(search.lookahead[0, 0]).all()

@@ -51,12 +51,12 @@ def dims(space, **sizes: int) -> np.ndarray:
 
 def test_a_compute_unit_asks_for_every_word_anew() -> None:
     search = small("two_level", C=4, M=3).search
-    partial = search.work.partial
-    first_partial(search.tables, search.prices, partial)
+    (partial,) = search.work.partial
+    first_partial(search.tables, search.prices, 0, partial)
     assert partial[C] == search.prices.constant_pj + 12 * search.prices.leak_pj.sum()
     assert partial[U] == 1.0
     for s in range(3):
-        assert partial[HEAD + s * WIDTH + SHUT] == 12 * search.prices.parent_pj[0, s]
+        assert partial[HEAD + s * WIDTH + SHUT] == 12 * search.prices.parent_pj[0, 0, s]
         assert partial[HEAD + s * WIDTH + A] == partial[HEAD + s * WIDTH + OPEN] == 0.0
 
 
@@ -190,14 +190,14 @@ def test_a_kept_tile_settles_what_arrives_and_opens_its_own_traffic() -> None:
     partial = np.zeros(HEAD + 3 * WIDTH)
     partial[U] = 1.0
     partial[HEAD + SHUT] = 5.0
-    keep_step(tables, prices, q, whole, partial)
+    keep_step(tables, prices, 0, q, whole, partial)
     assert partial[HEAD + SHUT] == 0.0
     output = tables.output
-    first = prices.first_pj[level] * tables.words[output, whole]
+    first = prices.first_pj[0, level] * tables.words[output, whole]
     assert partial[C] == pytest.approx(5.0 - (0.0 if prices.units_left[q + 1] else first))
     for s in range(3):
-        assert partial[HEAD + s * WIDTH + OPEN] == tables.words[s, whole] * prices.parent_pj[level + 1, s]
-        assert partial[HEAD + s * WIDTH + A] == tables.words[s, whole] * prices.fill_pj[level, s]
+        assert partial[HEAD + s * WIDTH + OPEN] == tables.words[s, whole] * prices.parent_pj[0, level + 1, s]
+        assert partial[HEAD + s * WIDTH + A] == tables.words[s, whole] * prices.fill_pj[0, level, s]
 
 
 def test_elements_that_agree_along_a_halo_share_an_access() -> None:

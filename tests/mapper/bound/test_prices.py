@@ -26,12 +26,12 @@ def test_a_word_passes_from_its_parent_to_the_level_that_keeps_it() -> None:
     w, i, o = (names.index(name) for name in ("Weights", "Inputs", "Outputs"))
     buffer, dram = (index for index, level in enumerate(hardware.levels) if level.kind == "storage")
     prices = build_prices(space, model, next(space.masks()))
-    assert prices.parent_pj[0, w] == 100.0
-    assert prices.parent_pj[0, i] == pytest.approx(10 / 3)
-    assert prices.parent_pj[0, o] == pytest.approx(20 / 3)  # a partial sum is read and updated
-    assert prices.parent_pj[buffer + 1, i] == 100.0
-    assert prices.fill_pj[buffer, i] == pytest.approx(10 / 3)
-    assert prices.fill_pj[dram].tolist() == [0.0, 0.0, 0.0]  # nobody fills the outermost level
+    assert prices.parent_pj[0, 0, w] == 100.0
+    assert prices.parent_pj[0, 0, i] == pytest.approx(10 / 3)
+    assert prices.parent_pj[0, 0, o] == pytest.approx(20 / 3)  # a partial sum is read and updated
+    assert prices.parent_pj[0, buffer + 1, i] == 100.0
+    assert prices.fill_pj[0, buffer, i] == pytest.approx(10 / 3)
+    assert prices.fill_pj[0, dram].tolist() == [0.0, 0.0, 0.0]  # nobody fills the outermost level
     free = build_prices(space, model, next(space.masks()), energy=False)
     assert not free.parent_pj.any()
     assert free.constant_pj == 0.0
@@ -94,7 +94,8 @@ def cut(kept: str, over: str, links: bool = True, bandwidth: str = "", **sizes: 
     problem = conv(**sizes)
     space, model = build_mapspace(problem, hardware), build_model(problem, hardware, ERT(prices))
     mask = next(space.masks())
-    return build_prices(space, model, mask).cut_pj, [port.cut_pj for port in port_prices(space, model, mask)]
+    (of_energy,) = build_prices(space, model, mask).cut_pj
+    return of_energy, port_prices(space, model, mask).cut_pj.tolist()
 
 
 def test_a_word_of_all_instances_may_be_cut_where_elements_share_words_unevenly() -> None:

@@ -10,8 +10,8 @@ from tests.mapper.tables import small
 from tqhw.engine.jit import python
 from tqhw.mapper.bound.lookahead import offer, take_kind, take_pairs
 from tqhw.mapper.bound.pareto import sweep
-from tqhw.mapper.bound.prices import mean_of
-from tqhw.mapper.bound.relaxation import ParetoFronts
+from tqhw.mapper.bound.prices import Prices
+from tqhw.mapper.bound.relaxation import ParetoFronts, make_scratch
 from tqhw.mapper.branch import bypass_search, dominance
 from tqhw.mapper.branch import solve as solving
 from tqhw.mapper.branch.bypass_search import BypassSearch, Subproblem
@@ -22,6 +22,7 @@ from tqhw.mapper.space.orders import build_orders
 from tqhw.mapper.space.subspace import whole
 from tqhw.objectives import objective_of
 
+COSTS = ("parent_pj", "fill_pj", "first_pj", "cut_pj")  # of every cost its own
 CASES = [("two_level_array", "energy"), ("eyeriss_like_free", "edp"), ("simba_like", "latency")]
 
 
@@ -39,7 +40,8 @@ def test_the_root_bounds_every_choice_and_the_best_of_all_is_the_answer(
         one.bound_root(clock, glance=glance)
         root = one.lower_bound
         one.sweep_below(math.inf, clock)
-        assert one.ports.rows.size == len(one.port_prices) * one.fronts.rows.size  # a glance has none
+        assert (one.ports.fronts.rows.size > 0) == (one.n_ports > 0)  # a glance has none
+        assert one.ports.fronts.partials.shape[1] == one.n_ports
         one.search(incumbent, math.inf, clock)
         assert root <= incumbent.value * (1 + 1e-12)
         assert one.lower_bound == pytest.approx(incumbent.value, rel=1e-11)
@@ -59,15 +61,16 @@ def test_ports_have_fronts_only_where_energy_has_some_and_below_the_limit() -> N
         free.sweep_below(math.inf, clock)
         any_left = bool(one.fronts.rows[-2].any())
         swept[any_left] += 1
-        assert (one.ports.rows.size > 0) == any_left
-        for rows, all_rows in zip(one.ports.rows, free.ports.rows, strict=True) if any_left else ():
+        rows, all_rows = one.ports.fronts.rows, free.ports.fronts.rows
+        assert (rows.size > 0) == any_left
+        if any_left:
             assert not (rows[1:] > 0)[one.fronts.rows[1:] == 0].any()
             assert rows.sum() < all_rows.sum()
     assert min(swept.values()) > 0
 
 
 @pytest.mark.parametrize("name", ["energy", "latency", "edp"])
-def test_what_stands_outside_is_looked_at_once_for_energy_and_every_port(
+def test_what_stands_outside_is_looked_at_once_for_energy_and_all_ports(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = small("eyeriss_like", name, C=4, P=4, M=4).search
@@ -78,7 +81,7 @@ def test_what_stands_outside_is_looked_at_once_for_energy_and_every_port(
         return looked_ahead(*arguments)
 
     monkeypatch.setattr(one, "_looked_ahead", counted)
-    once = 1 + len(one.port_prices)
+    once = 1 + (one.n_ports > 0)
     assert (once > 1) == (name != "energy")
     one.bound_root(clock)
     assert (one.least_pj > 0.0) == (name == "edp")  # latency asks for no energy
@@ -92,7 +95,7 @@ def test_what_stands_outside_is_looked_at_once_for_energy_and_every_port(
     monkeypatch.setattr(bypass_search, "KEPT_LOOKAHEAD", 1)  # a large space
     for limit in (1e300, math.inf):
         one.sweep_below(limit, clock)
-    assert calls[0] == 2 * once + 1 + 2 * len(one.port_prices)
+    assert calls[0] == 2 * once + 1 + 2 * (one.n_ports > 0)
 
 
 KEPT = {
@@ -124,49 +127,38 @@ def test_fronts_that_are_kept_are_swept_once_and_end_alike(name: str, monkeypatc
     assert counts[0] < counts[1]
 
 
-LONG = {
-    "latency": {"C": 4, "M": 4, "R": 7, "S": 3, "P": 8, "Q": 7},
-    "edp": {"C": 3, "M": 4, "R": 7, "P": 8, "Q": 4},
-}
+def of_port(search: BypassSearch, port: int) -> Prices:
+    """The prices of one port alone."""
+    axes = {name: getattr(search.port_prices, name)[port : port + 1] for name in COSTS}
+    return search.port_prices._replace(**axes)
 
 
-@pytest.mark.parametrize("name", LONG)
-def test_the_mean_of_two_ports_is_a_port_and_the_answer_stays(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    mixed, mix_ports = [], BypassSearch._mix_ports
-
-    def checked(self: BypassSearch, clock: Clock) -> bool:
-        before, least, swept = list(self.port_prices), self.least_cycles, self.ports
-        found = mix_ports(self, clock)
-        assert len(self.port_prices) == len(before) + found == len(self.ports.rows) == len(self.out.throttled)
-        if not found:
-            assert (self.port_prices, self.least_cycles) == (before, least)
-            assert self.ports is swept
-        mixed.append(found)
-        return found
-
-    space, model, _ = small("weight_stationary", name, **LONG[name])
-    known = solve(space, model, name)
-    monkeypatch.setattr(BypassSearch, "_mix_ports", checked)
-    monkeypatch.setattr(bypass_search, "HARD", 20)
-    for ratio, any_found in ((0.0, True), (math.inf, False)):  # any mean will do, and none
-        monkeypatch.setattr(bypass_search, "MIXED", ratio)
-        mixed.clear()
-        found = solve(space, model, name)
-        assert (found.value, found.proved) == (known.value, True)
-        assert mixed
-        assert all(mixed) if any_found else not any(mixed)
+def cycles_floor(search: BypassSearch, most: float = math.inf) -> float:
+    """What every mapping takes of the ports at least, by fronts in full."""
+    end = len(search.tables.level) - 1
+    work = make_scratch(search.tables, bypass_search.PORT_FRONT, search.n_ports)
+    return float(search._port_front(work, end, most, None, Clock(None)).floor[:end].max())
 
 
-def test_the_slower_of_two_ports_takes_at_least_the_mean() -> None:
-    search = small("weight_stationary", "latency", C=4, P=4, M=4).search
-    one, other = search.port_prices[:2]
-    mean = mean_of(one, other)
-    for name in ("parent_pj", "fill_pj", "first_pj"):
-        both = getattr(one, name) + getattr(other, name)
-        assert both.any()
-        assert (getattr(mean, name) == both / 2).all()
-    assert mean.per_instance
-    assert mean_of(one._replace(cut_pj=4.0), other._replace(cut_pj=1.0)).cut_pj == 2.5
+@pytest.mark.parametrize("sizes", [{"C": 4, "M": 4, "R": 3, "P": 8}, {"C": 3, "M": 4, "R": 7, "P": 8, "Q": 4}])
+def test_all_ports_together_take_as_long_as_the_slowest_with_the_same_inside(sizes: dict[str, int]) -> None:
+    """What is best for one port is bad for another: more is known of all than of each, and no more than is so."""
+    space, model, _ = small("weight_stationary", "latency", **sizes)
+    objective = objective_of("latency")
+    subproblem = Subproblem.over(space, model, objective, build_orders(space, model), whole(space))
+    together, alone = [], []
+    for mask in space.masks():
+        search = BypassSearch(subproblem, mask)
+        together.append(cycles_floor(search))
+        each = []
+        for port in range(search.n_ports):
+            one = BypassSearch(subproblem, mask)
+            one.port_prices = of_port(one, port)
+            each.append(cycles_floor(one))
+        alone.append(max(each))
+        assert together[-1] >= alone[-1]
+    assert min(together) <= solve(space, model, "latency").value
+    assert together != alone
 
 
 def test_a_small_space_is_swept_at_once_and_ends_alike(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,7 +208,7 @@ def test_what_is_kept_is_counted_whole_and_given_back() -> None:
     search = small("weight_stationary", "edp", C=4, P=4, M=4, R=3).search
     empty = search.kept_bytes
     search.sweep_below(math.inf, Clock(None))
-    partials = search.fronts.partials.nbytes + search.ports.partials.nbytes
+    partials = search.fronts.partials.nbytes + search.ports.fronts.partials.nbytes
     assert search.kept_bytes > partials + search.lookahead.nbytes > 0
     search.uproot()
     assert not hasattr(search, "contexts")
@@ -229,12 +221,13 @@ def test_what_is_kept_is_counted_whole_and_given_back() -> None:
 def fronts_below(limit: float, cut_pj: float, port: bool) -> ParetoFronts:
     """Fronts of energy, or of a port that alone takes time, where so much may be cut off every cost."""
     search = small("weight_stationary", "latency" if port else "energy", C=4, M=8, R=3, P=4).search
-    prices = search.port_prices[0] if port else search.prices
-    dear = {name: 1000.0 * getattr(prices, name) for name in ("parent_pj", "fill_pj", "first_pj")}
-    prices = prices._replace(cut_pj=cut_pj, **dear)
+    prices = of_port(search, 0) if port else search.prices
+    dear = {name: 1000.0 * getattr(prices, name) for name in COSTS}
+    prices = prices._replace(**dear | {"cut_pj": np.array([cut_pj])})
     if port:
-        search.port_prices = [prices]
-        return search._port_front(0, search._scratch(64), len(search.tables.level) - 1, limit, None, Clock(None))
+        search.port_prices = prices
+        work = make_scratch(search.tables, 64)
+        return search._port_front(work, len(search.tables.level) - 1, limit, None, Clock(None))
     search.prices = prices
     search.sweep_below(limit, Clock(None))
     return search.fronts

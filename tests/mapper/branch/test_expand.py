@@ -35,8 +35,7 @@ def test_children_come_in_the_order_of_bounds_that_only_grow_inwards(architectur
     assert top > 1
     assert (np.diff(bounds) >= 0).all()
     middle = float(np.median(bounds))
-    n_ports = len(search.port_prices)
-    search.stack = make_stack(len(search.tables.level), len(search.tables.bounds), 3, 1 << 10, n_ports)
+    search.stack = make_stack(len(search.tables.level), len(search.tables.bounds), 3, 1 << 10, search.n_ports)
     assert open_root(search.tables, search.prices, search.stack)
     search.contexts.number[0] = search.contexts.head[:] = 0
     assert expand(search._tree(), q, middle) == (bounds < middle).sum()  # a child at the limit is none
