@@ -9,14 +9,14 @@ from tests.mapper.tables import small
 from tqhw.mapper.bound.outlook import look_out, make_outlook
 from tqhw.mapper.branch.incumbent import Clock
 from tqhw.mapper.branch.solve import solve
+from tqhw.mapper.branch.sweeps import look_ahead
 
 
 @pytest.mark.parametrize("architecture", ["two_level_array", "eyeriss_like"])
 def test_the_table_tells_what_stands_outside_at_least(architecture: str) -> None:
     case = small(architecture, C=4, M=4, P=4, R=3)
     search = case.search
-    search._look_ahead(Clock(None))
-    (table,) = search.lookahead  # of one cost
+    (table,) = look_ahead(search._bound(), Clock(None))  # of one cost
     assert table[-1, -1, 0] == 0.0  # nothing stands outside of the outermost loops,
     assert np.isfinite(table[-1]).sum() == 1  # which have the whole problem around them
     assert np.isfinite(table[0]).any()
@@ -36,11 +36,9 @@ def test_the_table_tells_what_stands_outside_at_least(architecture: str) -> None
 def test_dimension_by_dimension_is_pair_by_pair(architecture: str) -> None:
     """One way to hand costs inwards is as good as the other, where loops may stand in any order."""
     search = small(architecture, C=4, M=4, P=4, R=3, N=2).search
-    search._look_ahead(Clock(None))
-    quick = search.lookahead
+    quick = look_ahead(search._bound(), Clock(None))
     search.orders = search.orders._replace(free=search.orders.free & search.tables.spatial)
-    search._look_ahead(Clock(None))
-    assert (quick == search.lookahead).all()
+    assert (quick == look_ahead(search._bound(), Clock(None))).all()
 
 
 @pytest.mark.parametrize("architecture", ["two_level_array", "eyeriss_like_free"])
@@ -62,5 +60,4 @@ def test_a_tile_that_no_level_holds_has_nothing_around_it() -> None:
     case = small("two_level", C=4, M=4)
     search = case.search
     search.prices = search.prices._replace(capacity=np.zeros_like(search.prices.capacity))
-    search._look_ahead(Clock(None))
-    assert np.isinf(search.lookahead[0, 0]).all()
+    assert np.isinf(look_ahead(search._bound(), Clock(None))[0, 0]).all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Hashable, Sequence
 from itertools import permutations, product
 
 import numpy as np
@@ -42,7 +43,7 @@ def laid_out(order: tuple[str, ...], factors: dict[str, int], tile: dict[str, in
     return found
 
 
-def left_by(elements: list[tuple[int, int, int]], columns: int, move: tuple[int, int]) -> tuple[int, ...]:
+def left_by(elements: Sequence[tuple[int, int, Hashable]], columns: int, move: tuple[int, int]) -> tuple[int, ...]:
     """Elements per place, ascending, of those that have no mesh neighbour which lies a move further."""
     left = []
     for e, (x, y, g) in enumerate(elements):

@@ -12,7 +12,7 @@ from tqhw.mapper.bound.lookahead import offer, take_kind, take_pairs
 from tqhw.mapper.bound.pareto import sweep
 from tqhw.mapper.bound.prices import Prices
 from tqhw.mapper.bound.relaxation import ParetoFronts, make_scratch
-from tqhw.mapper.branch import bypass_search, dominance
+from tqhw.mapper.branch import bypass_search, dominance, sweeps
 from tqhw.mapper.branch import solve as solving
 from tqhw.mapper.branch.bypass_search import BypassSearch, Subproblem
 from tqhw.mapper.branch.explore import explore
@@ -74,13 +74,13 @@ def test_what_stands_outside_is_looked_at_once_for_energy_and_all_ports(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = small("eyeriss_like", name, C=4, P=4, M=4).search
-    clock, looked_ahead, calls = Clock(None), one._looked_ahead, [0]
+    clock, looked_ahead, calls = Clock(None), sweeps.look_ahead, [0]
 
     def counted(*arguments: Any) -> Any:
         calls[0] += 1
         return looked_ahead(*arguments)
 
-    monkeypatch.setattr(one, "_looked_ahead", counted)
+    monkeypatch.setattr(bypass_search, "look_ahead", counted)
     once = 1 + (one.n_ports > 0)
     assert (once > 1) == (name != "energy")
     one.bound_root(clock)
@@ -140,10 +140,9 @@ def cycles_floor(search: BypassSearch, most: float = math.inf) -> float:
     return float(search._port_front(work, end, most, None, Clock(None)).floor[:end].max())
 
 
-@pytest.mark.parametrize("sizes", [{"C": 4, "M": 4, "R": 3, "P": 8}, {"C": 3, "M": 4, "R": 7, "P": 8, "Q": 4}])
-def test_all_ports_together_take_as_long_as_the_slowest_with_the_same_inside(sizes: dict[str, int]) -> None:
+def test_all_ports_together_take_as_long_as_the_slowest_with_the_same_inside() -> None:
     """What is best for one port is bad for another: more is known of all than of each, and no more than is so."""
-    space, model, _ = small("weight_stationary", "latency", **sizes)
+    space, model, _ = small("weight_stationary", "latency", C=3, M=4, R=7, P=8, Q=4)
     objective = objective_of("latency")
     subproblem = Subproblem.over(space, model, objective, build_orders(space, model), whole(space))
     together, alone = [], []
@@ -164,9 +163,9 @@ def test_all_ports_together_take_as_long_as_the_slowest_with_the_same_inside(siz
 def test_a_small_space_is_swept_at_once_and_ends_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     space, model, _ = small("eyeriss_like", "edp", C=4, P=4, M=4)
     answers = []
-    for tiles, pairs in ((128, bypass_search.MANY_PAIRS), (3, 0)):
-        monkeypatch.setattr(bypass_search, "TILES", tiles)
-        monkeypatch.setattr(bypass_search, "MANY_PAIRS", pairs)
+    for tiles, pairs in ((128, sweeps.MANY_PAIRS), (3, 0)):
+        monkeypatch.setattr(sweeps, "TILES", tiles)
+        monkeypatch.setattr(sweeps, "MANY_PAIRS", pairs)
         found = solve(space, model, "edp")
         answers.append((found.value, found.evaluated, found.nodes, found.lower_bound))
     assert answers[0] == answers[1]
@@ -193,8 +192,9 @@ def test_limits_grow_from_the_floor_to_none() -> None:
 def test_kernels_answer_the_same_as_python(architecture: str, objective: str, monkeypatch: pytest.MonkeyPatch) -> None:
     space, model, _ = small(architecture, objective, C=2, P=2, R=2)
     compiled = solve(space, model, objective)
-    for kernel in (offer, take_kind, take_pairs, sweep, explore):
-        monkeypatch.setattr(bypass_search, kernel.__name__, python(kernel))
+    for kernel in (offer, take_kind, take_pairs, sweep):
+        monkeypatch.setattr(sweeps, kernel.__name__, python(kernel))
+    monkeypatch.setattr(bypass_search, "explore", python(explore))
     interpreted = solve(space, model, objective)
     assert (interpreted.value, interpreted.evaluated, interpreted.nodes, interpreted.lower_bound) == (
         compiled.value,

@@ -5,17 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 
 from tqhw.engine import Model
 from tqhw.engine.jit import Kernel
 from tqhw.engine.model import Bools
-from tqhw.mapper.bound.lookahead import offer, take_kind, take_pairs
 from tqhw.mapper.bound.measure import ENERGY, most_cycles
 from tqhw.mapper.bound.outside import make_outside
-from tqhw.mapper.bound.pareto import sweep
 from tqhw.mapper.bound.prices import Bypass, build_prices, port_prices
 from tqhw.mapper.bound.relaxation import ParetoFronts, Ports, Relaxation, Scratch, make_fronts, make_scratch
 from tqhw.mapper.bound.unit_layout import make_layout
@@ -24,6 +21,7 @@ from tqhw.mapper.branch.expand import Tree
 from tqhw.mapper.branch.explore import EXHAUSTED, FULL_STACK, explore
 from tqhw.mapper.branch.incumbent import Clock, Incumbent, KnownFront
 from tqhw.mapper.branch.stack import grown, make_leaves, make_stack
+from tqhw.mapper.branch.sweeps import PAIRS, look_ahead, sweep_slot, sweep_slots
 from tqhw.mapper.space.arrays import Space, build_space
 from tqhw.mapper.space.mapspace import Mapspace
 from tqhw.mapper.space.orders import LoopOrders
@@ -31,12 +29,9 @@ from tqhw.objectives import Objective
 
 PORT_FRONT = 64  # partial costs of a tile that are kept for the ports
 FRONT_SIZE = 1024  # partial costs of a tile at most; beyond it some are merged
-STEPS, TILES = 50, 128  # nodes, and tiles of a sweep, between two looks at the clock
-OFFERS = 10_000  # tiles whose offers take well below a second
+STEPS = 50  # nodes between two looks at the clock
 KEPT_LOOKAHEAD = 10_000  # tiles of a space whose tables are kept for every port, too: some MiB each
 BATCH = 256  # mappings priced at once
-PAIRS = 50_000  # tiles inside tiles that take well below a second
-MANY_PAIRS = 5_000_000  # the same where there is no clock: all tiles of a small space at once
 
 Lists = Sequence[Sequence[int]]
 
@@ -104,14 +99,14 @@ class BypassSearch:
 
         Mappings that cost ``limit`` or more do not count. ``glance``: up to the first spatial slot, and no ports.
         """
-        self._look_ahead(clock)
+        self.lookahead = look_ahead(self._bound(), clock)
         if not glance:
             self._bound_cycles(clock, limit)
         self.fronts = self._empty_fronts(1)
         self.inner_rows = 1
         end = self._first_units() if glance else self.inner + 1
         for q in range(end):
-            self.inner_rows = self._sweep(q, self.inner_rows, limit, clock)
+            self.fronts, self.inner_rows = sweep_slot(self._bound(), q, self.inner_rows, limit, clock)
         for q in range(end):
             self.lower_bound = max(self.lower_bound, min(limit, float(self.fronts.floor[q])))
 
@@ -160,7 +155,7 @@ class BypassSearch:
         if len(self.work.rows) < FRONT_SIZE:
             self.work = make_scratch(self.tables, FRONT_SIZE)
         if len(self.lookahead) == 0:
-            self._look_ahead(clock)
+            self.lookahead = look_ahead(self._bound(), clock)
         if self.least_pj == -math.inf:  # a glance at the root leaves ports out
             self._bound_cycles(clock, limit)
         self.fronts = self._empty_fronts(1)
@@ -196,33 +191,6 @@ class BypassSearch:
         incumbent.compile_aside(self.leaves, self.prices.keep)
         kernel.compile_aside(self._tree(), math.inf, 1, 1)
 
-    def _look_ahead(self, clock: Clock) -> None:
-        """Makes the table of what stands outside of every tile at least."""
-        self.lookahead = self._looked_ahead(self._bound(), clock)
-
-    def _looked_ahead(self, bound: Relaxation, clock: Clock) -> np.ndarray:
-        n_slots, n_tiles, n_costs = len(self.tables.level), len(self.tables.digits), len(bound.prices.cut_pj)
-        table = np.full((n_costs, n_slots, n_tiles, self.tables.n_kinds), np.inf)
-        table[:, -1, -1, 0] = 0.0
-        bound = bound._replace(lookahead=table)
-        offered, work = np.empty((n_costs, n_tiles, self.tables.n_kinds + 1)), np.empty((2, 3, n_tiles))
-        for q in range(n_slots - 1, -1, -1):
-            for begin in range(0, n_tiles, OFFERS):
-                clock.check()
-                offer(bound, q, begin, min(begin + OFFERS, n_tiles), offered)
-            if q > 0 and self.orders.free[q]:
-                for j, k in product(range(n_costs), range(self.tables.n_kinds)):
-                    clock.check()
-                    take_kind(self.tables, q, k, offered[j], table[j, q - 1], work)
-            elif q > 0:
-                begin = 0
-                while begin < n_tiles:
-                    clock.check()
-                    end = min(begin + self._tiles_at_once(q, begin, clock), n_tiles)
-                    take_pairs(bound, q, begin, end, offered)
-                    begin = end
-        return table
-
     def _bound_cycles(self, clock: Clock, limit: float) -> None:
         """Finds what every mapping costs, and one below ``limit`` takes, at least; by fronts of one partial cost."""
         if self.n_ports == 0:
@@ -234,12 +202,9 @@ class BypassSearch:
         self.least_cycles = max(self.least_cycles, floor)
 
     def _least_pj(self, clock: Clock) -> float:
-        work = make_scratch(self.tables, 1)
+        work, end = make_scratch(self.tables, 1), self._first_units()
         bound = self._bound()._replace(objective=ENERGY, fronts=self._empty_fronts(1), work=work)
-        used, end = 1, self._first_units()
-        for q in range(end):
-            bound, used = self._swept(bound, q, used, math.inf, clock)
-        return float(bound.fronts.floor[:end].max())
+        return float(sweep_slots(bound, end, math.inf, clock).floor[:end].max())
 
     def _most_cycles(self, limit: float) -> float:
         """The cycles from which on no mapping is below a limit."""
@@ -269,19 +234,16 @@ class BypassSearch:
         )
         ahead = self.port_lookahead
         if ahead.size == 0:
-            ahead = self._looked_ahead(bound, clock)
+            ahead = look_ahead(bound, clock)
             if ahead.shape[2] <= KEPT_LOOKAHEAD:
                 self.port_lookahead = ahead
         if filled is not None:
             ahead = np.where(filled[:, :, None], ahead, np.inf)
-        bound, used = bound._replace(lookahead=ahead), 1
-        for q in range(end):
-            bound, used = self._swept(bound, q, used, most, clock)
-        return bound.fronts._replace(partials=bound.fronts.partials[:used])
+        return sweep_slots(bound._replace(lookahead=ahead), end, most, clock)
 
     def _sweep_from(self, first: int, rows: int, limit: float, clock: Clock) -> None:
         for q in range(first, len(self.tables.level) - 1):
-            rows = self._sweep(q, rows, limit, clock)
+            self.fronts, rows = sweep_slot(self._bound(), q, rows, limit, clock)
         self._sweep_ports(clock, limit)
         self._plant()
 
@@ -292,34 +254,6 @@ class BypassSearch:
         self.contexts = make_contexts(self.tables, self.model)
         self.layout = make_layout(self.tables, int(self.tables.most_units[0]), len(self.out.dim))
         self.leaves = make_leaves(BATCH, len(self.model.mesh_x), n_dims)
-
-    def _sweep(self, q: int, used: int, limit: float, clock: Clock) -> int:
-        """Sweeps one slot; returns the rows used. Raises OutOfTimeError."""
-        bound, used = self._swept(self._bound(), q, used, limit, clock)
-        self.fronts = bound.fronts
-        return used
-
-    def _swept(self, bound: Relaxation, q: int, used: int, limit: float, clock: Clock) -> tuple[Relaxation, int]:
-        """Sweeps one slot of fronts, which are replaced where they grow; returns also the rows used."""
-        n_tiles = len(self.tables.digits)
-        begin = 0
-        while begin < n_tiles:
-            clock.check()
-            end = min(begin + self._tiles_at_once(q, begin, clock), n_tiles)
-            begin, used = sweep(bound, q, begin, end, used, limit)
-            if begin < end:
-                partials = bound.fronts.partials
-                grown_fronts = bound.fronts._replace(partials=np.concatenate([partials, np.zeros_like(partials)]))
-                bound = bound._replace(fronts=grown_fronts)
-        return bound, used
-
-    def _tiles_at_once(self, q: int, begin: int, clock: Clock) -> int:
-        """How many tiles to sweep between two looks at the clock: large ones have many tiles inside."""
-        if math.isinf(clock.end):
-            return max(TILES, MANY_PAIRS // len(self.tables.digits))
-        digits = self.tables.digits[begin : begin + TILES]
-        inside = self.tables.n_below[q, np.arange(digits.shape[1]), digits].prod(axis=1).cumsum()
-        return max(1, int(np.searchsorted(inside, PAIRS)))
 
     def search(
         self, incumbent: Incumbent, limit: float, clock: Clock, first: bool = False, looks: int | None = None

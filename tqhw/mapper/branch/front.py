@@ -12,9 +12,10 @@ from tqhw.engine import Batch, Model
 from tqhw.engine.model import Bools, Floats
 from tqhw.mapper.bound.measure import FRONT, stair_measure
 from tqhw.mapper.bound.prices import compulsory
-from tqhw.mapper.branch.bypass_search import PAIRS, Subproblem
+from tqhw.mapper.branch.bypass_search import Subproblem
 from tqhw.mapper.branch.incumbent import SLACK, Clock, Incumbent, KnownFront, OutOfTimeError, one_of
 from tqhw.mapper.branch.solve import MOST_BYPASSES, SMALLER, BypassSearches, Outcome, solve
+from tqhw.mapper.branch.sweeps import PAIRS
 from tqhw.mapper.space.mapspace import Mapspace
 from tqhw.mapper.space.orders import LoopOrders, build_orders
 from tqhw.mapper.space.subspace import count_pairs, narrowed, whole

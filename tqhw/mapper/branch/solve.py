@@ -9,8 +9,9 @@ from itertools import islice
 
 from tqhw.engine import Batch, Model
 from tqhw.mapper.bound.prices import Bypass, compulsory
-from tqhw.mapper.branch.bypass_search import PAIRS, BypassSearch, Subproblem
+from tqhw.mapper.branch.bypass_search import BypassSearch, Subproblem
 from tqhw.mapper.branch.incumbent import Clock, Incumbent, Offers, OutOfTimeError
+from tqhw.mapper.branch.sweeps import PAIRS
 from tqhw.mapper.space.mapspace import Mapspace, most_units
 from tqhw.mapper.space.orders import LoopOrders, build_orders
 from tqhw.mapper.space.subspace import count_pairs, narrowed, whole
