@@ -14,7 +14,7 @@ from tqhw.engine import VERSION as ENGINE_VERSION
 from tqhw.spec import ERT, Hardware, Problem
 from tqhw.system.kept_answers import KeptAnswers, cache_folder, digest
 
-VERSION = "7"  # raise it when the search may answer differently, or keeps its answers in another form
+VERSION = "8"  # raise it when the search may answer differently, or keeps its answers in another form
 
 
 def default_path() -> Path:
