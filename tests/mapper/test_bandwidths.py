@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import replace
 
 import pytest
 
+from tests.mapper.brute import best_of_all
 from tests.mapper.places import conv, machine
 from tests.mapper.test_properties import MOST, draw_case
 from tests.mapper.test_solve import check
 from tests.sampling import some
 from tqhw.engine import build_model
-from tqhw.mapper.bound.prices import port_prices
+from tqhw.mapper.bound.prices import compulsory, port_prices
 from tqhw.mapper.branch.solve import solve
-from tqhw.mapper.space.mapspace import build_mapspace
+from tqhw.mapper.space.mapspace import build_mapspace, most_units
 from tqhw.spec import ERT, Hardware, Problem
 
 CASES = 20  # machines per seed
@@ -43,6 +45,23 @@ def test_equals_enumeration(seed: int, nested: bool) -> None:
     while checked < CASES:
         hardware, ert, problem, objective = draw_throttled(r, nested)
         checked += check((hardware, ert), objective, problem, MOST)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_no_mapping_takes_less_than_what_its_words_take_at_ports(nested: bool) -> None:
+    r = random.Random(7)
+    checked = ports = 0
+    while checked < 3 * CASES:
+        hardware, ert, problem, _ = draw_throttled(r, nested)
+        space, model = build_mapspace(problem, hardware), build_model(problem, hardware, ert)
+        truth = best_of_all(space, model, "latency", MOST)
+        if truth is None or truth[0] == math.inf:
+            continue
+        checked += 1
+        found = compulsory(space, model, "latency")
+        assert found <= truth[0]
+        ports += found > problem.computes / math.prod(map(most_units, space.slots))
+    assert ports > CASES / 2
 
 
 def test_a_layer_without_reuse_is_proved_by_what_its_ports_take() -> None:

@@ -269,6 +269,15 @@ def test_a_budget_leaves_a_front_and_where_better_mappings_may_be() -> None:
 
 
 @pytest.mark.parametrize("way", ["imperfect", "padded"])
+def test_what_words_take_at_bandwidths_is_known_of_sizes_for_which_there_is_no_time(way: str) -> None:
+    """DRAM reads 16 words a cycle, here every weight once."""
+    problem = conv(C=512, M=100)
+    found = search(problem, *machine("weight_stationary"), "energy,latency", budget_s=1e-9, way=way)
+    assert found.front is not None and not found.proved_optimal and len(found.sizes) > 1
+    assert 0.98 * 512 * 100 / 16 < found.front.least[1] <= found.front.points[-1].cycles
+
+
+@pytest.mark.parametrize("way", ["imperfect", "padded"])
 def test_an_answer_is_what_the_engine_says_of_its_mapping(way: str) -> None:
     hardware, ert = machine("two_level_array")
     problem = conv(M=7, C=5)

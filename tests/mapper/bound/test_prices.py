@@ -11,10 +11,10 @@ import pytest
 from tests.mapper.custom import MACHINES, build, problem_of
 from tests.mapper.places import conv
 from tests.mapper.tables import small
-from tqhw.engine import build_model
+from tqhw.engine import Model, build_model
 from tqhw.mapper.bound.prices import build_prices, compulsory, fits_level, port_prices, problem_pj, rounding_pj
-from tqhw.mapper.space.mapspace import build_mapspace
-from tqhw.spec import ERT, MATMUL, make_problem
+from tqhw.mapper.space.mapspace import Mapspace, build_mapspace
+from tqhw.spec import ERT, MATMUL, Problem, make_problem
 
 
 def test_a_word_passes_from_its_parent_to_the_level_that_keeps_it() -> None:
@@ -70,6 +70,38 @@ def test_what_no_mapping_can_do_without():
     assert compulsory(space, model, "edp") == energy * 12 / 12
     holes = problem_of("transposed", [1, 4, 1], [3, 1, 1])
     assert compulsory(build_mapspace(holes, hardware), build_model(holes, hardware, ert), "energy") == 0.0
+
+
+@pytest.mark.parametrize(
+    ("level", "ports", "cycles"),
+    [
+        ("DRAM", {}, 96 / 6),  # operations on all PEs
+        ("DRAM", {"read_bandwidth": 2.0}, (12 + 24) / 2),
+        ("DRAM", {"write_bandwidth": 0.5}, 32 / 0.5),
+        ("DRAM", {"shared_bandwidth": 1.0}, 12 + 24 + 32),
+        ("Buffer", {"read_bandwidth": 0.0625}, 12 / 6 / 0.0625),  # Inputs alone, a sixth of them in each PE
+        ("Buffer", {"write_bandwidth": 0.125}, (12 + 32) / 6 / 0.125),  # filled, and updated
+    ],
+)
+def test_every_word_passes_the_ports_of_levels_that_keep_it(level: str, ports: dict[str, float], cycles: float) -> None:
+    """By hand, of a product of 4 x 3 by 3 x 8: Weights pass by the Buffer that each of 6 PEs has."""
+    space, model = ported("stacked", make_problem(MATMUL, {"M": 4, "K": 3, "N": 8}), level, ports)
+    assert compulsory(space, model, "latency") == pytest.approx(cycles)
+
+
+def test_of_a_halo_a_word_may_be_cut_and_outputs_with_credit_are_not_counted() -> None:
+    space, model = ported("stacked", conv(R=3, P=4), "DRAM", {"read_bandwidth": 0.5})
+    assert compulsory(space, model, "latency") == (3 + 4 - 1) / 0.5  # inputs as many as the longest of both
+    space, model = ported("stacked", problem_of("transposed", [1, 1, 2], [3, 3]), "DRAM", {"shared_bandwidth": 0.25})
+    assert compulsory(space, model, "latency") == 2 / 4
+
+
+def ported(name: str, problem: Problem, level: str, ports: dict[str, float]) -> tuple[Mapspace, Model]:
+    """Space and model on a machine with these ports at one level."""
+    hardware, ert = build(MACHINES[name])
+    levels = tuple(replace(one, **ports) if one.name == level else one for one in hardware.levels)  # type: ignore[arg-type]
+    hardware = replace(hardware, levels=levels)
+    return build_mapspace(problem, hardware), build_model(problem, hardware, ert)
 
 
 def cut(kept: str, over: str, links: bool = True, bandwidth: str = "", **sizes: int) -> tuple[float, list[float]]:

@@ -179,22 +179,20 @@ def words_per_access(model: Model) -> Floats:
 def compulsory(space: Mapspace, model: Model, objective: str | Objective) -> float:
     """What every mapping costs at least, whatever it is: its operations, and every word once at the outermost level.
 
-    A rank has at least as many words as its longest dimension is long, since boxes may have holes. Data spaces with a
-    dimension in two ranks are not counted. 0 where outputs have a halo or holes, whose first visits may be credited
-    with more than they cost.
+    Data spaces of which :func:`_least_words` says nothing are not counted. 0 where outputs have a halo or holes, whose
+    first visits may be credited with more than they cost.
     """
     least = objective_of(objective)
-    cycles = float(np.prod(model.bounds.astype(np.float64))) / math.prod(map(most_units, space.slots))
-    live = (model.coefficients != 0) & (model.bounds > 1)
+    cycles = _compulsory_cycles(space, model)
     output = int(np.flatnonzero(model.read_write)[0])
+    if _has_credit(model, output):
+        return least.value(0.0, cycles)
     energy = float(problem_pj(model))
     moved = words_per_access(model)
-    for s in range(len(live)):
-        if (live[s].sum(axis=0) > 1).any():  # a dimension in two ranks: its words lie on a diagonal of the box
+    for s in range(len(model.coefficients)):
+        words = _least_words(model, s)
+        if words is None:
             continue
-        if s == output and ((live[s].sum(axis=1) > 1).any() or (model.coefficients[s][live[s]] > 1).any()):
-            return least.value(0.0, cycles)
-        words = float(np.where(live[s], model.bounds, 1).max(axis=1).prod())
         per_access = model.update_pj if s == output else model.read_pj
         per_word = []
         for i in reversed(range(len(space.keep))):
@@ -204,6 +202,56 @@ def compulsory(space: Mapspace, model: Model, objective: str | Objective) -> flo
                 break
         energy += words * min(per_word, default=0.0)
     return least.value(energy, cycles)
+
+
+def _least_words(model: Model, s: int) -> float | None:
+    """Words of a data space: a rank has at least as many as its longest dimension is long, since boxes may have holes.
+
+    None where a dimension stands in two ranks: its words lie on a diagonal of the box.
+    """
+    live = (model.coefficients[s] != 0) & (model.bounds > 1)
+    if (live.sum(axis=0) > 1).any():
+        return None
+    return float(np.where(live, model.bounds, 1).max(axis=1).prod())
+
+
+def _has_credit(model: Model, output: int) -> bool:
+    """Whether outputs have a halo or holes: first visits may be credited with more words than there are."""
+    coefficients = model.coefficients[output]
+    live = (coefficients != 0) & (model.bounds > 1)
+    return bool((live.sum(axis=1) > 1).any() or (coefficients[live] > 1).any())
+
+
+def _compulsory_cycles(space: Mapspace, model: Model) -> float:
+    """Cycles of the operations on all units, or of a port that every word passes once: of a level that surely keeps it.
+
+    Inputs are read there, and filled where a level further out surely keeps them, too; outputs are updated. Along a
+    halo a word less per instance, which may be cut off (:func:`cut_pj`). Of operations alone where outputs have credit.
+    """
+    cycles = float(np.prod(model.bounds.astype(np.float64))) / math.prod(map(most_units, space.slots))
+    if _has_credit(model, int(np.flatnonzero(model.read_write)[0])):
+        return cycles
+    for i in np.flatnonzero(limited_levels(model)):
+        instances = math.prod(most_units(slot) for slot in space.slots if slot.level > i)
+        read = write = 0.0
+        for s, seen in enumerate(relevances(model)):
+            words = _least_words(model, s)
+            if words is None or not space.keep[i][s]:
+                continue
+            passed = max(0.0, words / instances - bool(seen.sliding)) * float(model.word_share[i, s])
+            if model.read_write[s]:
+                write += passed
+                continue
+            read += passed
+            if any(level[s] for level in space.keep[i + 1 :]):
+                write += passed
+        cycles = max(
+            cycles,
+            read / float(model.read_bandwidth[i]),
+            write / float(model.write_bandwidth[i]),
+            (read + write) / float(model.shared_bandwidth[i]),
+        )
+    return cycles
 
 
 def rounding_pj(model: Model, keep: Bools, weight: float, n_units: int) -> float:
