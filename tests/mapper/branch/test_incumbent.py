@@ -40,6 +40,23 @@ def test_a_clock_rings_when_its_time_is_over(monkeypatch: pytest.MonkeyPatch) ->
     Clock(None).check()
 
 
+def test_a_part_is_of_the_time_that_is_left_and_no_grace_outlasts_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    time = Time()
+    monkeypatch.setattr(module, "time", time)
+    monkeypatch.setattr(module, "compiling_s", lambda: 0.0)
+    clock = Clock(4.0)
+    time.now = 2.0
+    assert (clock.part(0.5).end, clock.part(0.5, most_s=0.25).end) == (3.0, 2.25)
+    assert (Clock(None).part(0.5).endless, Clock(None).part(0.5, most_s=5.0).end) == (True, 7.0)
+    time.now = 4.0 + GRACE_S / 2
+    late = clock.part(0.5)
+    assert late.over
+    late.check()
+    time.now = 4.0 + GRACE_S
+    with pytest.raises(OutOfTimeError):
+        late.check()
+
+
 def test_the_first_of_equals_stays_and_an_invalid_mapping_never_wins() -> None:
     case = small("two_level", C=2)
     n_levels, n_dims = len(case.model.mesh_x), len(case.model.bounds)
