@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -69,6 +70,7 @@ def _named(tree: ast.Module) -> Iterator[tuple[str, str]]:
             yield from ((alias.name, "") for alias in node.names)
 
 
+@cache
 def _imports() -> dict[str, set[str]]:
     modules = _modules()
     found: dict[str, set[str]] = {}
@@ -78,9 +80,6 @@ def _imports() -> dict[str, set[str]]:
         assert targets <= {*modules}, f"{module} imports what is not there: {targets - {*modules}}"
         found[module] = targets - {module}
     return found
-
-
-IMPORTS = _imports()
 
 
 def _room(module: str) -> str:
@@ -101,15 +100,15 @@ def test_the_table_stands_on_its_ground() -> None:
     for room, may in ROOMS.items():
         assert {*may.split()} <= above, f"{room} would import what stands above it"
         above.add(room)
-    assert {_room(module) for module in IMPORTS} == above, "every room has a line in the table"
+    assert {_room(module) for module in _imports()} == above, "every room has a line in the table"
 
 
 def test_rooms_import_what_the_table_says() -> None:
-    assert _wrong(ROOMS, IMPORTS) == []
+    assert _wrong(ROOMS, _imports()) == []
 
 
 def test_the_table_names_nothing_that_is_not_imported() -> None:
-    used = {(_room(module), _room(target)) for module, targets in IMPORTS.items() for target in targets}
+    used = {(_room(module), _room(target)) for module, targets in _imports().items() for target in targets}
     assert {(room, other) for room, may in ROOMS.items() for other in may.split()} <= used
 
 
@@ -129,13 +128,13 @@ def test_an_import_that_runs_back_up_is_found() -> None:
 
 def test_modules_import_each_other_in_no_circle() -> None:
     try:
-        TopologicalSorter(IMPORTS).prepare()
+        TopologicalSorter(_imports()).prepare()
     except CycleError as error:
         pytest.fail(" <- ".join(error.args[1]))
 
 
 def test_the_mappers_floors_import_downwards() -> None:
-    for module, targets in IMPORTS.items():
+    for module, targets in _imports().items():
         here = _floor(module)
         for target in targets:
             there = _floor(target)
