@@ -240,7 +240,7 @@ def test_the_command_prints_the_tables_and_says_where_the_rest_is(tmp_path: Path
 def test_layers_that_lose_their_magnitude_are_told_on_the_screen_and_in_the_results(tmp_path: Path) -> None:
     lost = {**TINY, "model": {"name": "tests.pipeline.tiny:without_norms"}, "methods": ["truncquant"], "bits": [8]}
     (tmp_path / "lost.yaml").write_text(json.dumps({**lost, "spad_models": ["sram"], "scenario": {}}))
-    found = CliRunner().invoke(app, ["run", str(tmp_path / "lost.yaml"), "--out", str(tmp_path / "out")])
+    found = CliRunner().invoke(app, ["run", str(tmp_path / "lost.yaml"), "--out", str(tmp_path / "out"), "--jobs", "1"])
     assert found.exit_code == 0, found.output
     said = [line for line in found.stderr.splitlines() if "lose their magnitude" in line]
     (note,) = [note for note in document(tmp_path / "out")["notes"] if "lose their magnitude" in note]
