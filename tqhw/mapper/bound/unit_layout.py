@@ -96,7 +96,10 @@ def is_known(layout: UnitLayout, at: int) -> bool:
 
 @part
 def number_places(space: Space, s: int, factors: Ints, tile: Ints, layout: UnitLayout) -> None:
-    """Fills key_of and place_of, n_places, reach and radix of data space s for a unit around ``tile``."""
+    """Fills key_of and place_of, n_places, reach and radix of data space s for a unit around ``tile``.
+
+    None of its elements lie along a halo rank beyond those along which moves are kept (places.lies_further).
+    """
     radix = 1
     for r in range(HALO_RANKS):
         reach = 0
@@ -110,6 +113,8 @@ def number_places(space: Space, s: int, factors: Ints, tile: Ints, layout: UnitL
     keys[0] = 0
     n = 1
     for d in range(factors.shape[0]):
+        if factors[d] == 1:
+            continue  # along a further halo rank: these have no radix
         step = 0
         if space.rank[s, d] >= 0:
             step = space.coefficient[s, d] * tile[d] * layout.radix[s, space.rank[s, d]]
