@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from tqhw.engine.jit import python
 from tqhw.mapper.bound.lookahead import offer, take_kind, take_pairs
 from tqhw.mapper.bound.pareto import sweep
 from tqhw.mapper.bound.prices import Prices
-from tqhw.mapper.bound.relaxation import ParetoFronts, make_scratch
+from tqhw.mapper.bound.relaxation import ParetoFronts
 from tqhw.mapper.branch import bypass_search, dominance, sweeps
 from tqhw.mapper.branch import solve as solving
 from tqhw.mapper.branch.bypass_search import BypassSearch, Subproblem
@@ -136,7 +137,7 @@ def of_port(search: BypassSearch, port: int) -> Prices:
 def cycles_floor(search: BypassSearch, most: float = math.inf) -> float:
     """What every mapping takes of the ports at least, by fronts in full."""
     end = len(search.tables.level) - 1
-    work = make_scratch(search.tables, bypass_search.PORT_FRONT, search.n_ports)
+    work = search._scratch(bypass_search.PORT_FRONT, search.n_ports)
     return float(search._port_front(work, end, most, None, Clock(None)).floor[:end].max())
 
 
@@ -218,6 +219,16 @@ def test_what_is_kept_is_counted_whole_and_given_back() -> None:
     assert search.kept_bytes == empty < 10_000
 
 
+def test_all_choices_share_the_work_arrays_of_a_unit() -> None:
+    """Of a large array these take MiBs, and there may be thousands of choices."""
+    space, model, _ = small("eyeriss_like_free", "latency", C=2, P=2)
+    subproblem = Subproblem.over(space, model, objective_of("latency"), build_orders(space, model), whole(space))
+    one, other = (BypassSearch(subproblem, mask) for mask in islice(space.masks(), 2))
+    other.sweep_below(math.inf, Clock(None))  # makes larger ones
+    assert one.work.layout is other.work.layout
+    assert one.work.rows is not other.work.rows
+
+
 def fronts_below(limit: float, cut_pj: float, port: bool) -> ParetoFronts:
     """Fronts of energy, or of a port that alone takes time, where so much may be cut off every cost."""
     search = small("weight_stationary", "latency" if port else "energy", C=4, M=8, R=3, P=4).search
@@ -226,7 +237,7 @@ def fronts_below(limit: float, cut_pj: float, port: bool) -> ParetoFronts:
     prices = prices._replace(**dear | {"cut_pj": np.array([cut_pj])})
     if port:
         search.port_prices = prices
-        work = make_scratch(search.tables, 64)
+        work = search._scratch(64)
         return search._port_front(work, len(search.tables.level) - 1, limit, None, Clock(None))
     search.prices = prices
     search.sweep_below(limit, Clock(None))

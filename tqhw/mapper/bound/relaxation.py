@@ -11,7 +11,7 @@ from tqhw.engine.model import Floats, Ints
 from tqhw.mapper.bound.outlook import Outlook, make_outlook
 from tqhw.mapper.bound.partial_cost import HEAD, WIDTH, Block
 from tqhw.mapper.bound.prices import Prices
-from tqhw.mapper.bound.unit_layout import UnitLayout, make_layout
+from tqhw.mapper.bound.unit_layout import UnitLayout
 from tqhw.mapper.space.arrays import Space
 from tqhw.mapper.space.orders import LoopOrders
 
@@ -88,8 +88,8 @@ def make_fronts(n_slots: int, n_tiles: int, n_costs: int, n_spaces: int) -> Pare
     )
 
 
-def make_scratch(space: Space, n_points: int, n_costs: int = 1) -> Scratch:
-    """Work arrays of one search."""
+def make_scratch(space: Space, layout: UnitLayout, n_points: int, n_costs: int = 1) -> Scratch:
+    """Work arrays of one sweep or search; ``layout``: may be that of others, too."""
     n_spaces, n_dims = space.relevant.shape
 
     def ones() -> np.ndarray:
@@ -99,7 +99,6 @@ def make_scratch(space: Space, n_points: int, n_costs: int = 1) -> Scratch:
     filled, inside = np.zeros((2, len(space.digits)), np.int64)
     rows, start = (np.zeros((n, n_costs, HEAD + WIDTH * n_spaces)) for n in (n_points, 1))
     look = make_outlook(space.n_kinds, n_spaces, n_costs)
-    layout = make_layout(space, int(space.most_units[0]), (len(space.level) + 1) * n_dims, 0)
     return Scratch(
         rows,
         start[0].copy(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from tqhw.mapper.bound.measure import ENERGY, most_cycles
 from tqhw.mapper.bound.outside import make_outside
 from tqhw.mapper.bound.prices import Bypass, build_prices, port_prices
 from tqhw.mapper.bound.relaxation import ParetoFronts, Ports, Relaxation, Scratch, make_fronts, make_scratch
-from tqhw.mapper.bound.unit_layout import make_layout
+from tqhw.mapper.bound.unit_layout import UnitLayout, make_layout
 from tqhw.mapper.branch.dominance import make_contexts, with_room
 from tqhw.mapper.branch.expand import Tree
 from tqhw.mapper.branch.explore import EXHAUSTED, FULL_STACK, explore
@@ -65,6 +66,12 @@ class Subproblem:
         tables = build_space(space, model, lists, strict_links=objective.delay_power > 0 or hurried)
         return Subproblem(space, model, objective, orders, tables, known or KnownFront())
 
+    @cached_property
+    def layout(self) -> UnitLayout:
+        """Work arrays of all sweeps, MiBs of a large array: there may be thousands of choices."""
+        tables = self.tables
+        return make_layout(tables, int(tables.most_units[0]), (len(tables.level) + 1) * len(tables.bounds), 0)
+
 
 class BypassSearch:
     """The search under one keep/bypass choice."""
@@ -79,7 +86,8 @@ class BypassSearch:
         self.known = subproblem.known
         self.least_pj, self.least_cycles = -math.inf, self.known.least_cycles
         self.port_prices = port_prices(space, subproblem.model, mask, delays)
-        self.work = make_scratch(tables, 1)
+        self.sweep_layout = subproblem.layout
+        self.work = self._scratch(1)
         n_spaces, n_dims = tables.relevant.shape
         self.out = make_outside(len(tables.level), n_dims, n_spaces, self.n_ports)
         self.release()
@@ -136,6 +144,9 @@ class BypassSearch:
         n_tiles = len(self.tables.digits) if n_tiles is None else n_tiles
         return make_fronts(len(self.tables.level), n_tiles, n_costs, len(self.tables.relevant))
 
+    def _scratch(self, n_points: int, n_costs: int = 1) -> Scratch:
+        return make_scratch(self.tables, self.sweep_layout, n_points, n_costs)
+
     def _ports(self, fronts: ParetoFronts) -> Ports:
         return Ports(self.port_prices, fronts, np.zeros((1, *fronts.partials.shape[1:])))
 
@@ -153,7 +164,7 @@ class BypassSearch:
             self._plant()
             return
         if len(self.work.rows) < FRONT_SIZE:
-            self.work = make_scratch(self.tables, FRONT_SIZE)
+            self.work = self._scratch(FRONT_SIZE)
         if len(self.lookahead) == 0:
             self.lookahead = look_ahead(self._bound(), clock)
         if self.least_pj == -math.inf:  # a glance at the root leaves ports out
@@ -197,12 +208,12 @@ class BypassSearch:
             return
         self.least_pj = self._least_pj(clock) if self.counts_energy else 0.0
         most = self._most_cycles(limit)
-        front = self._port_front(make_scratch(self.tables, 1, self.n_ports), self.inner + 1, most, None, clock)
+        front = self._port_front(self._scratch(1, self.n_ports), self.inner + 1, most, None, clock)
         floor = min(most, float(front.floor[: self.inner + 1].max(initial=0.0)))
         self.least_cycles = max(self.least_cycles, floor)
 
     def _least_pj(self, clock: Clock) -> float:
-        work, end = make_scratch(self.tables, 1), self._first_units()
+        work, end = self._scratch(1), self._first_units()
         bound = self._bound()._replace(objective=ENERGY, fronts=self._empty_fronts(1), work=work)
         return float(sweep_slots(bound, end, math.inf, clock).floor[:end].max())
 
@@ -220,7 +231,7 @@ class BypassSearch:
         fronts = self._empty_fronts(self.n_ports, 0)
         if self.n_ports and self.fronts.rows[n_slots - 1].any():
             filled, most = self.fronts.rows[1:] > 0, self._most_cycles(limit)
-            work = make_scratch(self.tables, PORT_FRONT, self.n_ports)
+            work = self._scratch(PORT_FRONT, self.n_ports)
             fronts = self._port_front(work, n_slots - 1, most, filled, clock)
         self.ports = self._ports(fronts)
 
