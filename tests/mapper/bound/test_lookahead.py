@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.mapper.tables import small
 from tqhw.mapper.bound.outlook import look_out, make_outlook
+from tqhw.mapper.branch.bypass_search import BypassSearch
 from tqhw.mapper.branch.incumbent import Clock
 from tqhw.mapper.branch.solve import solve
 from tqhw.mapper.branch.sweeps import look_ahead
@@ -61,3 +64,23 @@ def test_a_tile_that_no_level_holds_has_nothing_around_it() -> None:
     search = case.search
     search.prices = search.prices._replace(capacity=np.zeros_like(search.prices.capacity))
     assert np.isinf(look_ahead(search._bound(), Clock(None))[0, 0]).all()
+
+
+@pytest.mark.parametrize("free", [True, False])
+def test_what_stands_outside_is_of_every_port_its_own(free: bool) -> None:
+    search = small("weight_stationary", "latency", C=4, M=4, P=4, R=3).search
+    if not free:
+        search.orders = search.orders._replace(free=search.orders.free & search.tables.spatial)
+    together = look_ahead(search._bound()._replace(**of_ports(search)), Clock(None))
+    assert len(together) == search.n_ports > 1
+    for port in range(search.n_ports):
+        (alone,) = look_ahead(search._bound()._replace(**of_ports(search, [port])), Clock(None))
+        assert (together[port] == alone).all()
+    assert (together[0] != together[1]).any()
+
+
+def of_ports(search: BypassSearch, ports: Sequence[int] | None = None) -> dict[str, Any]:
+    """What bounds of these ports are made of, or of all."""
+    prices, ports = search.port_prices, range(search.n_ports) if ports is None else ports
+    own = {name: getattr(prices, name)[list(ports)] for name in ("parent_pj", "fill_pj", "first_pj", "cut_pj")}
+    return {"prices": prices._replace(**own), "work": search._scratch(1, len(ports))}

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
 from tests.mapper.tables import Small, small
-from tqhw.mapper.bound.lower_bound import links_possible, most_served
+from tqhw.mapper.bound.lower_bound import NEVER, links_possible, most_served, throttled_cycles
 from tqhw.mapper.bound.measure import objective_of
-from tqhw.mapper.bound.outside import look_outside, share_of
+from tqhw.mapper.bound.outside import FIRST, USED, look_outside, share_of
+from tqhw.mapper.bound.partial_cost import U
+from tqhw.mapper.bound.relaxation import Ports
+from tqhw.mapper.branch.incumbent import Clock
 from tqhw.objectives import OBJECTIVES, Objective
 
 
@@ -121,3 +126,34 @@ def test_cycles_are_whole() -> None:
 @pytest.mark.parametrize("objective", [*OBJECTIVES.values(), Objective("ed2p", 1, 2), Objective("e3", 3, 0)])
 def test_the_kernels_value_is_that_of_the_objective(objective: Objective) -> None:
     assert objective_of(objective.code, 3.7, 11.0) == objective.value(3.7, 11.0)
+
+
+def test_a_context_takes_as_long_as_its_slowest_port_with_the_best_inside() -> None:
+    case = small("weight_stationary", "latency", C=4, M=4, P=4, R=3)
+    search, out = case.search, case.search.out
+    n_ports = search.n_ports
+    cut_pj = 0.25 * np.arange(1, n_ports + 1)  # of every port another
+    search.port_prices = search.port_prices._replace(cut_pj=cut_pj)
+    search.sweep_below(math.inf, Clock(None))
+    out.totals[[FIRST, USED]] = 1.0
+    bound, fronts = search._bound(), search.ports.fronts
+    q, t = np.argwhere(fronts.rows > 1)[0].tolist()
+    rows = fronts.partials[fronts.start[q, t] :][: fronts.rows[q, t]]
+
+    def taken(partials: np.ndarray, cut_pj: np.ndarray, throttled: np.ndarray) -> float:
+        one = fronts._replace(start=0 * fronts.start, rows=0 * fronts.rows + len(partials), partials=partials)
+        ports = Ports(bound.ports.prices._replace(cut_pj=cut_pj), one, partials[:1])
+        context = out._replace(throttled=throttled)
+        return throttled_cycles(bound._replace(ports=ports, least_cycles=0.0), q, t, context)
+
+    slowest = set()
+    for port in range(n_ports):
+        throttled = np.where(np.arange(n_ports) == port, 100.0, 1.0)
+        each = [[taken(row[None, [j]], cut_pj[[j]], throttled[[j]]) for j in range(n_ports)] for row in rows]
+        assert taken(rows, cut_pj, throttled) == min(map(max, each))
+        slowest |= {int(np.argmax(of_row)) for of_row in each}
+    assert len(slowest) == n_ports
+    none = np.zeros_like(rows)
+    none[:, :, U] = 1.0
+    assert taken(none, cut_pj, np.zeros(n_ports)) == bound.space.computes  # of one unit
+    assert taken(rows[:0], cut_pj, np.zeros(n_ports)) == NEVER

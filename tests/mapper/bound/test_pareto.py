@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import math
+from itertools import product
+
 import numpy as np
 import pytest
 
+from tests.mapper.bound.test_lookahead import of_ports
+from tests.mapper.tables import small
+from tqhw.mapper.bound.lookahead import look_from, objective_from
+from tqhw.mapper.bound.measure import ENERGY
 from tqhw.mapper.bound.outlook import COPIES, LEAK, MOST, STRICT, Outlook, make_outlook
-from tqhw.mapper.bound.pareto import ceiling, dominates, insert
-from tqhw.mapper.bound.partial_cost import GRID, HEAD, LINK, OPEN, SHUT, WIDTH, A, C, E, U, X, Y
+from tqhw.mapper.bound.pareto import ceiling, dominates, floor_around, insert
+from tqhw.mapper.bound.partial_cost import GRID, HEAD, LINK, OPEN, SHUT, WIDTH, A, C, E, U, X, Y, fill_block
+from tqhw.mapper.bound.relaxation import Relaxation
+from tqhw.mapper.branch.incumbent import Clock
+from tqhw.mapper.branch.sweeps import look_ahead
+from tqhw.mapper.space.tiles import split_tile
 
 COPIES_OUTSIDE = 4.0  # reduction units outside at most
 
@@ -159,6 +170,56 @@ def test_a_full_front_is_merged_into_something_no_worse_than_any(seed: int, cost
         n = insert(front, n, partial, look)
     assert n <= 4
     assert all(any(dominates(p, q, look, False) for p in front[:n]) for q in partials)
+
+
+def put_around(bound: Relaxation, q: int, t: int, inside: int) -> int:
+    """Fills the work arrays for tile t around slot q and ``inside``; returns the loops, or -1 where none fit."""
+    space, work = bound.space, bound.work
+    if look_from(bound, q, t) == np.inf:
+        return -1
+    allowed = [space.allows[q, d, space.digits[t, d], space.digits[inside, d]] for d in range(len(space.bounds))]
+    mask = split_tile(space, t, inside, work.tile, work.factors) if all(allowed) else -1
+    work.above[:] = work.tile * work.factors
+    work.most_gain[:] = np.inf
+    fill_block(space, work.factors, work.block)
+    return mask
+
+
+@pytest.mark.parametrize("q", [0, 1, 2])
+def test_an_inside_is_as_slow_as_its_slowest_port_with_the_best_kind_of_loops(q: int) -> None:
+    """All ports together are what each is by itself, but for the kind: that is the same for all of them."""
+    search = small("weight_stationary", "latency", C=4, M=4, P=4, R=3).search
+    prices, rng = search.port_prices, np.random.default_rng(0)
+    drawn = {name: rng.random(getattr(prices, name).shape) for name in ("parent_pj", "fill_pj", "first_pj", "cut_pj")}
+    search.port_prices = prices._replace(**drawn)  # of no meaning: what is best for one is not for another
+    search.sweep_below(math.inf, Clock(None))
+    fronts, ports, tiles = search.ports.fronts, range(search.n_ports), range(len(search.tables.digits))
+    bounds = [search._bound()._replace(**of_ports(search, some)) for some in (None, *([port] for port in ports))]
+    together, *alone = (bound._replace(objective=ENERGY, lookahead=look_ahead(bound, Clock(None))) for bound in bounds)
+    compared, other_kinds = 0, 0
+    for t, inside in product(tiles, repeat=2):
+        mask = put_around(together, q, t, inside)
+        if mask < 0 or fronts.rows[q, inside] == 0 or any(put_around(one, q, t, inside) != mask for one in alone):
+            continue
+        partials = fronts.partials[fronts.start[q, inside]]
+        inner = 0 if search.tables.spatial[q] else max(0, mask.bit_length() - 1)
+        floor = floor_around(together, q, inner, mask > 0, partials, np.inf, np.inf)
+        floors = [floor_around(alone[j], q, inner, mask > 0, partials[j : j + 1], np.inf, np.inf) for j in ports]
+        if floor == np.inf:
+            assert max(floors) == np.inf
+            continue
+        out = np.concatenate([one.work.partial for one in alone])
+        assert (together.work.partial == out).all()
+        kinds = [
+            [objective_from(alone[j], q, k, out[j : j + 1]) for j in ports]
+            for k in range(search.tables.n_kinds)
+            if together.work.look.ahead[0, k] < np.inf
+        ]
+        assert floor == min(map(max, kinds))
+        compared += 1
+        other_kinds += floor > max(floors)
+    assert compared > 10
+    assert q < 2 or other_kinds > 0  # inside, what compute units ask for is most of all, whatever the kind
 
 
 def test_a_ceiling_is_all_traffic_undivided_and_unknown_with_links() -> None:

@@ -22,9 +22,8 @@ LAID_OUT = 1 << 16  # elements, over all orders and moves of a data space: of a 
 
 @part
 def orders_count(bound: Relaxation) -> bool:
-    """Whether the order of a unit is looked at: not with remainders, nor where compute units ask again for words."""
-    space = bound.space
-    return bool(space.strict_links and not space.linked_macs and not space.uneven)
+    """Whether the order of a unit is looked at: links are strict, and compute units do not ask again for words."""
+    return bool(bound.space.strict_links and not bound.space.linked_macs)
 
 
 @part
