@@ -10,9 +10,7 @@ from itertools import permutations, product
 import numpy as np
 import pytest
 
-from tests.mapper.custom import MACHINES, build, shape
-from tests.mapper.tables import small
-from tqhw.engine import build_model
+from tests.mapper.tables import along_three_halos, small
 from tqhw.mapper.bound.unit_layout import (
     KEPT_ORDERS,
     TOLD,
@@ -22,10 +20,6 @@ from tqhw.mapper.bound.unit_layout import (
     number_places,
     put_order,
 )
-from tqhw.mapper.space.arrays import build_space
-from tqhw.mapper.space.mapspace import build_mapspace
-from tqhw.mapper.space.subspace import whole
-from tqhw.spec import make_problem
 
 DIMS = "MGSQRP"  # irrelevant to Inputs, of a rank without a halo, and two of each of two halos
 CASE = small("two_level_array", M=2, G=2, S=3, Q=4, R=2, P=3, Hstride=2)
@@ -95,19 +89,9 @@ def test_links_leave_what_no_neighbour_had(seed: int) -> None:
 
 
 def test_a_unit_with_no_elements_along_a_third_halo_has_places() -> None:
-    three = shape(
-        "three",
-        "PRQSTU",
-        "",
-        Weights="[[[R]],[[S]],[[U]]]",
-        Inputs="[[[P],[R]],[[Q],[S]],[[T],[U]]]",
-        Outputs="[[[P]],[[Q]],[[T]]]",
-    )
-    hardware, ert = build(MACHINES["line"])
-    problem = make_problem(three, dict.fromkeys("PRQSTU", 2), "three")
-    space, model = build_mapspace(problem, hardware), build_model(problem, hardware, ert)
-    tables = build_space(space, model, whole(space))
-    s, layout = three.data_space_names.index("Inputs"), make_layout(tables, 8, 1)
+    case = along_three_halos()
+    tables, s = case.search.tables, case.space.problem.shape.data_space_names.index("Inputs")
+    layout = make_layout(tables, 8, 1)
     assert tables.rank[s].tolist() == [0, 0, 1, 1, 2, 2]
     number_places(tables, s, np.array([2, 2, 2, 1, 1, 1]), np.ones(6, np.int64), layout)
     assert layout.n_places[s] == 3 * 2
