@@ -172,6 +172,20 @@ def test_a_full_front_is_merged_into_something_no_worse_than_any(seed: int, cost
     assert all(any(dominates(p, q, look, False) for p in front[:n]) for q in partials)
 
 
+@pytest.mark.parametrize(("saved", "merged"), [(0.0, 0), (1.0, 1)])
+def test_a_full_front_merges_what_is_nearest_over_all_costs_and_alike_in_all(saved: float, merged: int) -> None:
+    """Of the first cost alone the second row is nearer, and what first visits save is alike."""
+    front = np.zeros((2, 2, HEAD + 2 * WIDTH))
+    front[:, :, U] = 1.0
+    partial = front[0].copy()
+    front[:, :, C], partial[:, C] = [[10.0, 0.0], [0.0, 10.0]], [4.0, 3.0]
+    front[0, 1, E] = saved
+    expected = front[:, :, C].copy()
+    expected[merged] = np.minimum(expected[merged], partial[:, C])
+    assert insert(front, 2, partial, outlook()) == 2
+    assert (front[:, :, C] == expected).all()
+
+
 def put_around(bound: Relaxation, q: int, t: int, inside: int) -> int:
     """Fills the work arrays for tile t around slot q and ``inside``; returns the loops, or -1 where none fit."""
     space, work = bound.space, bound.work
