@@ -68,6 +68,12 @@ def test_each_failure_has_its_own_message(
         found.image_id("tqhw")
 
 
+def test_an_engine_that_prints_no_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = engine(tmp_path, monkeypatch, "exit 0", "podman")
+    with pytest.raises(TqhwError, match=r"podman failed: it prints no id of image tqhw \(try `podman info` by hand\)"):
+        found.image_id("tqhw")
+
+
 def test_no_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(TqhwError, match=r"docker or podman was not found on PATH.*sudo apt install podman"):

@@ -58,6 +58,8 @@ class Engine:
         answer = self.ask("image", "inspect", "--format", "{{.Id}}", image)
         if answer.returncode != 0:
             raise explain(self, image, answer.stdout)
+        if not answer.stdout.strip():
+            raise explain(self, image, f"it prints no id of image {image}")
         return answer.stdout.strip().splitlines()[-1].removeprefix("sha256:")[:16]
 
     @property
