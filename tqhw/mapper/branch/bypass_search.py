@@ -28,7 +28,7 @@ from tqhw.mapper.space.mapspace import Mapspace
 from tqhw.mapper.space.orders import LoopOrders
 from tqhw.objectives import Objective
 
-PORT_FRONT = 64  # partial costs of a tile that are kept for the ports
+PORT_FRONT = 256  # partial costs of a tile that are kept for the ports; merged, they know little of one another
 FRONT_SIZE = 1024  # partial costs of a tile at most; beyond it some are merged
 STEPS = 50  # nodes between two looks at the clock
 KEPT_LOOKAHEAD = 10_000  # tiles of a space whose tables are kept for every port, too: some MiB each
