@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.mapper.tables import small
+from tqhw.mapper.bound.lookahead import look_from
 from tqhw.mapper.bound.outlook import look_out, make_outlook
 from tqhw.mapper.branch.bypass_search import BypassSearch
 from tqhw.mapper.branch.incumbent import Clock
@@ -71,12 +72,18 @@ def test_what_stands_outside_is_of_every_port_its_own(free: bool) -> None:
     search = small("weight_stationary", "latency", C=4, M=4, P=4, R=3).search
     if not free:
         search.orders = search.orders._replace(free=search.orders.free & search.tables.spatial)
-    together = look_ahead(search._bound()._replace(**of_ports(search)), Clock(None))
-    assert len(together) == search.n_ports > 1
-    for port in range(search.n_ports):
-        (alone,) = look_ahead(search._bound()._replace(**of_ports(search, [port])), Clock(None))
-        assert (together[port] == alone).all()
-    assert (together[0] != together[1]).any()
+    together, *alone = (
+        search._bound()._replace(**of_ports(search, some)) for some in (None, *([j] for j in range(search.n_ports)))
+    )
+    tables = [look_ahead(bound, Clock(None)) for bound in (together, *alone)]
+    assert len(tables[0]) == search.n_ports > 1
+    assert (tables[0] == np.concatenate(tables[1:])).all()
+    assert (tables[1] != tables[2]).any()
+    together, *alone = (
+        bound._replace(lookahead=table) for bound, table in zip((together, *alone), tables, strict=True)
+    )
+    for q, t in np.argwhere(np.isfinite(tables[1][0]).any(axis=2)).tolist():
+        assert look_from(together, q, t) == max(look_from(one, q, t) for one in alone)
 
 
 def of_ports(search: BypassSearch, ports: Sequence[int] | None = None) -> dict[str, Any]:

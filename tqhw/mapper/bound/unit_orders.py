@@ -63,6 +63,8 @@ def gain_of(bound: Relaxation, q: int, s: int, mask: int, most: float) -> float:
     space, orders, work, layout = bound.space, bound.orders, bound.work, bound.work.layout
     number_places(space, s, work.factors, work.tile, layout)
     n_moves = list_unit_moves(space, s, layout.reach[s], work.above, layout.moves)
+    if n_moves <= 0:
+        return np.inf if n_moves < 0 else 0.0
     gain = 0.0
     laid_out = 0
     last = -1
@@ -72,7 +74,7 @@ def gain_of(bound: Relaxation, q: int, s: int, mask: int, most: float) -> float:
         last = row
         n = put_order(orders, row, work.factors, layout)
         laid_out += n * n_moves
-        if n_moves < 0 or laid_out > LAID_OUT or gain >= most:
+        if laid_out > LAID_OUT or gain >= most:
             return np.inf
         left, richest = left_in_order(layout, s, n, space.fanout[q, 0], layout.moves[:n_moves], layout.served[0, s])
         if left < 1.0:
