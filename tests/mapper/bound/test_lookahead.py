@@ -72,6 +72,8 @@ def test_what_stands_outside_is_of_every_port_its_own(free: bool) -> None:
     search = small("weight_stationary", "latency", C=4, M=4, P=4, R=3).search
     if not free:
         search.orders = search.orders._replace(free=search.orders.free & search.tables.spatial)
+    cut_pj = np.arange(float(search.n_ports))  # of every port another
+    search.port_prices = search.port_prices._replace(cut_pj=cut_pj)
     together, *alone = (
         search._bound()._replace(**of_ports(search, some)) for some in (None, *([j] for j in range(search.n_ports)))
     )

@@ -12,7 +12,7 @@ from tests.mapper.bound.test_lookahead import of_ports
 from tests.mapper.tables import small
 from tqhw.mapper.bound.lookahead import look_from, objective_from
 from tqhw.mapper.bound.measure import ENERGY
-from tqhw.mapper.bound.outlook import COPIES, LEAK, MOST, STRICT, Outlook, make_outlook
+from tqhw.mapper.bound.outlook import COPIES, LEAK, MOST, STRICT, Outlook, look_at_pair, make_outlook
 from tqhw.mapper.bound.pareto import ceiling, dominates, floor_around, insert
 from tqhw.mapper.bound.partial_cost import GRID, HEAD, LINK, OPEN, SHUT, WIDTH, A, C, E, U, X, Y, fill_block
 from tqhw.mapper.bound.relaxation import Relaxation
@@ -216,6 +216,11 @@ def test_an_inside_is_as_slow_as_its_slowest_port_with_the_best_kind_of_loops(q:
         if mask < 0 or fronts.rows[q, inside] == 0 or any(put_around(one, q, t, inside) != mask for one in alone):
             continue
         partials = fronts.partials[fronts.start[q, inside]]
+        if not search.tables.spatial[q]:  # of what slot and tile leave together
+            for one in (together, *alone):
+                look_at_pair(one.space, one.work.factors, one.work.tile, one.work.block, one.work.look)
+            pair = [objective_from(alone[j], q, search.tables.n_kinds, partials[j : j + 1]) for j in ports]
+            assert objective_from(together, q, search.tables.n_kinds, partials) == max(pair)
         inner = 0 if search.tables.spatial[q] else max(0, mask.bit_length() - 1)
         floor = floor_around(together, q, inner, mask > 0, partials, np.inf, np.inf)
         floors = [floor_around(alone[j], q, inner, mask > 0, partials[j : j + 1], np.inf, np.inf) for j in ports]
