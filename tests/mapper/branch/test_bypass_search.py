@@ -50,6 +50,24 @@ def test_the_root_bounds_every_choice_and_the_best_of_all_is_the_answer(
     assert min(values) == pytest.approx(solve(space, model, name).value, rel=1e-11)
 
 
+@pytest.mark.parametrize("name", ["edp", "latency"])
+def test_what_is_known_below_a_limit_holds_above_it(name: str) -> None:
+    """Where nothing is below a limit, all that is known of cycles is that they reach it."""
+    space, model, _ = small("weight_stationary", name, C=4, P=4, M=4)
+    objective, clock, mask = objective_of(name), Clock(None), next(space.masks())
+    subproblem = Subproblem.over(space, model, objective, build_orders(space, model), whole(space))
+    values, cycles = [], []
+    for share in (math.inf, 1.0, 0.9, 0.5):
+        incumbent, one = Incumbent(space, model, objective), BypassSearch(subproblem, mask)
+        one.sweep_below(share * min(values, default=1.0), clock)
+        cycles.append(one.least_cycles)
+        one.sweep_below(math.inf, clock)
+        one.search(incumbent, math.inf, clock)
+        values.append(incumbent.value)
+    assert values == values[:1] * 4
+    assert name == "edp" or max(cycles) <= values[0]
+
+
 def test_ports_have_fronts_only_where_energy_has_some_and_below_the_limit() -> None:
     space, model, _ = small("weight_stationary", "edp", C=4, P=4, M=4)
     objective, clock = objective_of("edp"), Clock(None)
