@@ -18,7 +18,7 @@ import numpy as np
 from tests.mapper.brute import all_costs, costs_of_all, front_of_costs
 from tests.mapper.custom import CUSTOM, MACHINES, build, problem_of
 from tests.mapper.places import conv, machine
-from tests.mapper.test_bandwidths import draw_throttled
+from tests.mapper.test_bandwidths import draw_throttled, narrowed
 from tests.mapper.test_properties import draw_case
 from tests.mapper.test_word_bits import packed
 from tqhw.engine import build_model
@@ -108,6 +108,12 @@ def linked(r: random.Random) -> Drawn:
     }
     prices["Buffer"] |= {"read": 1.0, "leak": r.choice([0.0, 0.1])}
     return hardware, ERT({**prices, "mac": {"compute": 0.0}}), conv(**sizes, Hstride=r.choice([1, 1, 2]))
+
+
+def linked_ports(r: random.Random) -> Drawn:
+    """The same with narrow ports, which what neighbours hand on does not pass."""
+    hardware, ert, problem = linked(r)
+    return narrowed(r, hardware), ert, problem
 
 
 def meshes(r: random.Random) -> Drawn:
@@ -269,6 +275,7 @@ GENERATORS: dict[str, Callable[[random.Random], Drawn]] = {
     "words cut off": cut,
     "narrow ports": lambda r: draw_throttled(r, False)[:3],
     "narrow ports, nested units": lambda r: draw_throttled(r, True)[:3],
+    "narrow ports, links to compute": linked_ports,
     "remainders": uneven,
     "remainders, narrow ports": uneven_ports,
 }

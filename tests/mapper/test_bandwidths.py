@@ -26,6 +26,11 @@ PORTS = ("read_bandwidth", "write_bandwidth", "shared_bandwidth")
 def draw_throttled(r: random.Random, nested: bool) -> tuple[Hardware, ERT, Problem, str]:
     """A machine of test_properties with ports of up to some words per cycle, a layer and an objective."""
     hardware, ert, problem, _ = draw_case(r, nested)
+    return narrowed(r, hardware), ert, problem, r.choice(["latency", "latency", "edp", "energy"])
+
+
+def narrowed(r: random.Random, hardware: Hardware) -> Hardware:
+    """A machine with such ports."""
     wide = r.choice([(0.5, 1, 1.5), (1, 2, 3), (0.25, 4)])
     often = r.choice([0.2, 0.6])
     levels = tuple(
@@ -34,7 +39,7 @@ def draw_throttled(r: random.Random, nested: bool) -> tuple[Hardware, ERT, Probl
         else level
         for level in hardware.levels
     )
-    return replace(hardware, levels=levels), ert, problem, r.choice(["latency", "latency", "edp", "energy"])
+    return replace(hardware, levels=levels)
 
 
 @pytest.mark.parametrize("nested", [False, True])
