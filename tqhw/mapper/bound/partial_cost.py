@@ -28,9 +28,10 @@ import numpy as np
 from tqhw.engine.bundle import bundle
 from tqhw.engine.jit import part
 from tqhw.engine.model import Bools, Floats, Ints
+from tqhw.mapper.bound.moves import may_move
 from tqhw.mapper.bound.places import common_step
 from tqhw.mapper.bound.prices import Prices
-from tqhw.mapper.bound.unit_gains import ANY_WAY, outer_grid, spatial_gains, unit_grid, unit_hop, ways_differ
+from tqhw.mapper.bound.unit_gains import ANY_WAY, spatial_gains, unit_grid, unit_hop, ways_differ
 from tqhw.mapper.space.arrays import HALO_RANKS, Space
 
 C, E, U, LINK, GRID, ALONG, HEAD = 0, 1, 2, 3, 5, 7, 8
@@ -80,13 +81,11 @@ def reaches(space: Space, s: int, y: int, tile: Ints, partial: Floats) -> bool:
 def reaches_along(space: Space, s: int, r: int, tile: Ints, partial: Floats) -> bool:
     """Whether a move along halo rank r may be within the links that a partial cost counts on.
 
-    All moves along the rank are multiples of what divides the steps of its loops outside.
+    With loose links, by what divides the steps of its loops outside: all moves along the rank are multiples.
     """
     if r >= HALO_RANKS:
         return True
-    common = outer_grid(space, s, r, tile)
-    grid = max(1, int(partial[GRID + r]))
-    return bool(common // common_step(grid, common) * grid <= partial[LINK + r])
+    return may_move(space, s, r, tile, int(partial[LINK + r]), max(1, int(partial[GRID + r])))
 
 
 @part

@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from tqhw.engine.jit import part
-from tqhw.engine.model import Floats, Ints
+from tqhw.engine.model import Ints
+from tqhw.mapper.bound.moves import outer_grid
 from tqhw.mapper.bound.places import (
     common_step,
     distinct_offsets,
@@ -18,6 +19,7 @@ from tqhw.mapper.bound.places import (
     steps_along,
 )
 from tqhw.mapper.bound.prices import Prices
+from tqhw.mapper.bound.recall import recall
 from tqhw.mapper.space.arrays import HALO_RANKS, Space
 
 NONE = 1e-300  # a share that is known to be 0
@@ -112,16 +114,6 @@ def spatial_gains(
         if way in (ANY_WAY, r):
             served = max(served, served_along(space, q, s, r, factors, tile, above))
     return multicast * shared, min(sliding / shared, 1.0 / (1.0 - served) if served < 1.0 else np.inf), sliding, reach
-
-
-@part
-def outer_grid(space: Space, s: int, r: int, tile: Ints) -> int:
-    """Words of which all moves along halo rank r, by loops around ``tile``, are multiples; 0 where none are left."""
-    grid = 0
-    for d in range(tile.shape[0]):
-        if space.rank[s, d] == r and space.bounds[d] > tile[d]:
-            grid = common_step(int(link_step(space, s, d, tile)), grid)
-    return grid
 
 
 @part
@@ -231,27 +223,6 @@ def richest_along(
             space.known[at, 8] = max(space.known[at, 8], richest)
             move += step
     return float(space.known[at, 8])
-
-
-@part
-def recall(
-    known: Floats, n: float, x: float, m: float, y: float, step: float, hop: float, others: float, most_others: float
-) -> int:
-    """The row of ``known`` [M, 9] for these; its last number is 0 where nothing is known of them, or no longer."""
-    at: int = int(n + 31.0 * x + 967.0 * m + 29.0 * y + 1021.0 * step + 37.0 * hop) % known.shape[0]
-    row = known[at]
-    same = row[0] == n and row[1] == x and row[2] == m and row[3] == y and row[4] == step and row[5] == hop
-    if not (same and row[6] == others and row[7] == most_others):
-        row[0] = n
-        row[1] = x
-        row[2] = m
-        row[3] = y
-        row[4] = step
-        row[5] = hop
-        row[6] = others
-        row[7] = most_others
-        row[8] = 0.0
-    return at
 
 
 @part

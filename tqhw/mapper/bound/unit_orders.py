@@ -10,9 +10,10 @@ import numpy as np
 
 from tqhw.engine.jit import part
 from tqhw.engine.model import Floats, Ints
+from tqhw.mapper.bound.moves import may_move, outer_grid
 from tqhw.mapper.bound.places import lies_further
 from tqhw.mapper.bound.relaxation import Relaxation
-from tqhw.mapper.bound.unit_gains import keeps_below, outer_grid, spatial_gains
+from tqhw.mapper.bound.unit_gains import keeps_below, spatial_gains
 from tqhw.mapper.bound.unit_layout import left_in_order, number_places, put_order
 from tqhw.mapper.space.arrays import Space
 from tqhw.mapper.space.tiles import fits_unit, same_order
@@ -28,21 +29,23 @@ def orders_count(bound: Relaxation) -> bool:
 
 @part
 def list_unit_moves(space: Space, s: int, reach: Ints, above: Ints, moves: Floats) -> int:
-    """Lists the moves [J, R] by less than ``reach`` that loops around ``above`` can make, in words; returns J.
+    """Lists the moves [J, R] by up to ``reach`` that loops around ``above`` can make, in words; returns J.
 
-    All moves along a halo rank are multiples of what divides the steps of its loops (unit_gains.outer_grid). Their
-    signs are left open. -1 where ``moves`` has no room.
+    Along each halo rank by itself (moves.may_move), and their signs are left open. -1 where ``moves`` has no room.
     """
     grid_x, grid_y = outer_grid(space, s, 0, above), outer_grid(space, s, 1, above)
     n = 0
     for x in range(1 + (reach[0] // grid_x if grid_x > 0 else 0)):
         for y in range(1 + (reach[1] // grid_y if grid_y > 0 else 0)):
-            if x + y == 0:
+            to_x, to_y = x * grid_x, y * grid_y
+            if x + y == 0 or (x > 0 and not may_move(space, s, 0, above, to_x, to_x)):
+                continue
+            if y > 0 and not may_move(space, s, 1, above, to_y, to_y):
                 continue
             if n == moves.shape[0]:
                 return -1
-            moves[n, 0] = x * grid_x
-            moves[n, 1] = y * grid_y
+            moves[n, 0] = to_x
+            moves[n, 1] = to_y
             n += 1
     return n
 

@@ -16,6 +16,7 @@ import numpy as np
 from tqhw.engine import Model
 from tqhw.engine.bundle import bundle
 from tqhw.engine.model import Bools, Floats, Ints
+from tqhw.mapper.space.chains import steps_of
 from tqhw.mapper.space.mapspace import Mapspace, most_units
 from tqhw.mapper.space.orders import relevances
 from tqhw.mapper.space.passes import most_wide, run_share, walked_share
@@ -47,6 +48,10 @@ class Space(NamedTuple):
     linkable: bool  # at most one data space has a halo, so that a point's links can only be its own
     rank: Ints  # [S, D] the halo rank that a dimension moves in, else -1
     coefficient: Ints  # [S, D] its coefficient there
+    falls: Ints  # [n] steps that loops outside of a tile can fall back, see space/chains.py; of none where links are
+    falls_at: Ints  # [D, K + 1] not strict
+    leads: Ints  # [n] and those that one can move the tile ahead
+    leads_at: Ints  # [D, K + 1]
     kind: Ints  # [D] dimensions of one kind, from 1, are relevant to the same data spaces, and slide in the same
     n_kinds: int  # with kind 0, no dimension
     words: Floats  # [S, N] by which traffic is counted; with padded bounds, by passes that there are (docs/mapper.md)
@@ -113,6 +118,8 @@ def build_space(space: Mapspace, model: Model, lists: Sequence[Sequence[int]], s
     relevant = np.array([[d in s.relevant for d in range(n_dims)] for s in sees])
     actual = model.bounds if space.actual is None else np.array(space.actual, np.int64)
     kind = _kinds(relevant, rank >= 0, model.bounds > 1)
+    strict_links = strict_links and space.actual is None
+    steps = steps_of(model.bounds, lists, np.asarray((rank >= 0).any(axis=0) & strict_links))
     return Space(
         n_divisors=n_divisors,
         divisor=divisor,
@@ -129,10 +136,14 @@ def build_space(space: Mapspace, model: Model, lists: Sequence[Sequence[int]], s
         tangled=np.array([s.tangled for s in sees]),
         linked_macs=space.slots[0].spatial and space.slots[0].level == 0,
         links=model.links,
-        strict_links=strict_links and space.actual is None,
+        strict_links=strict_links,
         linkable=sum(bool(s.sliding) for s in sees) <= 1,
         rank=rank,
         coefficient=coefficient,
+        falls=steps.falls,
+        falls_at=steps.falls_at,
+        leads=steps.leads,
+        leads_at=steps.leads_at,
         kind=kind,
         n_kinds=int(kind.max(initial=0)) + 1,
         words=_words(spans) * _idle_share(model, tile, space),
