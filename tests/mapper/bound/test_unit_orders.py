@@ -12,8 +12,9 @@ import pytest
 from tests.mapper.bound.test_unit_layout import left_by
 from tests.mapper.tables import along_three_halos, small
 from tqhw.mapper.bound import unit_orders
+from tqhw.mapper.bound.moves import may_move
 from tqhw.mapper.bound.partial_cost import HEAD, OPEN, WIDTH, U, spatial_step
-from tqhw.mapper.bound.unit_gains import ANY_WAY, keeps_below, outer_grid, spatial_gains, ways_differ
+from tqhw.mapper.bound.unit_gains import ANY_WAY, keeps_below, spatial_gains, ways_differ
 from tqhw.mapper.bound.unit_orders import gain_in_orders, list_unit_moves, orders_count
 from tqhw.mapper.branch.bypass_search import BypassSearch
 from tqhw.mapper.space.tiles import fits_somehow, split_tile
@@ -47,14 +48,12 @@ def gain_of_all_orders(search: BypassSearch, q: int, s: int) -> float:
     """The most that links gain, over all permutations that fit the mesh and all moves; 0 where they gain nothing."""
     tables, work = search.tables, search.work
     columns = int(tables.fanout[q, 0])
-    dims = [d for d in range(len(work.factors)) if work.factors[d] > 1]
-    grids = [outer_grid(tables, s, r, work.above) for r in (0, 1)]
-    reach = [
-        sum(int((work.factors[d] - 1) * step(search, s, d)) for d in dims if tables.rank[s, d] == r) for r in (0, 1)
+    moved = [
+        [x for x in range(reach_of(search, s, r) + 1) if x == 0 or may_move(tables, s, r, work.above, x, x)]
+        for r in (0, 1)
     ]
-    lengths = [range(0, reach[r] + 1, grids[r]) if grids[r] else range(1) for r in (0, 1)]
     signs = ((1, 1), (1, -1), (-1, 1), (-1, -1))
-    moves = {(x * a, y * b) for x, y in product(*lengths) for a, b in signs if (x, y) != (0, 0)}
+    moves = {(x * a, y * b) for x, y in product(*moved) for a, b in signs if (x, y) != (0, 0)}
     gain = 0.0
     for order in fitting_orders(search, q):
         elements = laid_out(search, s, order)
@@ -77,6 +76,14 @@ def fitting_orders(search: BypassSearch, q: int) -> Iterator[tuple[int, ...]]:
         sizes = [int(search.work.factors[d]) for d in order]
         if any(math.prod(sizes[:i]) <= columns and math.prod(sizes[i:]) <= rows for i in range(len(sizes) + 1)):
             yield order
+
+
+def reach_of(search: BypassSearch, s: int, rank: int) -> int:
+    """Words between the first and the last element along a halo rank, where a loop is left outside."""
+    tables, work = search.tables, search.work
+    dims = [d for d in range(len(work.factors)) if tables.rank[s, d] == rank]
+    any_left = any(tables.bounds[d] > work.above[d] for d in dims)
+    return sum(int((work.factors[d] - 1) * step(search, s, d)) for d in dims) if any_left else 0
 
 
 def step(search: BypassSearch, s: int, d: int) -> int:
