@@ -9,6 +9,7 @@ import pytest
 
 from tests.mapper.tables import small
 from tqhw.engine.jit import python
+from tqhw.mapper.bound import pareto
 from tqhw.mapper.bound.lookahead import offer, take_kind, take_pairs
 from tqhw.mapper.bound.pareto import sweep
 from tqhw.mapper.bound.prices import Prices
@@ -276,3 +277,23 @@ def test_a_limit_leaves_what_it_left_without_the_cut_and_as_much_above(port: boo
         assert np.array_equal(cut.partials[:used], whole.partials[:used])
         sizes.add(used)
     assert len(sizes) > 3
+
+
+def test_counting_orders_while_fronts_are_swept_tells_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By kernels as Python: without the count, bounds are no higher, and some are lower."""
+    space, model, _ = small("two_level_array", "edp", R=3, P=8, Q=2)
+    objective = objective_of("edp")
+    subproblem = Subproblem.over(space, model, objective, build_orders(space, model), whole(space))
+    known, bounds = solve(space, model, "edp").value, []
+    monkeypatch.setattr(sweeps, "sweep", python(sweep))
+    for counts in (True, False):
+        if not counts:
+            monkeypatch.setattr(pareto, "orders_count", lambda _: False)
+        searches = [BypassSearch(subproblem, mask) for mask in space.masks()]
+        for one in searches:
+            one.bound_root(Clock(None), 4.0 * known)
+        bounds.append([one.lower_bound for one in searches])
+    counted, not_counted = np.array(bounds)
+    assert (counted >= not_counted).all()
+    assert (counted > not_counted).any()
+    assert counted.min() <= known
