@@ -81,7 +81,7 @@ def reaches(space: Space, s: int, y: int, tile: Ints, partial: Floats) -> bool:
 def reaches_along(space: Space, s: int, r: int, tile: Ints, partial: Floats) -> bool:
     """Whether a move along halo rank r may be within the links that a partial cost counts on.
 
-    With loose links, by what divides the steps of its loops outside: all moves along the rank are multiples.
+    Of ranks beyond those that are kept nothing is known.
     """
     if r >= HALO_RANKS:
         return True
