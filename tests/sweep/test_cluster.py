@@ -250,7 +250,7 @@ def test_processes_that_die_while_they_start_are_started_again(monkeypatch: pyte
 def test_processes_that_do_not_come_back_end_the_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tqhw.sweep.cluster.RESTART_S", 0.3)
     with local(1) as cluster:
-        cluster.client.cluster.workers[0].auto_restart = False  # a quick machine would be back in time
+        cluster.client.cluster.workers[0].process.Worker = _killed_at_start  # or a quick machine has another in time
         _killed(cluster, "running")
         told = r"--jobs: no worker was there for 0.3 s, as happens where memory .*goes on from what is kept"
         with pytest.raises(TqhwError, match=told):
