@@ -1,4 +1,7 @@
-"""Which moves along a halo loops outside of a tile can make. docs/mapper.md, "Moves"."""
+"""Which moves along a halo loops outside of a tile can make. docs/mapper.md, "Links".
+
+Tiles are in iterations, steps in words of the data space; what loops do in steps is listed in space/chains.py.
+"""
 
 from __future__ import annotations
 
@@ -68,12 +71,16 @@ def index_of(space: Space, d: int, tile: Ints) -> int:
 
 @part
 def is_unlisted(space: Space, d: int, b: int) -> bool:
+    """Whether nothing is listed of dimension d outside of its divisor b: large bounds, loose links."""
     return bool(space.falls_at[d, b] == space.falls_at[d, b + 1])
 
 
 @part
 def leads_within(space: Space, y: int, b: int, step_y: int, x: int, a: int, step_x: int, reach: int, grid: int) -> bool:
-    """Whether a loop over y moves so; ``x``: the rank's other dimension, or -1, whose loops inside fall back."""
+    """Whether a loop over y moves the tile so, in words.
+
+    ``x``: the rank's other dimension, or -1, whose loops inside fall back. ``b``, ``a``: the tile's divisors.
+    """
     for i in range(space.leads_at[y, b], space.leads_at[y, b + 1]):
         lead = space.leads[i] * step_y
         if x < 0:
@@ -89,7 +96,7 @@ def leads_within(space: Space, y: int, b: int, step_y: int, x: int, a: int, step
 
 @part
 def falls_within(space: Space, y: int, b: int, step_y: int, x: int, a: int, step_x: int, reach: int, grid: int) -> bool:
-    """Whether the loops along the rank, all inside of another rank's, fall back so."""
+    """Whether the loops along the rank, all inside of another rank's, fall back so; see :func:`leads_within`."""
     for i in range(space.falls_at[y, b], space.falls_at[y, b + 1]):
         fall = space.falls[i] * step_y
         if fall > reach:
